@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocks of 4 KiB or more, the newest first; a piece larger than a block gets a block of its own.
+ */
+#include "base/arena.h"
+
+#include "base/memory.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ARENA_BLOCK_BYTES = 4096 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, size;
+    alignas(max_align_t) uint8_t data[];
+};
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    struct arena_block *block = arena->blocks;
+    if (!block || block->size - block->used < rounded) {
+        size_t room = rounded > ARENA_BLOCK_BYTES - sizeof *block
+                          ? rounded
+                          : ARENA_BLOCK_BYTES - sizeof *block;
+        block = memory_raw(sizeof *block + room);
+        block->used = 0;
+        block->size = room;
+        block->next = arena->blocks;
+        arena->blocks = block;
+    }
+    void *taken = block->data + block->used;
+    block->used += rounded;
+    arena->used_bytes += rounded;
+    return memset(taken, 0, rounded);
+}
+
+struct span arena_copy(struct arena *arena, struct span span)
+{
+    uint8_t *copy = arena_take(arena, span.length + 1);
+    if (span.length)
+        memcpy(copy, span.data, span.length);
+    return span_of(copy, span.length);
+}
+
+char *arena_text(struct arena *arena, const char *text)
+{
+    return text ? (char *)(uintptr_t)arena_copy(arena, span_text(text)).data : NULL;
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = arena_take(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void arena_clear(struct arena *arena)
+{
+    while (arena->blocks) {
+        struct arena_block *block = arena->blocks;
+        arena->blocks = block->next;
+        memory_free(block);
+    }
+    arena->used_bytes = 0;
+}

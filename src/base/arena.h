@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An arena: memory that is given out piece by piece and freed all at once. One for each request and for each
+ * configuration snapshot.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/span.h"
+
+struct arena_block;
+
+/* Embed it; zero-initialised is an empty arena. */
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    size_t used_bytes;          /* given out in all */
+};
+
+void *arena_take(struct arena *arena, size_t size);            /* zeroed, aligned for any type */
+struct span arena_copy(struct arena *arena, struct span span); /* followed by a NUL */
+char *arena_text(struct arena *arena, const char *text);       /* NULL stays NULL */
+char *arena_format(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void arena_clear(struct arena *arena); /* frees everything; the arena may be used again */
+
+#define ARENA_NEW(arena, type)          ((type *)arena_take((arena), sizeof(type)))
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))
+
+#endif

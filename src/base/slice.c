@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Chunks come from a small per-thread cache, whichever thread freed them.
+ */
+#include "base/slice.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum {
+    CHUNK_CACHE_LIMIT = 64, /* chunks kept per thread: 1 MiB */
+    APPEND_SMALLEST = 512,  /* a copy starts a new chunk only for at least so much room */
+};
+
+static _Thread_local struct chunk *cache;
+static _Thread_local uint32_t cached;
+
+struct chunk *chunk_new_sized(uint32_t bytes)
+{
+    struct chunk *chunk = memory_raw(sizeof *chunk + bytes);
+    atomic_init(&chunk->references, 1);
+    chunk->capacity = bytes;
+    chunk->filled = 0;
+    chunk->next_free = NULL;
+    return chunk;
+}
+
+struct chunk *chunk_new(void)
+{
+    struct chunk *chunk = cache;
+    if (!chunk)
+        return chunk_new_sized(CHUNK_BYTES);
+    cache = chunk->next_free;
+    cached--;
+    atomic_store_explicit(&chunk->references, 1, memory_order_relaxed);
+    chunk->filled = 0;
+    return chunk;
+}
+
+void chunk_retain(struct chunk *chunk)
+{
+    atomic_fetch_add_explicit(&chunk->references, 1, memory_order_relaxed);
+}
+
+void chunk_release(struct chunk *chunk)
+{
+    if (atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (chunk->capacity == CHUNK_BYTES && cached < CHUNK_CACHE_LIMIT) {
+        chunk->next_free = cache;
+        cache = chunk;
+        cached++;
+    } else {
+        memory_free(chunk);
+    }
+}
+
+void chunk_cache_drain(void)
+{
+    while (cache) {
+        struct chunk *chunk = cache;
+        cache = chunk->next_free;
+        memory_free(chunk);
+    }
+    cached = 0;
+}
+
+struct slice slice_retain(struct slice slice)
+{
+    chunk_retain(slice.chunk);
+    return slice;
+}
+
+struct slice slice_copy(struct span span)
+{
+    struct chunk *chunk = span.length <= CHUNK_BYTES && span.length > CHUNK_BYTES / 4
+                              ? chunk_new()
+                              : chunk_new_sized((uint32_t)span.length);
+    if (span.length)
+        memcpy(chunk->data, span.data, span.length);
+    chunk->filled = (uint32_t)span.length;
+    return (struct slice){chunk, 0, (uint32_t)span.length};
+}
+
+void slice_release(struct slice *slice)
+{
+    if (slice->chunk)
+        chunk_release(slice->chunk);
+    *slice = (struct slice){0};
+}
+
+static struct slice *slice_at(const struct slice_queue *queue, uint32_t index)
+{
+    return &queue->ring[(queue->head + index) & (queue->capacity - 1)];
+}
+
+static void grow(struct slice_queue *queue)
+{
+    uint32_t capacity = queue->capacity ? queue->capacity * 2 : 4;
+    struct slice *ring = memory_resize(NULL, capacity, sizeof *ring);
+    for (uint32_t i = 0; i < queue->count; i++)
+        ring[i] = *slice_at(queue, i);
+    memory_free(queue->ring);
+    queue->ring = ring;
+    queue->head = 0;
+    queue->capacity = capacity;
+}
+
+void slice_queue_push(struct slice_queue *queue, struct slice slice)
+{
+    if (!slice.length) {
+        slice_release(&slice);
+        return;
+    }
+    if (queue->count == queue->capacity)
+        grow(queue);
+    *slice_at(queue, queue->count++) = slice;
+    queue->bytes += slice.length;
+}
+
+void slice_queue_append(struct slice_queue *queue, struct span span)
+{
+    if (queue->count && span.length) {
+        struct slice *last = slice_at(queue, queue->count - 1);
+        struct chunk *chunk = last->chunk;
+        uint32_t end = last->offset + last->length;
+        if (end == chunk->filled && end < chunk->capacity && chunk_is_sole(chunk)) {
+            uint32_t room = chunk->capacity - end;
+            uint32_t length = span.length < room ? (uint32_t)span.length : room;
+            memcpy(chunk->data + end, span.data, length);
+            chunk->filled += length;
+            last->length += length;
+            queue->bytes += length;
+            span = span_from(span, length);
+        }
+    }
+    while (span.length) {
+        struct chunk *chunk =
+            span.length < APPEND_SMALLEST ? chunk_new_sized(APPEND_SMALLEST) : chunk_new();
+        uint32_t length = span.length < chunk->capacity ? (uint32_t)span.length : chunk->capacity;
+        memcpy(chunk->data, span.data, length);
+        chunk->filled = length;
+        slice_queue_push(queue, (struct slice){chunk, 0, length});
+        span = span_from(span, length);
+    }
+}
+
+void slice_queue_move(struct slice_queue *to, struct slice_queue *from)
+{
+    if (!to->count) {
+        struct slice_queue empty = *to;
+        *to = *from;
+        *from = empty;
+        return;
+    }
+    while (from->count)
+        slice_queue_push(to, slice_queue_pop(from, UINT32_MAX));
+}
+
+struct slice slice_queue_pop(struct slice_queue *queue, uint32_t limit)
+{
+    INVARIANT(queue->count > 0);
+    struct slice *front = slice_at(queue, 0);
+    struct slice popped = *front;
+    if (front->length <= limit) {
+        queue->head = (queue->head + 1) & (queue->capacity - 1);
+        queue->count--;
+    } else {
+        chunk_retain(popped.chunk);
+        popped.length = limit;
+        front->offset += limit;
+        front->length -= limit;
+    }
+    queue->bytes -= popped.length;
+    return popped;
+}
+
+void slice_queue_consume(struct slice_queue *queue, uint64_t bytes)
+{
+    INVARIANT(bytes <= queue->bytes);
+    queue->bytes -= bytes;
+    while (bytes) {
+        struct slice *front = slice_at(queue, 0);
+        if (front->length > bytes) {
+            front->offset += (uint32_t)bytes;
+            front->length -= (uint32_t)bytes;
+            return;
+        }
+        bytes -= front->length;
+        slice_release(front);
+        queue->head = (queue->head + 1) & (queue->capacity - 1);
+        queue->count--;
+    }
+}
+
+void slice_queue_clear(struct slice_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        slice_release(slice_at(queue, i));
+    memory_free(queue->ring);
+    *queue = (struct slice_queue){0};
+}
+
+struct span slice_queue_front(const struct slice_queue *queue)
+{
+    if (!queue->count)
+        return (struct span){0};
+    const struct slice *front = slice_at(queue, 0);
+    return span_of(slice_data(front), front->length);
+}
+
+int slice_queue_vectors(const struct slice_queue *queue, struct iovec *vectors, int limit)
+{
+    int count = 0;
+    for (uint32_t i = 0; i < queue->count && count < limit; i++) {
+        const struct slice *slice = slice_at(queue, i);
+        vectors[count].iov_base = slice->chunk->data + slice->offset;
+        vectors[count++].iov_len = slice->length;
+    }
+    return count;
+}
+
+size_t slice_queue_peek(const struct slice_queue *queue, uint64_t offset, uint8_t *out,
+                        size_t length)
+{
+    size_t done = 0;
+    for (uint32_t i = 0; i < queue->count && done < length; i++) {
+        const struct slice *slice = slice_at(queue, i);
+        if (offset >= slice->length) {
+            offset -= slice->length;
+            continue;
+        }
+        size_t part = slice->length - (size_t)offset;
+        if (part > length - done)
+            part = length - done;
+        memcpy(out + done, slice_data(slice) + offset, part);
+        done += part;
+        offset = 0;
+    }
+    return done;
+}

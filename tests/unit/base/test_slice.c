@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/random.h"
+#include "base/slice.h"
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+static uint8_t byte_at(uint64_t position)
+{
+    return (uint8_t)(position * 131 >> 3);
+}
+
+/* A random mix of append, push, pop, move and consume keeps the byte stream as it was. */
+static void queue_keeps_the_stream(void **state)
+{
+    (void)state;
+    struct slice_queue queue = {0}, other = {0};
+    struct random random;
+    random_seed(&random, 3);
+    uint64_t written = 0, read = 0;
+    static uint8_t buffer[40000];
+    for (int round = 0; round < 3000; round++) {
+        size_t length = random_below(&random, round % 10 ? 700 : sizeof buffer);
+        for (size_t i = 0; i < length; i++)
+            buffer[i] = byte_at(written + i);
+        if (round % 3)
+            slice_queue_append(&queue, span_of(buffer, length));
+        else
+            slice_queue_push(&queue, slice_copy(span_of(buffer, length)));
+        written += length;
+        if (round % 17 == 0) {
+            slice_queue_move(&other, &queue);
+            slice_queue_move(&queue, &other);
+        }
+        assert_int_equal(queue.bytes, written - read);
+        uint64_t take = random_below(&random, queue.bytes + 1);
+        size_t seen =
+            slice_queue_peek(&queue, 0, buffer, take < sizeof buffer ? take : sizeof buffer);
+        for (size_t i = 0; i < seen; i++)
+            assert_int_equal(buffer[i], byte_at(read + i));
+        if (round % 5 == 0 && queue.count) {
+            struct slice slice = slice_queue_pop(&queue, 100);
+            for (uint32_t i = 0; i < slice.length; i++)
+                assert_int_equal(slice_data(&slice)[i], byte_at(read + i));
+            read += slice.length;
+            slice_release(&slice);
+        } else {
+            slice_queue_consume(&queue, take);
+            read += take;
+        }
+    }
+    slice_queue_clear(&queue);
+    slice_queue_clear(&other);
+    chunk_cache_drain();
+}
+
+static void append_never_writes_into_shared_bytes(void **state)
+{
+    (void)state;
+    struct slice_queue queue = {0};
+    slice_queue_append(&queue, SPAN("abc"));
+    struct slice held = slice_queue_pop(&queue, 2); /* shares its chunk with the queue's rest */
+    slice_queue_append(&queue, SPAN("def"));
+    uint8_t out[4];
+    assert_int_equal(slice_queue_peek(&queue, 0, out, 4), 4);
+    assert_memory_equal(out, "cdef", 4);
+    assert_memory_equal(slice_data(&held), "ab", 2);
+    slice_release(&held);
+    slice_queue_clear(&queue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queue_keeps_the_stream),
+        cmocka_unit_test(append_never_writes_into_shared_bytes),
+    };
+    return cmocka_run_group_tests_name("base/slice", tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The transport: one end of one lane of the link between an edge and a gateway (T1-T8, T10, T11). A lane carries very
+ * many streams over encrypted UDP datagrams, blends them by priority, and shares the path like as many TCP
+ * connections as it hosts. It outlives its sessions: when the network breaks, it dials anew.
+ *
+ * Pure: bytes, facts and `now_ns` go in; datagrams, events and the next wake time come out. No socket, clock,
+ * thread or random source inside; same inputs and seed, same packets. docs/protocol/transport.md is the wire.
+ *
+ * Use, in this order whenever anything happened: transport_receive() and stream calls; then transport_next_event()
+ * until it says false; then transport_send() until it returns 0; then sleep until transport_next_wake().
+ * No call re-enters the caller.
+ */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+
+#include "base/address.h"
+#include "base/random.h"
+#include "base/slice.h"
+
+struct crypto;    /* crypto/crypto.h */
+struct transport; /* opaque: one end of one lane */
+struct transport_stream;
+
+enum {
+    TRANSPORT_RINGS = 5,      /* priorities 0 (most urgent) to 4 (T2) */
+    TRANSPORT_KEY_BYTES = 32, /* X25519 keys and the pre-shared key */
+    TRANSPORT_SESSIONS_PER_LANE =
+        64, /* receiver indexes that a lane may use: index_base .. index_base + 63 */
+    TRANSPORT_DATAGRAM_MAX = 65535,  /* largest datagram (or GRO batch) in */
+    TRANSPORT_STREAMS_LIMIT = 65536, /* open streams of a lane, both ends together */
+};
+
+/* Why a stream or a session ended. Carried on the wire; 0 is "no reason". */
+#define TRANSPORT_CODE_LIST(X)                    \
+    X(NONE, 0, "none")                            \
+    X(CANCELLED, 1, "cancelled by the other end") \
+    X(REFUSED, 2, "refused")                      \
+    X(UNREACHABLE, 3, "origin unreachable")       \
+    X(TIMEOUT, 4, "timed out")                    \
+    X(PROTOCOL, 5, "protocol error")              \
+    X(LINK_LOST, 6, "link lost")                  \
+    X(SHUTDOWN, 7, "shut down")                   \
+    X(LIMIT, 8, "limit reached")                  \
+    X(INTERNAL, 9, "internal error")
+
+enum transport_code {
+#define X(name, value, text) TRANSPORT_CODE_##name = (value),
+    TRANSPORT_CODE_LIST(X)
+#undef X
+};
+const char *transport_code_text(uint32_t code);
+
+/* X-macro: the states of a lane. */
+#define TRANSPORT_STATE_LIST(X)                                                                 \
+    X(IDLE, "idle") /* nothing to do yet: a responder waiting, an initiator not told to dial */ \
+    X(DIALLING, "dialling") /* INIT sent, with backoff */                                       \
+    X(UP, "up")             /* keys confirmed both ways */                                      \
+    X(CLOSED, "closed")     /* by transport_close(); final */
+
+enum transport_state {
+#define X(name, text) TRANSPORT_STATE_##name,
+    TRANSPORT_STATE_LIST(X)
+#undef X
+};
+
+struct transport_config {
+    bool is_initiator;
+    const struct crypto *crypto;
+    uint8_t private_key[TRANSPORT_KEY_BYTES];
+    uint8_t public_key[TRANSPORT_KEY_BYTES];
+    uint8_t peer_key[TRANSPORT_KEY_BYTES];
+    uint8_t pre_shared_key[TRANSPORT_KEY_BYTES]; /* zero: none */
+    uint64_t random_seed;                        /* for jitter and choices that need no secrecy */
+    uint64_t
+        wall_offset_ns; /* wall clock (ns since 1970) minus now_ns; for the handshake's timestamp */
+    uint32_t
+        index_base; /* receiver indexes: worker (10 bits) | generation (2) | lane slot (14) | session (6, zero here) */
+    uint16_t lane, lanes;  /* this lane's number and how many the link has */
+    uint16_t packet_bytes; /* UDP payload of a full packet, 1200 .. 65000; default 1400 (T5) */
+    uint8_t weights[TRANSPORT_RINGS]; /* default 16, 8, 4, 2, 1 (T3) */
+    uint32_t sub_packet_bytes;        /* blending quantum, default 512 (T4) */
+    uint32_t hosted_cap; /* most connections that congestion control counts; default 256 (T7) */
+    uint64_t
+        window_budget; /* most bytes of receive credit given out over all streams; default 256 MiB */
+    uint32_t stream_window;     /* first credit of a stream; default 16 KiB */
+    uint32_t stream_window_max; /* most credit of a stream; default 16 MiB */
+    uint64_t keep_alive_ns;     /* a packet at least so often; default 5 s */
+    uint64_t
+        dead_after_ns; /* nothing authenticated for so long, with something outstanding: the session is lost; default 10 s */
+    uint64_t
+        dial_backoff_max_ns; /* default 8 s; the first retry comes after 250 ms, doubled, with jitter */
+    uint64_t handshake_every_ns; /* fresh Diffie-Hellman; default 1 h; 0: never */
+};
+void transport_config_defaults(struct transport_config *config);
+
+/* A received datagram or GRO batch: `length` bytes of which each `segment_bytes` (the last may be shorter) are one packet;
+ * 0 means a single one. The bytes are decrypted in place. */
+struct transport_datagram {
+    struct address from;
+    uint8_t *data;
+    uint32_t length;
+    uint16_t segment_bytes;
+    uint8_t ecn; /* the two ECN bits as received */
+};
+
+/* A batch to be sent in one call to one address (GSO): `data` has room for `capacity` bytes, given by the caller; the core sets the rest.
+ * All segments have `segment_bytes` bytes but the last, which may be shorter. */
+struct transport_transmit {
+    uint8_t *data;
+    uint32_t capacity;
+    struct address to;
+    uint32_t length;
+    uint16_t segment_bytes;
+};
+
+/* What travels with the opening of a stream (T10). */
+struct transport_open {
+    uint16_t
+        port; /* service port tag: the port at which the client's traffic arrived; delivered to the same one */
+    uint8_t flags;         /* TRANSPORT_OPEN_* */
+    uint8_t ring;          /* 0 .. 4 */
+    uint8_t weight;        /* within the ring, 1 .. 255; default 16 */
+    struct address client; /* family 0: none */
+    uint16_t
+        service; /* which of the sender's services opened it; the far end's allow-list decides what it may do */
+};
+enum {
+    TRANSPORT_OPEN_HTTP = 1,   /* the bytes are the message form of docs/protocol/message.md */
+    TRANSPORT_OPEN_SECURE = 2, /* carried undecrypted, never compressed */
+};
+
+enum transport_event_kind {
+    TRANSPORT_EVENT_UP,   /* session established */
+    TRANSPORT_EVENT_DOWN, /* session lost: every stream ended with a RESET event before this one */
+    TRANSPORT_EVENT_OPENED,   /* the peer opened `stream`; `open` says with what */
+    TRANSPORT_EVENT_READABLE, /* bytes or the end can be read */
+    TRANSPORT_EVENT_WRITABLE, /* transport_stream_room() is positive again after it was 0 */
+    TRANSPORT_EVENT_RESET,    /* ended abnormally, both directions; `code` says why; release it */
+    TRANSPORT_EVENT_DONE, /* both directions ended well and everything was acknowledged; release it */
+};
+
+struct transport_event {
+    enum transport_event_kind kind;
+    struct transport_stream *stream;
+    void *owner; /* of the stream, as set by transport_stream_set_owner() */
+    const struct transport_open *open;
+    uint32_t code;
+};
+
+/* Life cycle. */
+struct transport *transport_new(const struct transport_config *config, uint64_t now_ns);
+void transport_free(struct transport **transport); /* streams and all; no events any more */
+void transport_dial(struct transport *transport, const struct address *peer,
+                    uint64_t now_ns); /* initiator: connect, and again whenever lost */
+void transport_close(struct transport *transport, uint32_t code,
+                     uint64_t now_ns); /* streams are reset; CLOSE goes out with the next send */
+
+/* A responder's INIT, authenticated as far as the initiator's static key (src/transport/handshake.h has the crypto). */
+struct transport_hello;
+struct transport_hello_facts {
+    uint8_t peer_key[TRANSPORT_KEY_BYTES];
+    uint16_t lane, lanes;
+};
+
+/* What a listening socket shares: keys, cookies, load. One for each worker. */
+struct transport_listener;
+struct transport_listener *transport_listener_new(const struct crypto *crypto,
+                                                  const uint8_t private_key[TRANSPORT_KEY_BYTES],
+                                                  uint64_t now_ns);
+void transport_listener_free(struct transport_listener **listener);
+
+/* Examines an INIT. 0: *hello is set, `facts` say who; look the key up, then transport_accept() or transport_hello_free(). ERROR_AGAIN: the
+ * listener is busy and wrote a COOKIE into `reply` (length set) to be sent back. Other errors: silence. Strangers leave no state. */
+MUST_USE int transport_listener_hello(struct transport_listener *listener,
+                                      const struct transport_datagram *datagram, uint64_t now_ns,
+                                      struct transport_transmit *reply,
+                                      struct transport_hello **hello,
+                                      struct transport_hello_facts *facts);
+void transport_hello_free(struct transport_hello **hello);
+
+/* The lane answers with RESP (through transport_send()). A replay is refused: ERROR_REPLAY. The running session, if any, stays until the
+ * first authenticated packet of the new one arrives. Takes the hello in any case. */
+MUST_USE int transport_accept(struct transport *transport, struct transport_hello **hello,
+                              const struct address *from, uint64_t now_ns);
+
+/* Packets in and out. */
+void transport_receive(struct transport *transport, uint64_t now_ns,
+                       const struct transport_datagram *datagrams, size_t count);
+size_t transport_send(struct transport *transport, uint64_t now_ns,
+                      struct transport_transmit *transmits,
+                      size_t count);                             /* how many were filled */
+uint64_t transport_next_wake(const struct transport *transport); /* UINT64_MAX: never */
+bool transport_next_event(struct transport *transport, struct transport_event *event);
+
+/* Streams. A stream pointer is valid until transport_stream_release(). */
+MUST_USE int transport_stream_open(struct transport *transport, const struct transport_open *open,
+                                   struct transport_stream **stream);
+void transport_stream_set_owner(struct transport_stream *stream, void *owner);
+void *transport_stream_owner(const struct transport_stream *stream);
+uint64_t transport_stream_id(const struct transport_stream *stream);
+
+/* Takes all of `bytes` (the queue is left empty); references are held until acknowledged. Writing more than transport_stream_room() is allowed
+ * but queues without bound of its own: stop at 0 and wait for WRITABLE. */
+void transport_stream_write(struct transport_stream *stream, struct slice_queue *bytes);
+void transport_stream_finish(struct transport_stream *stream); /* no more bytes from here */
+uint64_t transport_stream_room(
+    const struct transport_stream *
+        stream); /* how much more is useful now: about two times its share of the path, at least 16 KiB */
+uint64_t transport_stream_unsent(const struct transport_stream *stream);
+
+/* Moves what has arrived in order to `bytes`, up to `limit`. *ended: everything up to the sender's end has been read. */
+void transport_stream_read(struct transport_stream *stream, struct slice_queue *bytes,
+                           uint64_t limit, bool *ended);
+void transport_stream_consume(struct transport_stream *stream,
+                              uint64_t bytes); /* of the bytes read: credit for the sender */
+void transport_stream_reset(
+    struct transport_stream *stream,
+    uint32_t code); /* both directions; no further event but none needed: release it */
+void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring,
+                               uint8_t weight); /* tells the peer too */
+void transport_stream_release(
+    struct transport_stream
+        *stream); /* the caller will not use it again; an unfinished one is reset with CANCELLED */
+
+/* Settings that may change while running (R12). */
+void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);
+void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes);
+
+/* Queries. */
+struct transport_ring_facts {         /* T2, T3 */
+    uint64_t sockets, ready, bytes;   /* now: nSockets, nReady, nBytes */
+    uint64_t sent_bytes, sub_packets; /* so far */
+};
+struct transport_facts {
+    enum transport_state state;
+    struct address peer;
+    uint64_t up_since_ns, sessions, streams_open, streams_opened, streams_reset;
+    uint64_t srtt_ns, min_rtt_ns, rtt_variance_ns;
+    uint64_t window_bytes, in_flight_bytes, pacing_bytes_per_s, delivery_bytes_per_s;
+    uint32_t hosted, virtual_flows;
+    uint64_t packets_sent, packets_received, packets_lost, packets_spurious, bytes_sent,
+        bytes_received, datagrams_refused, packets_replayed;
+    uint64_t stream_bytes_sent, stream_bytes_resent, acks_sent, probe_timeouts;
+    uint32_t loss_ppm_1s, loss_ppm_10s;      /* of our packets, as the acks tell */
+    uint32_t peer_loss_ppm_1s, peer_srtt_us; /* as the peer reports (T8); 0: unknown */
+    struct transport_ring_facts rings[TRANSPORT_RINGS];
+};
+void transport_read_facts(const struct transport *transport, struct transport_facts *facts);
+const char *transport_state_text(enum transport_state state);
+
+#endif

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The short way to Meson and Ninja. `make help` lists the targets.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+# SAN=address,undefined or SAN=thread: a build folder of its own with these sanitizers
+SAN     ?=
+ONCE    ?=
+QUICK   ?=
+BENCH   ?= $(wildcard bench/http bench/dns bench/transport)
+SECONDS ?= 60
+
+ifneq ($(SAN),)
+comma := ,
+BUILD := build-$(subst $(comma),-,$(SAN))
+SETUP := -Db_sanitize=$(SAN)
+endif
+
+.PHONY: all deps test demo bench check fuzz install clean help
+.NOTPARALLEL:
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo 'make: meson is missing; run tools/install-deps' >&2; exit 1; }
+	@meson setup --prefix=$(PREFIX) $(SETUP) $(BUILD)
+
+deps:
+	@tools/install-deps
+
+test: deps all
+	@tools/run-tests --build $(BUILD) $(if $(SAN),--sanitizers $(SAN)) $(TESTS)
+
+demo: deps all
+	@$(BUILD)/src/cli/causeway demo $(if $(ONCE),--once)
+
+bench: deps all
+	@for script in $(BENCH); do \
+	    CAUSEWAY_BUILD=$(BUILD) $$script $(if $(QUICK),--quick) || exit 1; \
+	done
+
+check: deps
+	@tools/check
+
+fuzz: deps
+	@tools/fuzz --seconds $(SECONDS) $(FUZZ)
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build-*
+
+help:
+	@echo 'make                 build into $(BUILD)/'
+	@echo 'make demo            the whole network on this machine; ONCE=1 tells the story once and ends'
+	@echo 'make test            unit, simulation and system tests; SAN=address,undefined or SAN=thread'
+	@echo '                     TESTS="unit sim system" or any of them'
+	@echo 'make check           format, tidy, headers, purity, warnings of both compilers'
+	@echo 'make fuzz            every fuzzer for SECONDS=60; FUZZ=name for one'
+	@echo 'make bench           speed beside named peers; QUICK=1, BENCH=bench/dns for one'
+	@echo 'make install         below PREFIX=/usr/local; DESTDIR is respected'
+	@echo 'make clean           remove the build folders'

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration: one YAML file describes all nodes and sites; a schema table turns it into this immutable snapshot,
+ * and into the checker, the JSON schema and the reference page. Every string and array lives in the snapshot's arena.
+ * Pure but for what the caller's reader does: files that the configuration names (keys, region maps) come through it.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "base/address.h"
+#include "base/arena.h"
+#include "base/text.h"
+
+enum {
+    CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
+    CONF_NODES_LIMIT = 4096,
+    CONF_SITES_LIMIT = 65536,
+    CONF_ERRORS_LIMIT = 50, /* shown at once */
+    CONF_RINGS = 5,
+    CONF_KEY_BYTES = 32,
+};
+
+struct conf_addresses {
+    struct address *items;
+    size_t count;
+};
+
+struct conf_networks {
+    struct network *items;
+    size_t count;
+};
+
+struct conf_texts {
+    const char **items;
+    size_t count;
+};
+
+/* What of the link can be set (`link:` at the top, for every link). Times in ns. */
+struct conf_link {
+    uint16_t packet_bytes;        /* 1400 */
+    uint8_t weights[CONF_RINGS];  /* 16 8 4 2 1 */
+    uint32_t hosted_cap;          /* 256 */
+    uint64_t window_budget_bytes; /* 256 MiB */
+    uint64_t keep_alive_ns;       /* 5 s */
+    uint64_t dead_after_ns;       /* 10 s */
+    uint32_t socket_buffer_bytes; /* 8 MiB */
+};
+
+/* A TCP pass-through port of an edge (T10). */
+struct conf_port {
+    struct address listen;
+    const struct conf_site *site;
+    uint16_t port;  /* of the origin; default: the listening port */
+    uint8_t ring;   /* 2 */
+    bool is_secure; /* never compressed or looked at; default true */
+};
+
+enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON, CONF_LOG_COMBINED };
+
+struct conf_edge {
+    struct conf_addresses listen; /* HTTP */
+    struct conf_port *ports;
+    size_t port_count;
+    const struct conf_node **gateways; /* linked to; default: every gateway of the file */
+    size_t gateway_count;
+    struct conf_networks trusted_proxies;
+    const char *access_log;                 /* path; NULL: none */
+    enum conf_log_format access_log_format; /* JSON or COMBINED */
+    uint32_t connections_limit;             /* 65536 */
+    uint32_t request_line_bytes;            /* 8192 */
+    uint32_t header_bytes;                  /* 32768 */
+    uint32_t fields_limit;                  /* 128 */
+    uint64_t body_bytes;                    /* 0: any size */
+    uint64_t header_timeout_ns;             /* 15 s: from the first byte to the end of the head */
+    uint64_t idle_timeout_ns;               /* 75 s: between requests */
+    uint64_t body_timeout_ns;               /* 60 s: without a byte of the body, either way */
+    uint64_t gateway_timeout_ns; /* 65 s: from the request's end to the answer's first byte: 504 */
+};
+
+/* Who may ask for what: (edge, site, port) tuples; nothing else leaves the gateway. */
+struct conf_allow {
+    const struct conf_node **edges;
+    size_t edge_count;
+    const struct conf_site **sites;
+    size_t site_count;
+    uint16_t *ports; /* pass-through ports; HTTP of the site is always meant */
+    size_t port_count;
+};
+
+struct conf_gateway {
+    struct conf_allow *allow;
+    size_t allow_count;
+    const struct conf_node *
+        *dial; /* edges that this gateway dials, itself behind NAT; others dial it */
+    size_t dial_count;
+    bool
+        allow_local; /* origins on loopback are allowed; link-local ones never are unless this is set; default false */
+};
+
+struct conf_dns {
+    struct conf_addresses listen;   /* UDP and TCP */
+    struct address reports;         /* UDP, where edges send STATUS; family 0: none */
+    uint32_t tcp_connections_limit; /* 1000 */
+    uint64_t tcp_idle_timeout_ns;   /* 10 s */
+};
+
+struct conf_admin {
+    struct conf_addresses listen; /* read-only HTTP; default 127.0.0.1:9180 */
+    struct conf_texts hosts;      /* accepted Host values besides addresses and localhost */
+};
+
+struct conf_node {
+    const char *name;
+    const char *region;              /* NULL: none */
+    size_t index;                    /* in conf->nodes: its number */
+    struct conf_addresses addresses; /* public, for DNS answers */
+    uint8_t public_key[CONF_KEY_BYTES];
+    uint8_t private_key[CONF_KEY_BYTES]; /* of this process's own node only; zero elsewhere */
+    bool has_public_key, has_private_key;
+    const char *private_key_path;
+    uint32_t workers; /* 0: one for each core */
+    const char *
+        user; /* to run as when started by root; default "causeway", or "nobody" where that is absent */
+    const char *run_dir;  /* control sockets; default /run/causeway */
+    const char *log_path; /* NULL: standard error */
+    const char *log_level;
+    enum conf_log_format log_format;
+    struct conf_addresses link_listen; /* UDP, the link */
+    struct address link_address; /* where others dial it; default: the first of listen, else none */
+    struct conf_edge *edge;      /* NULL: not this role */
+    struct conf_gateway *gateway;
+    struct conf_dns *dns;
+    struct conf_admin *admin; /* present when any role is, unless `admin: off` */
+};
+
+struct conf_origin {
+    const char *url;        /* as written: http://host:port */
+    struct address address; /* numeric hosts */
+    const char *host;       /* names to be resolved at start and again; NULL for numeric ones */
+    uint16_t port;
+};
+
+struct conf_site {
+    const char *name;
+    size_t index;
+    struct conf_texts hosts; /* lower case; "*.shop.example" matches one or more labels */
+    struct conf_origin *origins;
+    size_t origin_count;
+    const char *origin_host;        /* Host sent to the origin; NULL: the client's */
+    const struct conf_node **edges; /* that serve it; default: all */
+    size_t edge_count;
+    const struct conf_node **gateways; /* through which; default: all */
+    size_t gateway_count;
+    uint8_t ring;                /* priority class, 2 */
+    uint64_t connect_timeout_ns; /* 3 s */
+    uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */
+    uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */
+    uint32_t kept_connections;   /* 64 for each origin and worker */
+    uint32_t connections_limit;  /* 1024 for each origin and worker; beyond: 503 */
+    uint32_t retries;     /* 1: safe requests, on a dead kept connection or a failed connect */
+    uint32_t dns_ttl_s;   /* 20 */
+    uint32_t dns_answers; /* 3 (R5: two or three) */
+};
+
+struct conf_record {
+    const char *owner; /* fully qualified, lower case, with the final dot */
+    const char *type;  /* "A", "AAAA", "TXT", "CNAME", "NS" */
+    uint32_t ttl_s;
+    const char *data; /* presentation form */
+    uint32_t line;    /* in the file, for errors of later stages */
+};
+
+struct conf_zone {
+    const char *name;    /* with the final dot */
+    const char *primary; /* MNAME */
+    const char *contact; /* RNAME, as a name */
+    struct conf_texts ns;
+    uint32_t serial, refresh_s, retry_s, expire_s, negative_ttl_s; /* 1 3600 600 604800 60 */
+    uint32_t ttl_s;                                                /* default for records, 3600 */
+    struct conf_record *records;
+    size_t record_count;
+};
+
+struct conf {
+    struct arena arena;
+    const char *file;
+    char hash[17]; /* of the text: 16 hexadecimal digits; in every node's status */
+    struct conf_link link;
+    struct conf_node *nodes;
+    size_t node_count;
+    struct conf_site *sites;
+    size_t site_count;
+    struct conf_zone *zones;
+    size_t zone_count;
+    struct span regions; /* text of the region file (docs/dns.md); empty: none */
+    const char *regions_path;
+    const struct conf_node *self; /* the node that this process is */
+};
+
+/* Reads a file that the configuration names; appends to `content`. `is_secret`: the mode must be 0600 or stricter. 0, or a negative error with a
+ * sentence in `why`. */
+struct conf_reader {
+    int (*read)(void *argument, const char *path, bool is_secret, struct text *content,
+                struct text *why);
+    void *argument;
+};
+
+/* The snapshot, or NULL with one line for each error in `errors` ("file:line:column: sentence; did you mean X?"). Warnings come there too, beginning with
+ * "warning: " behind the position; a snapshot may come with warnings. `node` selects the node; NULL: the only one, or the one whose private key file can be read. */
+struct conf *conf_load(const char *file, struct span text, const char *node,
+                       const struct conf_reader *reader, struct text *errors);
+void conf_free(struct conf *conf);
+struct conf_reader conf_file_reader(void); /* reads real files, checks modes of secrets */
+int conf_read_file(const char *file, struct text *content, struct text *why)
+    __attribute__((warn_unused_result));
+
+const struct conf_site *conf_find_host(
+    const struct conf *conf,
+    struct span host); /* normalised host; exact before wildcard; NULL: none. O(1) for exact. */
+const struct conf_node *conf_find_node(const struct conf *conf, const char *name);
+const struct conf_node *conf_find_key(const struct conf *conf, const uint8_t key[CONF_KEY_BYTES]);
+const struct conf_site *conf_find_site(const struct conf *conf, struct span name);
+bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edge,
+                 const struct conf_site *site, uint16_t port); /* port 0: HTTP */
+
+void conf_write_schema(struct text *text);    /* JSON Schema (draft 2020-12) */
+void conf_write_reference(struct text *text); /* Markdown */
+
+#endif

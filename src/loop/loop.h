@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The event loop, worker threads, sockets and messages between workers: the only code of the program that reads a
+ * clock. One loop for each worker thread, on epoll; a connection lives and dies on one worker; workers share
+ * immutable snapshots (liburcu QSBR) and talk through messages.
+ *
+ * Threads: everything here is called on the worker that owns the loop, except worker_post() and the queries that say so.
+ */
+#ifndef LOOP_LOOP_H
+#define LOOP_LOOP_H
+
+#include "base/address.h"
+#include "base/heap.h"
+#include "base/list.h"
+
+#include <stdatomic.h>
+#include <sys/epoll.h>
+
+struct loop;
+struct worker;
+
+/* ---- time: nanoseconds. Monotonic for everything but what people and other machines read. */
+uint64_t clock_now_ns(void);
+uint64_t clock_wall_ns(void); /* since 1970 */
+
+/* ---- the loop */
+struct loop *loop_new(void);
+void loop_free(struct loop **loop);
+void loop_run(struct loop *loop);              /* until loop_stop() */
+void loop_stop(struct loop *loop);             /* from any thread and from a signal handler */
+uint64_t loop_now_ns(const struct loop *loop); /* as of this turn of the loop; cheap */
+
+/* A timer; embed it, zeroed, with `fire` set. Fires once, never early; several due at once fire in order of time. */
+struct loop_timer {
+    struct heap_node node;
+    void (*fire)(struct loop *loop, struct loop_timer *timer);
+};
+void loop_timer_start(struct loop *loop, struct loop_timer *timer,
+                      uint64_t due_ns);                            /* or moves it */
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer); /* harmless when not running */
+bool loop_timer_is_running(const struct loop_timer *timer);
+
+/* A watched descriptor; embed it, zeroed, with `fd` and `ready` set. Level-triggered. `events` are EPOLLIN, EPOLLOUT, EPOLLRDHUP, ERR and HUP always.
+ * Removal inside any callback is safe: no event of the same turn reaches a removed watch. */
+struct loop_watch {
+    int fd;
+    uint32_t events; /* as set; 0: not watched. Read only. */
+    void (*ready)(struct loop *loop, struct loop_watch *watch, uint32_t events);
+};
+MUST_USE int loop_watch_set(struct loop *loop, struct loop_watch *watch,
+                            uint32_t events); /* adds, changes; 0 removes */
+void loop_watch_remove(struct loop *loop,
+                       struct loop_watch *watch); /* before the descriptor is closed */
+
+/* Something to do once, before this turn of the loop ends (batching: many causes, one flush). Embed it, zeroed, with `run` set. */
+struct loop_task {
+    struct list link;
+    bool is_queued;
+    void (*run)(struct loop *loop, struct loop_task *task);
+};
+void loop_task_queue(
+    struct loop *loop,
+    struct loop_task
+        *task); /* twice in a turn runs once; queued by a task of this turn: still this turn */
+void loop_task_cancel(struct loop *loop, struct loop_task *task);
+
+/* ---- workers: a thread with a loop each */
+enum { WORKERS_LIMIT = 1024 }; /* 10 bits of a receiver index */
+
+struct worker_set;
+/* Calls init on each worker's own thread before its loop runs, stop when it was told to end (free what belongs to the worker). */
+struct worker_hooks {
+    int (*start)(struct worker *worker, void *argument);
+    void (*stop)(struct worker *worker, void *argument);
+    void *argument;
+};
+/* 0, or the first error of a start hook (everything is stopped again then). `count` 0: one for each core this process may use. */
+MUST_USE int workers_start(struct worker_set **set, uint32_t count, const char *name,
+                           const struct worker_hooks *hooks);
+void workers_stop(struct worker_set **set); /* tells all, waits for all, frees */
+uint32_t workers_count(const struct worker_set *set);
+struct worker *workers_get(const struct worker_set *set, uint32_t id);
+
+struct worker *worker_current(void); /* NULL on a thread that is none */
+uint32_t worker_id(const struct worker *worker);
+struct loop *worker_loop(const struct worker *worker);
+uint64_t worker_last_turn_ns(
+    const struct worker
+        *worker); /* any thread: when its loop last began a turn (R8: age of the last loop) */
+const struct worker_set *worker_peers(const struct worker *worker);
+
+/* A message to another worker: embed it, with `deliver` set. It belongs to the receiver until delivered; a message that is under way
+ * must not be posted again (is_posted tells, for messages that coalesce). Order is kept between two workers. The number under way is bounded by the objects
+ * that embed them: there is at most one for each. Posting wakes the receiver at most once a turn. */
+struct message {
+    struct message *next;
+    _Atomic bool is_posted; /* cleared just before deliver() is called */
+    void (*deliver)(struct worker *receiver, struct message *message);
+};
+void worker_post(struct worker *receiver, struct message *message);
+
+/* Runs `run` on every worker in turn of their loops, then `done` on the calling worker's... loop or, when called from no worker, returns after all ran. */
+void workers_run_on_all(struct worker_set *set, void (*run)(struct worker *worker, void *argument),
+                        void *argument);
+
+/* ---- read-copy-update (liburcu QSBR): a loop is a reader that is quiescent between turns */
+#define snapshot_read(pointer) atomic_load_explicit((pointer), memory_order_consume)
+/* Swaps the pointer and frees the old one by `release` once no worker can still see it. Any thread. Does not block. */
+void snapshot_publish(void *_Atomic *pointer, void *fresh, void (*release)(void *old));
+
+/* ---- sockets: all non-blocking and close-on-exec. A negative `enum error`, with errno kept, on failure. */
+enum socket_option {
+    SOCKET_REUSEPORT = 1, /* several of one address, one for each worker */
+    SOCKET_V6ONLY = 2,    /* always set for IPv6 listeners */
+    SOCKET_TRANSPARENT = 4,
+};
+MUST_USE int socket_listen_tcp(const struct address *address, unsigned options,
+                               int *fd); /* backlog 4096, SO_REUSEADDR */
+MUST_USE int socket_bind_udp(const struct address *address, unsigned options,
+                             int *fd); /* port 0: any */
+MUST_USE int socket_connect_tcp(const struct address *to,
+                                int *fd); /* in progress; EPOLLOUT tells, then socket_error() */
+MUST_USE int socket_accept(int listener, struct address *peer,
+                           int *fd); /* ERROR_AGAIN; ERROR_LIMIT out of descriptors */
+int socket_error(int fd);            /* SO_ERROR as errno value, 0 for none */
+void socket_set_nodelay(int fd);
+void socket_set_reset_on_close(
+    int fd); /* the peer sees a reset, not an end (truncation must be visible) */
+uint32_t socket_force_buffers(
+    int fd,
+    uint32_t bytes); /* SO_RCVBUFFORCE or SO_RCVBUF; returns what the kernel gave for receiving */
+MUST_USE int socket_local(int fd, struct address *address);
+MUST_USE int socket_peer(int fd, struct address *address);
+void address_to_sockaddr(const struct address *address, void *sockaddr_storage, unsigned *length);
+struct address address_from_sockaddr(const void *sockaddr_storage);
+
+#endif

@@ -49,8 +49,9 @@ json_t *link_set_status(struct link_set *set); /* any thread; a new reference */
 
 /* The link by which this edge reaches that gateway; NULL: there is none. */
 struct link *link_to_gateway(struct link_set *set, const struct conf_node *gateway);
-const struct conf_node *link_peer(const struct link *link); /* any thread */
-bool link_is_up(const struct link *link);                   /* any thread */
+const char *link_peer_name(const struct link *link);   /* any thread */
+const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */
+bool link_is_up(const struct link *link);              /* any thread */
 struct link_quality {
     bool is_up;
     uint32_t srtt_us, loss_ppm;

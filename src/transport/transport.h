@@ -184,6 +184,14 @@ void transport_hello_free(struct transport_hello **hello);
 MUST_USE int transport_accept(struct transport *transport, struct transport_hello **hello,
                               const struct address *from, uint64_t now_ns);
 
+/* What a driver needs to know of a datagram before it knows the lane. */
+enum transport_packet_kind {
+    TRANSPORT_PACKET_HELLO,   /* an INIT: for transport_listener_hello() */
+    TRANSPORT_PACKET_INDEXED, /* *receiver_index names worker, generation, lane slot and session */
+    TRANSPORT_PACKET_FOREIGN, /* none of ours: drop it */
+};
+enum transport_packet_kind transport_packet_kind(struct span datagram, uint32_t *receiver_index);
+
 /* Packets in and out. */
 void transport_receive(struct transport *transport, uint64_t now_ns,
                        const struct transport_datagram *datagrams, size_t count);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP without I/O, for edge and gateway alike: the message model, a strict incremental HTTP/1.1 parser (RFC 9112),
+ * serialisers, the binary form in which a message crosses the link (docs/protocol/message.md), and the semantics that
+ * every intermediary shares (RFC 9110): hop-by-hop fields, Via, Forwarded, hosts, error pages, dates.
+ *
+ * Ownership: a head and its fields live in the arena that its parser or builder was given; spans in a head stay valid
+ * until that arena is cleared. Body bytes are never copied: they come out as parts of what was put in.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/address.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "base/span.h"
+#include "http/names.h"
+
+/* ---- Limits ---------------------------------------------------------------------------------------------------- */
+
+/* What a peer may send. A message past a limit is refused with the cause that names it. */
+struct http_limits {
+    uint32_t line_bytes;            /* request or status line: 414 or 400 past it */
+    uint32_t head_bytes;            /* field lines together: 431 */
+    uint32_t fields;                /* their number: 431 */
+    uint32_t name_bytes;            /* one field name: 431 */
+    uint32_t trailer_bytes;         /* trailer lines together */
+    uint32_t trailers;              /* their number */
+    uint32_t chunk_line_bytes;      /* one chunk-size line with its extensions */
+    uint32_t chunk_extension_bytes; /* extensions of a whole message */
+    uint32_t informational;         /* 1xx answers before the final one */
+    uint64_t body_bytes;            /* content of one message: 413; UINT64_MAX for no limit */
+};
+
+/* 8 KiB line, 32 KiB and 128 fields, names of 256 bytes, trailers of 8 KiB and 32 fields, chunk lines of 256 bytes,
+ * 16 KiB of extensions, 16 informational answers, bodies without limit. */
+extern const struct http_limits http_limits_default;
+
+/* ---- Why a message is refused ---------------------------------------------------------------------------------- */
+
+/* name, status for a client, text. The name labels the counters. A gateway answers 502 whatever the
+ * cause was; an edge answers http_cause_status(). */
+// clang-format off
+#define HTTP_CAUSE_LIST(X)                                                                                   \
+    X(NONE,                  0, "no error")                                                                  \
+    X(EMPTY_LINES,         400, "more than one empty line before the request")                               \
+    X(METHOD,              400, "malformed method")                                                          \
+    X(METHOD_LONG,         501, "method too long")                                                           \
+    X(METHOD_CONNECT,      501, "CONNECT is not offered here")                                               \
+    X(TARGET,              400, "malformed request target")                                                  \
+    X(TARGET_FORM,         400, "this form of request target does not fit the method")                       \
+    X(TARGET_LONG,         414, "request line too long")                                                     \
+    X(VERSION,             400, "malformed HTTP version")                                                    \
+    X(VERSION_UNSUPPORTED, 505, "HTTP version not supported")                                                \
+    X(STATUS_LINE,         400, "malformed status line")                                                     \
+    X(STATUS_UNEXPECTED,   400, "status does not fit the request")                                           \
+    X(LINE_END,            400, "line does not end with CR LF")                                              \
+    X(FIELD_NAME,          400, "malformed field name")                                                      \
+    X(FIELD_SPACE,         400, "white space between field name and colon")                                  \
+    X(FIELD_FOLDED,        400, "folded field line")                                                         \
+    X(FIELD_VALUE,         400, "control byte in a field value")                                             \
+    X(FIELD_NAME_LONG,     431, "field name too long")                                                       \
+    X(HEAD_LONG,           431, "header section too long")                                                   \
+    X(HEAD_FIELDS,         431, "too many header fields")                                                    \
+    X(HOST_MISSING,        400, "Host is missing")                                                           \
+    X(HOST_DUPLICATE,      400, "more than one Host")                                                        \
+    X(HOST_INVALID,        400, "malformed Host")                                                            \
+    X(LENGTH_INVALID,      400, "malformed Content-Length")                                                  \
+    X(LENGTH_DUPLICATE,    400, "more than one Content-Length")                                              \
+    X(LENGTH_AND_CODING,   400, "both Content-Length and Transfer-Encoding")                                 \
+    X(CODING_INVALID,      400, "malformed Transfer-Encoding")                                               \
+    X(CODING_UNKNOWN,      501, "transfer coding not supported")                                             \
+    X(CODING_VERSION,      400, "Transfer-Encoding in HTTP/1.0")                                             \
+    X(CODING_FORBIDDEN,    400, "framing field where the status forbids content")                            \
+    X(CONNECTION_INVALID,  400, "malformed Connection")                                                      \
+    X(EXPECTATION,         417, "expectation not supported")                                                 \
+    X(CHUNK_SIZE,          400, "malformed chunk size")                                                      \
+    X(CHUNK_EXTENSION,     400, "malformed or too many chunk extensions")                                    \
+    X(CHUNK_LONG,          400, "chunk line too long")                                                       \
+    X(CHUNK_END,           400, "chunk does not end with CR LF")                                             \
+    X(TRAILER_FORBIDDEN,   400, "field not allowed in trailers")                                             \
+    X(TRAILER_LONG,        431, "trailer section too long")                                                  \
+    X(BODY_LONG,           413, "content too long")                                                          \
+    X(INFORMATIONAL_MANY,  400, "too many informational answers")                                            \
+    X(TRUNCATED,           400, "ended in the middle of a message")                                          \
+    X(FORM_VERSION,        400, "message form of an unknown version")                                        \
+    X(FORM_FRAME,          400, "unknown or misplaced frame")                                                \
+    X(FORM_LENGTH,         400, "frame too long")                                                            \
+    X(FORM_CONTENT,        400, "malformed frame")                                                           \
+    X(FORM_FIELD,          400, "field that must not cross the link")                                        \
+    X(FORM_BODY,           400, "content differs from its declared length")
+// clang-format on
+
+enum http_cause {
+#define X(name, status, text) HTTP_CAUSE_##name,
+    HTTP_CAUSE_LIST(X)
+#undef X
+        HTTP_CAUSE_COUNT
+};
+
+unsigned http_cause_status(enum http_cause cause);
+const char *http_cause_text(enum http_cause cause); /* a sentence for an error page or a log */
+const char *http_cause_name(enum http_cause cause); /* "CHUNK_SIZE", for counters */
+
+/* ---- Fields ---------------------------------------------------------------------------------------------------- */
+
+struct http_field {
+    struct span name; /* as received or as registered; compare `id`, or without case */
+    struct span value;
+    enum http_name id;
+};
+
+/* A list in the order of arrival. Everything in it is valid: names are tokens, values hold no control byte but HTAB
+ * and neither begin nor end with white space. Change it through the functions only. Zero-initialised but for `arena`. */
+struct http_fields {
+    struct http_field *list;
+    uint32_t count, capacity;
+    uint64_t present[2]; /* bit for each known name that is in the list */
+    struct arena *arena;
+};
+
+static inline bool http_fields_has(const struct http_fields *fields, enum http_name id)
+{
+    return fields->present[id / 64] >> (id % 64) & 1;
+}
+
+/* The first field of that name, or NULL. */
+const struct http_field *http_fields_find(const struct http_fields *fields, enum http_name id);
+const struct http_field *http_fields_find_text(const struct http_fields *fields, struct span name);
+
+/* Appends copies. 0, ERROR_INVALID (not a token; control byte in the value), ERROR_LIMIT (HTTP_FIELDS_MOST). */
+enum { HTTP_FIELDS_MOST = 1024 }; /* whatever the configured limits say */
+MUST_USE int http_fields_add(struct http_fields *fields, enum http_name id, struct span value);
+MUST_USE int http_fields_add_text(struct http_fields *fields, struct span name, struct span value);
+MUST_USE int http_fields_set(struct http_fields *fields, enum http_name id,
+                             struct span value);                            /* replaces all */
+void http_fields_remove(struct http_fields *fields, enum http_name id);     /* all of that name */
+void http_fields_remove_text(struct http_fields *fields, struct span name); /* without case */
+MUST_USE int http_fields_copy(struct http_fields *to,
+                              const struct http_fields *from); /* appends all, bytes too */
+
+/* The known name spelled so (any case), else HTTP_NAME_OTHER. */
+enum http_name http_name_of(struct span text);
+struct span http_name_text(enum http_name id); /* as registered, "Content-Type"; empty for OTHER */
+
+bool http_is_token(struct span text);       /* RFC 9110 section 5.6.2, not empty */
+bool http_is_field_value(struct span text); /* HTAB, SP, VCHAR, obs-text; trimmed */
+
+/* Walks a comma-separated list value (RFC 9110 section 5.6.1), empty elements skipped, elements trimmed; commas in
+ * quoted strings do not separate. Takes the next element off `rest`; false at the end. */
+bool http_list_next(struct span *rest, struct span *element);
+/* Whether any field of that name lists the token (without case). */
+bool http_fields_list_has(const struct http_fields *fields, enum http_name id, struct span token);
+
+/* ---- Message heads --------------------------------------------------------------------------------------------- */
+
+/* Codes are those of the message form: add at the end. */
+// clang-format off
+#define HTTP_METHOD_LIST(X) \
+    X(GET, 1) X(HEAD, 2) X(POST, 3) X(PUT, 4) X(DELETE, 5) X(OPTIONS, 6) X(PATCH, 7) X(TRACE, 8) X(CONNECT, 9)
+// clang-format on
+
+enum http_method {
+    HTTP_METHOD_OTHER = 0, /* see http_head.method_text */
+#define X(name, code) HTTP_METHOD_##name = (code),
+    HTTP_METHOD_LIST(X)
+#undef X
+        HTTP_METHOD_COUNT
+};
+
+enum http_method http_method_of(struct span text);       /* case matters */
+struct span http_method_text(enum http_method method);   /* empty for OTHER */
+bool http_method_is_safe(enum http_method method);       /* GET HEAD OPTIONS TRACE */
+bool http_method_is_idempotent(enum http_method method); /* the safe ones, PUT, DELETE */
+
+/* How the content is delimited. */
+enum http_body {
+    HTTP_BODY_NONE,
+    HTTP_BODY_LENGTH,  /* http_head.content_length bytes */
+    HTTP_BODY_CHUNKED, /* of unknown length, with an end */
+    HTTP_BODY_CLOSE,   /* answers only: until the connection ends */
+    HTTP_BODY_TUNNEL,  /* after an accepted Upgrade: raw bytes until either end closes */
+};
+
+struct http_head {
+    struct http_fields fields; /* all as received, framing fields included until they are removed */
+
+    /* Requests. */
+    enum http_method method;
+    struct span method_text;     /* also for known methods */
+    struct span target_received; /* as it came, for the log */
+    struct span target;          /* origin-form, "/path?query", or "*" */
+    struct span
+        host; /* of the absolute-form target, else of Host: lower case, no port, no final dot; an IPv6
+                                  * literal keeps its brackets. Empty: HTTP/1.0 without Host */
+    uint16_t port; /* of the same; 0: none */
+    bool expects_continue;
+
+    /* Responses. */
+    uint16_t status; /* 100-599; 0: this is a request */
+    struct span reason;
+
+    /* Both. */
+    uint8_t minor;    /* HTTP/1.minor: 0 or 1. When a response is written: its client's version */
+    bool keeps_alive; /* the connection may carry another message after this one */
+    bool upgrades;    /* asks for an upgrade (request) or accepts it (101) */
+    bool has_length;  /* content_length is known, also where there is no body (HEAD, 304) */
+    enum http_body body;
+    uint64_t content_length;
+    struct span upgrade_protocol; /* "websocket" */
+};
+
+/* An empty head whose fields live in `arena`. */
+void http_head_init(struct http_head *head, struct arena *arena);
+
+/* ---- Parsing HTTP/1.1 ------------------------------------------------------------------------------------------ */
+
+enum http_event {
+    HTTP_EVENT_MORE, /* all input is used; more is needed */
+    HTTP_EVENT_HEAD, /* the head is complete. Responses: status 1xx but 101 means that another head follows */
+    HTTP_EVENT_DATA,     /* a piece of content */
+    HTTP_EVENT_TRAILERS, /* before END, only when there are any */
+    HTTP_EVENT_END,      /* the message is complete; nothing behind it was used */
+    HTTP_EVENT_ERROR,    /* see `cause`; the connection is of no further use */
+};
+
+/* One message at a time from one direction of a connection. Embed it; only `cause` and `trailers` are for others. */
+struct http_parser {
+    enum http_cause cause;
+    struct http_fields trailers;
+
+    /* private */
+    const struct http_limits *limits;
+    struct http_head *head;
+    struct arena *arena;
+    uint8_t *held; /* the part of the head that came so far, when it came in pieces */
+    uint32_t held_bytes, held_capacity;
+    uint32_t at;         /* next byte to look at, from the head's first */
+    uint32_t line_at;    /* first byte of the line */
+    uint32_t mark_at;    /* first byte of the element being read */
+    uint32_t name_end;   /* end of the field name, value being read */
+    uint32_t section_at; /* first byte of the field lines */
+    uint32_t informational;
+    uint32_t extension_bytes, chunk_line_bytes;
+    uint8_t state;
+    uint8_t digits;
+    uint8_t empty_lines;
+    bool is_response;
+    bool asked_upgrade;
+    enum http_method asked_method; /* responses: of the request that is answered */
+    uint64_t left;                 /* of the body or of the chunk */
+    uint64_t body_bytes;           /* content so far */
+};
+
+/* Begins a message: `limits`, `head` and `arena` must outlive it; `head` is initialised here. */
+void http_parser_start_request(struct http_parser *parser, const struct http_limits *limits,
+                               struct http_head *head, struct arena *arena);
+/* `method` and `upgrade` are of the request that is answered. */
+void http_parser_start_response(struct http_parser *parser, const struct http_limits *limits,
+                                struct http_head *head, struct arena *arena,
+                                enum http_method method, bool upgrade);
+
+/* Takes bytes from the front of `input`: `*used` says how many, also with MORE and END. With DATA `*data` is a part of
+ * `input`. Call it again with the rest until it returns MORE, END or ERROR. However the stream is cut into calls, the
+ * events but for the cuts of DATA are the same. */
+enum http_event http_parser_feed(struct http_parser *parser, struct span input, size_t *used,
+                                 struct span *data);
+
+/* The same from a queue, whose used bytes leave it. With DATA `*data` is a counted reference that the caller releases. */
+enum http_event http_parser_next(struct http_parser *parser, struct slice_queue *input,
+                                 struct slice *data);
+
+/* The connection ended: END (content until close, or a tunnel), ERROR (in the middle of a message), or MORE (before its
+ * first byte: nothing lost). */
+enum http_event http_parser_finish(struct http_parser *parser);
+
+/* After END of a request that upgrades, once 101 was sent: all further input is DATA. (A response parser does this by
+ * itself after 101.) */
+void http_parser_tunnel(struct http_parser *parser);
+
+bool http_parser_is_idle(
+    const struct http_parser *parser); /* nothing of the message has come yet */
+
+/* ---- Writing HTTP/1.1 ------------------------------------------------------------------------------------------ */
+
+/* Both write a whole head with its framing and connection fields made from the head's members; such fields in the list
+ * (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade ...) are left out. They refuse with
+ * ERROR_INVALID, and write nothing, whatever would not parse back as exactly this head. */
+
+/* method, target, Host from host and port, fields, body (NONE, LENGTH or CHUNKED), keeps_alive, upgrades. */
+MUST_USE int http_write_request(struct slice_queue *out, const struct http_head *head);
+/* status (the standard reason), fields, body, keeps_alive, upgrades; `minor` is the client's. */
+MUST_USE int http_write_response(struct slice_queue *out, const struct http_head *head);
+
+/* Decides how an answer goes to the client that asked: sets body, minor and keeps_alive. An answer of unknown length
+ * (`body` CHUNKED or CLOSE) is chunked for HTTP/1.1 and ends with the connection for 1.0. */
+void http_response_frame(struct http_head *response, const struct http_head *request);
+
+/* One chunk of a chunked body; takes the reference. An empty slice writes nothing. */
+void http_write_chunk(struct slice_queue *out, struct slice data);
+/* The end of a chunked body; `trailers` may be NULL. Forbidden trailers (RFC 9110 section 6.5.1) are left out. */
+MUST_USE int http_write_last_chunk(struct slice_queue *out, const struct http_fields *trailers);
+
+/* "HTTP/1.1 100 Continue". */
+void http_write_continue(struct slice_queue *out);
+
+const char *http_status_reason(unsigned status); /* "Not Found"; "Unknown" where there is none */
+bool http_status_has_body(unsigned status);      /* not 1xx, 204, 304 */
+
+/* ---- The message on the link ----------------------------------------------------------------------------------- */
+
+enum {
+    HTTP_FORM_VERSION = 1,
+    HTTP_FORM_HEAD_MOST = 48 * 1024, /* bytes of a HEADERS, INFORMATIONAL or TRAILERS frame */
+    HTTP_FORM_DATA_MOST = 1 << 24,   /* bytes of a DATA frame */
+    HTTP_SITE_MOST = 64,             /* bytes of a site's name */
+    HTTP_REQUEST_ID_MOST = 64,       /* bytes of a request id */
+};
+
+/* What the edge knows of a request beyond the request itself; opens its stream. */
+struct http_opening {
+    struct span
+        site; /* name in the configuration, a token; chosen by the edge, checked against the allow-list */
+    struct span request_id; /* a token */
+    struct address client;  /* with its port */
+    uint16_t edge_port;     /* local port that the client came to */
+    bool is_https;
+    uint8_t priority; /* class, 0 is the highest */
+};
+
+/* Appends HEADERS. Hop-by-hop and framing fields of the list stay behind; Content-Length crosses as the head's
+ * content_length, Upgrade as its flag and protocol. 0, ERROR_INVALID or ERROR_LIMIT; writes nothing on error. */
+MUST_USE int http_form_write_request(struct slice_queue *out, const struct http_opening *opening,
+                                     const struct http_head *head);
+/* HEADERS of a final answer or of 101, INFORMATIONAL of another 1xx. */
+MUST_USE int http_form_write_response(struct slice_queue *out, const struct http_head *head);
+/* Takes the reference. An empty slice writes nothing. */
+void http_form_write_data(struct slice_queue *out, struct slice data);
+MUST_USE int http_form_write_trailers(struct slice_queue *out, const struct http_fields *trailers);
+void http_form_write_end(struct slice_queue *out);
+
+/* Reads one message from one direction of a stream. Embed it; only `cause` and `trailers` are for others. */
+struct http_form_reader {
+    enum http_cause cause;
+    struct http_fields trailers;
+
+    /* private */
+    const struct http_limits *limits;
+    struct http_head *head;
+    struct http_opening *opening; /* NULL: responses */
+    struct arena *arena;
+    uint8_t state;
+    enum http_method asked_method;
+    bool asked_upgrade;
+    uint32_t informational;
+    uint64_t left;       /* of the DATA frame */
+    uint64_t body_bytes; /* content so far */
+};
+
+/* `limits`, `head`, `opening` and `arena` must outlive the message. */
+void http_form_reader_start_request(struct http_form_reader *reader,
+                                    const struct http_limits *limits, struct http_opening *opening,
+                                    struct http_head *head, struct arena *arena);
+void http_form_reader_start_response(struct http_form_reader *reader,
+                                     const struct http_limits *limits, struct http_head *head,
+                                     struct arena *arena, enum http_method method, bool upgrade);
+
+/* Takes bytes from the front of the queue. Every name, value, method, target and host is checked as the HTTP/1.1 parser
+ * does. Events as there: HEAD (1xx but 101: another follows), DATA (a counted reference for the caller to release),
+ * TRAILERS, END, ERROR, MORE. The head's body member is NONE, LENGTH, CHUNKED (unknown length) or TUNNEL. */
+enum http_event http_form_reader_next(struct http_form_reader *reader, struct slice_queue *input,
+                                      struct slice *data);
+
+/* The stream ended: END when the message had, else ERROR: a truncated message is never complete. */
+enum http_event http_form_reader_finish(struct http_form_reader *reader);
+
+/* ---- Semantics shared by edge and gateway ---------------------------------------------------------------------- */
+
+/* Connection and the fields that it names (never Host), Keep-Alive, Proxy-*, TE (but for "trailers"), Trailer, Upgrade,
+ * Transfer-Encoding, Content-Length. Their meaning stays in the head's members. */
+void http_remove_hop_by_hop(struct http_fields *fields);
+
+/* Via: 1.1 pseudonym (RFC 9110 section 7.6.3); `minor` is of the received message. */
+MUST_USE int http_add_via(struct http_fields *fields, uint8_t minor, struct span pseudonym);
+
+/* Forwarded, X-Forwarded-* and X-Real-IP of whoever is not a trusted proxy. */
+void http_remove_forwarded(struct http_fields *fields);
+
+/* Forwarded (RFC 7239), X-Forwarded-For, -Proto, -Host and -Port from the opening record and the request's host; appended to
+ * what a trusted proxy sent. */
+MUST_USE int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
+                                const struct http_head *head);
+
+/* "Example.COM.:8080" -> "example.com", 8080. Refuses what cannot be a host (RFC 9110 section 4.2.1): the empty name, user
+ * information, bytes outside letters, digits, "-._~" and the address literals. The result is in `text` or in `arena`. 0 or
+ * ERROR_INVALID. */
+MUST_USE int http_host_parse(struct span text, struct arena *arena, struct span *host,
+                             uint16_t *port);
+
+/* Whether a request target is what http_head.target may be: origin-form of visible ASCII without '#', or "*". */
+bool http_is_target(struct span target);
+
+enum { HTTP_DATE_BYTES = 30 }; /* with its NUL */
+/* "Sun, 06 Nov 1994 08:49:37 GMT" from seconds since 1970, years 1970 to 9999. Returns `out`. */
+const char *http_date_text(uint64_t seconds, char out[HTTP_DATE_BYTES]);
+
+/* Makes `head` an answer with a short page: status, cause, request id; text/plain when the request's Accept names it and
+ * not text/html, else HTML. Sets status, body, content_length and fields (Content-Type, Cache-Control: no-store); returns
+ * the page's bytes in the head's arena. `request` may be NULL. The caller adds Date, then frames and writes it. */
+struct span http_error_page(struct http_head *head, const struct http_head *request,
+                            unsigned status, struct span cause, struct span request_id);
+
+#endif

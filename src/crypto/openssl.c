@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table on OpenSSL 3's EVP. Algorithms are fetched once; an AEAD context is keyed once and then only given a nonce for each packet,
+ * which is what makes it fast (a fetch or a key set-up costs more than sealing a packet).
+ */
+#include "crypto/crypto.h"
+
+#include "base/memory.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+struct openssl_state {
+    EVP_MD *sha256;
+    EVP_CIPHER *ciphers[AEAD_KINDS];
+};
+
+struct openssl_aead {
+    struct aead aead;
+    EVP_CIPHER_CTX *context;
+};
+
+/* These calls fail only when memory is out or we pass nonsense; neither can be gone on from. */
+static void check(int result)
+{
+    INVARIANT(result == 1);
+}
+
+static void openssl_seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
+                         struct span associated, struct span plain, uint8_t *out)
+{
+    EVP_CIPHER_CTX *context = ((struct openssl_aead *)aead)->context;
+    int length;
+    check(EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL));
+    if (associated.length)
+        check(EVP_EncryptUpdate(context, NULL, &length, associated.data, (int)associated.length));
+    if (plain.length)
+        check(EVP_EncryptUpdate(context, out, &length, plain.data, (int)plain.length));
+    check(EVP_EncryptFinal_ex(context, out + plain.length, &length));
+    check(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, out + plain.length));
+}
+
+static int openssl_open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
+                        struct span associated, struct span sealed, uint8_t *out)
+{
+    if (sealed.length < AEAD_TAG_BYTES)
+        return ERROR_AUTH;
+    size_t plain_length = sealed.length - AEAD_TAG_BYTES;
+    EVP_CIPHER_CTX *context = ((struct openssl_aead *)aead)->context;
+    int length;
+    uint8_t tag[AEAD_TAG_BYTES];
+    memcpy(tag, sealed.data + plain_length, AEAD_TAG_BYTES);
+    check(EVP_DecryptInit_ex2(context, NULL, NULL, nonce, NULL));
+    check(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag));
+    if (associated.length)
+        check(EVP_DecryptUpdate(context, NULL, &length, associated.data, (int)associated.length));
+    if (plain_length)
+        check(EVP_DecryptUpdate(context, out, &length, sealed.data, (int)plain_length));
+    return EVP_DecryptFinal_ex(context, tag, &length) == 1 ? 0 : ERROR_AUTH;
+}
+
+static void openssl_aead_free(struct aead *aead)
+{
+    struct openssl_aead *own = (struct openssl_aead *)aead;
+    EVP_CIPHER_CTX_free(own->context); /* wipes the key schedule */
+    memory_free(own);
+}
+
+static const struct aead_functions openssl_functions = {openssl_seal, openssl_open,
+                                                        openssl_aead_free};
+
+static struct aead *openssl_aead_new(const struct crypto *crypto, enum aead_kind kind,
+                                     const uint8_t *key)
+{
+    const struct openssl_state *state = crypto->state;
+    INVARIANT((unsigned)kind < AEAD_KINDS);
+    struct openssl_aead *own = NEW(struct openssl_aead);
+    own->aead.functions = &openssl_functions;
+    own->context = EVP_CIPHER_CTX_new();
+    INVARIANT(own->context != NULL);
+    check(EVP_EncryptInit_ex2(own->context, state->ciphers[kind], key, NULL, NULL));
+    return &own->aead;
+}
+
+static void openssl_random(void *random_state, void *out, size_t length)
+{
+    (void)random_state;
+    check(RAND_bytes(out, (int)length));
+}
+
+static EVP_PKEY *private_pkey(const struct key *key)
+{
+    EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, key->bytes, KEY_BYTES);
+    INVARIANT(pkey != NULL);
+    return pkey;
+}
+
+static void openssl_public_key(const struct crypto *crypto, const struct key *private_key,
+                               struct key *public_key)
+{
+    (void)crypto;
+    EVP_PKEY *pkey = private_pkey(private_key);
+    size_t length = KEY_BYTES;
+    check(EVP_PKEY_get_raw_public_key(pkey, public_key->bytes, &length));
+    EVP_PKEY_free(pkey);
+}
+
+static int openssl_shared(const struct crypto *crypto, const struct key *private_key,
+                          const struct key *public_key, struct key *shared)
+{
+    (void)crypto;
+    EVP_PKEY *own = private_pkey(private_key);
+    EVP_PKEY *peer =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public_key->bytes, KEY_BYTES);
+    INVARIANT(peer != NULL);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(own, NULL);
+    INVARIANT(context != NULL);
+    check(EVP_PKEY_derive_init(context));
+    check(EVP_PKEY_derive_set_peer_ex(context, peer, 0));
+    size_t length = KEY_BYTES;
+    /* Derivation itself fails for points of small order only; the comparison does not rest on that. */
+    int result = EVP_PKEY_derive(context, shared->bytes, &length) == 1 && !key_is_zero(shared)
+                     ? 0
+                     : ERROR_INVALID;
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(peer);
+    EVP_PKEY_free(own);
+    return result;
+}
+
+static void openssl_hash(const struct crypto *crypto, const struct span *parts, size_t count,
+                         uint8_t out[HASH_BYTES])
+{
+    const struct openssl_state *state = crypto->state;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    INVARIANT(context != NULL);
+    check(EVP_DigestInit_ex2(context, state->sha256, NULL));
+    for (size_t i = 0; i < count; i++)
+        check(EVP_DigestUpdate(context, parts[i].data, parts[i].length));
+    check(EVP_DigestFinal_ex(context, out, NULL));
+    EVP_MD_CTX_free(context);
+}
+
+static bool aes_is_in_hardware(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+#elif defined(__aarch64__)
+    return (getauxval(AT_HWCAP) & HWCAP_AES) && (getauxval(AT_HWCAP) & HWCAP_PMULL);
+#else
+    return false;
+#endif
+}
+
+const struct crypto *crypto_openssl(void)
+{
+    static struct openssl_state state;
+    static struct crypto table = {
+        .name = "OpenSSL",
+        .random = openssl_random,
+        .public_key = openssl_public_key,
+        .shared = openssl_shared,
+        .hash = openssl_hash,
+        .aead_new = openssl_aead_new,
+        .state = &state,
+    };
+    if (!table.aead_kinds) {
+        state.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+        state.ciphers[AEAD_CHACHA20_POLY1305] = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+        state.ciphers[AEAD_AES_128_GCM] = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
+        INVARIANT(state.sha256 && state.ciphers[AEAD_CHACHA20_POLY1305] &&
+                  state.ciphers[AEAD_AES_128_GCM]);
+        table.aead_kinds = AEAD_BIT(AEAD_CHACHA20_POLY1305) |
+                           (aes_is_in_hardware() ? AEAD_BIT(AEAD_AES_128_GCM) : 0);
+    }
+    return &table;
+}

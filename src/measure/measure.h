@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Liveness (R8, R9): every 250 ms an edge sends each DNS node an authenticated STATUS datagram, outside congestion
+ * control. A node that misses three is dead. Reports are encrypted between keys that both configurations list; a
+ * forged, replayed, reordered or duplicated one changes nothing, across restarts of either end and without trusting clocks:
+ *
+ *     edge                                                                    DNS node
+ *     STATUS epoch 0, sequence 1           ------------------------------>    not my epoch: nothing changes
+ *                                          <------------------------------    EPOCH e, floor f (echoes the STATUS)
+ *     STATUS epoch e, sequence > f         ------------------------------>    believed; each sequence once, ascending
+ *
+ * The receiver draws its epoch when it starts, so what was recorded before that start is worthless; the floor is the greatest
+ * sequence that it believed, so an edge that restarts goes on above it. docs/protocol/status.md is the specification.
+ *
+ * Pure: `now_ns` is the monotonic clock, randomness comes through struct crypto. A receiver keeps state for configured edges only.
+ */
+#ifndef MEASURE_MEASURE_H
+#define MEASURE_MEASURE_H
+
+#include "base/heap.h"
+#include "crypto/crypto.h"
+
+enum {
+    STATUS_VERSION = 1,
+    STATUS_WORKERS_MAX = 64,    /* in a report; further ones are left out */
+    STATUS_GATEWAYS_MAX = 48,   /* likewise */
+    STATUS_DATAGRAM_MAX = 1100, /* bytes; fits the least IPv6 MTU */
+    STATUS_EPOCH_BYTES = 68,    /* of an EPOCH datagram; no STATUS is shorter */
+    STATUS_EDGES_MAX = 1024,    /* of a receiver */
+    STATUS_MISSES = 3,          /* then an edge is dead */
+    STATUS_STALL_MS = 1000, /* a worker that did not come round for longer makes its edge unwell */
+    STATUS_EPOCHS_PER_S = 20, /* EPOCH datagrams that a receiver sends to one edge */
+};
+#define STATUS_PERIOD_NS (250ull * 1000000)
+#define STATUS_SLACK_NS  (100ull * 1000000) /* for the last one's delay on the way */
+#define STATUS_DEAD_NS   (STATUS_MISSES * STATUS_PERIOD_NS + STATUS_SLACK_NS)
+/* Edges that die within so long of each other vanished together. */
+#define STATUS_VANISH_NS (2000ull * 1000000)
+/* After its start a receiver gives edges that it has not heard yet so long before it calls them dead. */
+#define STATUS_GRACE_NS (3000ull * 1000000)
+
+enum status_flag {
+    STATUS_DRAINING = 1,   /* serves what it has, wants nothing new */
+    STATUS_ADMIN_DOWN = 2, /* taken out by its administrator */
+    STATUS_LEAVING = 4,    /* the process ends now: do not wait for silence */
+};
+
+/* A gateway's link as its edge sees it. */
+struct status_gateway {
+    uint64_t id; /* status_node_id() of the gateway's key */
+    uint32_t srtt_us;
+    uint32_t loss_ppm;
+    bool is_up;
+};
+
+/* What an edge says of itself. */
+struct status_report {
+    uint8_t flags;        /* enum status_flag */
+    uint32_t connections; /* open client connections */
+    uint32_t requests_per_s;
+    uint64_t config_hash; /* of the network file, so that differences show */
+    uint16_t worker_count, gateway_count;
+    uint16_t worker_age_ms[STATUS_WORKERS_MAX]; /* since each worker's loop last came round */
+    struct status_gateway gateways[STATUS_GATEWAYS_MAX];
+};
+
+/* A short name of a node: the first 8 bytes of SHA-256 of its public key. */
+uint64_t status_node_id(const struct crypto *crypto, const struct key *public_key);
+
+/* --- keys of a pair ------------------------------------------------------------------------------------------------ */
+
+/* What an edge and a DNS node have in common, from both static keys and the optional pre-shared key. */
+struct status_pair {
+    struct key report,
+        answer; /* STATUS and EPOCH keys are drawn from these, one for each incarnation and epoch */
+    uint64_t tag; /* names the pair on the wire; means nothing to others */
+};
+
+/* `pre_shared_key` may be NULL. One curve operation. ERROR_INVALID: a key of small order. */
+MUST_USE int status_pair_init(struct status_pair *pair, const struct crypto *crypto, bool is_edge,
+                              const struct key *own_private, const struct key *peer_public,
+                              const struct key *pre_shared_key);
+void status_pair_clear(struct status_pair *pair);
+
+/* --- sender: an edge, one for each DNS node -------------------------------------------------------------------------- */
+
+#define STATUS_SENDER_COUNTER_LIST(X)                              \
+    X(reports_sent)                                                \
+    X(epochs_taken)                                                \
+    X(epochs_malformed)                                            \
+    X(epochs_foreign) /* do not echo a report of ours just sent */ \
+    X(epochs_forged)
+
+struct status_sender_counters {
+#define X(name) uint64_t name;
+    STATUS_SENDER_COUNTER_LIST(X)
+#undef X
+};
+
+struct status_sender {
+    const struct crypto *crypto;
+    struct status_pair pair;
+    struct aead *aead;
+    uint64_t
+        incarnation; /* random; a key of its own, so that no nonce is used twice across restarts */
+    uint64_t sequence;   /* of the last report */
+    uint64_t echo_floor; /* EPOCHs must echo a later report than this */
+    uint64_t epoch;      /* the receiver's; 0: not known yet */
+    uint64_t next_ns;
+    struct status_sender_counters counters;
+};
+
+MUST_USE int status_sender_init(struct status_sender *sender, const struct crypto *crypto,
+                                const struct key *own_private, const struct key *receiver_public,
+                                const struct key *pre_shared_key, uint64_t now_ns);
+void status_sender_clear(struct status_sender *sender); /* wipes */
+
+/* Writes a STATUS and returns its length. Due at status_sender_wake(); earlier is allowed, when something changed. */
+size_t status_sender_write(struct status_sender *sender, uint64_t now_ns,
+                           const struct status_report *report, uint8_t out[STATUS_DATAGRAM_MAX]);
+
+/* An EPOCH from the receiver. 0: taken, and the next report is due at once. Other results change nothing. */
+MUST_USE int status_sender_receive(struct status_sender *sender, uint64_t now_ns,
+                                   struct span datagram);
+uint64_t status_sender_wake(const struct status_sender *sender);
+
+/* --- receiver: a DNS node --------------------------------------------------------------------------------------------- */
+
+#define STATUS_EDGE_STATE_LIST(X)                                                              \
+    X(UNHEARD, "unheard") /* since this receiver started; presumed live for STATUS_GRACE_NS */ \
+    X(LIVE, "live")                                                                            \
+    X(UNWELL, "unwell") /* reports, but a worker of it stalls */                               \
+    X(DEAD, "dead")     /* three reports missed, or it said that it leaves, or never heard */
+
+enum status_edge_state {
+#define X(name, text) STATUS_EDGE_##name,
+    STATUS_EDGE_STATE_LIST(X)
+#undef X
+};
+const char *status_edge_state_text(enum status_edge_state state);
+
+/* A row of the table that the director reads. Read-only for callers; valid until the edge is dropped. */
+struct status_edge {
+    struct key public_key;
+    uint32_t label; /* the caller's own number for it */
+    enum status_edge_state state;
+    bool is_kept;          /* dead, but its answers stay: it vanished together with most others */
+    uint64_t since_ns;     /* in this state */
+    uint64_t heard_ns;     /* last believed report; 0: none */
+    uint64_t believed;     /* reports */
+    uint64_t incarnations; /* how often it (re)started, as heard here */
+    struct status_report report; /* the last believed one */
+};
+
+/* Whether clients may be sent there: live or presumed so or kept, and neither draining, down nor leaving. */
+bool status_edge_is_usable(const struct status_edge *edge);
+
+enum status_event_kind {
+    STATUS_EVENT_LIVE, /* first report, or back again, or well again */
+    STATUS_EVENT_UNWELL,
+    STATUS_EVENT_DEAD,
+    STATUS_EVENT_FLAGS, /* draining, down or leaving changed */
+    STATUS_EVENT_FAIL_OPEN, /* over half of the live edges vanished together: say it loudly; edge is NULL */
+    STATUS_EVENT_FAIL_CLOSED, /* enough of them are back: answers follow the reports again; edge is NULL */
+};
+
+#define STATUS_RECEIVER_COUNTER_LIST(X)                                             \
+    X(believed)                                                                     \
+    X(malformed)   /* not a STATUS of this version, or its contents do not parse */ \
+    X(strangers)   /* a tag of no configured edge */                                \
+    X(forged)      /* failed authentication */                                      \
+    X(stale_epoch) /* authentic but of another epoch: answered with EPOCH */        \
+    X(replayed)    /* authentic, this epoch, but its sequence is not a later one */ \
+    X(epochs_sent)                                                                  \
+    X(epochs_limited) /* not answered: too many for this edge in this second */
+
+struct status_receiver_counters {
+#define X(name) uint64_t name;
+    STATUS_RECEIVER_COUNTER_LIST(X)
+#undef X
+};
+
+struct status_receiver;
+
+/* `on_event` is called from within receive, run and drop; it must not change the receiver. */
+struct status_receiver *status_receiver_new(
+    const struct crypto *crypto, const struct key *own_private, uint64_t now_ns,
+    void (*on_event)(void *owner, enum status_event_kind kind, const struct status_edge *edge),
+    void *owner);
+void status_receiver_free(struct status_receiver **receiver);
+
+/* Adds a configured edge, or gives a known one a new label. ERROR_LIMIT, ERROR_INVALID (small order). The other edges keep their state:
+ * a reload is puts and drops. */
+MUST_USE int status_receiver_put(struct status_receiver *receiver, const struct key *edge_public,
+                                 const struct key *pre_shared_key, uint32_t label, uint64_t now_ns);
+void status_receiver_drop(struct status_receiver *receiver, const struct key *edge_public);
+
+/* A datagram. 0: believed. ERROR_AGAIN: send `reply` (STATUS_EPOCH_BYTES, never longer than the datagram) back to where it came from. Other
+ * errors: silence; each has a counter. */
+MUST_USE int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns,
+                                     struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES]);
+
+/* Notices silence. Call it at status_receiver_wake() or later. */
+void status_receiver_run(struct status_receiver *receiver, uint64_t now_ns);
+uint64_t status_receiver_wake(const struct status_receiver *receiver); /* UINT64_MAX: never */
+
+/* The table. */
+size_t status_receiver_count(const struct status_receiver *receiver);
+const struct status_edge *status_receiver_edge(const struct status_receiver *receiver,
+                                               size_t index);
+const struct status_edge *status_receiver_find(const struct status_receiver *receiver,
+                                               const struct key *edge_public); /* or NULL */
+bool status_receiver_is_fail_open(const struct status_receiver *receiver);
+const struct status_receiver_counters *
+status_receiver_counters(const struct status_receiver *receiver);
+
+#endif

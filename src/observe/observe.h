@@ -54,6 +54,8 @@ struct metric {
     uint32_t slot;
     struct metric *next;
 };
+/* struct metric x = METRIC(COUNTER, "causeway_x_total", "", "What it counts."); */
+#define METRIC(kind, name, labels, help) {METRIC_##kind, (name), (labels), (help), 0, NULL}
 enum { METRIC_SLOTS_LIMIT = 4096 }; /* for each thread; a histogram takes METRIC_HISTOGRAM_SLOTS */
 
 void metric_register(struct metric *metric); /* before threads start; twice is harmless */

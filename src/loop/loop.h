@@ -26,11 +26,12 @@ uint64_t clock_wall_ns(void); /* since 1970 */
 /* ---- the loop */
 struct loop *loop_new(void);
 void loop_free(struct loop **loop);
-void loop_run(struct loop *loop);              /* until loop_stop() */
+void loop_run(struct loop *loop);              /* until loop_stop(), also one before the run */
 void loop_stop(struct loop *loop);             /* from any thread and from a signal handler */
 uint64_t loop_now_ns(const struct loop *loop); /* as of this turn of the loop; cheap */
 
-/* A timer; embed it, zeroed, with `fire` set. Fires once, never early; several due at once fire in order of time. */
+/* A timer; embed it, zeroed, with `fire` set. Fires once, never early; several due at once fire in order of time. One that is started by a firing
+ * timer fires in the next turn at the earliest. */
 struct loop_timer {
     struct heap_node node;
     void (*fire)(struct loop *loop, struct loop_timer *timer);
@@ -89,9 +90,10 @@ uint64_t worker_last_turn_ns(
         *worker); /* any thread: when its loop last began a turn (R8: age of the last loop) */
 const struct worker_set *worker_peers(const struct worker *worker);
 
-/* A message to another worker: embed it, with `deliver` set. It belongs to the receiver until delivered; a message that is under way
- * must not be posted again (is_posted tells, for messages that coalesce). Order is kept between two workers. The number under way is bounded by the objects
- * that embed them: there is at most one for each. Posting wakes the receiver at most once a turn. */
+/* A message to another worker: embed it, with `deliver` set. It belongs to the receiver until delivered; posting one that is under way
+ * does nothing (messages coalesce: what was written before that post is seen by the delivery). Order is kept between two workers. The number under way is bounded by the objects
+ * that embed them: there is at most one for each. Posting wakes the receiver at most once a turn, and only when it sleeps. When workers stop,
+ * messages posted before any stop hook runs are delivered; later ones are not. */
 struct message {
     struct message *next;
     _Atomic bool is_posted; /* cleared just before deliver() is called */
@@ -99,7 +101,7 @@ struct message {
 };
 void worker_post(struct worker *receiver, struct message *message);
 
-/* Runs `run` on every worker in turn of their loops, then `done` on the calling worker's... loop or, when called from no worker, returns after all ran. */
+/* Runs `run` on every worker, in a turn of its loop. Called from no worker it returns when all ran; called from a worker it does not wait. */
 void workers_run_on_all(struct worker_set *set, void (*run)(struct worker *worker, void *argument),
                         void *argument);
 
@@ -107,6 +109,8 @@ void workers_run_on_all(struct worker_set *set, void (*run)(struct worker *worke
 #define snapshot_read(pointer) atomic_load_explicit((pointer), memory_order_consume)
 /* Swaps the pointer and frees the old one by `release` once no worker can still see it. Any thread. Does not block. */
 void snapshot_publish(void *_Atomic *pointer, void *fresh, void (*release)(void *old));
+/* Waits until everything that was published over is freed; on no worker. workers_stop() does it. */
+void snapshot_settle(void);
 
 /* ---- sockets: all non-blocking and close-on-exec. A negative `enum error`, with errno kept, on failure. */
 enum socket_option {

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sockets on loopback, IPv4 and IPv6.
+ */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+static struct address parse(const char *text)
+{
+    struct address address;
+    assert_int_equal(address_parse_port(span_text(text), false, &address), 0);
+    return address;
+}
+
+static void wait_for(int fd, short events)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = events};
+    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+}
+
+static void addresses_go_there_and_back(void **state)
+{
+    (void)state;
+    const char *texts[] = {"192.0.2.1:80", "[2001:db8::1]:443", "0.0.0.0:1", "[::]:65535"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct address address = parse(texts[i]);
+        struct sockaddr_storage storage;
+        unsigned length;
+        address_to_sockaddr(&address, &storage, &length);
+        struct address back = address_from_sockaddr(&storage);
+        assert_memory_equal(&address, &back, sizeof address);
+    }
+}
+
+static void tcp_listens_accepts_and_connects(void **state)
+{
+    (void)state;
+    const char *texts[] = {"127.0.0.1:0", "[::1]:0"};
+    for (size_t i = 0; i < 2; i++) {
+        struct address address = parse(texts[i]), local, peer, seen;
+        int listener, client, server;
+        assert_int_equal(socket_listen_tcp(&address, 0, &listener), 0);
+        assert_int_equal(fcntl(listener, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+        assert_int_equal(fcntl(listener, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        assert_int_equal(socket_local(listener, &local), 0);
+        assert_int_equal(socket_accept(listener, &peer, &server), ERROR_AGAIN);
+        assert_int_equal(socket_connect_tcp(&local, &client), 0);
+        wait_for(client, POLLOUT);
+        assert_int_equal(socket_error(client), 0);
+        wait_for(listener, POLLIN);
+        assert_int_equal(socket_accept(listener, &peer, &server), 0);
+        assert_int_equal(fcntl(server, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+        assert_int_equal(socket_local(client, &seen), 0);
+        assert_true(address_equal(&peer, &seen));
+        assert_int_equal(socket_peer(client, &seen), 0);
+        assert_true(address_equal(&local, &seen));
+
+        socket_set_reset_on_close(server);
+        close(server);
+        wait_for(client, POLLIN);
+        char byte;
+        assert_int_equal(read(client, &byte, 1), -1);
+        assert_int_equal(errno, ECONNRESET);
+        close(client);
+        close(listener);
+
+        int result = socket_connect_tcp(&local, &client); /* nobody there now */
+        if (result == 0) {
+            wait_for(client, POLLOUT);
+            assert_int_equal(socket_error(client), ECONNREFUSED);
+            close(client);
+        } else {
+            assert_int_equal(result, ERROR_UNREACHABLE);
+        }
+    }
+}
+
+static void an_address_is_bound_twice_only_with_reuseport(void **state)
+{
+    (void)state;
+    struct address any = parse("127.0.0.1:0"), tcp, udp;
+    int fds[2], one;
+    assert_int_equal(socket_listen_tcp(&any, SOCKET_REUSEPORT, &fds[0]), 0);
+    assert_int_equal(socket_local(fds[0], &tcp), 0);
+    assert_int_equal(socket_listen_tcp(&tcp, SOCKET_REUSEPORT, &fds[1]), 0);
+    assert_int_equal(socket_listen_tcp(&tcp, 0, &one), ERROR_IO);
+    assert_int_equal(errno, EADDRINUSE);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(socket_bind_udp(&any, SOCKET_REUSEPORT, &fds[0]), 0);
+    assert_int_equal(socket_local(fds[0], &udp), 0);
+    assert_int_equal(socket_bind_udp(&udp, SOCKET_REUSEPORT, &fds[1]), 0);
+    assert_int_equal(socket_bind_udp(&udp, 0, &one), ERROR_IO);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void both_families_share_a_port(void **state)
+{
+    (void)state;
+    struct address any4 = parse("0.0.0.0:0"), any6 = parse("[::]:0"), local;
+    int fds[2];
+    assert_int_equal(socket_listen_tcp(&any4, 0, &fds[0]), 0);
+    assert_int_equal(socket_local(fds[0], &local), 0);
+    any6.port = local.port;
+    assert_int_equal(socket_listen_tcp(&any6, 0, &fds[1]), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void buffers_say_what_was_given(void **state)
+{
+    (void)state;
+    struct address any = parse("127.0.0.1:0");
+    int fd;
+    assert_int_equal(socket_bind_udp(&any, 0, &fd), 0);
+    assert_true(socket_force_buffers(fd, 65536) >= 65536);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_go_there_and_back),
+        cmocka_unit_test(tcp_listens_accepts_and_connects),
+        cmocka_unit_test(an_address_is_bound_twice_only_with_reuseport),
+        cmocka_unit_test(both_families_share_a_port),
+        cmocka_unit_test(buffers_say_what_was_given),
+    };
+    return cmocka_run_group_tests_name("loop/socket", tests, NULL, NULL);
+}

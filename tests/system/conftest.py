@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests. The laboratory itself is tools/lab; tests/system/README.md explains both."""
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(TOP / "tools"), str(TOP / "tests" / "system")]
+
+from lab import Lab  # noqa: E402  (needs the path above)
+
+ARTEFACTS = TOP / "tests" / "artefacts"
+NO_ROOT = "needs root: it makes network namespaces"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        needs_root = "lab" in item.fixturenames or item.get_closest_marker("needs_root")
+        if needs_root and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason=NO_ROOT))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test shows the end of every log of its laboratory, and leaves the whole in tests/artefacts."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for name in ("lab", "local_lab"):
+        lab = item.funcargs.get(name)
+        if not lab or not os.path.isdir(lab.directory):
+            continue
+        folder = ARTEFACTS / re.sub(r"[^\w.-]+", "_", item.nodeid)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for log, text in lab.logs():
+            (folder / log).write_text(text)
+            report.sections.append((f"{log} (whole in {folder.relative_to(TOP)})", text[-3000:]))
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The build folder: CAUSEWAY_BUILD, or `build`."""
+    folder = pathlib.Path(os.environ.get("CAUSEWAY_BUILD", TOP / "build")).resolve()
+    if not (folder / "build.ninja").exists():
+        pytest.exit(f"{folder} is no build folder: run make first", returncode=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def causeway_program(build):
+    program = build / "src" / "cli" / "causeway"
+    assert program.exists(), f"{program} was not built"
+    return program
+
+
+@pytest.fixture(scope="session")
+def wan_program(build):
+    return build / "tools" / "wan" / "wan"
+
+
+@pytest.fixture
+def lab(wan_program):
+    """A laboratory with namespaces of its own; a test that asks for it is skipped without root."""
+    with Lab(wan_program) as made:
+        yield made
+
+
+@pytest.fixture
+def local_lab(wan_program):
+    """A laboratory on loopback, for tests that need no root: use only here(), start() and relay()."""
+    with Lab(wan_program) as made:
+        yield made
+
+
+@pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
+def version(request):
+    """Every network test runs over both address families."""
+    return request.param

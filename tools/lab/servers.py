@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers from Debian, started from a folder of the laboratory with nothing of the system's own setup."""
+import os
+
+
+def at(address, port):
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def start_nginx(lab, namespace, listen, root=None, server="", name="nginx", events="worker_connections 4096;"):
+    """nginx on every (address, port) of `listen`, serving files from `root`; `server` is put into its server block."""
+    folder = lab.path(name)
+    os.makedirs(f"{folder}/temp", exist_ok=True)
+    if root is None:
+        root = f"{folder}/www"
+        os.makedirs(root, exist_ok=True)
+    listens = "\n".join(f"        listen {at(address, port)} reuseport;" for address, port in listen)
+    temporary = "\n".join(f"    {kind}_temp_path {folder}/temp/{kind};"
+                          for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;" if os.geteuid() == 0 else ""
+    lab.write(f"{name}/nginx.conf", f"""
+{user}
+worker_processes 2;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ {events} }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000;
+    client_max_body_size 0;
+    default_type application/octet-stream;
+    types {{ text/html html; text/css css; image/png png; image/svg+xml svg; text/plain txt; }}
+{temporary}
+    server {{
+{listens}
+        root {root};
+        {server}
+    }}
+}}
+""")
+    process = lab.start(name, ["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"], namespace)
+    for address, port in listen:
+        process.wait_until(lambda a=address, p=port: namespace.accepts(a, p), what=f"it accepts on {at(address, port)}")
+    return process
+
+
+def start_unbound(lab, namespace, listen, stubs, name="unbound"):
+    """A caching resolver on (address, port) `listen`; stubs: zone -> (address, port) of its authoritative server."""
+    folder = lab.path(name)
+    os.makedirs(folder, exist_ok=True)
+    zones = "\n".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: {address}@{port}\n  stub-no-cache: no'
+                      for zone, (address, port) in stubs.items())
+    insecure = "\n".join(f'  domain-insecure: "{zone}"' for zone in stubs)
+    lab.write(f"{name}/unbound.conf", f"""
+server:
+  directory: "{folder}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  interface: {listen[0]}@{listen[1]}
+  access-control: 0.0.0.0/0 allow
+  access-control: ::/0 allow
+  do-not-query-localhost: no
+  num-threads: 1
+{insecure}
+remote-control:
+  control-enable: no
+{zones}
+""")
+    process = lab.start(name, ["unbound", "-d", "-c", f"{folder}/unbound.conf"], namespace)
+    process.wait_until(lambda: namespace.accepts(*listen), what=f"it accepts on {at(*listen)}")
+    return process

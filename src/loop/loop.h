@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/slice.h"
 
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -135,6 +136,11 @@ uint32_t socket_force_buffers(
     uint32_t bytes); /* SO_RCVBUFFORCE or SO_RCVBUF; returns what the kernel gave for receiving */
 MUST_USE int socket_local(int fd, struct address *address);
 MUST_USE int socket_peer(int fd, struct address *address);
+/* Reads up to `limit` bytes (at most INT32_MAX) to the end of `bytes`, and returns how many: 0 for none now, or ERROR_RESET, ERROR_IO. *ended: the peer will
+ * send no more. */
+MUST_USE int socket_read(int fd, struct slice_queue *bytes, uint32_t limit, bool *ended);
+/* Writes from the front of `bytes` what the socket takes now; returns how many, or ERROR_RESET, ERROR_IO. */
+MUST_USE int socket_write(int fd, struct slice_queue *bytes);
 void address_to_sockaddr(const struct address *address, void *sockaddr_storage, unsigned *length);
 struct address address_from_sockaddr(const void *sockaddr_storage);
 

@@ -23,6 +23,7 @@
 
 #include "crypto/crypto.h"
 #include "transport/cookie.h"
+#include "transport/noise.h"
 
 /* High four bits of a packet's first byte. */
 enum packet_type {
@@ -43,6 +44,11 @@ enum {
 
     /* Where steering finds the receiver's index, in every packet but INIT. */
     PACKET_RECEIVER_INDEX_OFFSET = 8,
+    HANDSHAKE_SENDER_INDEX_OFFSET = 4, /* of INIT, RESP and CLOSE_STATELESS */
+
+    HANDSHAKE_INIT_PAYLOAD_BYTES =
+        1060, /* encrypted; this version uses the first 40, the rest pads */
+    HANDSHAKE_RESP_PAYLOAD_BYTES = 32,
 
     HANDSHAKE_CLOSE_TOKEN_BYTES = 16,
     HANDSHAKE_RESP_ATTEMPTS = 8, /* forged RESPs that pass mac1 are tried so often per INIT */
@@ -140,15 +146,6 @@ enum handshake_initiator_state {
 };
 const char *handshake_initiator_state_text(enum handshake_initiator_state state);
 
-/* The running state of Noise: chaining key, transcript hash, message key. */
-struct noise {
-    const struct crypto *crypto;
-    uint8_t chaining_key[HASH_BYTES];
-    uint8_t hash[HASH_BYTES];
-    struct key message_key;
-    uint64_t nonce;
-};
-
 /* Embed one for each lane that dials. It keeps the cookie and the last timestamp between attempts. */
 struct handshake_initiator {
     enum handshake_initiator_state state;
@@ -210,7 +207,7 @@ struct handshake_responder {
     struct key ephemeral;      /* the initiator's, public */
     struct key peer_key;       /* from OPENED: the initiator's static public key */
     uint16_t lane, lane_count; /* from OPENED: claimed in clear; proven from VERIFIED */
-    uint8_t sealed_payload[1060 + AEAD_TAG_BYTES];
+    uint8_t sealed_payload[HANDSHAKE_INIT_PAYLOAD_BYTES + AEAD_TAG_BYTES];
     struct handshake_offer offer; /* from VERIFIED: the initiator's, with its index */
     uint64_t timestamp_ns;        /* from VERIFIED */
     uint8_t close_token[HANDSHAKE_CLOSE_TOKEN_BYTES];

@@ -8,10 +8,12 @@ import sys
 
 import pytest
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(TOP / "tools"), str(TOP / "tests" / "system")]
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+sys.path[:0] = [str(TOP / "tools"), str(HERE)]
 
 from lab import Lab  # noqa: E402  (needs the path above)
+from lab.servers import at  # noqa: E402
 
 ARTEFACTS = TOP / "tests" / "artefacts"
 NO_ROOT = "needs root: it makes network namespaces"
@@ -75,6 +77,28 @@ def local_lab(wan_program):
     """A laboratory on loopback, for tests that need no root: use only here(), start() and relay()."""
     with Lab(wan_program) as made:
         yield made
+
+
+@pytest.fixture
+def start_origin():
+    """start_origin(lab, namespace, (address, port), ...) runs origin.py and waits until it listens."""
+
+    def start(laboratory, namespace, *listen, name="origin"):
+        process = laboratory.start(name, [sys.executable, HERE / "origin.py", *(at(*pair) for pair in listen)], namespace)
+        process.wait_for_output("^ready$")
+        return process
+
+    return start
+
+
+@pytest.fixture
+def start_websocket_echo():
+    def start(laboratory, namespace, address, port, name="websocket"):
+        process = laboratory.start(name, [sys.executable, HERE / "websocket_echo.py", address, str(port)], namespace)
+        process.wait_for_output("^ready$")
+        return process
+
+    return start
 
 
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])

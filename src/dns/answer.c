@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The answer to a query: RFC 1034 section 4.3.2 for one message, with what later documents made of it: negative
+ * answers with their SOA (2308), EDNS (6891), minimal ANY (8482), whole record sets or TC (2181 section 9).
+ */
+#include "dns/dns.h"
+
+#include "base/bytes.h"
+#include "dns/query.h"
+#include "dns/writer.h"
+
+enum {
+    CHAIN_LIMIT = 8,  /* CNAMEs followed within a zone; the client goes on from there */
+    ANY_TTL_S = 3600, /* of the record that stands for all of them, RFC 8482 section 4.2 */
+};
+
+enum section {
+    SECTION_ANSWER,
+    SECTION_AUTHORITY,
+    SECTION_ADDITIONAL,
+    SECTIONS,
+};
+
+struct answer {
+    const struct dns_source *source;
+    const struct dns_request *request;
+    const struct dns_query *query;
+    struct dns_writer *writer;
+    uint16_t counts[SECTIONS];
+    enum dns_rcode rcode;
+    bool is_authoritative, is_truncated;
+};
+
+/* A set that does not fit is left out whole, and the client asks again over TCP. */
+static void add_rrset(struct answer *answer, enum section section, struct dns_owner owner,
+                      const struct dns_rrset *rrset, uint32_t ttl_most_s)
+{
+    if (dns_write_rrset(answer->writer, owner, rrset, ttl_most_s))
+        answer->counts[section] = (uint16_t)(answer->counts[section] + rrset->count);
+    else
+        answer->is_truncated = true;
+}
+
+static void add_record(struct answer *answer, struct dns_owner owner, uint16_t type, uint32_t ttl_s,
+                       struct span rdata)
+{
+    if (dns_write_record(answer->writer, owner, type, ttl_s, rdata))
+        answer->counts[SECTION_ANSWER]++;
+    else
+        answer->is_truncated = true;
+}
+
+/* The zone's apex is a suffix of the question's name: chains stay within the zone. */
+static void add_negative(struct answer *answer, const struct dns_zone *zone, uint32_t ttl_most_s)
+{
+    uint32_t ttl_s = zone->negative_ttl_s < ttl_most_s ? zone->negative_ttl_s : ttl_most_s;
+    add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, zone->apex->name_length),
+              zone->soa, ttl_s);
+}
+
+/* A name in a record's data is never compressed in memory. */
+static void copy_lower(const uint8_t *from, struct dns_name *name)
+{
+    size_t length = 0;
+    name->labels = 0;
+    for (; from[length]; length += (size_t)from[length] + 1)
+        name->labels++;
+    name->length = (uint8_t)(length + 1);
+    memcpy(name->wire, from, length + 1);
+    dns_name_lower(name);
+}
+
+static void add_glue(struct answer *answer, const uint8_t *target, const struct dns_node *node,
+                     uint16_t type, bool is_needed)
+{
+    const struct dns_rrset *rrset = dns_node_rrset(node, type);
+    if (!rrset)
+        return;
+    bool was_truncated = answer->is_truncated;
+    add_rrset(answer, SECTION_ADDITIONAL, (struct dns_owner){.name = target}, rrset, UINT32_MAX);
+    if (!is_needed)
+        answer->is_truncated = was_truncated;
+}
+
+/* The addresses of the name servers of `ns`, as far as the zone knows them. Those at or below the cut are part of
+ * a referral (RFC 9471); others are a courtesy and may be left out. */
+static void add_glue_of(struct answer *answer, const struct dns_zone *zone,
+                        const struct dns_rrset *ns, const struct dns_node *cut)
+{
+    const uint8_t *from = ns->wire;
+    for (unsigned i = 0; i < ns->count; i++) {
+        const uint8_t *target = from + DNS_RR_FIXED_BYTES;
+        from = target + load_u16(from + 10);
+        struct dns_name name;
+        copy_lower(target, &name);
+        const struct dns_node *node = dns_zones_exact(answer->source->zones, &name);
+        if (!node || node->zone != zone)
+            continue;
+        bool is_needed = cut && node->cut == cut;
+        add_glue(answer, target, node, DNS_A, is_needed);
+        add_glue(answer, target, node, DNS_AAAA, is_needed);
+    }
+}
+
+static void add_referral(struct answer *answer, const struct dns_match *match)
+{
+    const struct dns_rrset *ns = dns_node_rrset(match->cut, DNS_NS);
+    add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, match->cut->name_length),
+              ns, UINT32_MAX);
+    add_glue_of(answer, match->zone, ns, match->cut);
+}
+
+static void add_computed(struct answer *answer, struct dns_owner owner,
+                         const struct dns_match *match)
+{
+    const struct dns_source *source = answer->source;
+    const struct dns_addresses *addresses =
+        source->find(source->context, (uint32_t)match->node->site, answer->request->client);
+    if (!addresses) {
+        answer->rcode = DNS_SERVFAIL;
+        answer->is_authoritative = false;
+        return;
+    }
+    bool is_ipv4 = answer->query->type == DNS_A;
+    unsigned count = is_ipv4 ? addresses->ipv4_count : addresses->ipv6_count;
+    if (!count) /* of this family; it may be there again when an edge comes back */
+        add_negative(answer, match->zone, addresses->ttl_s);
+    for (unsigned i = 0; i < count; i++)
+        add_record(answer, owner, answer->query->type, addresses->ttl_s,
+                   is_ipv4 ? span_of(addresses->ipv4[i], 4) : span_of(addresses->ipv6[i], 16));
+}
+
+/* The data of a name that is ours and not an alias. */
+static void add_data(struct answer *answer, struct dns_owner owner, const struct dns_match *match)
+{
+    const struct dns_node *node = match->node;
+    uint16_t type = answer->query->type;
+    if (node->site != DNS_NO_SITE && (type == DNS_A || type == DNS_AAAA)) {
+        add_computed(answer, owner, match);
+        return;
+    }
+    if (type == DNS_ANY && (node->rrset_count || node->site != DNS_NO_SITE)) {
+        add_record(answer, owner, DNS_HINFO, ANY_TTL_S, SPAN("\7RFC8482\0"));
+        return;
+    }
+    const struct dns_rrset *rrset = dns_node_rrset(node, type);
+    if (!rrset) {
+        add_negative(answer, match->zone, UINT32_MAX);
+        return;
+    }
+    add_rrset(answer, SECTION_ANSWER, owner, rrset, UINT32_MAX);
+    if (type == DNS_NS)
+        add_glue_of(answer, match->zone, rrset, NULL);
+}
+
+/* At the delegation itself DS is the parent's (RFC 4035 section 3.1.4.1). */
+static bool is_delegated(const struct dns_match *match, uint16_t type)
+{
+    return match->cut && !(type == DNS_DS && match->node == match->cut);
+}
+
+static void answer_question(struct answer *answer)
+{
+    const struct dns_zones *zones = answer->source->zones;
+    uint16_t type = answer->query->type;
+    struct dns_match match = dns_zones_find(zones, &answer->query->name);
+    if (!match.zone) {
+        answer->rcode = DNS_REFUSED;
+        return;
+    }
+    if (is_delegated(&match, type)) {
+        add_referral(answer, &match);
+        return;
+    }
+    answer->is_authoritative = true;
+    struct dns_owner owner = {.pointer = DNS_OWNER_POINTER};
+    for (unsigned i = 0; match.node; i++) {
+        const struct dns_rrset *alias =
+            type == DNS_CNAME ? NULL : dns_node_rrset(match.node, DNS_CNAME);
+        if (!alias) {
+            add_data(answer, owner, &match);
+            return;
+        }
+        add_rrset(answer, SECTION_ANSWER, owner, alias, UINT32_MAX);
+        if (i == CHAIN_LIMIT || type == DNS_ANY)
+            return;
+        const struct dns_zone *zone = match.zone;
+        struct dns_name target;
+        owner = (struct dns_owner){.name = alias->wire + DNS_RR_FIXED_BYTES};
+        copy_lower(owner.name, &target);
+        match = dns_zones_find(zones, &target);
+        if (match.zone != zone || is_delegated(&match, type))
+            return; /* the client asks whoever has it */
+    }
+    answer->rcode = DNS_NXDOMAIN; /* of the last name in the chain (RFC 6604) */
+    add_negative(answer, match.zone, UINT32_MAX);
+}
+
+static void answer_query(struct answer *answer)
+{
+    const struct dns_query *query = answer->query;
+    if (query->has_edns && query->edns_version != 0)
+        answer->rcode = DNS_BADVERS;
+    else if (query->class != DNS_CLASS_IN || query->type == DNS_AXFR || query->type == DNS_IXFR)
+        answer->rcode = DNS_REFUSED;
+    else
+        answer_question(answer);
+}
+
+static void write_header(const struct answer *answer, uint8_t *out)
+{
+    const struct dns_query *query = answer->query;
+    uint16_t flags =
+        (uint16_t)(DNS_FLAG_QR | (query->flags & (DNS_OPCODE_MASK | DNS_FLAG_RD | DNS_FLAG_CD)) |
+                   (answer->is_authoritative ? DNS_FLAG_AA : 0) |
+                   (answer->is_truncated ? DNS_FLAG_TC : 0) | (answer->rcode & 0xf));
+    uint8_t *to = store_u16(out, query->id);
+    to = store_u16(to, flags);
+    to = store_u16(to, query->question_bytes != 0);
+    to = store_u16(to, answer->counts[SECTION_ANSWER]);
+    to = store_u16(to, answer->counts[SECTION_AUTHORITY]);
+    store_u16(to, (uint16_t)(answer->counts[SECTION_ADDITIONAL] + query->has_edns));
+}
+
+static uint8_t *write_opt(const struct answer *answer, uint8_t *to)
+{
+    *to++ = 0; /* the root */
+    to = store_u16(to, DNS_OPT);
+    to = store_u16(to, DNS_UDP_BYTES);
+    *to++ = (uint8_t)(answer->rcode >> 4);
+    *to++ = 0; /* version */
+    to = store_u16(to, answer->query->is_dnssec_ok ? DNS_OPT_DO : 0);
+    return store_u16(to, 0);
+}
+
+static size_t limit_of(const struct dns_request *request, const struct dns_query *query,
+                       size_t capacity)
+{
+    size_t limit = request->is_tcp                    ? DNS_TCP_BYTES
+                   : query->udp_bytes < DNS_UDP_BYTES ? query->udp_bytes
+                                                      : DNS_UDP_BYTES;
+    return limit < capacity ? limit : capacity;
+}
+
+size_t dns_answer(const struct dns_source *source, const struct dns_request *request, uint8_t *out,
+                  size_t capacity, struct dns_outcome *outcome)
+{
+    INVARIANT(capacity >= DNS_UDP_PLAIN_BYTES);
+    struct dns_query query;
+    enum dns_reading reading = dns_query_read(request->message, &query);
+    *outcome =
+        (struct dns_outcome){.is_malformed = reading == DNS_DROP || reading == DNS_MALFORMED};
+    if (reading == DNS_DROP)
+        return 0;
+
+    memcpy(out + DNS_HEADER_BYTES, request->message.data + DNS_HEADER_BYTES, query.question_bytes);
+    uint8_t *behind_question = out + DNS_HEADER_BYTES + query.question_bytes;
+    struct dns_writer writer;
+    writer.start = out;
+    writer.at = behind_question;
+    writer.end = out + limit_of(request, &query, capacity) - (query.has_edns ? DNS_OPT_BYTES : 0);
+    writer.asked = &query.name;
+    writer.suffix_count = 0;
+    struct answer answer = {
+        .source = source, .request = request, .query = &query, .writer = &writer};
+
+    if (reading == DNS_MALFORMED)
+        answer.rcode = DNS_FORMERR;
+    else if (reading == DNS_UNKNOWN)
+        answer.rcode = DNS_NOTIMP;
+    else
+        answer_query(&answer);
+    if (answer.is_truncated) {
+        writer.at = behind_question;
+        memset(answer.counts, 0, sizeof answer.counts);
+    }
+    write_header(&answer, out);
+    if (query.has_edns)
+        writer.at = write_opt(&answer, writer.at);
+    outcome->rcode = (uint8_t)answer.rcode;
+    outcome->is_truncated = answer.is_truncated;
+    return (size_t)(writer.at - out);
+}

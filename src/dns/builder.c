@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Zones in the making: rows in any order become nodes, record sets and delegations; what cannot be right is told
+ * in sentences, all of it at once.
+ */
+#include "dns/zone.h"
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    NAMES_LIMIT = 1 << 24,     /* in one store */
+    RRSET_BYTES_LIMIT = 32768, /* so that any answer fits a TCP message with room to spare */
+    COMPLAINTS_BYTES = 16384,
+    NO_TYPE = 0, /* a computed name's row */
+};
+
+struct row {
+    struct span owner; /* as given */
+    struct span rdata;
+    uint32_t node; /* index; set by place_rows() */
+    uint32_t ttl_s;
+    uint32_t order;
+    uint32_t site;
+    uint16_t type;
+    uint8_t labels;
+};
+
+struct dns_builder {
+    struct dns_zones *zones;
+    struct row *rows;
+    size_t row_count, row_capacity;
+    size_t node_capacity, zone_capacity;
+    uint32_t *apexes; /* node index of each zone */
+    struct text complaints;
+};
+
+struct dns_builder *dns_builder_new(uint64_t seed)
+{
+    struct dns_builder *builder = NEW(struct dns_builder);
+    builder->complaints.limit = COMPLAINTS_BYTES;
+    struct dns_zones *zones = builder->zones = NEW(struct dns_zones);
+    zones->arena = NEW(struct arena);
+    zones->seed = seed;
+    zones->mask = 63;
+    zones->slots = memory_new((zones->mask + 1) * sizeof *zones->slots);
+    return builder;
+}
+
+void dns_builder_free(struct dns_builder *builder)
+{
+    if (!builder)
+        return;
+    dns_zones_free(builder->zones);
+    memory_free(builder->rows);
+    memory_free(builder->apexes);
+    text_clear(&builder->complaints);
+    memory_free(builder);
+}
+
+static void complain(struct dns_builder *builder, struct span name, const char *sentence)
+{
+    struct dns_name copy = {.length = (uint8_t)name.length};
+    char text[DNS_NAME_TEXT_BYTES];
+    memcpy(copy.wire, name.data, name.length);
+    text_add_format(&builder->complaints, "%s: %s\n", dns_name_text(&copy, text), sentence);
+}
+
+static struct span node_name(const struct dns_node *node)
+{
+    return span_of(node->name, node->name_length);
+}
+
+static struct span parent_name(struct span name)
+{
+    return span_from(name, (size_t)name.data[0] + 1);
+}
+
+static bool is_wildcard(struct span name)
+{
+    return name.length > 2 && name.data[0] == 1 && name.data[1] == '*';
+}
+
+/* ---- the table ---- */
+
+static void put_slot(struct dns_zones *zones, uint32_t index)
+{
+    uint64_t hash = hash_span(node_name(&zones->nodes[index]), zones->seed);
+    uint32_t at = (uint32_t)hash & zones->mask;
+    while (zones->slots[at].node)
+        at = (at + 1) & zones->mask;
+    zones->slots[at] = (struct dns_slot){(uint32_t)(hash >> 32), index + 1};
+}
+
+/* Keeps at least half of the slots free: every probe ends. */
+static void make_room(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    if (zones->node_count == builder->node_capacity) {
+        builder->node_capacity = builder->node_capacity ? builder->node_capacity * 2 : 64;
+        zones->nodes = memory_resize(zones->nodes, builder->node_capacity, sizeof *zones->nodes);
+    }
+    if ((zones->node_count + 1) * 2 <= (size_t)zones->mask + 1)
+        return;
+    zones->mask = zones->mask * 2 + 1;
+    memory_free(zones->slots);
+    zones->slots = memory_new(((size_t)zones->mask + 1) * sizeof *zones->slots);
+    for (uint32_t i = 0; i < zones->node_count; i++)
+        put_slot(zones, i);
+}
+
+/* A new node; returns its index. */
+static uint32_t put_node(struct dns_builder *builder, struct span name, uint8_t labels,
+                         const struct dns_zone *zone)
+{
+    make_room(builder);
+    struct dns_zones *zones = builder->zones;
+    uint32_t index = (uint32_t)zones->node_count++;
+    zones->nodes[index] = (struct dns_node){.name = arena_copy(zones->arena, name).data,
+                                            .name_length = (uint8_t)name.length,
+                                            .labels = labels,
+                                            .site = DNS_NO_SITE,
+                                            .zone = zone};
+    if (labels > zones->labels_most)
+        zones->labels_most = labels;
+    put_slot(zones, index);
+    return index;
+}
+
+/* ---- rows ---- */
+
+static void add_row(struct dns_builder *builder, const struct dns_name *owner, struct row row)
+{
+    if (builder->row_count == NAMES_LIMIT) {
+        complain(builder, span_of(owner->wire, owner->length), "too many records");
+        return;
+    }
+    if (builder->row_count == builder->row_capacity) {
+        builder->row_capacity = builder->row_capacity ? builder->row_capacity * 2 : 64;
+        builder->rows = memory_resize(builder->rows, builder->row_capacity, sizeof *builder->rows);
+    }
+    struct dns_name lower = *owner;
+    dns_name_lower(&lower);
+    row.owner = arena_copy(builder->zones->arena, span_of(lower.wire, lower.length));
+    row.labels = owner->labels;
+    row.order = (uint32_t)builder->row_count;
+    builder->rows[builder->row_count++] = row;
+}
+
+void dns_builder_add_zone(struct dns_builder *builder, const struct dns_name *apex)
+{
+    struct dns_zones *zones = builder->zones;
+    struct dns_name lower = *apex;
+    dns_name_lower(&lower);
+    struct span name = span_of(lower.wire, lower.length);
+    if (dns_zones_probe(zones, name)) {
+        complain(builder, name, "the zone is there twice");
+        return;
+    }
+    if (zones->zone_count == builder->zone_capacity) {
+        builder->zone_capacity = builder->zone_capacity ? builder->zone_capacity * 2 : 16;
+        builder->apexes =
+            memory_resize(builder->apexes, builder->zone_capacity, sizeof *builder->apexes);
+    }
+    builder->apexes[zones->zone_count++] = put_node(builder, name, lower.labels, NULL);
+}
+
+void dns_builder_add(struct dns_builder *builder, const struct dns_name *owner, uint16_t type,
+                     uint32_t ttl_s, struct span rdata)
+{
+    struct span name = span_of(owner->wire, owner->length);
+    if (type == NO_TYPE || !dns_rdata_is_valid(type, rdata)) {
+        complain(builder, name, "a record's data does not fit its type");
+        return;
+    }
+    add_row(builder, owner,
+            (struct row){.type = type,
+                         .ttl_s = ttl_s & 0x7fffffff, /* RFC 2181 section 8 */
+                         .rdata = arena_copy(builder->zones->arena, rdata)});
+}
+
+void dns_builder_add_text(struct dns_builder *builder, const struct dns_name *owner,
+                          const char *type, uint32_t ttl_s, const char *rdata,
+                          const struct dns_name *origin)
+{
+    uint8_t wire[DNS_RDATA_LIMIT];
+    size_t length;
+    uint16_t number = dns_type_number(span_text(type));
+    if (dns_rdata_parse(number, span_text(rdata), origin, wire, &length) == 0) {
+        dns_builder_add(builder, owner, number, ttl_s, span_of(wire, length));
+        return;
+    }
+    char sentence[160];
+    snprintf(sentence, sizeof sentence,
+             number ? "\"%.80s\" is not the data of a record of type %.20s"
+                    : "\"%.80s\" is of type \"%.20s\", which zones here cannot hold",
+             rdata, type);
+    complain(builder, span_of(owner->wire, owner->length), sentence);
+}
+
+void dns_builder_add_computed(struct dns_builder *builder, const struct dns_name *owner,
+                              uint32_t site)
+{
+    INVARIANT(site <= INT32_MAX);
+    add_row(builder, owner, (struct row){.type = NO_TYPE, .site = site});
+}
+
+/* ---- from rows to zones ---- */
+
+/* Every zone's apex has its node before any other name, so the nearest existing name tells the zone. */
+static void make_zones(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    zones->zones = memory_new((zones->zone_count + 1) * sizeof *zones->zones);
+    for (size_t i = 0; i < zones->zone_count; i++)
+        zones->nodes[builder->apexes[i]].zone = &zones->zones[i];
+}
+
+static const struct dns_zone *zone_of(const struct dns_zones *zones, struct span name)
+{
+    for (;; name = parent_name(name)) {
+        const struct dns_node *node = dns_zones_probe(zones, name);
+        if (node)
+            return node->zone;
+        if (name.length == 1)
+            return NULL;
+    }
+}
+
+/* Makes the nodes of all owners and of the empty names between them and their apex. */
+static void place_rows(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    size_t kept = 0;
+    for (size_t i = 0; i < builder->row_count; i++) {
+        struct row *row = &builder->rows[i];
+        const struct dns_zone *zone = zone_of(zones, row->owner);
+        if (!zone) {
+            complain(builder, row->owner, "the name is in none of the zones");
+            continue;
+        }
+        struct span name = row->owner;
+        for (uint8_t labels = row->labels; !dns_zones_probe(zones, name); labels--) {
+            put_node(builder, name, labels, zone);
+            name = parent_name(name);
+        }
+        row->node = (uint32_t)(dns_zones_probe(zones, row->owner) - zones->nodes);
+        builder->rows[kept++] = *row;
+    }
+    builder->row_count = kept;
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+    const struct row *a = left, *b = right;
+    if (a->node != b->node)
+        return a->node < b->node ? -1 : 1;
+    if (a->type != b->type)
+        return a->type < b->type ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+static bool is_repeated(const struct row *first, const struct row *row)
+{
+    for (; first < row; first++)
+        if (span_equal(first->rdata, row->rdata))
+            return true; /* RFC 2181 section 5: a set holds each record once */
+    return false;
+}
+
+static void make_rrset(struct dns_builder *builder, const struct row *rows, size_t count,
+                       struct dns_rrset *rrset)
+{
+    uint32_t ttl_s = rows[0].ttl_s;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += DNS_RR_FIXED_BYTES + rows[i].rdata.length;
+        if (rows[i].ttl_s < ttl_s)
+            ttl_s = rows[i].ttl_s; /* RFC 2181 section 5.2: one TTL for the set */
+    }
+    if (bytes > RRSET_BYTES_LIMIT) {
+        complain(builder, rows[0].owner, "too many records of one type");
+        count = 0;
+    }
+    uint8_t *wire = arena_take(builder->zones->arena, bytes), *to = wire;
+    const struct dns_type *type = dns_type_find(rows[0].type);
+    bool has_names = type && strchr(type->layout, 'n');
+    *rrset =
+        (struct dns_rrset){.type = rows[0].type, .wire = wire, .compress = has_names ? type : NULL};
+    for (size_t i = 0; i < count; i++) {
+        if (is_repeated(rows, &rows[i]))
+            continue;
+        to = store_u16(to, DNS_OWNER_POINTER);
+        to = store_u16(to, rows[i].type);
+        to = store_u16(to, 1); /* IN */
+        to = store_u32(to, ttl_s);
+        to = store_u16(to, (uint16_t)rows[i].rdata.length);
+        memcpy(to, rows[i].rdata.data, rows[i].rdata.length);
+        to += rows[i].rdata.length;
+        rrset->count++;
+    }
+    rrset->wire_bytes = (uint32_t)(to - wire);
+}
+
+/* The sorted rows of one node. */
+static void fill_node(struct dns_builder *builder, const struct row *rows, size_t count)
+{
+    struct dns_node *node = &builder->zones->nodes[rows[0].node];
+    size_t i = 0;
+    for (; i < count && rows[i].type == NO_TYPE; i++) {
+        if (node->site != DNS_NO_SITE && (uint32_t)node->site != rows[i].site)
+            complain(builder, rows[i].owner, "the name belongs to two sites");
+        node->site = (int32_t)rows[i].site;
+    }
+    struct dns_rrset *rrsets = ARENA_ARRAY(builder->zones->arena, struct dns_rrset, count - i);
+    node->rrsets = rrsets;
+    while (i < count) {
+        size_t same = 1;
+        while (i + same < count && rows[i + same].type == rows[i].type)
+            same++;
+        make_rrset(builder, &rows[i], same, &rrsets[node->rrset_count++]);
+        i += same;
+    }
+}
+
+static void fill_nodes(struct dns_builder *builder)
+{
+    qsort(builder->rows, builder->row_count, sizeof *builder->rows, compare_rows);
+    for (size_t i = 0; i < builder->row_count;) {
+        size_t same = 1;
+        while (i + same < builder->row_count &&
+               builder->rows[i + same].node == builder->rows[i].node)
+            same++;
+        fill_node(builder, &builder->rows[i], same);
+        i += same;
+    }
+}
+
+static bool is_apex(const struct dns_node *node)
+{
+    return node->zone->apex == node;
+}
+
+/* Of several delegations above one another the topmost counts: below it nothing is ours. */
+static const struct dns_node *find_cut(const struct dns_zones *zones, const struct dns_node *node)
+{
+    const struct dns_node *cut = NULL;
+    while (!is_apex(node)) {
+        if (dns_node_rrset(node, DNS_NS))
+            cut = node;
+        node = dns_zones_probe(zones, parent_name(node_name(node)));
+    }
+    return cut;
+}
+
+/* The array of nodes has its final place now: pointers into it may be taken. */
+static void link_nodes(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    for (size_t i = 0; i < zones->zone_count; i++)
+        zones->zones[i].apex = &zones->nodes[builder->apexes[i]];
+    for (size_t i = 0; i < zones->node_count; i++) {
+        struct dns_node *node = &zones->nodes[i];
+        node->cut = find_cut(zones, node);
+        if (is_wildcard(node_name(node)) && !is_apex(node))
+            dns_zones_probe(zones, parent_name(node_name(node)))->wildcard = node;
+    }
+}
+
+/* ---- what must hold ---- */
+
+static void check_zone(struct dns_builder *builder, struct dns_zone *zone)
+{
+    struct span name = node_name(zone->apex);
+    zone->soa = dns_node_rrset(zone->apex, DNS_SOA);
+    if (!zone->soa || zone->soa->count != 1) {
+        complain(builder, name,
+                 zone->soa ? "the zone has more than one SOA record"
+                           : "the zone has no SOA record");
+        return;
+    }
+    if (!dns_node_rrset(zone->apex, DNS_NS))
+        complain(builder, name, "the zone has no NS record");
+    const uint8_t *end = zone->soa->wire + zone->soa->wire_bytes;
+    uint32_t ttl_s = load_u32(zone->soa->wire + 6), minimum_s = load_u32(end - 4);
+    zone->negative_ttl_s = ttl_s < minimum_s ? ttl_s : minimum_s;
+}
+
+static void check_node(struct dns_builder *builder, const struct dns_node *node)
+{
+    struct span name = node_name(node);
+    const struct dns_rrset *cname = dns_node_rrset(node, DNS_CNAME);
+    bool is_computed = node->site != DNS_NO_SITE;
+    if (cname && (cname->count > 1 || node->rrset_count > 1 || is_computed))
+        complain(builder, name, "a CNAME record must be the only record of its name");
+    if (is_computed && (dns_node_rrset(node, DNS_A) || dns_node_rrset(node, DNS_AAAA)))
+        complain(builder, name, "the name of a site has addresses of its own");
+    if (dns_node_rrset(node, DNS_SOA) && !is_apex(node))
+        complain(builder, name, "an SOA record stands only at the top of a zone");
+    if (!node->cut)
+        return;
+    if (is_wildcard(name))
+        complain(builder, name, "a wildcard cannot be in another server's zone");
+    if (is_computed)
+        complain(builder, name, "the name of a site is in a zone that is delegated away");
+    for (unsigned i = 0; i < node->rrset_count; i++) {
+        uint16_t type = node->rrsets[i].type;
+        bool is_delegation = node == node->cut && (type == DNS_NS || type == DNS_DS);
+        if (!is_delegation && type != DNS_A && type != DNS_AAAA && type != DNS_NS)
+            complain(builder, name, "a name that is delegated away can only have addresses here");
+    }
+}
+
+static void check_all(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    for (size_t i = 0; i < zones->zone_count; i++)
+        check_zone(builder, &zones->zones[i]);
+    for (size_t i = 0; i < zones->node_count; i++)
+        check_node(builder, &zones->nodes[i]);
+}
+
+struct dns_zones *dns_builder_finish(struct dns_builder **owned, struct text *complaints)
+{
+    struct dns_builder *builder = *owned;
+    *owned = NULL;
+    make_zones(builder);
+    place_rows(builder);
+    fill_nodes(builder);
+    link_nodes(builder);
+    check_all(builder);
+    struct dns_zones *zones = builder->zones;
+    if (builder->complaints.length) {
+        text_add_span(complaints, text_span(&builder->complaints));
+        zones = NULL;
+    } else {
+        builder->zones = NULL;
+    }
+    dns_builder_free(builder);
+    return zones;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The DNS: names, records, zones, and the answer to a query, from bytes to bytes (R1, R5; RFC 1034, 1035, 2181,
+ * 2308, 4592, 6891, 8020, 8482, 8906, 9471). Pure: no socket, clock or allocation on the way of a query.
+ *
+ * Zones are built once, at load, and never change; any number of threads reads them. An owner name may be
+ * *computed*: its A and AAAA records then come from the caller's current ranking instead of the zone.
+ */
+#ifndef DNS_DNS_H
+#define DNS_DNS_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/span.h"
+#include "base/text.h"
+
+/* ---- names ---- */
+
+enum {
+    DNS_NAME_LIMIT = 255, /* bytes on the wire with the root label, RFC 1035 section 2.3.4 */
+    DNS_LABEL_LIMIT = 63,
+    DNS_NAME_TEXT_BYTES = 1024, /* every byte may become \DDD */
+};
+
+/* A name in wire form, never compressed. */
+struct dns_name {
+    uint8_t length; /* 1 for the root */
+    uint8_t labels; /* without the root label: 0 for the root */
+    uint8_t wire[DNS_NAME_LIMIT];
+};
+
+/* "www.example.org", with or without the final dot, with \. and \DDD. Without a final dot `origin` (when not
+ * NULL) is appended; "@" is then the origin itself. 0, ERROR_INVALID or ERROR_LIMIT. */
+MUST_USE int dns_name_parse(struct span text, const struct dns_name *origin, struct dns_name *name);
+
+/* Reads a name at `*offset` of a message, following compression pointers, which must point backwards; `*offset`
+ * moves behind it. Case is kept. 0, ERROR_INVALID, ERROR_INCOMPLETE or ERROR_LIMIT. */
+MUST_USE int dns_name_read(struct span message, size_t *offset, struct dns_name *name);
+
+/* Without the final dot, except for the root. Returns `out`. */
+const char *dns_name_text(const struct dns_name *name, char out[DNS_NAME_TEXT_BYTES]);
+
+void dns_name_lower(struct dns_name *name);
+bool dns_name_equal(const struct dns_name *a, const struct dns_name *b);         /* without case */
+bool dns_name_is_within(const struct dns_name *name, const struct dns_name *of); /* or equal */
+
+/* ---- types ---- */
+
+enum dns_type_number {
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_CNAME = 5,
+    DNS_SOA = 6,
+    DNS_HINFO = 13,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_OPT = 41,
+    DNS_DS = 43,
+    DNS_IXFR = 251,
+    DNS_AXFR = 252,
+    DNS_ANY = 255,
+};
+
+enum dns_rcode {
+    DNS_NOERROR = 0,
+    DNS_FORMERR = 1,
+    DNS_SERVFAIL = 2,
+    DNS_NXDOMAIN = 3,
+    DNS_NOTIMP = 4,
+    DNS_REFUSED = 5,
+    DNS_BADVERS = 16,
+    DNS_RCODES = 17, /* size of a table of counters */
+};
+
+enum { DNS_RDATA_LIMIT = 4096 }; /* bytes of one record's data that a zone may hold */
+
+/* The number of a type that zones may hold ("AAAA"), or 0; and the name of a number, or NULL. */
+uint16_t dns_type_number(struct span name);
+const char *dns_type_name(uint16_t number);
+
+/* A record's data from its zone-file form ("10 mail.example."). 0, ERROR_INVALID, ERROR_LIMIT, or
+ * ERROR_UNSUPPORTED for a type that is not in the table. */
+MUST_USE int dns_rdata_parse(uint16_t type, struct span text, const struct dns_name *origin,
+                             uint8_t out[DNS_RDATA_LIMIT], size_t *length);
+
+/* ---- zones ---- */
+
+struct dns_zones;   /* all zones of a server; immutable */
+struct dns_builder; /* zones in the making */
+
+/* `seed` keys the hash table: random, since strangers choose the names that are looked up. */
+struct dns_builder *dns_builder_new(uint64_t seed);
+void dns_builder_free(struct dns_builder *builder);
+
+/* Every record belongs to the deepest zone whose apex is at or above its owner, whatever the order of calls.
+ * What cannot be right is remembered as a sentence and told by dns_builder_finish(). */
+void dns_builder_add_zone(struct dns_builder *builder, const struct dns_name *apex);
+void dns_builder_add(struct dns_builder *builder, const struct dns_name *owner, uint16_t type,
+                     uint32_t ttl_s, struct span rdata);
+void dns_builder_add_text(struct dns_builder *builder, const struct dns_name *owner,
+                          const char *type, uint32_t ttl_s, const char *rdata,
+                          const struct dns_name *origin);
+void dns_builder_add_computed(struct dns_builder *builder, const struct dns_name *owner,
+                              uint32_t site);
+
+/* The zones, or NULL with one sentence a line in `complaints`. The builder is gone either way. */
+struct dns_zones *dns_builder_finish(struct dns_builder **builder, struct text *complaints);
+
+void dns_zones_free(struct dns_zones *zones);
+size_t dns_zones_count(const struct dns_zones *zones);
+size_t dns_zones_names(const struct dns_zones *zones);
+
+/* ---- answers ---- */
+
+enum {
+    DNS_HEADER_BYTES = 12,
+    DNS_UDP_PLAIN_BYTES = 512, /* without EDNS */
+    DNS_UDP_BYTES = 1232,      /* with EDNS we neither send nor announce more (no fragments) */
+    DNS_TCP_BYTES = 65535,
+    DNS_ADDRESSES_LIMIT = 3, /* of each family in a computed answer (R5) */
+};
+
+/* What a computed name answers to one client. */
+struct dns_addresses {
+    uint32_t ttl_s;
+    uint8_t ipv4_count, ipv6_count;
+    uint8_t ipv4[DNS_ADDRESSES_LIMIT][4];
+    uint8_t ipv6[DNS_ADDRESSES_LIMIT][16];
+};
+
+/* Where answers come from. `find` gives the addresses of a site for a client, valid until dns_answer() returns;
+ * NULL: not known now (the answer is SERVFAIL). */
+struct dns_source {
+    const struct dns_zones *zones;
+    const struct dns_addresses *(*find)(const void *context, uint32_t site,
+                                        const struct address *client);
+    const void *context;
+};
+
+struct dns_request {
+    struct span message;
+    const struct address *client;
+    bool is_tcp;
+};
+
+/* For counters. */
+struct dns_outcome {
+    uint8_t rcode; /* enum dns_rcode */
+    bool is_truncated;
+    bool is_malformed; /* also set when the message was dropped */
+};
+
+/* Writes the answer and returns its length, at most `capacity` (DNS_UDP_BYTES are always enough over UDP); 0: drop
+ * the message. `capacity` is at least DNS_UDP_PLAIN_BYTES. */
+size_t dns_answer(const struct dns_source *source, const struct dns_request *request, uint8_t *out,
+                  size_t capacity, struct dns_outcome *outcome);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The zones as they lie in memory: nodes in one hash table over all zones, keyed by the whole lower-case name. A
+ * name that exists costs one probe. Only for a missing one the labels are walked, from the deepest that any zone
+ * has, to the closest encloser (RFC 4592 section 3.3.1).
+ *
+ * Empty non-terminals are nodes without records, so that they answer NODATA (RFC 8020).
+ */
+#ifndef DNS_ZONE_H
+#define DNS_ZONE_H
+
+#include "dns/types.h"
+
+enum { DNS_NO_SITE = -1 };
+
+/* Records of one type, ready for the wire: each with the owner as a pointer to the question's name. */
+struct dns_rrset {
+    uint16_t type;
+    uint16_t count;
+    uint32_t wire_bytes;
+    const uint8_t *wire;
+    const struct dns_type
+        *compress; /* NULL: no field to compress, the bytes may be copied as they are */
+};
+
+struct dns_node {
+    const uint8_t *name; /* lower case */
+    uint8_t name_length;
+    uint8_t labels;
+    uint16_t rrset_count;
+    int32_t site; /* computed name: its site; else DNS_NO_SITE */
+    const struct dns_zone *zone;
+    const struct dns_rrset *rrsets;
+    const struct dns_node *cut;      /* the delegation at or above this node; NULL: authoritative */
+    const struct dns_node *wildcard; /* the child "*" */
+};
+
+struct dns_zone {
+    const struct dns_node *apex;
+    uint32_t negative_ttl_s; /* RFC 2308 section 5 */
+    const struct dns_rrset *soa;
+};
+
+/* Owner pointer, type, class, TTL, RDLENGTH. */
+enum { DNS_RR_FIXED_BYTES = 12, DNS_OWNER_POINTER = 0xc000 | DNS_HEADER_BYTES };
+
+struct dns_match {
+    const struct dns_zone *zone; /* NULL: in no zone of ours */
+    const struct dns_node *node; /* whose data answers; NULL: there is no such name */
+    const struct dns_node *cut;  /* set: not ours to answer, refer to its NS */
+};
+
+/* `name` in lower case. */
+struct dns_match dns_zones_find(const struct dns_zones *zones, const struct dns_name *name);
+
+/* The node of exactly this name, cut or not (for glue), or NULL. */
+const struct dns_node *dns_zones_exact(const struct dns_zones *zones, const struct dns_name *name);
+
+static inline const struct dns_rrset *dns_node_rrset(const struct dns_node *node, uint16_t type)
+{
+    for (unsigned i = 0; i < node->rrset_count; i++)
+        if (node->rrsets[i].type == type)
+            return &node->rrsets[i];
+    return NULL;
+}
+
+/* Shared by zone.c and builder.c: the store itself. */
+struct dns_slot {
+    uint32_t tag;  /* of the hash */
+    uint32_t node; /* index + 1; 0: free */
+};
+
+struct dns_zones {
+    uint64_t seed;
+    uint32_t mask; /* slots - 1 */
+    uint8_t labels_most;
+    struct dns_slot *slots;
+    struct dns_node *nodes;
+    struct dns_zone *zones;
+    size_t node_count, zone_count;
+    struct arena *arena; /* names and records */
+};
+
+struct dns_node *dns_zones_probe(const struct dns_zones *zones, struct span name);
+
+#endif

@@ -120,7 +120,7 @@ struct conf_node {
     const char *private_key_path;
     uint32_t workers; /* 0: one for each core */
     const char *
-        user; /* to run as when started by root; default "causeway", or "nobody" where that is absent */
+        user; /* to run as when started by root; NULL: "causeway", or "nobody" where that is absent */
     const char *run_dir;  /* control sockets; default /run/causeway */
     const char *log_path; /* NULL: standard error */
     const char *log_level;
@@ -195,6 +195,7 @@ struct conf {
     struct span regions; /* text of the region file (docs/dns.md); empty: none */
     const char *regions_path;
     const struct conf_node *self; /* the node that this process is */
+    struct conf_index *index;     /* private: look-up tables */
 };
 
 /* Reads a file that the configuration names; appends to `content`. `is_secret`: the mode must be 0600 or stricter. 0, or a negative error with a
@@ -204,6 +205,9 @@ struct conf_reader {
                 struct text *why);
     void *argument;
 };
+
+/* As `node` of conf_load(): none, `self` stays NULL and no private key is read; for checking. */
+#define CONF_NO_NODE ""
 
 /* The snapshot, or NULL with one line for each error in `errors` ("file:line:column: sentence; did you mean X?"). Warnings come there too, beginning with
  * "warning: " behind the position; a snapshot may come with warnings. `node` selects the node; NULL: the only one, or the one whose private key file can be read. */

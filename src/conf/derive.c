@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Defaults that follow from other settings, files that the configuration names, and the look-up tables.
+ */
+#include "conf/load.h"
+
+#include <stdio.h>
+
+enum { SECRET_FILE_BYTES = 4096 };
+
+const char *resolve_path(struct loader *loader, struct span path)
+{
+    struct arena *arena = &loader->conf->arena;
+    if (path.length && path.data[0] == '/')
+        return (const char *)arena_copy(arena, path).data;
+    return arena_format(arena, "%s%.*s", loader->folder, SPAN_ARGS(path));
+}
+
+static bool is_edge(const struct conf_node *node)
+{
+    return node->edge;
+}
+
+static bool is_gateway(const struct conf_node *node)
+{
+    return node->gateway;
+}
+
+/* All nodes of a role, in the order of the file. */
+static const struct conf_node **
+nodes_of_role(struct conf *conf, bool (*has_role)(const struct conf_node *), size_t *count)
+{
+    const struct conf_node **nodes =
+        ARENA_ARRAY(&conf->arena, const struct conf_node *, conf->node_count);
+    *count = 0;
+    for (size_t i = 0; i < conf->node_count; i++)
+        if (has_role(&conf->nodes[i]))
+            nodes[(*count)++] = &conf->nodes[i];
+    return nodes;
+}
+
+static const struct section *section_of_setting(const struct section *section, const char *name)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->settings[i].name, name) == 0)
+            return section->settings[i].section;
+    return NULL;
+}
+
+static void derive_node(struct loader *loader, struct conf_node *node)
+{
+    static const uint8_t zero[CONF_KEY_BYTES];
+    struct conf *conf = loader->conf;
+    node->index = (size_t)(node - conf->nodes);
+    node->has_public_key = memcmp(node->public_key, zero, sizeof zero) != 0;
+    if (!node->link_address.family && node->link_listen.count &&
+        !address_is_any(&node->link_listen.items[0]))
+        node->link_address = node->link_listen.items[0];
+    bool has_role = node->edge || node->gateway || node->dns;
+    if (has_role && !node->admin && !is_set(loader, &node->admin)) {
+        const struct section *section =
+            section_of_setting(section_of_setting(&schema_root, "nodes"), "admin");
+        node->admin = ARENA_NEW(&conf->arena, struct conf_admin);
+        read_section(loader, section, NULL, place_of(loader, node), node->admin);
+    }
+    if (!node->edge)
+        return;
+    for (size_t i = 0; i < node->edge->port_count; i++)
+        if (!node->edge->ports[i].port)
+            node->edge->ports[i].port = node->edge->ports[i].listen.port;
+}
+
+static void derive_zone(struct loader *loader, struct conf_zone *zone)
+{
+    struct arena *arena = &loader->conf->arena;
+    if (!zone->primary && zone->ns.count)
+        zone->primary = zone->ns.items[0];
+    if (!zone->contact)
+        zone->contact = arena_format(arena, "hostmaster.%s", zone->name);
+    for (size_t i = 0; i < zone->record_count; i++) {
+        struct conf_record *record = &zone->records[i];
+        struct place place = place_of(loader, record);
+        record->line = place.line;
+        if (record->ttl_s == UINT32_MAX)
+            record->ttl_s = zone->ttl_s;
+        const char *error = record_finish(arena, zone->name, record);
+        if (error)
+            report_error(&loader->report, place, "records: '%s %s': %s", record->owner,
+                         record->type, error);
+    }
+}
+
+void derive(struct loader *loader)
+{
+    struct conf *conf = loader->conf;
+    size_t edge_count, gateway_count;
+    const struct conf_node **edges = nodes_of_role(conf, is_edge, &edge_count);
+    const struct conf_node **gateways = nodes_of_role(conf, is_gateway, &gateway_count);
+    for (size_t i = 0; i < conf->node_count; i++) {
+        struct conf_edge *edge = conf->nodes[i].edge;
+        derive_node(loader, &conf->nodes[i]);
+        if (edge && !is_set(loader, &edge->gateways)) {
+            edge->gateways = gateways;
+            edge->gateway_count = gateway_count;
+        }
+    }
+    for (size_t i = 0; i < conf->site_count; i++) {
+        struct conf_site *site = &conf->sites[i];
+        site->index = i;
+        if (!is_set(loader, &site->edges)) {
+            site->edges = edges;
+            site->edge_count = edge_count;
+        }
+        if (!is_set(loader, &site->gateways)) {
+            site->gateways = gateways;
+            site->gateway_count = gateway_count;
+        }
+    }
+    for (size_t i = 0; i < conf->zone_count; i++)
+        derive_zone(loader, &conf->zones[i]);
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* True when the node's private key is now in it; `why` says why not. */
+static bool read_private_key(struct loader *loader, struct conf_node *node, struct text *why)
+{
+    struct text content = {.limit = SECRET_FILE_BYTES};
+    int result =
+        loader->reader->read(loader->reader->argument, node->private_key_path, true, &content, why);
+    if (result == 0) {
+        struct span text = span_trim(text_span(&content));
+        while (text.length && strchr("\r\n \t", text.data[text.length - 1]))
+            text.length--;
+        if (base64_decode(text, node->private_key, CONF_KEY_BYTES) < 0) {
+            text_add(why, "it does not hold a key of 32 bytes in base64");
+            result = ERROR_INVALID;
+        }
+    }
+    if (content.data)
+        explicit_bzero(content.data, content.capacity);
+    text_clear(&content);
+    node->has_private_key = result == 0;
+    return node->has_private_key;
+}
+
+static void select_named(struct loader *loader, const char *name)
+{
+    struct conf_node *node = table_find(&loader->names[0], span_text(name));
+    if (!node) {
+        report_error(&loader->report, place_of(loader, &loader->conf->nodes),
+                     "no node is named '%s'", name);
+        return;
+    }
+    loader->conf->self = node;
+    struct text why = {0};
+    if (node->private_key_path && !read_private_key(loader, node, &why))
+        report_error(&loader->report, place_of(loader, &node->private_key_path),
+                     "private_key: %s: %s", node->private_key_path, why.data);
+    text_clear(&why);
+}
+
+/* The node whose private key this machine can read. */
+static void select_by_key(struct loader *loader)
+{
+    struct conf *conf = loader->conf;
+    struct text why = {0};
+    for (size_t i = 0; i < conf->node_count; i++) {
+        struct conf_node *node = &conf->nodes[i];
+        if (!node->private_key_path || !read_private_key(loader, node, &why))
+            continue;
+        if (conf->self) {
+            report_error(&loader->report, place_of(loader, &node->private_key_path),
+                         "the keys of '%s' and '%s' can both be read here: choose one with --node",
+                         conf->self->name, node->name);
+            break;
+        }
+        conf->self = node;
+    }
+    if (!conf->self)
+        report_error(&loader->report, place_of(loader, &conf->nodes),
+                     "no node's private key can be read here: choose a node with --node");
+    text_clear(&why);
+}
+
+void read_files(struct loader *loader, const char *node)
+{
+    struct conf *conf = loader->conf;
+    bool wants_node = !node || *node;
+    if (wants_node && node)
+        select_named(loader, node);
+    else if (wants_node && conf->node_count == 1)
+        select_named(loader, conf->nodes[0].name);
+    else if (wants_node)
+        select_by_key(loader);
+    if (!conf->regions_path)
+        return;
+    struct text content = {.limit = CONF_FILE_BYTES}, why = {0};
+    if (loader->reader->read(loader->reader->argument, conf->regions_path, false, &content, &why) <
+        0)
+        report_error(&loader->report, place_of(loader, &conf->regions_path), "regions: %s: %s",
+                     conf->regions_path, why.data ? why.data : "it cannot be read");
+    else
+        conf->regions = arena_copy(&conf->arena, text_span(&content));
+    text_clear(&content);
+    text_clear(&why);
+}
+
+/* --- look-up tables --------------------------------------------------------------------------- */
+
+void build_index(struct conf *conf)
+{
+    struct conf_index *index = conf->index = ARENA_NEW(&conf->arena, struct conf_index);
+    index->nodes.arena = index->keys.arena = index->sites.arena = index->hosts.arena = &conf->arena;
+    for (size_t i = 0; i < conf->node_count; i++) {
+        const struct conf_node *node = &conf->nodes[i];
+        table_put(&index->nodes, span_text(node->name), node);
+        if (node->has_public_key)
+            table_put(&index->keys, span_of(node->public_key, CONF_KEY_BYTES), node);
+    }
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_site *site = &conf->sites[i];
+        table_put(&index->sites, span_text(site->name), site);
+        for (size_t k = 0; k < site->hosts.count; k++)
+            table_put(&index->hosts, span_text(site->hosts.items[k]), site);
+    }
+}

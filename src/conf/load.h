@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the steps of conf_load() share: read the items into structs (read.c), fill what follows from other settings (derive.c),
+ * check relations (check.c). Every address of a member that the file set has a place, so that a later step can say
+ * where it came from.
+ */
+#ifndef CONF_LOAD_H
+#define CONF_LOAD_H
+
+#include "conf/report.h"
+#include "conf/schema.h"
+#include "conf/table.h"
+#include "conf/tree.h"
+
+struct loader {
+    struct conf *conf;
+    const struct conf_reader *reader;
+    const char *folder; /* of the file, with the final slash; "" for the current one */
+    struct report report;
+    struct arena scratch; /* gone when loading is done */
+    struct table places;
+    struct table names[2]; /* of nodes and sites, for references */
+};
+
+/* Look-up tables of a finished snapshot. */
+struct conf_index {
+    struct table nodes, keys, sites, hosts;
+};
+
+/* The settings of a section from `item` (NULL: only the defaults) into the struct at `base`. */
+void read_section(struct loader *loader, const struct section *section, const struct item *item,
+                  struct place place, void *base);
+/* Arrays and names of all nodes and sites first: whatever is read later may refer to any of them. */
+void declare_names(struct loader *loader, const struct item *root);
+
+void place_set(struct loader *loader, const void *member, struct place place);
+/* Where the member was set, or {0, 0}. */
+struct place place_of(const struct loader *loader, const void *member);
+/* The first of the two that the file has. */
+struct place place_or(const struct loader *loader, const void *member, const void *otherwise);
+static inline bool is_set(const struct loader *loader, const void *member)
+{
+    return place_of(loader, member).line != 0;
+}
+
+/* Defaults that follow from other settings. */
+void derive(struct loader *loader);
+/* Files that the configuration names: keys of this process's node, the region map. */
+void read_files(struct loader *loader, const char *node);
+void build_index(struct conf *conf);
+void check_relations(struct loader *loader);
+
+/* A path of the file: relative ones are relative to its folder. */
+const char *resolve_path(struct loader *loader, struct span path);
+
+/* Domain names: [a-z0-9_-] labels. Writes the lower-case form with the final dot; a name that does not end in a dot gets `origin` (with its
+ * final dot) behind it, or only the dot when `origin` is NULL. False: not a name. */
+enum { DOMAIN_TEXT_BYTES = 256 };
+bool domain_parse(struct span text, const char *origin, bool can_be_wildcard,
+                  char out[DOMAIN_TEXT_BYTES]);
+
+/* "owner [ttl] [IN] type data" into a record; names stay relative. NULL, or a sentence. */
+const char *record_parse(struct arena *arena, struct span text, struct conf_record *record);
+/* Makes owner and data absolute within the zone and checks the data. NULL, or a sentence. */
+const char *record_finish(struct arena *arena, const char *zone, struct conf_record *record);
+extern const char *const record_types[]; /* NULL at the end */
+
+#endif

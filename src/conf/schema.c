@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of all settings, from the outside in. Members without a row are derived (derive.c).
+ */
+#include "conf/schema.h"
+
+#define ROWS(array) .settings = (array), .count = sizeof(array) / sizeof *(array)
+#define MEMBER(type, member) \
+    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+#define ITEMS(type, items, number)                                                         \
+    .offset = offsetof(struct type, items), .count_offset = offsetof(struct type, number), \
+    .size = sizeof *((struct type *)NULL)->items
+#define TEXTS(type, member) ITEMS(type, member.items, member.count)
+#define LIST                .shape = SHAPE_LIST, .limit = LIST_LIMIT
+#define RANGE(low, high)    .least = (low), .most = (high)
+#define RESTART             .needs_restart = true
+#define REQUIRED            .is_required = true
+#define SECTION(name)       .type = &type_section, .section = &(name)
+#define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
+
+enum { LIST_LIMIT = 4096, PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT = 65536 };
+
+static const struct word access_log_formats[] = {{"json", CONF_LOG_JSON},
+                                                 {"combined", CONF_LOG_COMBINED},
+                                                 {0}};
+static const struct word log_formats[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {0}};
+static const struct word log_levels[] = {{.text = "error"}, {.text = "warning"}, {.text = "notice"},
+                                         {.text = "info"},  {.text = "debug"},   {0}};
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static const struct setting access_log_settings[] = {
+    {"path", &type_path, MEMBER(conf_edge, access_log), RESTART,
+     .help = "File of one line for each request. Without it there is none."},
+    {"format", &type_choice, MEMBER(conf_edge, access_log_format), .words = access_log_formats,
+     .preset = "json", .help = "JSON objects, or the combined form that log analysers know."},
+};
+static const struct section access_log_section = {"access_log", "The access log of an edge.",
+                                                  ROWS(access_log_settings)};
+
+static const struct setting edge_limit_settings[] = {
+    {"connections", &type_integer, MEMBER(conf_edge, connections_limit), RANGE("1", "1048576"),
+     .preset = "65536",
+     .help = "Client connections of the node at once; more wait to be accepted."},
+    {"request_line", &type_size, MEMBER(conf_edge, request_line_bytes), RANGE("256", "64k"),
+     .preset = "8k", .help = "Longest request line; a longer one is answered with 414."},
+    {"header", &type_size, MEMBER(conf_edge, header_bytes), RANGE("1k", "256k"), .preset = "32k",
+     .help = "Largest head of a request; a larger one is answered with 431."},
+    {"fields", &type_integer, MEMBER(conf_edge, fields_limit), RANGE("8", "1024"), .preset = "128",
+     .help = "Header fields of a request; more are answered with 431."},
+    {"body", &type_size, MEMBER(conf_edge, body_bytes), RANGE("0", "1024G"), .preset = "0",
+     .help = "Largest request body, answered with 413 beyond it; 0 for any size."},
+};
+static const struct section edge_limits_section = {"edge limits",
+                                                   "What a client may ask of an edge.",
+                                                   ROWS(edge_limit_settings)};
+
+static const struct setting edge_timeout_settings[] = {
+    {"header", &type_duration, MEMBER(conf_edge, header_timeout_ns), RANGE("100ms", "1h"),
+     .preset = "15s", .help = "From the first byte of a request to the end of its head."},
+    {"idle", &type_duration, MEMBER(conf_edge, idle_timeout_ns), RANGE("100ms", "24h"),
+     .preset = "75s", .help = "Between two requests of a connection."},
+    {"body", &type_duration, MEMBER(conf_edge, body_timeout_ns), RANGE("100ms", "24h"),
+     .preset = "60s", .help = "Without a byte of a body, either way."},
+    {"gateway", &type_duration, MEMBER(conf_edge, gateway_timeout_ns), RANGE("100ms", "24h"),
+     .preset = "65s",
+     .help = "From the end of the request to the first byte of the answer; then 504."},
+};
+static const struct section edge_timeouts_section = {"edge timeouts", "How long an edge waits.",
+                                                     ROWS(edge_timeout_settings)};
+
+static const struct setting port_settings[] = {
+    {"listen", &type_listen, MEMBER(conf_port, listen), REQUIRED, RESTART,
+     .help = "Address and TCP port at which clients come in."},
+    {"site", &type_site, MEMBER(conf_port, site), REQUIRED, RESTART,
+     .help = "The site whose origin gets the traffic."},
+    {"port", &type_integer, MEMBER(conf_port, port), RANGE("1", "65535"), RESTART,
+     .preset_note = "the listening port", .help = "Port of the origin."},
+    {"ring", &type_integer, MEMBER(conf_port, ring), RANGE("0", "4"), RESTART, .preset = "2",
+     .help = "Priority on the link: 0 is the most urgent."},
+    {"secure", &type_boolean, MEMBER(conf_port, is_secure), RESTART, .preset = "true",
+     .help = "The traffic is encrypted end to end: it is neither compressed nor looked at."},
+};
+static const struct section port_section = {
+    "ports", "A TCP port that is passed through to the same port of a site's origin, undecrypted.",
+    ROWS(port_settings), sizeof(struct conf_port)};
+
+static const struct setting edge_settings[] = {
+    {"listen", &type_listen, LIST, TEXTS(conf_edge, listen), RESTART,
+     .help = "Where HTTP requests come in."},
+    {"gateways", &type_node, LIST, ITEMS(conf_edge, gateways, gateway_count), RESTART,
+     .preset_note = "every gateway of the file", .help = "Gateways that the edge is linked to."},
+    {"ports", SECTION(port_section), .shape = SHAPE_LIST, .limit = PORTS_LIMIT,
+     ITEMS(conf_edge, ports, port_count), RESTART,
+     .help = "TCP ports that are passed through, undecrypted."},
+    {"trusted_proxies", &type_network, LIST, TEXTS(conf_edge, trusted_proxies),
+     .help =
+         "Networks whose Forwarded and X-Forwarded-* fields are believed; others' are removed."},
+    {"access_log", GROUP(access_log_section), .help = "The access log."},
+    {"limits", GROUP(edge_limits_section), .help = "What a client may ask."},
+    {"timeouts", GROUP(edge_timeouts_section), .help = "How long the edge waits."},
+};
+static const struct section edge_section = {
+    "edge",
+    "The node serves visitors: it speaks their protocol and carries requests over the link.",
+    ROWS(edge_settings), sizeof(struct conf_edge)};
+
+static const struct setting allow_settings[] = {
+    {"edges", &type_node, LIST, ITEMS(conf_allow, edges, edge_count), REQUIRED,
+     .help = "Edges that may ask."},
+    {"sites", &type_site, LIST, ITEMS(conf_allow, sites, site_count), REQUIRED,
+     .help = "Sites that they may ask for over HTTP."},
+    {"ports", &type_integer, LIST, ITEMS(conf_allow, ports, port_count), RANGE("1", "65535"),
+     .help = "Origin ports of these sites that pass-through traffic may reach; HTTP needs none."},
+};
+static const struct section allow_section = {
+    "allow", "One permission of a gateway. Nothing that no row allows leaves it.",
+    ROWS(allow_settings), sizeof(struct conf_allow)};
+
+static const struct setting gateway_settings[] = {
+    {"allow", SECTION(allow_section), LIST, ITEMS(conf_gateway, allow, allow_count),
+     .help = "Which edges may reach which sites and ports through this gateway."},
+    {"dial", &type_node, LIST, ITEMS(conf_gateway, dial, dial_count), RESTART,
+     .help = "Edges that this gateway dials, because they cannot reach it (NAT)."},
+    {"allow_local", &type_boolean, MEMBER(conf_gateway, allow_local), .preset = "false",
+     .help = "Origins at loopback and link-local addresses may be used."},
+};
+static const struct section gateway_section = {
+    "gateway",
+    "The node stands near the origins: it receives requests from the link and asks the origins.",
+    ROWS(gateway_settings), sizeof(struct conf_gateway)};
+
+static const struct setting dns_limit_settings[] = {
+    {"tcp_connections", &type_integer, MEMBER(conf_dns, tcp_connections_limit), RANGE("1", "65536"),
+     .preset = "1000", .help = "TCP connections at once; the oldest idle goes first."},
+};
+static const struct section dns_limits_section = {"dns limits",
+                                                  "What resolvers may ask of the DNS server.",
+                                                  ROWS(dns_limit_settings)};
+
+static const struct setting dns_timeout_settings[] = {
+    {"tcp_idle", &type_duration, MEMBER(conf_dns, tcp_idle_timeout_ns), RANGE("100ms", "1h"),
+     .preset = "10s", .help = "A TCP connection without a query."},
+};
+static const struct section dns_timeouts_section = {"dns timeouts",
+                                                    "How long the DNS server waits.",
+                                                    ROWS(dns_timeout_settings)};
+
+static const struct setting dns_settings[] = {
+    {"listen", &type_listen, LIST, TEXTS(conf_dns, listen), REQUIRED, RESTART,
+     .help = "Where queries come in, over UDP and TCP."},
+    {"reports", &type_listen, MEMBER(conf_dns, reports), RESTART,
+     .help = "UDP address at which edges report that they live. Without it every edge counts as "
+             "alive."},
+    {"limits", GROUP(dns_limits_section), .help = "What resolvers may ask."},
+    {"timeouts", GROUP(dns_timeouts_section), .help = "How long the DNS server waits."},
+};
+static const struct section dns_section = {
+    "dns", "The node answers DNS queries for the zones and names the best edges of each site.",
+    ROWS(dns_settings), sizeof(struct conf_dns)};
+
+static const struct setting admin_settings[] = {
+    {"listen", &type_listen, LIST, TEXTS(conf_admin, listen), RESTART, .preset = "127.0.0.1:9180",
+     .help = "Where the read-only pages /metrics, /status and /readyz are served over HTTP."},
+    {"hosts", &type_host, LIST, TEXTS(conf_admin, hosts),
+     .help = "Host names that requests may carry, besides addresses and localhost."},
+};
+static const struct section admin_section = {"admin", "The read-only pages for monitoring.",
+                                             ROWS(admin_settings), sizeof(struct conf_admin)};
+
+static const struct setting node_link_settings[] = {
+    {"listen", &type_listen, LIST, TEXTS(conf_node, link_listen), RESTART,
+     .help = "UDP addresses for the link. A node that only dials needs none."},
+    {"address", &type_listen, MEMBER(conf_node, link_address), RESTART,
+     .preset_note = "the first of listen, where that is not a wildcard",
+     .help = "Where others dial this node."},
+};
+static const struct section node_link_section = {"node link",
+                                                 "How the node's end of the link is reached.",
+                                                 ROWS(node_link_settings)};
+
+static const struct setting log_settings[] = {
+    {"path", &type_path, MEMBER(conf_node, log_path), RESTART, .preset_note = "standard error",
+     .help = "File of the log; it is reopened on SIGUSR1."},
+    {"level", &type_word, MEMBER(conf_node, log_level), .words = log_levels, .preset = "notice",
+     .help = "The least urgent message that is written."},
+    {"format", &type_choice, MEMBER(conf_node, log_format), .words = log_formats, .preset = "text",
+     .help = "Lines for people, or JSON objects."},
+};
+static const struct section log_section = {"log", "The log of a node.", ROWS(log_settings)};
+
+static const struct setting node_settings[] = {
+    {"region", &type_text, MEMBER(conf_node, region),
+     .help = "Where the node stands, in the words of the region map."},
+    {"addresses", &type_address, LIST, TEXTS(conf_node, addresses),
+     .help = "Public addresses; DNS answers name those of the edges."},
+    {"public_key", &type_key, MEMBER(conf_node, public_key), RESTART,
+     .help = "Who the node is, as `causeway keygen` prints it. Needed where the file has several "
+             "nodes."},
+    {"private_key", &type_path, MEMBER(conf_node, private_key_path), RESTART,
+     .help = "File with the private key, readable by its owner only. Read by this node's process "
+             "alone."},
+    {"workers", &type_integer, MEMBER(conf_node, workers), RANGE("0", "1024"), RESTART,
+     .preset = "0", .help = "Worker threads; 0 for one on each processor core."},
+    {"user", &type_text, MEMBER(conf_node, user), RESTART,
+     .preset_note = "causeway, or nobody where that does not exist",
+     .help = "User to run as when started by root."},
+    {"run_dir", &type_path, MEMBER(conf_node, run_dir), RESTART, .preset = "/run/causeway",
+     .help = "Folder of the control sockets."},
+    {"log", GROUP(log_section), .help = "The log."},
+    {"link", GROUP(node_link_section), .help = "How the link is reached."},
+    {"edge", SECTION(edge_section), MEMBER(conf_node, edge), RESTART,
+     .help = "Role: serves visitors."},
+    {"gateway", SECTION(gateway_section), MEMBER(conf_node, gateway), RESTART,
+     .help = "Role: asks the origins."},
+    {"dns", SECTION(dns_section), MEMBER(conf_node, dns), RESTART,
+     .help = "Role: answers DNS queries."},
+    {"admin", SECTION(admin_section), MEMBER(conf_node, admin), RESTART, .can_be_off = true,
+     .preset_note = "present on nodes with a role",
+     .help = "The read-only pages for monitoring, or `off`."},
+};
+static const struct section node_section = {"node",
+                                            "A machine, or one process of it, and its roles.",
+                                            ROWS(node_settings), sizeof(struct conf_node)};
+
+/* --- link ------------------------------------------------------------------------------------- */
+
+static const struct setting link_settings[] = {
+    {"packet", &type_size, MEMBER(conf_link, packet_bytes), RANGE("1200", "65000"), RESTART,
+     .preset = "1400", .help = "UDP payload of a full packet."},
+    {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
+     .offset = offsetof(struct conf_link, weights), .size = sizeof(uint8_t), RANGE("1", "255"),
+     RESTART, .preset = "16, 8, 4, 2, 1",
+     .help = "Service of the five priorities, the most urgent first; none is served less than its "
+             "share."},
+    {"hosted_cap", &type_integer, MEMBER(conf_link, hosted_cap), RANGE("1", "65536"), RESTART,
+     .preset = "256",
+     .help = "Most client connections that the link counts as its share of the network."},
+    {"window_budget", &type_size, MEMBER(conf_link, window_budget_bytes), RANGE("1M", "64G"),
+     RESTART, .preset = "256M",
+     .help = "Receive credit over all streams of a link: its memory at worst."},
+    {"keep_alive", &type_duration, MEMBER(conf_link, keep_alive_ns), RANGE("250ms", "5m"), RESTART,
+     .preset = "5s", .help = "A packet is sent at least so often."},
+    {"dead_after", &type_duration, MEMBER(conf_link, dead_after_ns), RANGE("500ms", "10m"), RESTART,
+     .preset = "10s",
+     .help = "A link is given up, and dialled anew, after so long without a packet."},
+    {"socket_buffer", &type_size, MEMBER(conf_link, socket_buffer_bytes), RANGE("64k", "1G"),
+     RESTART, .preset = "8M", .help = "Kernel buffer of the link's sockets, each way."},
+};
+static const struct section link_section = {"link",
+                                            "The link between edges and gateways, for all nodes.",
+                                            ROWS(link_settings), 0};
+
+/* --- sites ------------------------------------------------------------------------------------ */
+
+static const struct setting site_timeout_settings[] = {
+    {"connect", &type_duration, MEMBER(conf_site, connect_timeout_ns), RANGE("10ms", "5m"),
+     .preset = "3s", .help = "To connect to an origin."},
+    {"read", &type_duration, MEMBER(conf_site, read_timeout_ns), RANGE("100ms", "24h"),
+     .preset = "60s", .help = "Without a byte from the origin."},
+    {"idle", &type_duration, MEMBER(conf_site, idle_timeout_ns), RANGE("100ms", "1h"),
+     .preset = "30s", .help = "A kept connection to an origin that is not used."},
+};
+static const struct section site_timeouts_section = {"site timeouts",
+                                                     "How long a gateway waits for the origins.",
+                                                     ROWS(site_timeout_settings)};
+
+static const struct setting site_limit_settings[] = {
+    {"connections", &type_integer, MEMBER(conf_site, connections_limit), RANGE("1", "65536"),
+     .preset = "1024", .help = "Connections to one origin from one worker; beyond that 503."},
+    {"kept", &type_integer, MEMBER(conf_site, kept_connections), RANGE("0", "65536"),
+     .preset = "64", .help = "Idle connections kept to one origin by one worker."},
+};
+static const struct section site_limits_section = {"site limits",
+                                                   "What a gateway may ask of the origins.",
+                                                   ROWS(site_limit_settings)};
+
+static const struct setting site_dns_settings[] = {
+    {"ttl", &type_seconds, MEMBER(conf_site, dns_ttl_s), RANGE("1s", "24h"), .preset = "20s",
+     .help = "Life of an answer: how long a dead edge may still be named by caches."},
+    {"answers", &type_integer, MEMBER(conf_site, dns_answers), RANGE("1", "8"), .preset = "3",
+     .help = "Edges named in one answer, so that a client survives a dead one."},
+};
+static const struct section site_dns_section = {"site dns", "How DNS answers for the site.",
+                                                ROWS(site_dns_settings)};
+
+static const struct setting site_settings[] = {
+    {"hosts", &type_host, LIST, TEXTS(conf_site, hosts), REQUIRED,
+     .help = "Host names; `*.shop.example` stands for one label or more."},
+    {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
+     ITEMS(conf_site, origins, origin_count), REQUIRED, .help = "The owner's own servers."},
+    {"origin_host", &type_host, MEMBER(conf_site, origin_host), .preset_note = "the client's",
+     .help = "Host field for the origin."},
+    {"edges", &type_node, LIST, ITEMS(conf_site, edges, edge_count),
+     .preset_note = "every edge of the file", .help = "Edges that serve the site."},
+    {"gateways", &type_node, LIST, ITEMS(conf_site, gateways, gateway_count),
+     .preset_note = "every gateway of the file", .help = "Gateways through which it is reached."},
+    {"ring", &type_integer, MEMBER(conf_site, ring), RANGE("0", "4"), .preset = "2",
+     .help = "Priority on the link: 0 is the most urgent."},
+    {"retries", &type_integer, MEMBER(conf_site, retries), RANGE("0", "8"), .preset = "1",
+     .help = "Further tries of a safe request after a dead connection or a failed connect."},
+    {"timeouts", GROUP(site_timeouts_section), .help = "How long a gateway waits."},
+    {"limits", GROUP(site_limits_section), .help = "What a gateway may ask."},
+    {"dns", GROUP(site_dns_section), .help = "How DNS answers."},
+};
+static const struct section site_section = {"site",
+                                            "What a site owner publishes: host names and origins.",
+                                            ROWS(site_settings), sizeof(struct conf_site)};
+
+/* --- zones ------------------------------------------------------------------------------------ */
+
+static const struct setting zone_settings[] = {
+    {"ns", &type_domain, LIST, TEXTS(conf_zone, ns), REQUIRED,
+     .help = "Name servers of the zone, as its parent names them."},
+    {"primary", &type_domain, MEMBER(conf_zone, primary), .preset_note = "the first of ns",
+     .help = "Primary name server in the SOA record."},
+    {"contact", &type_mailbox, MEMBER(conf_zone, contact), .preset_note = "hostmaster of the zone",
+     .help = "Mail address of the person responsible, in the SOA record."},
+    {"serial", &type_integer, MEMBER(conf_zone, serial), RANGE("0", "4294967295"), .preset = "1",
+     .help = "Serial number in the SOA record."},
+    {"refresh", &type_seconds, MEMBER(conf_zone, refresh_s), RANGE("1s", "168h"), .preset = "1h",
+     .help = "SOA: how often a secondary asks."},
+    {"retry", &type_seconds, MEMBER(conf_zone, retry_s), RANGE("1s", "168h"), .preset = "10m",
+     .help = "SOA: how soon it asks again when that failed."},
+    {"expire", &type_seconds, MEMBER(conf_zone, expire_s), RANGE("1m", "8760h"), .preset = "168h",
+     .help = "SOA: how long it answers without having reached the primary."},
+    {"negative_ttl", &type_seconds, MEMBER(conf_zone, negative_ttl_s), RANGE("0s", "24h"),
+     .preset = "60s", .help = "Life of the answer that a name does not exist."},
+    {"ttl", &type_seconds, MEMBER(conf_zone, ttl_s), RANGE("0s", "168h"), .preset = "1h",
+     .help = "Life of a record that says nothing else."},
+    {"records", &type_record, .shape = SHAPE_LIST, .limit = RECORDS_LIMIT,
+     ITEMS(conf_zone, records, record_count),
+     .help = "Records besides SOA, NS and the sites' addresses; names are relative to the zone."},
+};
+static const struct section zone_section = {"zone", "A DNS zone that this network answers for.",
+                                            ROWS(zone_settings), sizeof(struct conf_zone)};
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+static const struct setting root_settings[] = {
+    {"nodes", SECTION(node_section), .shape = SHAPE_MAP, .limit = CONF_NODES_LIMIT,
+     ITEMS(conf, nodes, node_count), REQUIRED, RESTART,
+     .help = "All nodes of the network, by name."},
+    {"link", GROUP(link_section), MEMBER(conf, link), RESTART, .help = "The link, for all nodes."},
+    {"sites", SECTION(site_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
+     ITEMS(conf, sites, site_count), .help = "What is published, by name."},
+    {"zones", SECTION(zone_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
+     ITEMS(conf, zones, zone_count),
+     .help = "DNS zones that the network answers for, by domain name."},
+    {"regions", &type_path, MEMBER(conf, regions_path),
+     .help = "File that maps networks to regions; docs/dns.md has its form."},
+};
+const struct section schema_root = {"the configuration", "The whole file.", ROWS(root_settings),
+                                    sizeof(struct conf)};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A good file becomes a snapshot: every kind of setting, defaults, derived values, look-ups.
+ */
+#include "conf/conf.h"
+
+#include "tests/unit/conf/canned.h"
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <string.h>
+
+static const char network[] =
+    "nodes:\n"
+    "  edge-fra:\n"
+    "    region: europe\n"
+    "    addresses: [203.0.113.10, \"2001:db8::10\"]\n"
+    "    public_key: " KEY_A "\n"
+    "    private_key: keys/edge-fra.key\n"
+    "    edge:\n"
+    "      listen: [\":80\", \"[::]:80\"]\n"
+    "      ports: [{ listen: \":8443\", site: shop }, { listen: \":2525\", site: shop, port: 25, "
+    "secure: false, ring: 4 }]\n"
+    "      trusted_proxies: [192.0.2.0/24]\n"
+    "      access_log: { path: access.log, format: combined }\n"
+    "      limits: { connections: 7, header: 64k, body: 2G }\n"
+    "      timeouts: { header: 250ms, idle: 5m }\n"
+    "  gw-1:\n"
+    "    public_key: " KEY_B "\n"
+    "    private_key: /etc/causeway/gw-1.key\n"
+    "    workers: 4\n"
+    "    log: { level: debug, format: json }\n"
+    "    link: { listen: [\"198.51.100.1:4500\"] }\n"
+    "    gateway:\n"
+    "      allow: [{ edges: [edge-fra], sites: [shop], ports: [8443, 25] }]\n"
+    "  ns-1:\n"
+    "    public_key: " KEY_C "\n"
+    "    dns: { listen: [\":53\", \"[::]:53\"], reports: \"198.51.100.53:4501\" }\n"
+    "    admin: off\n"
+    "link: { packet: 1200, weights: [9, 8, 7, 6, 5], window_budget: 64M }\n"
+    "sites:\n"
+    "  shop:\n"
+    "    hosts: [WWW.shop.example, \"*.shop.example\"]\n"
+    "    origins: [\"http://192.0.2.80:8080\", \"http://[2001:db8::80]\", http://app.internal/]\n"
+    "    timeouts: { connect: 3s }\n"
+    "    dns: { ttl: 30, answers: 2 }\n"
+    "  docs: { hosts: [docs.example], origins: [\"http://192.0.2.81\"] }\n"
+    "zones:\n"
+    "  Shop.Example:\n"
+    "    ns: [ns1.shop.example]\n"
+    "    contact: post@shop.example\n"
+    "    records: [\"ns1 A 198.51.100.53\", '@ 5m IN TXT \"hello\"', \"ftp CNAME www\"]\n"
+    "regions: regions.txt\n";
+
+static struct conf *load_network(const char *node)
+{
+    static const struct canned_file files[] = {
+        {"/etc/causeway/keys/edge-fra.key", KEY_C "\n", true},
+        {"/etc/causeway/regions.txt", "192.0.2.0/24 europe\n", false},
+        {0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf =
+        conf_load("/etc/causeway/causeway.yaml", span_text(network), node, &reader, &errors);
+    if (errors.length)
+        print_message("%s", errors.data);
+    assert_int_equal(errors.length, 0);
+    assert_non_null(conf);
+    text_clear(&errors);
+    return conf;
+}
+
+static void node_settings_are_read(void **state)
+{
+    (void)state;
+    struct conf *conf = load_network("edge-fra");
+    const struct conf_node *node = conf_find_node(conf, "edge-fra");
+    assert_ptr_equal(conf->self, node);
+    assert_int_equal(conf->node_count, 3);
+    assert_string_equal(node->region, "europe");
+    assert_int_equal(node->addresses.count, 2);
+    assert_true(node->has_public_key && node->has_private_key);
+    assert_int_equal(node->private_key[0], 3);
+    assert_string_equal(node->private_key_path, "/etc/causeway/keys/edge-fra.key");
+    assert_int_equal(node->workers, 0);
+    assert_string_equal(node->log_level, "notice");
+    assert_string_equal(node->run_dir, "/run/causeway");
+    assert_null(node->gateway);
+    assert_int_equal(node->admin->listen.items[0].port, 9180);
+
+    const struct conf_edge *edge = node->edge;
+    assert_int_equal(edge->listen.items[1].family, 6);
+    assert_int_equal(edge->port_count, 2);
+    assert_int_equal(edge->ports[0].port, 8443);
+    assert_true(edge->ports[0].is_secure && !edge->ports[1].is_secure);
+    assert_int_equal(edge->ports[0].ring, 2);
+    assert_int_equal(edge->ports[1].port, 25);
+    assert_ptr_equal(edge->ports[1].site, conf_find_site(conf, SPAN("shop")));
+    assert_int_equal(edge->gateway_count, 1);
+    assert_string_equal(edge->gateways[0]->name, "gw-1");
+    assert_string_equal(edge->access_log, "/etc/causeway/access.log");
+    assert_int_equal(edge->access_log_format, CONF_LOG_COMBINED);
+    assert_int_equal(edge->connections_limit, 7);
+    assert_int_equal(edge->header_bytes, 65536);
+    assert_true(edge->body_bytes == 2ull << 30);
+    assert_int_equal(edge->header_timeout_ns, 250000000);
+    assert_true(edge->idle_timeout_ns == 300000000000);
+    assert_int_equal(edge->fields_limit, 128);
+
+    const struct conf_node *gateway = conf_find_node(conf, "gw-1");
+    assert_int_equal(gateway->workers, 4);
+    assert_int_equal(gateway->log_format, CONF_LOG_JSON);
+    assert_int_equal(gateway->link_address.port, 4500);
+    assert_false(gateway->has_private_key);
+    assert_null(conf_find_node(conf, "ns-1")->admin);
+    assert_int_equal(conf_find_node(conf, "ns-1")->dns->tcp_connections_limit, 1000);
+    conf_free(conf);
+}
+
+static void sites_zones_and_link_are_read(void **state)
+{
+    (void)state;
+    struct conf *conf = load_network(CONF_NO_NODE);
+    assert_null(conf->self);
+    const struct conf_site *site = conf_find_site(conf, SPAN("shop"));
+    assert_string_equal(site->hosts.items[0], "www.shop.example");
+    assert_int_equal(site->origin_count, 3);
+    assert_int_equal(site->origins[0].address.port, 8080);
+    assert_int_equal(site->origins[1].address.family, 6);
+    assert_int_equal(site->origins[1].port, 80);
+    assert_int_equal(site->origins[2].address.family, 0);
+    assert_string_equal(site->origins[2].host, "app.internal");
+    assert_int_equal(site->dns_ttl_s, 30);
+    assert_int_equal(site->dns_answers, 2);
+    assert_int_equal(site->edge_count, 1);
+    assert_true(site->connect_timeout_ns == 3000000000);
+    assert_int_equal(conf_find_site(conf, SPAN("docs"))->index, 1);
+
+    const struct conf_zone *zone = &conf->zones[0];
+    assert_string_equal(zone->name, "shop.example.");
+    assert_string_equal(zone->primary, "ns1.shop.example.");
+    assert_string_equal(zone->contact, "post.shop.example.");
+    assert_int_equal(zone->expire_s, 604800);
+    assert_int_equal(zone->record_count, 3);
+    assert_string_equal(zone->records[0].owner, "ns1.shop.example.");
+    assert_int_equal(zone->records[0].ttl_s, 3600);
+    assert_string_equal(zone->records[1].owner, "shop.example.");
+    assert_int_equal(zone->records[1].ttl_s, 300);
+    assert_string_equal(zone->records[1].data, "\"hello\"");
+    assert_string_equal(zone->records[2].data, "www.shop.example.");
+
+    assert_int_equal(conf->link.packet_bytes, 1200);
+    assert_int_equal(conf->link.weights[4], 5);
+    assert_int_equal(conf->link.hosted_cap, 256);
+    assert_int_equal(conf->link.window_budget_bytes, 64 << 20);
+    assert_string_equal((const char *)conf->regions.data, "192.0.2.0/24 europe\n");
+    assert_int_equal(strlen(conf->hash), 16);
+    conf_free(conf);
+}
+
+static void hosts_are_found_exact_before_wildcard(void **state)
+{
+    (void)state;
+    struct conf *conf = load_network(CONF_NO_NODE);
+    const struct conf_site *shop = conf_find_site(conf, SPAN("shop"));
+    assert_ptr_equal(conf_find_host(conf, SPAN("www.shop.example")), shop);
+    assert_ptr_equal(conf_find_host(conf, SPAN("a.b.shop.example")), shop);
+    assert_null(conf_find_host(conf, SPAN("shop.example")));
+    assert_null(conf_find_host(conf, SPAN("xshop.example")));
+    assert_null(conf_find_host(conf, SPAN("")));
+    assert_non_null(conf_find_host(conf, SPAN("docs.example")));
+    conf_free(conf);
+}
+
+static void only_allowed_tuples_pass(void **state)
+{
+    (void)state;
+    struct conf *conf = load_network(CONF_NO_NODE);
+    const struct conf_node *edge = conf_find_node(conf, "edge-fra");
+    const struct conf_gateway *gateway = conf_find_node(conf, "gw-1")->gateway;
+    const struct conf_site *shop = conf_find_site(conf, SPAN("shop"));
+    assert_true(conf_allows(gateway, edge, shop, 0));
+    assert_true(conf_allows(gateway, edge, shop, 8443));
+    assert_false(conf_allows(gateway, edge, shop, 22));
+    assert_false(conf_allows(gateway, edge, conf_find_site(conf, SPAN("docs")), 0));
+    assert_false(conf_allows(gateway, conf_find_node(conf, "ns-1"), shop, 0));
+    assert_ptr_equal(conf_find_key(conf, edge->public_key), edge);
+    uint8_t stranger[CONF_KEY_BYTES] = {9};
+    assert_null(conf_find_key(conf, stranger));
+    conf_free(conf);
+}
+
+static void the_node_is_the_one_whose_key_can_be_read(void **state)
+{
+    (void)state;
+    struct conf *conf = load_network(NULL);
+    assert_string_equal(conf->self->name, "edge-fra");
+    conf_free(conf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(node_settings_are_read),
+        cmocka_unit_test(sites_zones_and_link_are_read),
+        cmocka_unit_test(hosts_are_found_exact_before_wildcard),
+        cmocka_unit_test(only_allowed_tuples_pass),
+        cmocka_unit_test(the_node_is_the_one_whose_key_can_be_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The blender (T2-T5): decides whose bytes go next. Streams' buffers stand in rings by priority; the share of a ring in a long run
- * is weight x nReady, whatever its bytes; within a ring buffers take turns of a quantum. Deficit round robin between the rings, and
- * inside a ring round robin with the top rings first within each round.
+ * is weight x nReady, whatever its bytes; within a ring buffers take turns. A round hands every ring its normalised share
+ * (nSendNorm) as a credit; the credits are used up in the order top ring, top two, top three, and so on. What a ring overdraws is
+ * taken from its next round, so that no share is off by more than one sub-packet, however long the run.
+ *
+ * Every decision takes constant time: five rings, and at most sixteen buffers of less than the default weight.
  */
 #ifndef TRANSPORT_BLENDER_H
 #define TRANSPORT_BLENDER_H
@@ -11,34 +14,45 @@
 
 #include <stdint.h>
 
-enum { BLENDER_RINGS = 5 };
+enum {
+    BLENDER_RINGS = 5,
+    BLENDER_QUANTUM = 512,       /* a sub-packet, by default (T4) */
+    BLENDER_BOOST_BYTES = 14336, /* a stream's first bytes that count one ring higher */
+    BLENDER_WEIGHT_DEFAULT = 16, /* of a buffer within its ring: one sub-packet each turn */
+};
 
 /* Embed it in a stream. All members belong to the blender. */
 struct blend_buffer {
     struct list link;     /* in its ring's list of ready buffers */
     uint64_t bytes;       /* waiting */
     uint64_t boost_bytes; /* of a new stream that still count one ring higher */
-    int64_t turn_bytes;   /* left of its turn */
-    uint8_t ring;         /* its own */
-    uint8_t standing;     /* the ring in which it stands now: its own, or one higher by boost */
+    int32_t turn;     /* sixteenths of a sub-packet that it may give before the next one's turn */
+    uint8_t ring;     /* its own */
+    uint8_t standing; /* the ring in which it stands now: its own, or one higher by boost */
     uint8_t weight;
     bool is_member, is_ready;
 };
 
+/* Counted by where buffers stand now. */
 struct blend_ring {
     struct list ready;
     uint64_t sockets, ready_count, bytes; /* nSockets, nReady, nBytes */
     uint64_t sent_bytes, sub_packets;
-    int64_t deficit;
+    int64_t credit; /* bytes left of this round, times 2^24; negative: overdrawn */
+    uint64_t round; /* the last one in which it had something ready */
 };
 
 struct blender {
     struct blend_ring rings[BLENDER_RINGS];
     uint8_t weights[BLENDER_RINGS];
     uint32_t quantum;
-    uint32_t boost_bytes; /* first bytes of a stream that count one ring higher: 14 KB */
+    uint32_t boost_bytes; /* first bytes of a stream that count one ring higher; 0: no boost */
+    uint64_t round;
+    uint8_t depth,
+        position; /* of the pass: rings 0 .. depth are asked in turn, `position` is next */
 };
 
+/* Weights below 1 count as 1: none starves. */
 void blender_init(struct blender *blender, const uint8_t weights[BLENDER_RINGS], uint32_t quantum);
 void blender_set_weights(struct blender *blender, const uint8_t weights[BLENDER_RINGS]);
 void blender_join(struct blender *blender, struct blend_buffer *buffer, uint8_t ring,
@@ -51,7 +65,8 @@ void blender_set_ring(struct blender *blender, struct blend_buffer *buffer, uint
 void blender_set_waiting(struct blender *blender, struct blend_buffer *buffer, uint64_t bytes);
 
 /* Whose turn it is, with the most bytes that it should give to a packet with `room` bytes left; NULL: nobody waits. A buffer that
- * alone can fill the packet gets it alone; when many wait with little, the packet mixes them. Bytes really taken are told by blender_took(). */
+ * alone can fill the packet gets it alone; when many wait with little, the packet mixes them. Bytes really taken are told by
+ * blender_took(), 0 if it could not give any: its turn is over then. */
 struct blend_buffer *blender_next(struct blender *blender, uint32_t room, bool packet_is_empty,
                                   uint32_t *most);
 void blender_took(struct blender *blender, struct blend_buffer *buffer, uint32_t bytes);

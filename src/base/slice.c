@@ -145,6 +145,27 @@ void slice_queue_append(struct slice_queue *queue, struct span span)
     }
 }
 
+uint8_t *slice_queue_extend(struct slice_queue *queue, uint32_t length)
+{
+    if (queue->count) {
+        struct slice *last = slice_at(queue, queue->count - 1);
+        struct chunk *chunk = last->chunk;
+        uint32_t end = last->offset + last->length;
+        if (end == chunk->filled && chunk->capacity - end >= length && chunk_is_sole(chunk)) {
+            chunk->filled += length;
+            last->length += length;
+            queue->bytes += length;
+            return chunk->data + end;
+        }
+    }
+    struct chunk *chunk = length < APPEND_SMALLEST ? chunk_new_sized(APPEND_SMALLEST)
+                          : length <= CHUNK_BYTES  ? chunk_new()
+                                                   : chunk_new_sized(length);
+    chunk->filled = length;
+    slice_queue_push(queue, (struct slice){chunk, 0, length});
+    return chunk->data;
+}
+
 void slice_queue_move(struct slice_queue *to, struct slice_queue *from)
 {
     if (!to->count) {

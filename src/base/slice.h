@@ -61,6 +61,9 @@ void slice_queue_clear(struct slice_queue *queue); /* releases everything and th
 void slice_queue_push(struct slice_queue *queue, struct slice slice); /* takes the reference */
 void slice_queue_append(struct slice_queue *queue,
                         struct span span); /* copies; fills the last chunk where it may */
+uint8_t *slice_queue_extend(struct slice_queue *queue,
+                            uint32_t length); /* `length` bytes more, in one piece, for the caller
+                                                 to fill in before anything else happens */
 void slice_queue_move(struct slice_queue *to,
                       struct slice_queue *from); /* everything; `from` is left empty */
 void slice_queue_consume(struct slice_queue *queue,

@@ -11,10 +11,27 @@
 MUST_USE int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                              struct span value);
 
+/* http_name_of() for what is known to be a token. */
+enum http_name http_name_of_token(struct span text);
+
 void http_fields_empty(struct http_fields *fields); /* the table stays */
 
 void http_fields_remove_if(struct http_fields *fields,
                            bool (*chosen)(const struct http_field *field, const void *context),
                            const void *context);
+
+bool http_name_is_framing(enum http_name id); /* written from the head's members */
+bool http_name_is_hop_by_hop(enum http_name id);
+bool http_name_is_trailer(enum http_name id); /* may stand in trailers */
+
+enum {
+    HTTP_METHOD_MOST = 32,    /* bytes of a method and its space: far beyond every registered one */
+    HTTP_HEAD_MOST = 1 << 20, /* bytes of a head that is written */
+    HTTP_HOST_MOST = 255,     /* bytes of a host name */
+    HTTP_CONNECTION_OPTIONS_MOST = 32 /* bounds the work of removing the fields that they name */
+};
+
+/* Whether it is what http_head.host may be, but for upper case. */
+bool http_is_host(struct span host);
 
 #endif

@@ -234,22 +234,22 @@ struct http_parser {
     const struct http_limits *limits;
     struct http_head *head;
     struct arena *arena;
-    uint8_t *held; /* the part of the head that came so far, when it came in pieces */
+    uint8_t *held; /* the bytes of the lines so far, when they came in pieces */
     uint32_t held_bytes, held_capacity;
-    uint32_t at;         /* next byte to look at, from the head's first */
-    uint32_t line_at;    /* first byte of the line */
-    uint32_t mark_at;    /* first byte of the element being read */
-    uint32_t name_end;   /* end of the field name, value being read */
-    uint32_t section_at; /* first byte of the field lines */
-    uint32_t informational;
-    uint32_t extension_bytes, chunk_line_bytes;
-    uint8_t state;
-    uint8_t digits;
+    uint32_t at;         /* positions from the first byte of the lines: the next to look at, */
+    uint32_t line_at;    /* the line's first, */
+    uint32_t mark_at;    /* the first of the element being read, */
+    uint32_t name_end;   /* the end of the field name, */
+    uint32_t section_at; /* the first of the field lines */
+    uint32_t chunk_line_bytes, extension_bytes;
+    uint32_t informational; /* heads so far */
+    uint8_t state, line;
+    uint8_t chunk_digits;
     uint8_t empty_lines;
     bool is_response;
-    bool asked_upgrade;
-    enum http_method asked_method; /* responses: of the request that is answered */
-    uint64_t left;                 /* of the body or of the chunk */
+    bool asked_upgrade;            /* by the request that is answered */
+    enum http_method asked_method; /* likewise */
+    uint64_t left;                 /* of the content or of the chunk */
     uint64_t body_bytes;           /* content so far */
 };
 
@@ -377,7 +377,7 @@ enum http_event http_form_reader_finish(struct http_form_reader *reader);
 
 /* ---- Semantics shared by edge and gateway ---------------------------------------------------------------------- */
 
-/* Connection and the fields that it names (never Host), Keep-Alive, Proxy-*, TE (but for "trailers"), Trailer, Upgrade,
+/* Connection and the fields that it names (never Host), Keep-Alive, Proxy-*, TE (but for "trailers"), Upgrade,
  * Transfer-Encoding, Content-Length. Their meaning stays in the head's members. */
 void http_remove_hop_by_hop(struct http_fields *fields);
 

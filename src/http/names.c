@@ -3,7 +3,7 @@
  * Field names to constants by a perfect hash, and the table of token bytes.
  */
 #include "http/chars.h"
-#include "http/http.h"
+#include "http/fields.h"
 
 // clang-format off
 const uint8_t http_token_lower[256] = {
@@ -44,17 +44,57 @@ struct span http_name_text(enum http_name id)
     return (unsigned)id < HTTP_NAME_COUNT ? names[id] : (struct span){0};
 }
 
-enum http_name http_name_of(struct span text)
+static uint64_t load_8(const uint8_t *bytes)
+{
+    uint64_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static uint32_t load_4(const uint8_t *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+/* Whether a token is a known name in any case. Setting bit 5 makes one of both cases; as known names hold only letters,
+ * digits and hyphens, no other token byte becomes equal to theirs by it. */
+static bool is_same_token(const uint8_t *token, const uint8_t *name, size_t length)
+{
+    const uint64_t low = 0x2020202020202020u;
+    if (length >= 8) {
+        uint64_t differs = 0;
+        for (size_t i = 0; i + 8 < length; i += 8)
+            differs |= (load_8(token + i) | low) ^ (load_8(name + i) | low);
+        token += length - 8;
+        name += length - 8;
+        return !(differs | ((load_8(token) | low) ^ (load_8(name) | low)));
+    }
+    if (length >= 4) {
+        const uint32_t half = (uint32_t)low;
+        uint32_t differs = (load_4(token) | half) ^ (load_4(name) | half);
+        token += length - 4;
+        name += length - 4;
+        return !(differs | ((load_4(token) | half) ^ (load_4(name) | half)));
+    }
+    for (size_t i = 0; i < length; i++)
+        if ((token[i] | 0x20) != (name[i] | 0x20))
+            return false;
+    return true;
+}
+
+enum http_name http_name_of_token(struct span text)
 {
     if (text.length < 2)
         return HTTP_NAME_OTHER;
     enum http_name id = name_at_slot[slot_of(text.data, text.length)];
-    const struct span *name = &names[id];
-    if (name->length != text.length)
-        return HTTP_NAME_OTHER;
-    /* The bits in which letters of either case differ are the only ones that may. */
-    for (size_t i = 0; i < text.length; i++)
-        if (http_token_lower[text.data[i]] != http_token_lower[name->data[i]])
-            return HTTP_NAME_OTHER;
-    return id;
+    return names[id].length == text.length && is_same_token(text.data, names[id].data, text.length)
+               ? id
+               : HTTP_NAME_OTHER;
+}
+
+enum http_name http_name_of(struct span text)
+{
+    return http_is_token(text) ? http_name_of_token(text) : HTTP_NAME_OTHER;
 }

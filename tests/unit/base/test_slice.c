@@ -72,11 +72,38 @@ static void append_never_writes_into_shared_bytes(void **state)
     slice_queue_clear(&queue);
 }
 
+/* Pieces lie in one part each, behind what was there, and never in bytes that somebody else holds. */
+static void extend_gives_room_in_one_piece(void **state)
+{
+    (void)state;
+    struct slice_queue queue = {0};
+    struct slice held = {0};
+    uint64_t written = 0;
+    static const uint32_t lengths[] = {1, 7, 600, 511, 16384, 3, 40000, 2, 16383, 5};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint8_t *room = slice_queue_extend(&queue, lengths[i]);
+        for (uint32_t j = 0; j < lengths[i]; j++)
+            room[j] = byte_at(written++);
+        if (i == 5) {
+            held = slice_queue_pop(&queue, 1);
+            assert_int_equal(slice_data(&held)[0], byte_at(0));
+        }
+    }
+    static uint8_t out[100000];
+    assert_int_equal(slice_queue_peek(&queue, 0, out, sizeof out), written - 1);
+    for (uint64_t i = 1; i < written; i++)
+        assert_int_equal(out[i - 1], byte_at(i));
+    slice_release(&held);
+    slice_queue_clear(&queue);
+    chunk_cache_drain();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue_keeps_the_stream),
         cmocka_unit_test(append_never_writes_into_shared_bytes),
+        cmocka_unit_test(extend_gives_room_in_one_piece),
     };
     return cmocka_run_group_tests_name("base/slice", tests, NULL, NULL);
 }

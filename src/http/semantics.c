@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every intermediary does to a message (RFC 9110 section 7.6, RFC 7239), and the host of a request.
+ */
+#include "http/chars.h"
+#include "http/fields.h"
+
+/* The name's bit, if it is in that word of a set. */
+#define SET(word, name) (HTTP_NAME_##name / 64 == (word) ? 1ull << (HTTP_NAME_##name % 64) : 0)
+
+typedef uint64_t name_set[2];
+
+#define HOP_BY_HOP(word)                                                             \
+    (SET(word, CONNECTION) | SET(word, KEEP_ALIVE) | SET(word, PROXY_AUTHENTICATE) | \
+     SET(word, PROXY_AUTHORIZATION) | SET(word, PROXY_CONNECTION) | SET(word, TE) |  \
+     SET(word, TRANSFER_ENCODING) | SET(word, UPGRADE) | SET(word, CONTENT_LENGTH))
+
+/* Written from the head's members, never from the list. */
+#define FRAMING(word)                                                                \
+    (SET(word, CONNECTION) | SET(word, KEEP_ALIVE) | SET(word, PROXY_CONNECTION) |   \
+     SET(word, TRANSFER_ENCODING) | SET(word, UPGRADE) | SET(word, CONTENT_LENGTH) | \
+     SET(word, HOST))
+
+/* RFC 9110 section 6.5.1: what frames, routes, authenticates, modifies a request, controls an answer or says how to
+ * process content has no place behind it. */
+#define NO_TRAILER(word)                                                                          \
+    (FRAMING(word) | HOP_BY_HOP(word) | SET(word, TRAILER) | SET(word, AUTHORIZATION) |           \
+     SET(word, WWW_AUTHENTICATE) | SET(word, COOKIE) | SET(word, SET_COOKIE) |                    \
+     SET(word, CONTENT_ENCODING) | SET(word, CONTENT_TYPE) | SET(word, CONTENT_RANGE) |           \
+     SET(word, CACHE_CONTROL) | SET(word, EXPECT) | SET(word, MAX_FORWARDS) | SET(word, RANGE) |  \
+     SET(word, IF_MATCH) | SET(word, IF_NONE_MATCH) | SET(word, IF_MODIFIED_SINCE) |              \
+     SET(word, IF_UNMODIFIED_SINCE) | SET(word, IF_RANGE) | SET(word, AGE) | SET(word, EXPIRES) | \
+     SET(word, DATE) | SET(word, LOCATION) | SET(word, RETRY_AFTER) | SET(word, VARY) |           \
+     SET(word, VIA) | SET(word, FORWARDED) | SET(word, X_FORWARDED_FOR) |                         \
+     SET(word, X_FORWARDED_PROTO) | SET(word, X_FORWARDED_HOST) | SET(word, X_FORWARDED_PORT) |   \
+     SET(word, X_REAL_IP))
+
+#define FORWARDED_NAMES(word)                                                           \
+    (SET(word, FORWARDED) | SET(word, X_FORWARDED_FOR) | SET(word, X_FORWARDED_PROTO) | \
+     SET(word, X_FORWARDED_HOST) | SET(word, X_FORWARDED_PORT) | SET(word, X_REAL_IP))
+
+static const name_set hop_by_hop = {HOP_BY_HOP(0), HOP_BY_HOP(1)},
+                      framing = {FRAMING(0), FRAMING(1)},
+                      no_trailer = {NO_TRAILER(0), NO_TRAILER(1)},
+                      forwarded = {FORWARDED_NAMES(0), FORWARDED_NAMES(1)};
+
+static bool is_in(const name_set set, enum http_name id)
+{
+    return set[id / 64] >> (id % 64) & 1;
+}
+
+bool http_name_is_framing(enum http_name id)
+{
+    return is_in(framing, id);
+}
+
+bool http_name_is_hop_by_hop(enum http_name id)
+{
+    return is_in(hop_by_hop, id);
+}
+
+bool http_name_is_trailer(enum http_name id)
+{
+    return !is_in(no_trailer, id);
+}
+
+static bool is_chosen(const struct http_field *field, const void *context)
+{
+    return is_in(*(const name_set *)context, field->id);
+}
+
+static void remove_set(struct http_fields *fields, const name_set *set)
+{
+    if ((fields->present[0] & (*set)[0]) | (fields->present[1] & (*set)[1]))
+        http_fields_remove_if(fields, is_chosen, set);
+}
+
+/* Options that are the connection's own, and the one field that no option may take away. */
+static bool is_plain_option(struct span option)
+{
+    return span_equal_nocase(option, SPAN("keep-alive")) ||
+           span_equal_nocase(option, SPAN("close")) || span_equal_nocase(option, SPAN("upgrade")) ||
+           span_equal_nocase(option, SPAN("te")) || span_equal_nocase(option, SPAN("host"));
+}
+
+static void remove_named_by_connection(struct http_fields *fields)
+{
+    struct span options[HTTP_CONNECTION_OPTIONS_MOST];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fields->count; i++) {
+        struct span rest = fields->list[i].value, option;
+        if (fields->list[i].id != HTTP_NAME_CONNECTION)
+            continue;
+        while (count < HTTP_CONNECTION_OPTIONS_MOST && http_list_next(&rest, &option))
+            if (!is_plain_option(option))
+                options[count++] = option;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        http_fields_remove_text(fields, options[i]);
+}
+
+void http_remove_hop_by_hop(struct http_fields *fields)
+{
+    if (http_fields_has(fields, HTTP_NAME_CONNECTION))
+        remove_named_by_connection(fields);
+    bool wants_trailers = http_fields_list_has(fields, HTTP_NAME_TE, SPAN("trailers"));
+    remove_set(fields, &hop_by_hop);
+    /* There is room: at least TE itself has just left. */
+    if (wants_trailers &&
+        http_fields_put(fields, HTTP_NAME_TE, http_name_text(HTTP_NAME_TE), SPAN("trailers")))
+        INVARIANT(!"room for a field that was removed");
+}
+
+void http_remove_forwarded(struct http_fields *fields)
+{
+    remove_set(fields, &forwarded);
+}
+
+int http_add_via(struct http_fields *fields, uint8_t minor, struct span pseudonym)
+{
+    if (!http_is_token(pseudonym))
+        return ERROR_INVALID;
+    uint8_t *value = arena_take(fields->arena, pseudonym.length + 4);
+    memcpy(value, minor ? "1.1 " : "1.0 ", 4);
+    memcpy(value + 4, pseudonym.data, pseudonym.length);
+    return http_fields_put(fields, HTTP_NAME_VIA, http_name_text(HTTP_NAME_VIA),
+                           span_of(value, pseudonym.length + 4));
+}
+
+/* A value in the making, in room that is known to be enough. */
+struct value {
+    uint8_t *bytes;
+    size_t length;
+};
+
+static void put(struct value *value, struct span part)
+{
+    if (part.length)
+        memcpy(value->bytes + value->length, part.data, part.length);
+    value->length += part.length;
+}
+
+/* Gives the list element to whatever the name's field says already (the last of them), or to a new field. */
+static int add_element(struct http_fields *fields, enum http_name id, struct span element)
+{
+    struct http_field *last = NULL;
+    for (uint32_t i = 0; i < fields->count && http_fields_has(fields, id); i++)
+        if (fields->list[i].id == id && fields->list[i].value.length)
+            last = &fields->list[i];
+    if (!last)
+        return http_fields_put(fields, id, http_name_text(id), element);
+    struct value value = {arena_take(fields->arena, last->value.length + 2 + element.length), 0};
+    put(&value, last->value);
+    put(&value, SPAN(", "));
+    put(&value, element);
+    last->value = span_of(value.bytes, value.length);
+    return 0;
+}
+
+static int add_unless_there(struct http_fields *fields, enum http_name id, struct span value)
+{
+    if (http_fields_has(fields, id))
+        return 0;
+    return http_fields_put(fields, id, http_name_text(id), arena_copy(fields->arena, value));
+}
+
+enum { PORT_TEXT_BYTES = 6 };
+
+static struct span port_text(uint16_t port, char out[PORT_TEXT_BYTES])
+{
+    char *at = out + PORT_TEXT_BYTES;
+    do
+        *--at = (char)('0' + port % 10);
+    while (port /= 10);
+    return span_of(at, (size_t)(out + PORT_TEXT_BYTES - at));
+}
+
+/* "host" or "host:port", in the arena. */
+static struct span authority(const struct http_head *head, struct arena *arena)
+{
+    if (!head->port)
+        return head->host;
+    char digits[PORT_TEXT_BYTES];
+    struct value value = {arena_take(arena, head->host.length + 1 + sizeof digits), 0};
+    put(&value, head->host);
+    put(&value, SPAN(":"));
+    put(&value, port_text(head->port, digits));
+    return span_of(value.bytes, value.length);
+}
+
+int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
+                       const struct http_head *head)
+{
+    char text[ADDRESS_TEXT_BYTES], digits[PORT_TEXT_BYTES];
+    struct address address = address_unmap(&opening->client);
+    struct span client = span_text(address_text(&address, false, text));
+    struct span scheme = opening->is_https ? SPAN("https") : SPAN("http");
+    struct span host = authority(head, fields->arena);
+    bool is_v6 = address.family == 6;
+
+    struct value value = {arena_take(fields->arena, client.length + host.length + 64), 0};
+    put(&value, is_v6 ? SPAN("for=\"[") : SPAN("for="));
+    put(&value, client);
+    put(&value, is_v6 ? SPAN("]\";proto=") : SPAN(";proto="));
+    put(&value, scheme);
+    if (host.length) {
+        bool is_token = http_is_token(host);
+        put(&value, is_token ? SPAN(";host=") : SPAN(";host=\""));
+        put(&value, host);
+        put(&value, is_token ? SPAN("") : SPAN("\""));
+    }
+    int result = add_element(fields, HTTP_NAME_FORWARDED, span_of(value.bytes, value.length));
+    if (!result)
+        result = add_element(fields, HTTP_NAME_X_FORWARDED_FOR, arena_copy(fields->arena, client));
+    if (!result)
+        result = add_unless_there(fields, HTTP_NAME_X_FORWARDED_PROTO, scheme);
+    if (!result && host.length)
+        result = add_unless_there(fields, HTTP_NAME_X_FORWARDED_HOST, host);
+    if (!result)
+        result = add_unless_there(fields, HTTP_NAME_X_FORWARDED_PORT,
+                                  port_text(opening->edge_port, digits));
+    return result;
+}
+
+static bool is_host_byte(uint8_t byte)
+{
+    return is_digit(byte) || (uint8_t)((byte | 0x20) - 'a') < 26 || byte == '-' || byte == '.' ||
+           byte == '_' || byte == '~';
+}
+
+bool http_is_host(struct span host)
+{
+    if (!host.length || host.length > HTTP_HOST_MOST)
+        return false;
+    if (host.data[0] == '[') {
+        struct address address;
+        return host.data[host.length - 1] == ']' && host.length > 2 &&
+               !address_parse(span_of(host.data + 1, host.length - 2), &address) &&
+               address.family == 6;
+    }
+    uint8_t before = '.';
+    for (size_t i = 0; i < host.length; i++) {
+        if (!is_host_byte(host.data[i]) || (host.data[i] == '.' && before == '.'))
+            return false;
+        before = host.data[i];
+    }
+    return before != '.';
+}
+
+static int read_port(struct span text, uint16_t *port)
+{
+    uint64_t number;
+    *port = 0;
+    if (!text.length)
+        return 0; /* "host:" is allowed and says nothing (RFC 3986 section 3.2.3) */
+    if (text.length > 5 || span_number(text, &number) || !number || number > 65535)
+        return ERROR_INVALID;
+    *port = (uint16_t)number;
+    return 0;
+}
+
+int http_host_parse(struct span text, struct arena *arena, struct span *host, uint16_t *port)
+{
+    size_t end =
+        text.length && text.data[0] == '[' ? span_find(text, ']') + 1 : span_find(text, ':');
+    if (end > text.length || (end < text.length && text.data[end] != ':'))
+        return ERROR_INVALID;
+    struct span name = span_of(text.data, end);
+    if (end && text.data[end - 1] == '.')
+        name.length--; /* fully qualified: the same host */
+    if (!http_is_host(name) || read_port(span_from(text, end + 1), port))
+        return ERROR_INVALID;
+    for (size_t i = 0; i < name.length; i++) {
+        if (ascii_lower(name.data[i]) == name.data[i])
+            continue;
+        uint8_t *lower = arena_take(arena, name.length);
+        for (size_t j = 0; j < name.length; j++)
+            lower[j] = ascii_lower(name.data[j]);
+        name.data = lower;
+        break;
+    }
+    *host = name;
+    return 0;
+}
+
+bool http_is_target(struct span target)
+{
+    if (!target.length || target_run(target.data, 0, target.length) != target.length)
+        return false;
+    return target.data[0] == '/' || span_equal(target, SPAN("*"));
+}

@@ -58,9 +58,10 @@ void text_add_format(struct text *text, const char *format, ...)
     va_end(again);
 }
 
-/* Length of the valid UTF-8 sequence at the front (RFC 3629), or 0. */
-static size_t utf8_length(struct span span)
+size_t utf8_length(struct span span)
 {
+    if (!span.length)
+        return 0;
     uint8_t first = span.data[0];
     size_t length = first < 0x80                    ? 1
                     : first >= 0xc2 && first < 0xe0 ? 2

@@ -18,7 +18,11 @@ enum log_format { LOG_TEXT, LOG_JSON };
 int log_open(const char *path, enum log_level level, enum log_format format, const char *process)
     __attribute__((warn_unused_result));
 void log_reopen(void); /* after rotation: all logs, on SIGUSR1; any thread */
-void log_close(void);  /* writes what waits, then stops */
+/* How log files are opened, also again by log_reopen(): a process without file access is handed descriptors. Returns one that the log then
+ * owns, or -1 with errno. */
+typedef int log_opener(const char *path);
+void log_set_opener(log_opener *open_path);
+void log_close(void); /* writes what waits, then stops */
 uint64_t log_dropped(void);
 bool log_is_on(enum log_level level);
 
@@ -41,6 +45,7 @@ struct log_file *log_file_open(const char *path); /* NULL: cannot be opened, err
 void log_file_close(struct log_file **file);
 void log_file_write(struct log_file *file,
                     struct span line); /* with its newline; any thread; at most 8 KB */
+uint64_t log_file_dropped(const struct log_file *file);
 
 /* ---- metrics */
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
@@ -55,14 +60,18 @@ struct metric {
     struct metric *next;
 };
 /* struct metric x = METRIC(COUNTER, "causeway_x_total", "", "What it counts."); */
-#define METRIC(kind, name, labels, help) {METRIC_##kind, (name), (labels), (help), 0, NULL}
-enum { METRIC_SLOTS_LIMIT = 4096 }; /* for each thread; a histogram takes METRIC_HISTOGRAM_SLOTS */
+#define METRIC(kind, name, labels, help)                 \
+    {                                                    \
+        METRIC_##kind, (name), (labels), (help), 0, NULL \
+    }
+enum { METRIC_SLOTS_LIMIT = 8192 }; /* for each thread; a histogram takes 259 */
 
 void metric_register(struct metric *metric); /* before threads start; twice is harmless */
 void metrics_thread_start(
     void); /* gives this thread its slots; a thread without slots counts nowhere */
-void metrics_thread_stop(void);                         /* its counts stay in the sums */
-void metric_add(struct metric *metric, uint64_t count); /* this thread's slot: one add, no lock */
+void metrics_thread_stop(void); /* its counts stay in the sums */
+/* This thread's slot: one add, no lock. A gauge goes down by adding the two's complement: its sum over threads is right. */
+void metric_add(struct metric *metric, uint64_t count);
 void metric_set(struct metric *metric, uint64_t value); /* gauges: the sum over threads is shown */
 void metric_observe_ns(struct metric *metric,
                        uint64_t duration_ns); /* histograms: log-linear buckets, shown in seconds */
@@ -70,5 +79,17 @@ uint64_t
 metric_read(const struct metric *metric); /* any thread: sum over threads; histogram: count */
 uint64_t metric_quantile_ns(const struct metric *metric, double quantile);
 void metrics_write_prometheus(struct text *text); /* the text exposition format 0.0.4 */
+
+/* ---- the sum over processes: each exports, one adds the exports up */
+struct metrics_sum; /* at most METRICS_SUM_LIMIT different metrics */
+enum { METRICS_SUM_LIMIT = 16384 };
+
+void metrics_export(struct text *text); /* for metrics_sum_add() of the same program only */
+struct metrics_sum *metrics_sum_new(void);
+void metrics_sum_free(struct metrics_sum **sum);
+/* 0, ERROR_INVALID (what came before the bad line counts) or ERROR_LIMIT. */
+int metrics_sum_add(struct metrics_sum *sum, struct span exported)
+    __attribute__((warn_unused_result));
+void metrics_sum_write(const struct metrics_sum *sum, struct text *text); /* Prometheus text */
 
 #endif

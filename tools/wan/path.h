@@ -58,11 +58,12 @@ struct impairment {
     bool is_down;
 };
 
-#define PATH_COUNTERS(X)                                                                          \
-    X(received)                                                                                   \
-    X(received_bytes) X(delivered) X(delivered_bytes) X(lost_random) X(lost_burst)                \
-        X(dropped_queue) X(dropped_down) X(dropped_limit) X(corrupted) X(reordered) X(duplicated) \
-            X(errors)
+// clang-format off
+#define PATH_COUNTERS(X)                                                          \
+    X(received) X(received_bytes) X(delivered) X(delivered_bytes)                 \
+    X(lost_random) X(lost_burst) X(dropped_queue) X(dropped_down) X(dropped_limit) \
+    X(corrupted) X(reordered) X(duplicated) X(errors)
+// clang-format on
 
 struct path_counters {
 #define X(name) uint64_t name;

@@ -92,4 +92,31 @@ void link_stream_release(
     struct link_stream *
         *stream); /* nulls; unfinished directions are reset, finished ones still delivered */
 
+/* ---- raw TCP over a stream (T10, T12): ports that are passed through */
+
+/* The first bytes of a stream that is not HTTP: which site's port it wants. The port itself is in struct transport_open. */
+enum { LINK_SERVICE_BYTES = 2 + 255 };
+void link_service_write(struct slice_queue *out, struct span site);
+/* Takes the record off `in`. 0, ERROR_INCOMPLETE, or ERROR_INVALID; *site is valid as long as `buffer`. */
+MUST_USE int link_service_read(struct slice_queue *in, uint8_t buffer[LINK_SERVICE_BYTES],
+                               struct span *site);
+
+/* Joins a socket and a stream, each way until its end; the ends are passed on one by one (half-close). Holds at most 64 KiB for the
+ * socket; for the stream no more than its room. Belongs to the worker on which it was started. */
+struct link_splice;
+struct link_splice_options {
+    int fd;                     /* taken: closed at the end */
+    bool is_connecting;         /* nothing is read from the stream before the socket is connected */
+    struct link_stream *stream; /* taken */
+    struct slice_queue
+        *first; /* read from the stream already, for the socket; emptied. NULL: nothing */
+    uint64_t connect_timeout_ns, idle_timeout_ns; /* 0: none */
+    /* Over; the splice is gone when it returns. `code`: TRANSPORT_CODE_NONE for a good end. */
+    void (*done)(void *owner, struct link_splice *splice, uint32_t code, uint64_t to_socket,
+                 uint64_t from_socket);
+    void *owner;
+};
+struct link_splice *link_splice_start(struct loop *loop, const struct link_splice_options *options);
+void link_splice_abort(struct link_splice *splice, uint32_t code); /* calls done */
+
 #endif

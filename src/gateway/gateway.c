@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Set-up and tear-down of the gateway's workers, and the door through which streams come in.
+ */
+#include "gateway/gateway.h"
+
+#include "base/memory.h"
+#include "gateway/private.h"
+
+struct metric gateway_requests =
+    METRIC(COUNTER, "causeway_gateway_requests_total", "", "Requests that came over links.");
+struct metric gateway_refused = METRIC(COUNTER, "causeway_gateway_refused_total", "",
+                                       "Streams that the allow-list does not permit.");
+struct metric gateway_ports = METRIC(COUNTER, "causeway_gateway_port_connections_total", "",
+                                     "Connections passed through to an origin's port.");
+struct metric gateway_bad_requests = METRIC(COUNTER, "causeway_gateway_bad_requests_total", "",
+                                            "Requests in malformed message form.");
+struct metric gateway_bad_answers = METRIC(COUNTER, "causeway_gateway_bad_answers_total", "",
+                                           "Answers of origins that were malformed or cut short.");
+struct metric gateway_timeouts =
+    METRIC(COUNTER, "causeway_gateway_timeouts_total", "",
+           "Requests given up because the origin was silent too long.");
+struct metric gateway_unreachable = METRIC(COUNTER, "causeway_gateway_unreachable_total", "",
+                                           "Requests for which no origin accepted a connection.");
+struct metric gateway_full = METRIC(COUNTER, "causeway_gateway_full_total", "",
+                                    "Requests refused because every origin was at its limit.");
+struct metric gateway_retries = METRIC(COUNTER, "causeway_gateway_retries_total", "",
+                                       "Requests sent again on another connection.");
+struct metric gateway_connections = METRIC(COUNTER, "causeway_gateway_origin_connections_total", "",
+                                           "Connections opened to origins.");
+struct metric gateway_connections_reused =
+    METRIC(COUNTER, "causeway_gateway_origin_connections_reused_total", "",
+           "Requests on a kept connection.");
+struct metric gateway_connect_failures =
+    METRIC(COUNTER, "causeway_gateway_connect_failures_total", "",
+           "Connections that an origin refused or did not answer.");
+struct metric gateway_open_requests =
+    METRIC(GAUGE, "causeway_gateway_requests_open", "", "Requests under way.");
+
+static void register_metrics(void)
+{
+    struct metric *all[] = {&gateway_requests,
+                            &gateway_refused,
+                            &gateway_ports,
+                            &gateway_bad_requests,
+                            &gateway_bad_answers,
+                            &gateway_timeouts,
+                            &gateway_unreachable,
+                            &gateway_full,
+                            &gateway_retries,
+                            &gateway_connections,
+                            &gateway_connections_reused,
+                            &gateway_connect_failures,
+                            &gateway_open_requests};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        metric_register(all[i]);
+}
+
+struct gateway *gateway_new(const struct gateway_options *options)
+{
+    struct gateway *gateway = NEW(struct gateway);
+    register_metrics();
+    gateway->options = *options;
+    gateway->workers = memory_new(options->workers * sizeof *gateway->workers);
+    return gateway;
+}
+
+void gateway_free(struct gateway **freed)
+{
+    struct gateway *gateway = *freed;
+    if (!gateway)
+        return;
+    *freed = NULL;
+    memory_free(gateway->workers);
+    memory_free(gateway);
+}
+
+int gateway_start(struct gateway *gateway, struct worker *worker)
+{
+    struct gateway_worker *own = &gateway->workers[worker_id(worker)];
+    own->gateway = gateway;
+    own->worker = worker;
+    own->loop = worker_loop(worker);
+    own->limits = http_limits_default;
+    own->head_timeout_ns = GATEWAY_HEAD_TIMEOUT_NS;
+    random_seed(&own->random, clock_now_ns() ^ worker_id(worker));
+    list_init(&own->pools);
+    list_init(&own->requests);
+    list_init(&own->ports);
+    pools_reload(own);
+    return 0;
+}
+
+void gateway_reload(struct gateway *gateway, struct worker *worker)
+{
+    pools_reload(&gateway->workers[worker_id(worker)]);
+}
+
+void gateway_stop(struct gateway *gateway, struct worker *worker)
+{
+    struct gateway_worker *own = &gateway->workers[worker_id(worker)];
+    if (!own->gateway)
+        return;
+    requests_abort(own);
+    ports_abort(own);
+    pools_free(own);
+    own->gateway = NULL;
+}
+
+void gateway_accept(void *argument, struct link *link, struct link_stream *stream,
+                    const struct transport_open *open)
+{
+    struct gateway *gateway = argument;
+    struct gateway_worker *worker = &gateway->workers[worker_id(worker_current())];
+    if (open->flags & TRANSPORT_OPEN_HTTP)
+        request_accept(worker, link, stream);
+    else
+        port_accept(worker, link, stream, open);
+}
+
+json_t *gateway_status(struct gateway *gateway)
+{
+    (void)gateway;
+    const struct {
+        const char *name;
+        struct metric *metric;
+    } rows[] = {
+        {"requests", &gateway_requests},
+        {"requests_open", &gateway_open_requests},
+        {"refused", &gateway_refused},
+        {"bad_requests", &gateway_bad_requests},
+        {"bad_answers", &gateway_bad_answers},
+        {"timeouts", &gateway_timeouts},
+        {"unreachable", &gateway_unreachable},
+        {"full", &gateway_full},
+        {"retries", &gateway_retries},
+        {"origin_connections", &gateway_connections},
+        {"origin_connections_reused", &gateway_connections_reused},
+        {"connect_failures", &gateway_connect_failures},
+        {"port_connections", &gateway_ports},
+    };
+    json_t *status = json_object();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        json_object_set_new(status, rows[i].name,
+                            json_integer((json_int_t)metric_read(rows[i].metric)));
+    return status;
+}

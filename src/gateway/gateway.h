@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The gateway: the end of the link near the origin. It accepts streams, checks each against its own allow-list of (edge, site, port),
+ * and carries requests to the site's origins over kept connections, or raw ports to the same port of an origin (T10). Destinations
+ * never come from the wire. (L3, L7 and the queue come with later work.)
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "conf/conf.h"
+#include "link/link.h"
+#include "loop/loop.h"
+
+#include <jansson.h>
+
+struct gateway;
+
+struct gateway_options {
+    void *_Atomic *conf; /* the current snapshot (struct conf), swapped by snapshot_publish() */
+    uint32_t workers;
+};
+
+struct gateway *gateway_new(const struct gateway_options *options);
+void gateway_free(struct gateway **gateway); /* after the workers have stopped */
+MUST_USE int gateway_start(struct gateway *gateway, struct worker *worker); /* on each worker */
+void gateway_reload(struct gateway *gateway,
+                    struct worker *worker); /* on each worker, after the snapshot was swapped */
+void gateway_stop(struct gateway *gateway, struct worker *worker);
+/* For link_options.accept; `argument` is the gateway. */
+void gateway_accept(void *argument, struct link *link, struct link_stream *stream,
+                    const struct transport_open *open);
+json_t *gateway_status(struct gateway *gateway); /* any thread; a new reference */
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Origins and the connections kept to them: one pool for each address and worker. A connection is used by one request at a
+ * time, and kept only after an answer that ended where it said.
+ */
+#include "base/memory.h"
+#include "gateway/private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    struct origin_connection *connection = CONTAINER_OF(watch, struct origin_connection, watch);
+    (void)loop;
+    if (connection->request) {
+        request_on_origin(connection->request, events);
+        return;
+    }
+    pool_close(&connection); /* an idle origin connection that speaks or ends is of no more use */
+}
+
+static void on_idle(struct loop *loop, struct loop_timer *timer)
+{
+    struct origin_connection *connection =
+        CONTAINER_OF(timer, struct origin_connection, idle_timer);
+    (void)loop;
+    pool_close(&connection);
+}
+
+static struct origin_pool *find(struct gateway_worker *worker, const struct address *address)
+{
+    LIST_EACH (item, after, &worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        if (address_equal(&pool->address, address))
+            return pool;
+    }
+    return NULL;
+}
+
+static struct origin_pool *find_or_add(struct gateway_worker *worker, const struct address *address)
+{
+    struct origin_pool *pool = find(worker, address);
+    if (pool)
+        return pool;
+    pool = NEW(struct origin_pool);
+    pool->address = *address;
+    list_init(&pool->idle);
+    list_push_back(&worker->pools, &pool->link);
+    return pool;
+}
+
+static void free_if_unused(struct origin_pool *pool)
+{
+    if (pool->is_configured || pool->connection_count || pool->pending)
+        return;
+    list_remove(&pool->link);
+    memory_free(pool);
+}
+
+static void close_idle(struct origin_pool *pool)
+{
+    LIST_EACH (item, after, &pool->idle) {
+        struct origin_connection *connection = CONTAINER_OF(item, struct origin_connection, link);
+        pool_close(&connection);
+    }
+}
+
+void pools_reload(struct gateway_worker *worker)
+{
+    const struct conf *conf = gateway_conf(worker);
+    LIST_EACH (item, after, &worker->pools)
+        CONTAINER_OF(item, struct origin_pool, link)->is_configured = false;
+    for (size_t i = 0; i < conf->site_count; i++)
+        for (size_t k = 0; k < conf->sites[i].origin_count; k++)
+            if (conf->sites[i].origins[k].address.family)
+                find_or_add(worker, &conf->sites[i].origins[k].address)->is_configured = true;
+    LIST_EACH (item, after, &worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        if (pool->is_configured)
+            continue;
+        pool->pending++; /* keeps it through the closing of its last connection */
+        close_idle(pool);
+        pool->pending--;
+        free_if_unused(pool);
+    }
+}
+
+void pools_free(struct gateway_worker *worker)
+{
+    LIST_EACH (item, after, &worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        pool->is_configured = true;
+        close_idle(pool);
+        list_remove(&pool->link);
+        memory_free(pool);
+    }
+}
+
+/* Loopback and link-local destinations (the metadata services of clouds among them) only where the owner says so. */
+static bool may_connect(const struct conf *conf, const struct address *address)
+{
+    if (conf->self->gateway && conf->self->gateway->allow_local)
+        return true;
+    return !address_is_loopback(address) && !address_is_link_local(address) &&
+           !address_is_any(address);
+}
+
+struct origin_pool *pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                              uint16_t port, const struct origin_pool *except)
+{
+    const struct conf *conf = gateway_conf(worker);
+    struct balance_candidate candidates[GATEWAY_ORIGINS_MOST];
+    struct origin_pool *pools[GATEWAY_ORIGINS_MOST];
+    size_t count = 0;
+    uint64_t now_ns = loop_now_ns(worker->loop);
+    for (size_t i = 0; i < site->origin_count && count < GATEWAY_ORIGINS_MOST; i++) {
+        struct address address = site->origins[i].address;
+        if (port)
+            address.port = port;
+        if (!address.family || !may_connect(conf, &address))
+            continue;
+        struct origin_pool *pool = find_or_add(worker, &address);
+        candidates[count] = (struct balance_candidate){.pending = pool->pending,
+                                                       .limit = site->connections_limit,
+                                                       .is_usable = pool != except &&
+                                                                    pool->avoid_until_ns <= now_ns};
+        pools[count++] = pool;
+    }
+    size_t picked = balance_least_pending.pick(candidates, count, &worker->random);
+    return picked == BALANCE_NONE ? NULL : pools[picked];
+}
+
+struct origin_connection *pool_take(struct origin_pool *pool)
+{
+    struct list *item = list_pop_front(&pool->idle);
+    if (!item)
+        return NULL;
+    struct origin_connection *connection = CONTAINER_OF(item, struct origin_connection, link);
+    pool->idle_count--;
+    loop_timer_stop(connection->worker->loop, &connection->idle_timer);
+    connection->is_reused = true;
+    metric_add(&gateway_connections_reused, 1);
+    return connection;
+}
+
+struct origin_connection *pool_connect(struct gateway_worker *worker, struct origin_pool *pool)
+{
+    int fd;
+    if (socket_connect_tcp(&pool->address, &fd) < 0)
+        return NULL;
+    socket_set_nodelay(fd);
+    struct origin_connection *connection = NEW(struct origin_connection);
+    connection->worker = worker;
+    connection->pool = pool;
+    connection->watch.fd = fd;
+    connection->watch.ready = on_ready;
+    connection->idle_timer.fire = on_idle;
+    connection->is_connecting = true;
+    list_init(&connection->link);
+    pool->connection_count++;
+    metric_add(&gateway_connections, 1);
+    if (loop_watch_set(worker->loop, &connection->watch, EPOLLIN | EPOLLOUT) < 0)
+        pool_close(&connection);
+    return connection;
+}
+
+void pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns, uint32_t keep_most)
+{
+    struct origin_pool *pool = connection->pool;
+    connection->request = NULL;
+    if (pool->idle_count >= keep_most || !pool->is_configured || connection->in.bytes ||
+        connection->out.bytes ||
+        loop_watch_set(connection->worker->loop, &connection->watch, EPOLLIN) < 0) {
+        pool_close(&connection);
+        return;
+    }
+    slice_queue_clear(&connection->in);
+    slice_queue_clear(&connection->out);
+    list_push_front(&pool->idle, &connection->link);
+    pool->idle_count++;
+    loop_timer_start(connection->worker->loop, &connection->idle_timer,
+                     loop_now_ns(connection->worker->loop) + idle_timeout_ns);
+}
+
+void pool_close(struct origin_connection **closed)
+{
+    struct origin_connection *connection = *closed;
+    if (!connection)
+        return;
+    *closed = NULL;
+    struct origin_pool *pool = connection->pool;
+    if (!list_is_empty(&connection->link)) {
+        list_remove(&connection->link);
+        pool->idle_count--;
+    }
+    loop_timer_stop(connection->worker->loop, &connection->idle_timer);
+    loop_watch_remove(connection->worker->loop, &connection->watch);
+    close(connection->watch.fd);
+    slice_queue_clear(&connection->in);
+    slice_queue_clear(&connection->out);
+    memory_free(connection);
+    pool->connection_count--;
+    free_if_unused(pool);
+}
+
+void pool_failed(struct gateway_worker *worker, struct origin_pool *pool)
+{
+    metric_add(&gateway_connect_failures, 1);
+    pool->avoid_until_ns = loop_now_ns(worker->loop) + GATEWAY_AVOID_NS;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ports passed through (T10): a stream tagged with a port goes to the same port of an origin of its site, undecrypted, if the
+ * allow-list has (edge, site, port).
+ */
+#include "base/memory.h"
+#include "gateway/private.h"
+
+#include <errno.h>
+
+struct gateway_port {
+    struct list link;
+    struct gateway_worker *worker;
+    struct link_stream *stream; /* until the splice has it */
+    struct link_splice *splice;
+    struct origin_pool *pool;
+    struct slice_queue in;
+    uint8_t edge_key[CONF_KEY_BYTES];
+    uint16_t port;
+};
+
+static void end(struct gateway_port *port, uint32_t code)
+{
+    if (port->stream) {
+        link_stream_reset(port->stream, code);
+        link_stream_release(&port->stream);
+    }
+    if (port->pool)
+        port->pool->pending--;
+    list_remove(&port->link);
+    slice_queue_clear(&port->in);
+    memory_free(port);
+}
+
+static void on_splice_done(void *owner, struct link_splice *splice, uint32_t code,
+                           uint64_t to_socket, uint64_t from_socket)
+{
+    struct gateway_port *port = owner;
+    (void)splice;
+    if (code == TRANSPORT_CODE_UNREACHABLE) {
+        metric_add(&gateway_unreachable, 1);
+        pool_failed(port->worker, port->pool);
+    }
+    log_debug("gateway", "port %u over: %s, %lu bytes to the origin, %lu from it", port->port,
+              transport_code_text(code), to_socket, from_socket);
+    end(port, code);
+}
+
+static void connect_origin(struct gateway_port *port, const struct conf_site *site)
+{
+    struct gateway_worker *worker = port->worker;
+    struct origin_pool *pool = pool_pick(worker, site, port->port, NULL);
+    int fd;
+    if (!pool) {
+        metric_add(&gateway_full, 1);
+        end(port, TRANSPORT_CODE_LIMIT);
+        return;
+    }
+    if (socket_connect_tcp(&pool->address, &fd) < 0) {
+        pool_failed(worker, pool);
+        end(port, TRANSPORT_CODE_UNREACHABLE);
+        return;
+    }
+    socket_set_nodelay(fd);
+    port->pool = pool;
+    pool->pending++;
+    metric_add(&gateway_ports, 1);
+    struct link_splice_options options = {.fd = fd,
+                                          .is_connecting = true,
+                                          .stream = port->stream,
+                                          .first = &port->in,
+                                          .connect_timeout_ns = site->connect_timeout_ns,
+                                          .done = on_splice_done,
+                                          .owner = port};
+    port->stream = NULL;
+    port->splice = link_splice_start(worker->loop, &options);
+}
+
+/* The record that names the site. */
+static void on_readable(void *owner, struct link_stream *stream)
+{
+    struct gateway_port *port = owner;
+    uint8_t buffer[LINK_SERVICE_BYTES];
+    struct span name;
+    bool ended;
+    link_stream_read(stream, &port->in, LINK_SERVICE_BYTES, &ended);
+    uint64_t before = port->in.bytes;
+    int result = link_service_read(&port->in, buffer, &name);
+    if (result == ERROR_INCOMPLETE && !ended)
+        return;
+    if (result < 0) {
+        metric_add(&gateway_bad_requests, 1);
+        end(port, TRANSPORT_CODE_PROTOCOL);
+        return;
+    }
+    link_stream_consume(stream, before - port->in.bytes);
+    const struct conf *conf = gateway_conf(port->worker);
+    const struct conf_site *site = conf_find_site(conf, name);
+    const struct conf_node *edge = conf_find_key(conf, port->edge_key);
+    if (!site || !edge || !conf->self->gateway ||
+        !conf_allows(conf->self->gateway, edge, site, port->port)) {
+        metric_add(&gateway_refused, 1);
+        log_notice("gateway", "refused port %u of site %.*s to edge %s: no allow row has it",
+                   port->port, SPAN_ARGS(name), edge ? edge->name : "unknown");
+        end(port, TRANSPORT_CODE_REFUSED);
+        return;
+    }
+    connect_origin(port, site);
+}
+
+static void on_writable(void *owner, struct link_stream *stream)
+{
+    (void)owner;
+    (void)stream;
+}
+
+static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
+{
+    (void)stream;
+    end(owner, code);
+}
+
+static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+
+void port_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream,
+                 const struct transport_open *open)
+{
+    struct gateway_port *port = NEW(struct gateway_port);
+    port->worker = worker;
+    port->stream = stream;
+    port->port = open->port;
+    memcpy(port->edge_key, link_peer_key(link), CONF_KEY_BYTES);
+    list_push_back(&worker->ports, &port->link);
+    link_stream_attach(stream, &stream_events, port);
+}
+
+void ports_abort(struct gateway_worker *worker)
+{
+    LIST_EACH (item, after, &worker->ports) {
+        struct gateway_port *port = CONTAINER_OF(item, struct gateway_port, link);
+        if (port->splice)
+            link_splice_abort(port->splice, TRANSPORT_CODE_SHUTDOWN);
+        else
+            end(port, TRANSPORT_CODE_SHUTDOWN);
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to src/gateway: workers, pools of kept origin connections, requests.
+ */
+#ifndef GATEWAY_PRIVATE_H
+#define GATEWAY_PRIVATE_H
+
+#include "balance/balance.h"
+#include "gateway/gateway.h"
+#include "http/http.h"
+#include "observe/observe.h"
+
+enum {
+    GATEWAY_HELD_MOST = 65536, /* bytes held for an origin's socket, for each request */
+    GATEWAY_READ_MOST = 65536, /* bytes of an origin read in one turn */
+    GATEWAY_ORIGINS_MOST = 64, /* of a site, that are looked at for one request */
+    GATEWAY_AVOID_NS =
+        1000000000, /* an origin that refused a connection is the last choice for so long */
+};
+
+#define GATEWAY_HEAD_TIMEOUT_NS \
+    (10ull * 1000000000) /* from the opening of a stream to the end of its head */
+
+struct origin_connection;
+struct gateway_request;
+
+/* One origin address as one worker uses it. */
+struct origin_pool {
+    struct list link; /* in the worker's list */
+    struct address address;
+    struct list idle; /* kept connections, the last used first */
+    uint32_t idle_count, connection_count;
+    uint32_t pending;        /* requests and passed-through connections under way */
+    uint64_t avoid_until_ns; /* a connection failed lately */
+    bool is_configured;      /* some site of the snapshot has it */
+};
+
+struct origin_connection {
+    struct loop_watch watch;
+    struct loop_timer idle_timer;
+    struct list link; /* in pool->idle */
+    struct gateway_worker *worker;
+    struct origin_pool *pool;
+    struct gateway_request *request; /* NULL: idle */
+    struct slice_queue out, in;
+    bool is_connecting;
+    bool is_reused;
+};
+
+/* A passed-through port. */
+struct gateway_port;
+
+struct gateway_worker {
+    struct gateway *gateway;
+    struct worker *worker;
+    struct loop *loop;
+    struct random random;
+    struct list pools;
+    struct list requests; /* struct gateway_request */
+    struct list ports;    /* struct gateway_port */
+    struct http_limits limits;
+    uint64_t head_timeout_ns; /* for a head that an edge began to send */
+};
+
+struct gateway {
+    struct gateway_options options;
+    struct gateway_worker *workers; /* by worker id */
+};
+
+static inline const struct conf *gateway_conf(const struct gateway_worker *worker)
+{
+    return snapshot_read(worker->gateway->options.conf);
+}
+
+/* ---- pool.c */
+void pools_reload(
+    struct gateway_worker
+        *worker); /* one for each configured origin; closes the idle connections of others */
+void pools_free(struct gateway_worker *worker);
+/* The origin of the site for the next request, not `except` unless there is no other; NULL: none is left. */
+struct origin_pool *pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                              uint16_t port, const struct origin_pool *except);
+struct origin_connection *pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
+struct origin_connection *
+pool_connect(struct gateway_worker *worker,
+             struct origin_pool *pool); /* NULL: the system refuses, errno says why */
+void pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
+               uint32_t keep_most); /* gives it back after use */
+void pool_close(struct origin_connection **connection);
+void pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
+
+/* ---- request.c */
+void request_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream);
+void request_on_origin(struct gateway_request *request, uint32_t events);
+void requests_abort(struct gateway_worker *worker);
+
+/* ---- port.c */
+void port_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream,
+                 const struct transport_open *open);
+void ports_abort(struct gateway_worker *worker);
+
+/* ---- metrics */
+extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
+    gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
+    gateway_connections, gateway_connections_reused, gateway_connect_failures,
+    gateway_open_requests;
+
+#endif

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A request at the gateway: message form from the stream, HTTP/1.1 to an origin, the answer back the same way. Bytes are held
+ * only as far as GATEWAY_HELD_MOST: a slow origin stops the stream by its credit, a slow stream stops the reading of the origin.
+ *
+ *   HEAD --> CONNECT --> EXCHANGE --> (answer complete) --> DRAIN --> OVER
+ *               ^  retry    |
+ *               +-----------+  a kept connection died before it answered, or a connection was refused
+ *
+ * Every event ends in run(), the only place that frees a request: steps in between only set its state.
+ */
+#include "base/memory.h"
+#include "gateway/private.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+// clang-format off
+#define REQUEST_STATE_LIST(X)                                                                       \
+    X(HEAD, "reading the head")                                                                     \
+    X(CONNECT, "connecting to an origin")                                                           \
+    X(EXCHANGE, "body up, answer down")                                                             \
+    X(DRAIN, "answered; the rest of the request is thrown away")                                    \
+    X(OVER, "to be freed")
+// clang-format on
+
+enum request_state {
+#define X(name, text) REQUEST_##name,
+    REQUEST_STATE_LIST(X)
+#undef X
+};
+
+struct gateway_request {
+    struct list link;
+    struct gateway_worker *worker;
+    struct link_stream *stream;
+    enum request_state state;
+    uint8_t edge_key[CONF_KEY_BYTES];
+
+    /* From the link. */
+    struct slice_queue from_link;
+    uint64_t owed; /* bytes read from the stream, credit not yet given */
+    bool stream_ended;
+    struct arena arena;
+    struct http_form_reader reader;
+    struct http_head head;
+    struct http_opening opening;
+    bool request_ended;  /* END was read */
+    bool body_was_taken; /* some of the body is gone: the request cannot be repeated */
+
+    /* The origin. */
+    struct origin_pool *pool;
+    struct origin_connection *connection;
+    struct arena answer_arena;
+    struct http_parser parser;
+    struct http_head answer;
+    struct slice_queue to_link;
+    bool answer_began, answer_ended;
+    bool is_tunnel;
+    bool origin_deaf; /* takes no more bytes, or was told the end of a tunnel */
+    uint32_t attempts;
+
+    /* Copied from the site: the snapshot may change while the request runs. */
+    char *site;
+    uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
+    uint32_t kept_connections, retries;
+
+    struct loop_timer timer;
+    uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
+};
+
+static void set_state(struct gateway_request *request, enum request_state state)
+{
+    INVARIANT(request->state != REQUEST_OVER);
+    request->state = state;
+}
+
+static void set_deadline(struct gateway_request *request, uint64_t timeout_ns)
+{
+    struct loop *loop = request->worker->loop;
+    request->deadline_ns = loop_now_ns(loop) + timeout_ns;
+    if (!loop_timer_is_running(&request->timer) || request->timer.node.key > request->deadline_ns)
+        loop_timer_start(loop, &request->timer, request->deadline_ns);
+}
+
+static void made_progress(struct gateway_request *request)
+{
+    request->deadline_ns = loop_now_ns(request->worker->loop) + request->read_timeout_ns;
+}
+
+/* ---- ends */
+
+static void release_origin(struct gateway_request *request, bool may_keep)
+{
+    struct origin_connection *connection = request->connection;
+    if (!connection)
+        return;
+    request->connection = NULL;
+    connection->request = NULL;
+    if (may_keep)
+        pool_keep(connection, request->idle_timeout_ns, request->kept_connections);
+    else
+        pool_close(&connection);
+}
+
+static void request_free(struct gateway_request *request)
+{
+    release_origin(request, false);
+    if (request->pool)
+        request->pool->pending--;
+    loop_timer_stop(request->worker->loop, &request->timer);
+    list_remove(&request->link);
+    link_stream_release(&request->stream);
+    slice_queue_clear(&request->from_link);
+    slice_queue_clear(&request->to_link);
+    arena_clear(&request->arena);
+    arena_clear(&request->answer_arena);
+    memory_free(request->site);
+    memory_free(request);
+    metric_add(&gateway_open_requests, (uint64_t)-1);
+}
+
+/* The edge makes a page of the code, or cuts the client off where the answer had begun. */
+static void fail(struct gateway_request *request, uint32_t code, struct metric *metric)
+{
+    metric_add(metric, 1);
+    log_debug("gateway", "request failed: %s, site=%s id=%.*s", transport_code_text(code),
+              request->site ? request->site : "", SPAN_ARGS(request->opening.request_id));
+    link_stream_reset(request->stream, code);
+    set_state(request, REQUEST_OVER);
+}
+
+static void bad_answer(struct gateway_request *request, enum http_cause cause)
+{
+    log_notice("gateway", "bad answer of an origin: %s, site=%s id=%.*s", http_cause_text(cause),
+               request->site, SPAN_ARGS(request->opening.request_id));
+    fail(request, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+}
+
+static void bad_request(struct gateway_request *request)
+{
+    log_notice("gateway", "malformed request of an edge: %s",
+               http_cause_text(request->reader.cause));
+    fail(request, TRANSPORT_CODE_PROTOCOL, &gateway_bad_requests);
+}
+
+/* ---- an origin for it */
+
+static void write_head(struct gateway_request *request)
+{
+    request->head.keeps_alive = true;
+    if (http_write_request(&request->connection->out, &request->head) < 0) {
+        bad_request(request);
+        return;
+    }
+    http_parser_start_response(&request->parser, &request->worker->limits, &request->answer,
+                               &request->answer_arena, request->head.method,
+                               request->head.upgrades);
+    request->origin_deaf = false;
+    set_state(request, REQUEST_EXCHANGE);
+    set_deadline(request, request->read_timeout_ns);
+}
+
+static void connect_origin(struct gateway_request *request, const struct conf_site *site,
+                           const struct origin_pool *except)
+{
+    struct gateway_worker *worker = request->worker;
+    struct origin_pool *pool = pool_pick(worker, site, 0, except);
+    if (!pool) {
+        fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
+        return;
+    }
+    request->pool = pool;
+    pool->pending++;
+    request->attempts++;
+    request->connection = pool_take(pool);
+    if (!request->connection)
+        request->connection = pool_connect(worker, pool);
+    if (!request->connection) {
+        log_warning("gateway", "cannot open a connection to an origin: %s", strerror(errno));
+        pool_failed(worker, pool);
+        fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+        return;
+    }
+    request->connection->request = request;
+    if (!request->connection->is_connecting) {
+        write_head(request);
+        return;
+    }
+    set_state(request, REQUEST_CONNECT);
+    set_deadline(request, request->connect_timeout_ns);
+}
+
+/* Another try does no harm while nothing of the answer has come and nothing of the body is lost, if the request was not sent or may be
+ * repeated (RFC 9110 section 9.2.2). */
+static void try_again(struct gateway_request *request, bool was_sent, uint32_t code,
+                      struct metric *metric)
+{
+    struct origin_pool *failed = request->pool;
+    const struct conf_site *site =
+        conf_find_site(gateway_conf(request->worker), span_text(request->site));
+    release_origin(request, false);
+    bool may = !request->answer_began && !request->body_was_taken &&
+               (!was_sent || http_method_is_idempotent(request->head.method));
+    uint32_t most = request->retries + (site && !was_sent ? (uint32_t)site->origin_count : 0);
+    if (!site || !may || request->attempts > most) {
+        fail(request, code, metric);
+        return;
+    }
+    metric_add(&gateway_retries, 1);
+    failed->pending--;
+    request->pool = NULL;
+    arena_clear(&request->answer_arena);
+    connect_origin(request, site, was_sent ? NULL : failed);
+}
+
+static void connect_failed(struct gateway_request *request)
+{
+    pool_failed(request->worker, request->pool);
+    try_again(request, false, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+}
+
+/* ---- up: from the stream to the origin */
+
+/* The head has come: whose is it, may they, and where does it go? */
+static void begin(struct gateway_request *request)
+{
+    const struct conf *conf = gateway_conf(request->worker);
+    const struct conf_site *site = conf_find_site(conf, request->opening.site);
+    const struct conf_node *edge = conf_find_key(conf, request->edge_key);
+    metric_add(&gateway_requests, 1);
+    if (!site || !edge || !conf->self->gateway ||
+        !conf_allows(conf->self->gateway, edge, site, 0)) {
+        log_notice("gateway", "refused site %.*s to edge %s: no allow row has it",
+                   SPAN_ARGS(request->opening.site), edge ? edge->name : "unknown");
+        fail(request, TRANSPORT_CODE_REFUSED, &gateway_refused);
+        return;
+    }
+    request->site = memory_text(site->name, strlen(site->name));
+    request->connect_timeout_ns = site->connect_timeout_ns;
+    request->read_timeout_ns = site->read_timeout_ns;
+    request->idle_timeout_ns = site->idle_timeout_ns;
+    request->kept_connections = site->kept_connections;
+    request->retries = site->retries;
+    if (http_add_via(&request->head.fields, request->head.minor, span_text(conf->self->name)) < 0 ||
+        http_add_forwarded(&request->head.fields, &request->opening, &request->head) < 0) {
+        bad_request(request);
+        return;
+    }
+    if (site->origin_host) {
+        request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
+        request->head.port = 0;
+    }
+    connect_origin(request, site, NULL);
+}
+
+static void take_body(struct gateway_request *request, struct slice data)
+{
+    request->body_was_taken = true;
+    if (!request->connection || request->origin_deaf)
+        slice_release(&data);
+    else if (request->head.body == HTTP_BODY_CHUNKED && !request->is_tunnel)
+        http_write_chunk(&request->connection->out, data);
+    else
+        slice_queue_push(&request->connection->out, data);
+}
+
+static void take_end(struct gateway_request *request)
+{
+    request->request_ended = true;
+    if (!request->connection || request->origin_deaf || request->is_tunnel ||
+        request->head.body != HTTP_BODY_CHUNKED)
+        return;
+    request->body_was_taken = true;
+    if (http_write_last_chunk(&request->connection->out, &request->reader.trailers) < 0)
+        bad_request(request);
+}
+
+/* One piece of the request. False: no more can be taken now. */
+static bool take_piece(struct gateway_request *request)
+{
+    struct slice data;
+    switch (http_form_reader_next(&request->reader, &request->from_link, &data)) {
+    case HTTP_EVENT_HEAD:
+        begin(request);
+        return true;
+    case HTTP_EVENT_DATA:
+        take_body(request, data);
+        return true;
+    case HTTP_EVENT_TRAILERS:
+        return true; /* go out with the last chunk */
+    case HTTP_EVENT_END:
+        take_end(request);
+        return false;
+    case HTTP_EVENT_MORE:
+        if (request->stream_ended)
+            bad_request(request); /* a truncation */
+        return false;
+    case HTTP_EVENT_ERROR:
+        bad_request(request);
+        return false;
+    }
+    return false;
+}
+
+static bool read_stream(struct gateway_request *request)
+{
+    uint64_t before = request->from_link.bytes;
+    if (request->stream_ended || before)
+        return before > 0;
+    link_stream_read(request->stream, &request->from_link, GATEWAY_HELD_MOST,
+                     &request->stream_ended);
+    request->owed += request->from_link.bytes;
+    return request->from_link.bytes > 0 || request->stream_ended;
+}
+
+static void write_origin(struct gateway_request *request)
+{
+    struct origin_connection *connection = request->connection;
+    int sent = socket_write(connection->watch.fd, &connection->out);
+    if (sent > 0)
+        made_progress(request);
+    if (sent < 0) {
+        /* It takes no more. It may have answered already, and that answer counts. */
+        slice_queue_clear(&connection->out);
+        request->origin_deaf = true;
+    }
+    if (request->is_tunnel && request->request_ended && !connection->out.bytes &&
+        !request->origin_deaf) {
+        shutdown(connection->watch.fd, SHUT_WR);
+        request->origin_deaf = true;
+    }
+}
+
+static bool wants_pieces(const struct gateway_request *request)
+{
+    switch (request->state) {
+    case REQUEST_HEAD:
+    case REQUEST_DRAIN:
+        return !request->request_ended;
+    case REQUEST_EXCHANGE:
+        return !request->request_ended && request->connection->out.bytes < GATEWAY_HELD_MOST;
+    case REQUEST_CONNECT:
+    case REQUEST_OVER:
+        return false;
+    }
+    return false;
+}
+
+static void go_up(struct gateway_request *request)
+{
+    bool was_full;
+    do {
+        while (wants_pieces(request) && read_stream(request) && take_piece(request)) {
+        }
+        was_full = request->state == REQUEST_EXCHANGE &&
+                   request->connection->out.bytes >= GATEWAY_HELD_MOST;
+        if (request->state == REQUEST_EXCHANGE)
+            write_origin(request);
+    } while (was_full && wants_pieces(request));
+    if (request->state == REQUEST_OVER)
+        return;
+    uint64_t held =
+        request->from_link.bytes + (request->connection ? request->connection->out.bytes : 0);
+    if (request->owed > held) {
+        link_stream_consume(request->stream, request->owed - held);
+        request->owed = held;
+    }
+    if (request->state == REQUEST_DRAIN && request->request_ended)
+        set_state(request, REQUEST_OVER);
+}
+
+/* ---- down: from the origin to the stream */
+
+static void finish_answer(struct gateway_request *request)
+{
+    http_form_write_end(&request->to_link);
+    link_stream_write(request->stream, &request->to_link);
+    link_stream_finish(request->stream);
+    request->answer_ended = true;
+}
+
+/* The answer is complete. Whatever of the request is still to come is thrown away. */
+static void conclude(struct gateway_request *request)
+{
+    bool may_keep = request->request_ended && request->answer.keeps_alive && !request->is_tunnel &&
+                    !request->origin_deaf && !request->connection->in.bytes &&
+                    !request->connection->out.bytes;
+    if (!request->answer_ended)
+        finish_answer(request);
+    release_origin(request, may_keep);
+    if (request->request_ended) {
+        set_state(request, REQUEST_OVER);
+        return;
+    }
+    set_state(request, REQUEST_DRAIN);
+    set_deadline(request, request->read_timeout_ns);
+}
+
+/* One piece of the answer. False: nothing more now. */
+static bool take_answer(struct gateway_request *request)
+{
+    struct slice data;
+    switch (http_parser_next(&request->parser, &request->connection->in, &data)) {
+    case HTTP_EVENT_HEAD:
+        request->answer_began = true;
+        request->is_tunnel = request->answer.status == 101;
+        if (http_form_write_response(&request->to_link, &request->answer) == 0)
+            return true;
+        bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
+        return false;
+    case HTTP_EVENT_DATA:
+        http_form_write_data(&request->to_link, data);
+        return true;
+    case HTTP_EVENT_TRAILERS:
+        if (http_form_write_trailers(&request->to_link, &request->parser.trailers) == 0)
+            return true;
+        bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
+        return false;
+    case HTTP_EVENT_END:
+        conclude(request);
+        return false;
+    case HTTP_EVENT_MORE:
+        link_stream_write(request->stream, &request->to_link);
+        return false;
+    case HTTP_EVENT_ERROR:
+        bad_answer(request, request->parser.cause);
+        return false;
+    }
+    return false;
+}
+
+/* The origin closed its side. */
+static void origin_ended(struct gateway_request *request)
+{
+    bool is_untouched = http_parser_is_idle(&request->parser) && !request->answer_began;
+    if (is_untouched && request->connection->is_reused) {
+        try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+    } else if (http_parser_finish(&request->parser) != HTTP_EVENT_END) {
+        bad_answer(request, HTTP_CAUSE_TRUNCATED);
+    } else if (request->is_tunnel && !request->request_ended) {
+        finish_answer(request); /* half closed: the client may still speak */
+    } else {
+        request->answer.keeps_alive = false;
+        conclude(request);
+    }
+}
+
+static void go_down(struct gateway_request *request)
+{
+    struct origin_connection *connection = request->connection;
+    uint64_t room = link_stream_room(request->stream);
+    bool ended;
+    if (request->state != REQUEST_EXCHANGE || request->answer_ended || !room)
+        return;
+    uint32_t limit = room < GATEWAY_READ_MOST ? (uint32_t)room : GATEWAY_READ_MOST;
+    int got = socket_read(connection->watch.fd, &connection->in, limit, &ended);
+    if (got < 0) {
+        if (http_parser_is_idle(&request->parser) && !request->answer_began &&
+            connection->is_reused)
+            try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+        else
+            bad_answer(request, HTTP_CAUSE_TRUNCATED);
+        return;
+    }
+    if (got > 0) {
+        made_progress(request);
+        while (take_answer(request)) {
+        }
+    }
+    if (ended && request->state == REQUEST_EXCHANGE)
+        origin_ended(request);
+}
+
+/* ---- events */
+
+static void watch_origin(struct gateway_request *request)
+{
+    struct origin_connection *connection = request->connection;
+    uint32_t events = 0;
+    if (connection->is_connecting)
+        return; /* waits for both already */
+    if (!request->answer_ended && link_stream_room(request->stream))
+        events |= EPOLLIN;
+    if (connection->out.bytes)
+        events |= EPOLLOUT;
+    if (loop_watch_set(request->worker->loop, &connection->watch, events) < 0)
+        fail(request, TRANSPORT_CODE_INTERNAL, &gateway_unreachable);
+}
+
+static void run(struct gateway_request *request)
+{
+    if (request->state != REQUEST_OVER)
+        go_up(request);
+    if (request->state != REQUEST_OVER && request->is_tunnel && request->answer_ended &&
+        request->request_ended && !request->connection->out.bytes)
+        conclude(request);
+    if (request->state != REQUEST_OVER && request->connection)
+        watch_origin(request);
+    if (request->state == REQUEST_OVER)
+        request_free(request);
+}
+
+void request_on_origin(struct gateway_request *request, uint32_t events)
+{
+    struct origin_connection *connection = request->connection;
+    if (connection->is_connecting) {
+        if (socket_error(connection->watch.fd) || !(events & EPOLLOUT)) {
+            connect_failed(request);
+        } else {
+            connection->is_connecting = false;
+            write_head(request);
+        }
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+        go_down(request);
+    }
+    run(request);
+}
+
+static void on_timer(struct loop *loop, struct loop_timer *timer)
+{
+    struct gateway_request *request = CONTAINER_OF(timer, struct gateway_request, timer);
+    if (request->is_tunnel)
+        return; /* as long as both ends want it; TCP and the link notice the dead */
+    if (request->deadline_ns > loop_now_ns(loop)) {
+        loop_timer_start(loop, timer, request->deadline_ns);
+        return;
+    }
+    if (request->state == REQUEST_CONNECT)
+        connect_failed(request);
+    else
+        fail(request, TRANSPORT_CODE_TIMEOUT, &gateway_timeouts);
+    run(request);
+}
+
+static void on_readable(void *owner, struct link_stream *stream)
+{
+    (void)stream;
+    run(owner);
+}
+
+static void on_writable(void *owner, struct link_stream *stream)
+{
+    (void)stream;
+    run(owner);
+}
+
+static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
+{
+    struct gateway_request *request = owner;
+    (void)stream;
+    (void)code;
+    set_state(request, REQUEST_OVER);
+    run(request);
+}
+
+static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+
+void request_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream)
+{
+    struct gateway_request *request = NEW(struct gateway_request);
+    request->worker = worker;
+    request->stream = stream;
+    request->read_timeout_ns = worker->head_timeout_ns;
+    request->timer.fire = on_timer;
+    memcpy(request->edge_key, link_peer_key(link), CONF_KEY_BYTES);
+    http_form_reader_start_request(&request->reader, &worker->limits, &request->opening,
+                                   &request->head, &request->arena);
+    list_push_back(&worker->requests, &request->link);
+    metric_add(&gateway_open_requests, 1);
+    set_deadline(request, worker->head_timeout_ns);
+    link_stream_attach(stream, &stream_events, request);
+}
+
+void requests_abort(struct gateway_worker *worker)
+{
+    LIST_EACH (item, after, &worker->requests) {
+        struct gateway_request *request = CONTAINER_OF(item, struct gateway_request, link);
+        link_stream_reset(request->stream, TRANSPORT_CODE_SHUTDOWN);
+        request_free(request);
+    }
+}

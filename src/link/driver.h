@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to src/link: what a link, a lane, a worker's UDP side and a stream are.
+ *
+ *   link_set ── link (one for each peer) ── lane (transport core, on its owner's worker)
+ *      └─ driver (one for each worker): UDP sockets, buffers, listener for INITs
+ */
+#ifndef LINK_DRIVER_H
+#define LINK_DRIVER_H
+
+#include "base/hash.h"
+#include "link/link.h"
+
+#include <pthread.h>
+
+enum {
+    LINKS_LIMIT = 16384, /* 14 bits of a receiver index */
+    INDEX_SESSION_BITS = 6,
+    INDEX_SLOT_BITS = 14,
+    INDEX_GENERATION_BITS = 2,
+    RECEIVE_BATCH = 16, /* datagrams or GRO batches for each recvmmsg() */
+    RECEIVE_BUFFER_BYTES = 65536,
+    SEND_BATCH = 16, /* GSO batches for each round of transport_send() */
+    SEND_BUFFER_BYTES = 65000,
+    RECEIVE_ROUNDS = 8, /* full batches taken from a socket before others get their turn */
+    SOCKETS_LIMIT = 18, /* of a driver: 16 listening, one more for each family */
+    QUALITY_PERIOD_NS = 1000000000,
+};
+
+struct driver;
+
+struct udp_socket {
+    struct loop_watch watch;
+    struct driver *driver;
+    uint8_t family;
+    bool is_ours;        /* opened here, closed here */
+    bool has_gso;        /* UDP_SEGMENT works; cleared when the kernel or a device refuses it */
+    bool is_blocked;     /* its buffer is full: `waiting` goes first */
+    struct list waiting; /* struct held_datagram */
+    size_t waiting_count;
+};
+
+struct lane {
+    struct link *link;
+    struct driver *driver;
+    struct transport *transport;
+    struct udp_socket *socket; /* through which it last received, or will dial */
+    struct loop_timer wake, measure;
+    struct loop_task flush;
+    struct list streams;
+};
+
+struct link {
+    struct link_set *set;
+    char *name;                  /* of the peer */
+    uint8_t key[CONF_KEY_BYTES]; /* of the peer */
+    struct address dial;         /* family 0: the peer dials us */
+    bool is_dialler;
+    uint32_t slot;
+    uint32_t owner;    /* worker */
+    struct lane *lane; /* made and freed on the owner's thread */
+    _Atomic bool is_up;
+    _Atomic uint32_t srtt_us, loss_ppm;
+    pthread_mutex_t facts_lock; /* once a second, and by status */
+    struct transport_facts facts;
+};
+
+/* One worker's part. */
+struct driver {
+    struct link_set *set;
+    struct worker *worker;
+    struct loop *loop;
+    struct transport_listener *listener;
+    struct udp_socket sockets[SOCKETS_LIMIT];
+    size_t socket_count;
+    uint8_t *receive_buffers; /* RECEIVE_BATCH of RECEIVE_BUFFER_BYTES */
+    uint8_t *send_buffers;    /* SEND_BATCH of SEND_BUFFER_BYTES */
+};
+
+struct link_set {
+    const struct conf *conf;
+    struct link_options options;
+    struct link **links;
+    uint32_t link_count;
+    struct driver *_Atomic *drivers; /* by worker; NULL before it starts and after it stops */
+};
+
+/* ---- udp.c */
+MUST_USE int driver_open_sockets(struct driver *driver);
+void driver_close_sockets(struct driver *driver);
+struct udp_socket *driver_socket_for(struct driver *driver, const struct address *to);
+/* Sends, or holds what the kernel does not take now. False: held; send no more until lane_flush() runs again. */
+bool udp_send(struct udp_socket *socket, const struct transport_transmit *transmits, size_t count);
+
+/* ---- lane.c */
+MUST_USE int lane_new(struct driver *driver, struct link *link);
+void lane_free(struct lane **lane);
+void lane_receive(struct lane *lane, struct udp_socket *socket,
+                  const struct transport_datagram *datagrams, size_t count);
+void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,
+                 const struct address *from);
+void lane_wants_flush(struct lane *lane);
+void lane_unblock(struct driver *driver); /* a socket takes datagrams again */
+
+/* ---- link.c */
+struct link *link_by_slot(struct link_set *set, uint32_t slot);
+struct link *link_by_key(struct link_set *set,
+                         const uint8_t key[CONF_KEY_BYTES]); /* one that the peer dials */
+
+/* ---- stream.c */
+void stream_opened(struct lane *lane, const struct transport_event *event);
+void stream_event(struct lane *lane, const struct transport_event *event);
+void stream_lane_lost(struct lane *lane); /* the lane goes away: every stream of it is reset */
+
+/* ---- metrics */
+extern struct metric link_packets_foreign, link_hello_refused, link_datagrams_sent,
+    link_datagrams_received, link_send_held, link_send_failed, link_forwarded, link_streams_opened,
+    link_streams_accepted, link_streams_reset, link_sessions;
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A lane: the transport core on its owner's loop. Causes (datagrams, writes, timers) only queue a flush; the flush hands out
+ * events, sends what the core has, and sets the next wake.
+ */
+#include "base/memory.h"
+#include "crypto/crypto.h"
+#include "link/driver.h"
+#include "observe/observe.h"
+
+static struct udp_socket *socket_of(struct lane *lane, const struct address *to)
+{
+    if (lane->socket && lane->socket->family == to->family)
+        return lane->socket;
+    return lane->socket = driver_socket_for(lane->driver, to);
+}
+
+static void publish(struct lane *lane)
+{
+    struct link *link = lane->link;
+    struct transport_facts facts;
+    transport_read_facts(lane->transport, &facts);
+    atomic_store_explicit(&link->is_up, facts.state == TRANSPORT_STATE_UP, memory_order_release);
+    atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
+    atomic_store_explicit(&link->loss_ppm, facts.loss_ppm_10s, memory_order_relaxed);
+    pthread_mutex_lock(&link->facts_lock);
+    link->facts = facts;
+    pthread_mutex_unlock(&link->facts_lock);
+}
+
+static void hand_out_event(struct lane *lane, const struct transport_event *event)
+{
+    switch (event->kind) {
+    case TRANSPORT_EVENT_UP:
+        metric_add(&link_sessions, 1);
+        publish(lane);
+        log_notice("link", "up peer=%s", lane->link->name);
+        break;
+    case TRANSPORT_EVENT_DOWN:
+        publish(lane);
+        log_warning("link", "down peer=%s reason=\"%s\"", lane->link->name,
+                    transport_code_text(event->code));
+        break;
+    case TRANSPORT_EVENT_OPENED:
+        stream_opened(lane, event);
+        break;
+    case TRANSPORT_EVENT_READABLE:
+    case TRANSPORT_EVENT_WRITABLE:
+    case TRANSPORT_EVENT_RESET:
+    case TRANSPORT_EVENT_DONE:
+        stream_event(lane, event);
+        break;
+    }
+}
+
+static void send_all(struct lane *lane, uint64_t now_ns)
+{
+    struct transport_transmit transmits[SEND_BATCH];
+    size_t count;
+    do {
+        for (size_t i = 0; i < SEND_BATCH; i++)
+            transmits[i] = (struct transport_transmit){.data = lane->driver->send_buffers +
+                                                               i * SEND_BUFFER_BYTES,
+                                                       .capacity = SEND_BUFFER_BYTES};
+        count = transport_send(lane->transport, now_ns, transmits, SEND_BATCH);
+        for (size_t i = 0; i < count; i++) {
+            struct udp_socket *socket = socket_of(lane, &transmits[i].to);
+            if (socket && !udp_send(socket, &transmits[i], 1))
+                count = 0; /* the rest of this batch was handed to the socket, which holds it */
+        }
+    } while (count == SEND_BATCH);
+}
+
+static void flush(struct loop *loop, struct loop_task *task)
+{
+    struct lane *lane = CONTAINER_OF(task, struct lane, flush);
+    struct transport_event event;
+    while (transport_next_event(lane->transport, &event))
+        hand_out_event(lane, &event);
+    if (!lane->socket || !lane->socket->is_blocked)
+        send_all(lane, clock_now_ns());
+    uint64_t wake_ns = transport_next_wake(lane->transport);
+    if (wake_ns == UINT64_MAX || (lane->socket && lane->socket->is_blocked))
+        loop_timer_stop(loop, &lane->wake);
+    else
+        loop_timer_start(loop, &lane->wake, wake_ns);
+}
+
+static void on_wake(struct loop *loop, struct loop_timer *timer)
+{
+    loop_task_queue(loop, &CONTAINER_OF(timer, struct lane, wake)->flush);
+}
+
+static void on_measure(struct loop *loop, struct loop_timer *timer)
+{
+    struct lane *lane = CONTAINER_OF(timer, struct lane, measure);
+    publish(lane);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
+}
+
+int lane_new(struct driver *driver, struct link *link)
+{
+    const struct link_set *set = driver->set;
+    const struct conf_link *settings = &set->conf->link;
+    struct transport_config config;
+    transport_config_defaults(&config);
+    config.is_initiator = link->is_dialler;
+    config.crypto = crypto_openssl();
+    memcpy(config.private_key, set->options.private_key, CONF_KEY_BYTES);
+    memcpy(config.public_key, set->options.public_key, CONF_KEY_BYTES);
+    memcpy(config.peer_key, link->key, CONF_KEY_BYTES);
+    uint64_t now_ns = clock_now_ns();
+    config.random_seed = now_ns ^ hash_span(span_of(link->key, CONF_KEY_BYTES), link->slot);
+    config.wall_offset_ns = clock_wall_ns() - now_ns;
+    config.index_base = worker_id(driver->worker)
+                            << (INDEX_GENERATION_BITS + INDEX_SLOT_BITS + INDEX_SESSION_BITS) |
+                        (uint32_t)set->options.generation
+                            << (INDEX_SLOT_BITS + INDEX_SESSION_BITS) |
+                        link->slot << INDEX_SESSION_BITS;
+    config.packet_bytes = settings->packet_bytes;
+    memcpy(config.weights, settings->weights, sizeof config.weights);
+    config.hosted_cap = settings->hosted_cap;
+    config.window_budget = settings->window_budget_bytes;
+    config.keep_alive_ns = settings->keep_alive_ns;
+    config.dead_after_ns = settings->dead_after_ns;
+
+    struct lane *lane = NEW(struct lane);
+    lane->link = link;
+    lane->driver = driver;
+    lane->transport = transport_new(&config, now_ns);
+    lane->wake.fire = on_wake;
+    lane->measure.fire = on_measure;
+    lane->flush.run = flush;
+    list_init(&lane->streams);
+    link->lane = lane;
+    if (link->is_dialler)
+        transport_dial(lane->transport, &link->dial, now_ns);
+    loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
+    lane_wants_flush(lane);
+    return 0;
+}
+
+void lane_free(struct lane **freed)
+{
+    struct lane *lane = *freed;
+    if (!lane)
+        return;
+    *freed = NULL;
+    struct loop *loop = lane->driver->loop;
+    stream_lane_lost(lane);
+    transport_close(lane->transport, TRANSPORT_CODE_SHUTDOWN, clock_now_ns());
+    send_all(lane, clock_now_ns());
+    loop_timer_stop(loop, &lane->wake);
+    loop_timer_stop(loop, &lane->measure);
+    loop_task_cancel(loop, &lane->flush);
+    atomic_store(&lane->link->is_up, false);
+    transport_free(&lane->transport);
+    memory_free(lane);
+}
+
+void lane_receive(struct lane *lane, struct udp_socket *socket,
+                  const struct transport_datagram *datagrams, size_t count)
+{
+    if (socket)
+        lane->socket = socket;
+    transport_receive(lane->transport, clock_now_ns(), datagrams, count);
+    lane_wants_flush(lane);
+}
+
+void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,
+                 const struct address *from)
+{
+    int result = transport_accept(lane->transport, hello, from, clock_now_ns());
+    if (result < 0) {
+        metric_add(&link_hello_refused, 1);
+        log_debug("link", "handshake refused peer=%s: %s", lane->link->name, error_text(result));
+        return;
+    }
+    if (socket)
+        lane->socket = socket;
+    lane_wants_flush(lane);
+}
+
+void lane_wants_flush(struct lane *lane)
+{
+    loop_task_queue(lane->driver->loop, &lane->flush);
+}
+
+void lane_unblock(struct driver *driver)
+{
+    for (uint32_t i = 0; i < driver->set->link_count; i++) {
+        struct link *link = driver->set->links[i];
+        if (link->owner == worker_id(driver->worker) && link->lane)
+            lane_wants_flush(link->lane);
+    }
+}

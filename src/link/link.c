@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The set of links of a process: which there are, who owns them, what they report.
+ */
+#include "link/link.h"
+
+#include "base/memory.h"
+#include "crypto/crypto.h"
+#include "link/driver.h"
+#include "observe/observe.h"
+
+struct metric link_packets_foreign =
+    METRIC(COUNTER, "causeway_link_packets_foreign_total", "",
+           "Datagrams on the link's sockets that belong to no link.");
+struct metric link_hello_refused =
+    METRIC(COUNTER, "causeway_link_handshakes_refused_total", "",
+           "Handshakes of strangers, forged or replayed ones: answered with silence.");
+struct metric link_datagrams_sent =
+    METRIC(COUNTER, "causeway_link_batches_sent_total", "", "Datagrams or GSO batches sent.");
+struct metric link_datagrams_received = METRIC(COUNTER, "causeway_link_batches_received_total", "",
+                                               "Datagrams or GRO batches received.");
+struct metric link_send_held = METRIC(COUNTER, "causeway_link_batches_held_total", "",
+                                      "Batches held back because the socket's buffer was full.");
+struct metric link_send_failed = METRIC(COUNTER, "causeway_link_send_errors_total", "",
+                                        "Datagrams that the kernel refused to send.");
+struct metric link_forwarded = METRIC(COUNTER, "causeway_link_packets_forwarded_total", "",
+                                      "Packets handed to the worker that owns their lane.");
+struct metric link_streams_opened =
+    METRIC(COUNTER, "causeway_link_streams_opened_total", "", "Streams opened from here.");
+struct metric link_streams_accepted =
+    METRIC(COUNTER, "causeway_link_streams_accepted_total", "", "Streams opened by peers.");
+struct metric link_streams_reset =
+    METRIC(COUNTER, "causeway_link_streams_reset_total", "",
+           "Streams that ended by a reset of the peer or of the link.");
+struct metric link_sessions =
+    METRIC(COUNTER, "causeway_link_sessions_total", "", "Sessions established.");
+
+static void register_metrics(void)
+{
+    struct metric *all[] = {&link_packets_foreign,    &link_hello_refused,  &link_datagrams_sent,
+                            &link_datagrams_received, &link_send_held,      &link_send_failed,
+                            &link_forwarded,          &link_streams_opened, &link_streams_accepted,
+                            &link_streams_reset,      &link_sessions};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        metric_register(all[i]);
+}
+
+struct link *link_by_slot(struct link_set *set, uint32_t slot)
+{
+    return slot < set->link_count ? set->links[slot] : NULL;
+}
+
+struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
+{
+    for (uint32_t i = 0; i < set->link_count; i++)
+        if (!set->links[i]->is_dialler && memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
+            return set->links[i];
+    return NULL;
+}
+
+static void add_link(struct link_set *set, const struct conf_node *peer, bool is_dialler)
+{
+    struct link *link = NEW(struct link);
+    link->set = set;
+    link->name = memory_text(peer->name, strlen(peer->name));
+    memcpy(link->key, peer == set->conf->self ? set->options.public_key : peer->public_key,
+           CONF_KEY_BYTES);
+    link->is_dialler = is_dialler;
+    if (is_dialler)
+        link->dial = peer->link_address;
+    link->slot = set->link_count;
+    link->owner =
+        (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
+    pthread_mutex_init(&link->facts_lock, NULL);
+    set->links = memory_resize(set->links, set->link_count + 1, sizeof(struct link *));
+    set->links[set->link_count++] = link;
+}
+
+static bool has_node(const struct conf_node **nodes, size_t count, const struct conf_node *node)
+{
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+/* Between an edge and a gateway that it uses: the gateway dials when its `dial` list says so, else the edge. */
+static void add_links(struct link_set *set)
+{
+    const struct conf_node *self = set->conf->self;
+    if (self->edge)
+        for (size_t i = 0; i < self->edge->gateway_count; i++) {
+            const struct conf_node *peer = self->edge->gateways[i];
+            add_link(set, peer, !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
+        }
+    if (self->gateway)
+        for (size_t i = 0; i < set->conf->node_count; i++) {
+            const struct conf_node *peer = &set->conf->nodes[i];
+            if (peer->edge && has_node(peer->edge->gateways, peer->edge->gateway_count, self))
+                add_link(set, peer, has_node(self->gateway->dial, self->gateway->dial_count, peer));
+        }
+}
+
+int link_set_new(struct link_set **made, const struct link_options *options)
+{
+    struct link_set *set = NEW(struct link_set);
+    register_metrics();
+    set->conf = options->conf;
+    set->options = *options;
+    set->drivers = memory_new(options->workers * sizeof *set->drivers);
+    add_links(set);
+    if (set->link_count > LINKS_LIMIT) {
+        link_set_free(&set);
+        return ERROR_LIMIT;
+    }
+    *made = set;
+    return 0;
+}
+
+void link_set_free(struct link_set **freed)
+{
+    struct link_set *set = *freed;
+    if (!set)
+        return;
+    *freed = NULL;
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        pthread_mutex_destroy(&set->links[i]->facts_lock);
+        memory_free(set->links[i]->name);
+        memory_free(set->links[i]);
+    }
+    memory_free(set->links);
+    memory_free((void *)set->drivers);
+    memory_free(set);
+}
+
+int link_set_start(struct link_set *set, struct worker *worker)
+{
+    struct driver *driver = NEW(struct driver);
+    driver->set = set;
+    driver->worker = worker;
+    driver->loop = worker_loop(worker);
+    driver->receive_buffers = memory_raw((size_t)RECEIVE_BATCH * RECEIVE_BUFFER_BYTES);
+    driver->send_buffers = memory_raw((size_t)SEND_BATCH * SEND_BUFFER_BYTES);
+    driver->listener =
+        transport_listener_new(crypto_openssl(), set->options.private_key, clock_now_ns());
+    set->drivers[worker_id(worker)] = driver;
+    int result = driver_open_sockets(driver);
+    for (uint32_t i = 0; i < set->link_count && result == 0; i++)
+        if (set->links[i]->owner == worker_id(worker))
+            result = lane_new(driver, set->links[i]);
+    if (result < 0)
+        link_set_stop(set, worker);
+    return result;
+}
+
+void link_set_stop(struct link_set *set, struct worker *worker)
+{
+    struct driver *driver = set->drivers[worker_id(worker)];
+    if (!driver)
+        return;
+    for (uint32_t i = 0; i < set->link_count; i++)
+        if (set->links[i]->owner == worker_id(worker))
+            lane_free(&set->links[i]->lane);
+    driver_close_sockets(driver);
+    transport_listener_free(&driver->listener);
+    set->drivers[worker_id(worker)] = NULL;
+    memory_free(driver->receive_buffers);
+    memory_free(driver->send_buffers);
+    memory_free(driver);
+}
+
+struct link *link_to_gateway(struct link_set *set, const struct conf_node *gateway)
+{
+    const uint8_t *key = gateway == set->conf->self ? set->options.public_key : gateway->public_key;
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        struct link *link = set->links[i];
+        bool dials_us =
+            has_node(gateway->gateway->dial, gateway->gateway->dial_count, set->conf->self);
+        if (memcmp(link->key, key, CONF_KEY_BYTES) == 0 && link->is_dialler == !dials_us)
+            return link;
+    }
+    return NULL;
+}
+
+const char *link_peer_name(const struct link *link)
+{
+    return link->name;
+}
+
+const uint8_t *link_peer_key(const struct link *link)
+{
+    return link->key;
+}
+
+bool link_is_up(const struct link *link)
+{
+    return atomic_load_explicit(&link->is_up, memory_order_acquire);
+}
+
+struct link_quality link_read_quality(const struct link *link)
+{
+    return (struct link_quality){link_is_up(link), atomic_load(&link->srtt_us),
+                                 atomic_load(&link->loss_ppm)};
+}
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *rings_status(const struct transport_facts *facts)
+{
+    json_t *rings = json_array();
+    for (int i = 0; i < TRANSPORT_RINGS; i++) {
+        const struct transport_ring_facts *ring = &facts->rings[i];
+        json_array_append_new(rings, json_pack("{s:o, s:o, s:o, s:o, s:o}", "sockets",
+                                               integer(ring->sockets), "ready",
+                                               integer(ring->ready), "bytes", integer(ring->bytes),
+                                               "sent_bytes", integer(ring->sent_bytes),
+                                               "sub_packets", integer(ring->sub_packets)));
+    }
+    return rings;
+}
+
+static json_t *one_status(struct link *link)
+{
+    struct transport_facts facts;
+    char peer[ADDRESS_TEXT_BYTES];
+    pthread_mutex_lock(&link->facts_lock);
+    facts = link->facts;
+    pthread_mutex_unlock(&link->facts_lock);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"sessions", facts.sessions},
+        {"streams_open", facts.streams_open},
+        {"streams_opened", facts.streams_opened},
+        {"streams_reset", facts.streams_reset},
+        {"srtt_us", facts.srtt_ns / 1000},
+        {"min_rtt_us", facts.min_rtt_ns / 1000},
+        {"rtt_variance_us", facts.rtt_variance_ns / 1000},
+        {"window_bytes", facts.window_bytes},
+        {"in_flight_bytes", facts.in_flight_bytes},
+        {"pacing_bytes_per_s", facts.pacing_bytes_per_s},
+        {"delivery_bytes_per_s", facts.delivery_bytes_per_s},
+        {"hosted", facts.hosted},
+        {"virtual_flows", facts.virtual_flows},
+        {"packets_sent", facts.packets_sent},
+        {"packets_received", facts.packets_received},
+        {"packets_lost", facts.packets_lost},
+        {"packets_spurious", facts.packets_spurious},
+        {"packets_replayed", facts.packets_replayed},
+        {"datagrams_refused", facts.datagrams_refused},
+        {"bytes_sent", facts.bytes_sent},
+        {"bytes_received", facts.bytes_received},
+        {"stream_bytes_sent", facts.stream_bytes_sent},
+        {"stream_bytes_resent", facts.stream_bytes_resent},
+        {"acks_sent", facts.acks_sent},
+        {"probe_timeouts", facts.probe_timeouts},
+        {"loss_ppm_1s", facts.loss_ppm_1s},
+        {"loss_ppm_10s", facts.loss_ppm_10s},
+        {"peer_loss_ppm_1s", facts.peer_loss_ppm_1s},
+        {"peer_srtt_us", facts.peer_srtt_us},
+    };
+    json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link->name, "state",
+                               transport_state_text(facts.state), "address",
+                               address_text(&facts.peer, true, peer), "dials", link->is_dialler,
+                               "worker", (int)link->owner);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "rings", rings_status(&facts));
+    return status;
+}
+
+json_t *link_set_status(struct link_set *set)
+{
+    json_t *links = json_array();
+    for (uint32_t i = 0; i < set->link_count; i++)
+        json_array_append_new(links, one_status(set->links[i]));
+    return links;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A stream as its user sees it. Where user and lane share a worker, calls go straight to the transport core. Otherwise the
+ * stream has two halves, each touched by one worker only, and mail between them: order is kept, and what is under way is bounded by
+ * flow control (bytes) and by the stream's few changes of state (the rest).
+ *
+ *   home half (user's worker)   --- open, write, finish, consume, ring, reset, release -->   lane half (transport stream)
+ *                               <-- bytes, room, reset, gone ------------------------------
+ */
+#include "base/memory.h"
+#include "link/driver.h"
+#include "observe/observe.h"
+
+enum {
+    REMOTE_ROOM_BYTES = 65536,  /* what a remote stream may write before it has heard of the lane */
+    CONSUME_STEP_BYTES = 16384, /* credit goes back in steps */
+};
+
+enum mail_kind {
+    MAIL_OPEN,
+    MAIL_WRITE,
+    MAIL_FINISH,
+    MAIL_CONSUME,
+    MAIL_RING,
+    MAIL_RESET,
+    MAIL_RELEASE,
+    MAIL_BYTES,
+    MAIL_ROOM,
+    MAIL_GONE
+};
+
+struct link_stream {
+    struct link *link;
+    struct worker *home, *lane_worker;
+    bool is_remote;
+
+    /* The home half. */
+    const struct link_stream_events *events; /* NULL: not attached yet, or released */
+    void *owner;
+    struct slice_queue inbound; /* remote only: arrived and not yet read */
+    bool has_ended;             /* remote only: behind `inbound` comes the end */
+    bool is_dead;               /* was reset; nothing more to do but release */
+    uint64_t room, posted; /* remote only: the lane's room as last heard, and bytes posted since */
+    uint64_t consumed;     /* remote only: not yet told to the lane */
+
+    /* The lane half. */
+    struct transport_stream *stream; /* NULL: not open, or over */
+    struct list link_in_lane;
+};
+
+struct mail {
+    struct message message;
+    struct link_stream *stream;
+    enum mail_kind kind;
+    struct slice_queue bytes;
+    uint64_t number, room;
+    bool ended;
+    struct transport_open open;
+};
+
+static struct lane *lane_of(const struct link_stream *stream)
+{
+    return stream->link->lane; /* on the lane's worker only */
+}
+
+static struct link_stream *new_stream(struct link *link, struct worker *home,
+                                      struct worker *lane_worker)
+{
+    struct link_stream *stream = NEW(struct link_stream);
+    stream->link = link;
+    stream->home = home;
+    stream->lane_worker = lane_worker;
+    stream->is_remote = home != lane_worker;
+    stream->room = REMOTE_ROOM_BYTES;
+    list_init(&stream->link_in_lane);
+    return stream;
+}
+
+/* ---- mail */
+
+static void deliver_to_lane(struct worker *receiver, struct message *message);
+static void deliver_to_home(struct worker *receiver, struct message *message);
+
+static struct mail *new_mail(struct link_stream *stream, enum mail_kind kind)
+{
+    struct mail *mail = NEW(struct mail);
+    mail->stream = stream;
+    mail->kind = kind;
+    return mail;
+}
+
+static void post_to_lane(struct mail *mail)
+{
+    mail->message.deliver = deliver_to_lane;
+    worker_post(mail->stream->lane_worker, &mail->message);
+}
+
+static void post_to_home(struct mail *mail)
+{
+    mail->message.deliver = deliver_to_home;
+    worker_post(mail->stream->home, &mail->message);
+}
+
+static void post_reset_home(struct link_stream *stream, uint32_t code)
+{
+    struct mail *mail = new_mail(stream, MAIL_RESET);
+    mail->number = code;
+    post_to_home(mail);
+}
+
+/* ---- the lane half */
+
+static int open_in_lane(struct link_stream *stream, const struct transport_open *open)
+{
+    struct lane *lane = lane_of(stream);
+    if (!lane)
+        return ERROR_UNREACHABLE;
+    int result = transport_stream_open(lane->transport, open, &stream->stream);
+    if (result < 0)
+        return result;
+    transport_stream_set_owner(stream->stream, stream);
+    list_push_back(&lane->streams, &stream->link_in_lane);
+    lane_wants_flush(lane);
+    return 0;
+}
+
+/* The transport's stream is over for us. */
+static void drop_in_lane(struct link_stream *stream)
+{
+    if (!stream->stream)
+        return;
+    transport_stream_release(stream->stream);
+    stream->stream = NULL;
+    list_remove(&stream->link_in_lane);
+}
+
+static void send_room_home(struct link_stream *stream, uint64_t processed)
+{
+    struct mail *mail = new_mail(stream, MAIL_ROOM);
+    mail->number = processed;
+    mail->room = stream->stream ? transport_stream_room(stream->stream) : 0;
+    post_to_home(mail);
+}
+
+static void send_bytes_home(struct link_stream *stream)
+{
+    struct mail *mail = new_mail(stream, MAIL_BYTES);
+    transport_stream_read(stream->stream, &mail->bytes, UINT64_MAX, &mail->ended);
+    post_to_home(mail);
+}
+
+static void deliver_to_lane(struct worker *receiver, struct message *message)
+{
+    struct mail *mail = CONTAINER_OF(message, struct mail, message);
+    struct link_stream *stream = mail->stream;
+    (void)receiver;
+    uint64_t bytes = mail->bytes.bytes;
+    switch (mail->kind) {
+    case MAIL_OPEN: {
+        int result = open_in_lane(stream, &mail->open);
+        if (result < 0)
+            post_reset_home(stream, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT
+                                                          : TRANSPORT_CODE_LINK_LOST);
+        break;
+    }
+    case MAIL_WRITE:
+        if (stream->stream)
+            transport_stream_write(stream->stream, &mail->bytes);
+        send_room_home(stream, bytes);
+        break;
+    case MAIL_FINISH:
+        if (stream->stream)
+            transport_stream_finish(stream->stream);
+        break;
+    case MAIL_CONSUME:
+        if (stream->stream)
+            transport_stream_consume(stream->stream, mail->number);
+        break;
+    case MAIL_RING:
+        if (stream->stream)
+            transport_stream_set_ring(stream->stream, mail->open.ring, mail->open.weight);
+        break;
+    case MAIL_RESET:
+        if (stream->stream)
+            transport_stream_reset(stream->stream, (uint32_t)mail->number);
+        break;
+    case MAIL_RELEASE:
+        drop_in_lane(stream);
+        post_to_home(new_mail(stream, MAIL_GONE));
+        break;
+    case MAIL_BYTES:
+    case MAIL_ROOM:
+    case MAIL_GONE:
+        INVARIANT(!"mail for the home half");
+    }
+    if (lane_of(stream))
+        lane_wants_flush(lane_of(stream));
+    slice_queue_clear(&mail->bytes);
+    memory_free(mail);
+}
+
+void stream_opened(struct lane *lane, const struct transport_event *event)
+{
+    struct link_set *set = lane->link->set;
+    struct link_stream *stream = new_stream(lane->link, lane->driver->worker, lane->driver->worker);
+    stream->stream = event->stream;
+    transport_stream_set_owner(event->stream, stream);
+    list_push_back(&lane->streams, &stream->link_in_lane);
+    metric_add(&link_streams_accepted, 1);
+    if (set->options.accept) {
+        set->options.accept(set->options.accept_argument, lane->link, stream, event->open);
+        return;
+    }
+    link_stream_reset(stream, TRANSPORT_CODE_REFUSED);
+    link_stream_release(&stream);
+}
+
+static void reset_home(struct link_stream *stream, uint32_t code)
+{
+    stream->is_dead = true;
+    metric_add(&link_streams_reset, 1);
+    if (stream->events)
+        stream->events->reset(stream->owner, stream, code);
+}
+
+void stream_event(struct lane *lane, const struct transport_event *event)
+{
+    struct link_stream *stream = event->owner;
+    (void)lane;
+    if (!stream)
+        return;
+    if (event->kind == TRANSPORT_EVENT_DONE)
+        return; /* the user learns of the end by reading it */
+    if (event->kind == TRANSPORT_EVENT_RESET) {
+        if (stream->is_remote)
+            post_reset_home(stream, event->code);
+        else
+            reset_home(stream, event->code);
+        return;
+    }
+    if (stream->is_remote) {
+        if (event->kind == TRANSPORT_EVENT_READABLE)
+            send_bytes_home(stream);
+        else
+            send_room_home(stream, 0);
+    } else if (stream->events) {
+        if (event->kind == TRANSPORT_EVENT_READABLE)
+            stream->events->readable(stream->owner, stream);
+        else
+            stream->events->writable(stream->owner, stream);
+    }
+}
+
+void stream_lane_lost(struct lane *lane)
+{
+    LIST_EACH (item, after, &lane->streams) {
+        struct link_stream *stream = CONTAINER_OF(item, struct link_stream, link_in_lane);
+        drop_in_lane(stream);
+        if (stream->is_remote)
+            post_reset_home(stream, TRANSPORT_CODE_SHUTDOWN);
+        else
+            reset_home(stream, TRANSPORT_CODE_SHUTDOWN);
+    }
+}
+
+/* ---- the home half */
+
+static uint64_t remote_room(const struct link_stream *stream)
+{
+    return stream->room > stream->posted ? stream->room - stream->posted : 0;
+}
+
+static void deliver_to_home(struct worker *receiver, struct message *message)
+{
+    struct mail *mail = CONTAINER_OF(message, struct mail, message);
+    struct link_stream *stream = mail->stream;
+    (void)receiver;
+    switch (mail->kind) {
+    case MAIL_BYTES:
+        slice_queue_move(&stream->inbound, &mail->bytes);
+        stream->has_ended |= mail->ended;
+        if (stream->events && !stream->is_dead)
+            stream->events->readable(stream->owner, stream);
+        break;
+    case MAIL_ROOM: {
+        bool was_full = remote_room(stream) == 0;
+        stream->posted -= mail->number;
+        stream->room = mail->room;
+        if (was_full && remote_room(stream) && stream->events && !stream->is_dead)
+            stream->events->writable(stream->owner, stream);
+        break;
+    }
+    case MAIL_RESET:
+        if (!stream->is_dead)
+            reset_home(stream, (uint32_t)mail->number);
+        break;
+    case MAIL_GONE:
+        slice_queue_clear(&stream->inbound);
+        memory_free(stream);
+        break;
+    case MAIL_OPEN:
+    case MAIL_WRITE:
+    case MAIL_FINISH:
+    case MAIL_CONSUME:
+    case MAIL_RING:
+    case MAIL_RELEASE:
+        INVARIANT(!"mail for the lane half");
+    }
+    slice_queue_clear(&mail->bytes);
+    memory_free(mail);
+}
+
+int link_stream_open(struct link *link, const struct transport_open *open,
+                     const struct link_stream_events *events, void *owner,
+                     struct link_stream **opened)
+{
+    struct driver *driver = link->set->drivers[link->owner];
+    if (!link_is_up(link) || !driver)
+        return ERROR_UNREACHABLE;
+    struct link_stream *stream = new_stream(link, worker_current(), driver->worker);
+    stream->events = events;
+    stream->owner = owner;
+    if (stream->is_remote) {
+        struct mail *mail = new_mail(stream, MAIL_OPEN);
+        mail->open = *open;
+        post_to_lane(mail);
+    } else {
+        int result = open_in_lane(stream, open);
+        if (result < 0) {
+            memory_free(stream);
+            return result;
+        }
+    }
+    metric_add(&link_streams_opened, 1);
+    *opened = stream;
+    return 0;
+}
+
+void link_stream_attach(struct link_stream *stream, const struct link_stream_events *events,
+                        void *owner)
+{
+    stream->events = events;
+    stream->owner = owner;
+}
+
+void link_stream_write(struct link_stream *stream, struct slice_queue *bytes)
+{
+    if (stream->is_dead || !bytes->bytes) {
+        slice_queue_clear(bytes);
+    } else if (stream->is_remote) {
+        struct mail *mail = new_mail(stream, MAIL_WRITE);
+        stream->posted += bytes->bytes;
+        slice_queue_move(&mail->bytes, bytes);
+        post_to_lane(mail);
+    } else {
+        transport_stream_write(stream->stream, bytes);
+        lane_wants_flush(lane_of(stream));
+    }
+}
+
+void link_stream_finish(struct link_stream *stream)
+{
+    if (stream->is_dead)
+        return;
+    if (stream->is_remote) {
+        post_to_lane(new_mail(stream, MAIL_FINISH));
+    } else {
+        transport_stream_finish(stream->stream);
+        lane_wants_flush(lane_of(stream));
+    }
+}
+
+uint64_t link_stream_room(const struct link_stream *stream)
+{
+    if (stream->is_dead)
+        return 0;
+    return stream->is_remote ? remote_room(stream) : transport_stream_room(stream->stream);
+}
+
+void link_stream_read(struct link_stream *stream, struct slice_queue *bytes, uint64_t limit,
+                      bool *ended)
+{
+    *ended = false;
+    if (stream->is_dead)
+        return;
+    if (!stream->is_remote) {
+        transport_stream_read(stream->stream, bytes, limit, ended);
+        return;
+    }
+    while (stream->inbound.count && limit) {
+        struct slice slice =
+            slice_queue_pop(&stream->inbound, limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
+        limit -= slice.length;
+        slice_queue_push(bytes, slice);
+    }
+    *ended = stream->has_ended && !stream->inbound.count;
+}
+
+void link_stream_consume(struct link_stream *stream, uint64_t bytes)
+{
+    if (stream->is_dead || !bytes)
+        return;
+    if (!stream->is_remote) {
+        transport_stream_consume(stream->stream, bytes);
+        lane_wants_flush(lane_of(stream));
+        return;
+    }
+    stream->consumed += bytes;
+    if (stream->consumed < CONSUME_STEP_BYTES && stream->inbound.count)
+        return;
+    struct mail *mail = new_mail(stream, MAIL_CONSUME);
+    mail->number = stream->consumed;
+    stream->consumed = 0;
+    post_to_lane(mail);
+}
+
+void link_stream_set_ring(struct link_stream *stream, uint8_t ring, uint8_t weight)
+{
+    if (stream->is_dead)
+        return;
+    if (!stream->is_remote) {
+        transport_stream_set_ring(stream->stream, ring, weight);
+        return;
+    }
+    struct mail *mail = new_mail(stream, MAIL_RING);
+    mail->open.ring = ring;
+    mail->open.weight = weight;
+    post_to_lane(mail);
+}
+
+void link_stream_reset(struct link_stream *stream, uint32_t code)
+{
+    if (stream->is_dead)
+        return;
+    stream->is_dead = true;
+    stream->events = NULL;
+    if (stream->is_remote) {
+        struct mail *mail = new_mail(stream, MAIL_RESET);
+        mail->number = code;
+        post_to_lane(mail);
+    } else {
+        transport_stream_reset(stream->stream, code);
+        lane_wants_flush(lane_of(stream));
+    }
+}
+
+void link_stream_release(struct link_stream **released)
+{
+    struct link_stream *stream = *released;
+    if (!stream)
+        return;
+    *released = NULL;
+    stream->events = NULL;
+    if (stream->is_remote) {
+        post_to_lane(new_mail(stream, MAIL_RELEASE));
+        return;
+    }
+    struct lane *lane = lane_of(stream);
+    drop_in_lane(stream);
+    if (lane)
+        lane_wants_flush(lane);
+    memory_free(stream);
+}

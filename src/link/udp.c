@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * UDP sockets of a driver: batches in by recvmmsg() with GRO, batches out by GSO, steering of packets to the worker
+ * that owns their lane. What the kernel cannot do (GSO, GRO, steering) is found out and done without.
+ */
+#include "base/memory.h"
+#include "link/driver.h"
+#include "observe/observe.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+enum {
+    HELD_LIMIT = 64
+}; /* GSO batches held for a blocked socket; one flush holds at most SEND_BATCH */
+
+struct held_datagram {
+    struct list link;
+    struct transport_transmit transmit; /* its data follows */
+    uint8_t data[];
+};
+
+/* A packet whose worker is another one: a copy on its way there. */
+struct forwarded_packet {
+    struct message message;
+    struct link_set *set;
+    uint32_t slot;
+    struct transport_datagram datagram;
+    uint8_t data[];
+};
+
+struct forwarded_hello {
+    struct message message;
+    struct link *link;
+    struct transport_hello *hello;
+    struct address from;
+};
+
+static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
+
+/* Sends DATA packets to the socket of the worker that the receiver index names, all others wherever the kernel's hash says. The
+ * program sees the UDP payload: byte 0 is the type, bytes 8 and 9 begin with the worker's 10 bits. */
+static void steer(int fd, uint32_t workers)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 12, 0, 6),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x10, 4, 0), /* type 0 is DATA */
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 8),
+        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 6),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff), /* out of range: the kernel's own choice */
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0)
+        log_notice("link", "packets are not steered to workers, they are forwarded: %s",
+                   strerror(errno));
+}
+
+static bool kernel_has_gso(int fd)
+{
+    int size = 0;
+    socklen_t length = sizeof size;
+    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, &length) == 0;
+}
+
+static void add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
+{
+    struct udp_socket *socket = &driver->sockets[driver->socket_count++];
+    *socket = (struct udp_socket){.driver = driver, .family = family, .is_ours = is_ours};
+    socket->watch.fd = fd;
+    socket->watch.ready = on_ready;
+    socket->has_gso = kernel_has_gso(fd);
+    list_init(&socket->waiting);
+    int on = 1;
+    if (setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0)
+        log_info("link", "no UDP GRO: %s", strerror(errno));
+    uint32_t wanted = driver->set->conf->link.socket_buffer_bytes;
+    uint32_t got = socket_force_buffers(fd, wanted);
+    if (got < wanted && worker_id(driver->worker) == 0)
+        log_warning("link",
+                    "UDP receive buffer is %u bytes, %u were wanted: raise net.core.rmem_max and "
+                    "net.core.wmem_max, or start as root",
+                    got, wanted);
+}
+
+int driver_open_sockets(struct driver *driver)
+{
+    struct link_set *set = driver->set;
+    uint32_t workers = set->options.workers, id = worker_id(driver->worker);
+    for (size_t i = 0; i < set->options.listen_count && driver->socket_count < SOCKETS_LIMIT - 2;
+         i++) {
+        int fd = set->options.listeners[i * workers + id];
+        add_socket(driver, fd, set->conf->self->link_listen.items[i].family, false);
+        if (id == 0 && workers > 1)
+            steer(fd, workers);
+    }
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct address any = {.family = family};
+        int fd, result = socket_bind_udp(&any, 0, &fd);
+        if (result < 0) {
+            log_notice("link", "no IPv%u socket to dial from: %s", family, strerror(errno));
+            continue;
+        }
+        add_socket(driver, fd, family, true);
+    }
+    for (size_t i = 0; i < driver->socket_count; i++) {
+        int result = loop_watch_set(driver->loop, &driver->sockets[i].watch, EPOLLIN);
+        if (result < 0)
+            return result;
+    }
+    return driver->socket_count ? 0 : ERROR_IO;
+}
+
+void driver_close_sockets(struct driver *driver)
+{
+    for (size_t i = 0; i < driver->socket_count; i++) {
+        struct udp_socket *socket = &driver->sockets[i];
+        loop_watch_remove(driver->loop, &socket->watch);
+        for (struct list *item; (item = list_pop_front(&socket->waiting));)
+            memory_free(CONTAINER_OF(item, struct held_datagram, link));
+        if (socket->is_ours)
+            close(socket->watch.fd);
+    }
+    driver->socket_count = 0;
+}
+
+/* Dialling goes out by the unbound socket of the family (the last ones). */
+struct udp_socket *driver_socket_for(struct driver *driver, const struct address *to)
+{
+    for (size_t i = driver->socket_count; i > 0; i--)
+        if (driver->sockets[i - 1].family == to->family)
+            return &driver->sockets[i - 1];
+    return NULL;
+}
+
+/* ---- out */
+
+union segment_control {
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    struct cmsghdr align;
+};
+
+static void set_segment(struct msghdr *header, union segment_control *control, uint16_t bytes)
+{
+    header->msg_control = control;
+    header->msg_controllen = sizeof control->bytes;
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
+    cmsg->cmsg_level = SOL_UDP;
+    cmsg->cmsg_type = UDP_SEGMENT;
+    cmsg->cmsg_len = CMSG_LEN(sizeof bytes);
+    memcpy(CMSG_DATA(cmsg), &bytes, sizeof bytes);
+}
+
+static int send_once(int fd, const struct transport_transmit *transmit, const uint8_t *data,
+                     uint32_t length, uint16_t segment)
+{
+    struct sockaddr_storage to;
+    struct iovec vector = {(void *)(uintptr_t)data, length};
+    struct msghdr header = {.msg_name = &to, .msg_iov = &vector, .msg_iovlen = 1};
+    union segment_control control;
+    address_to_sockaddr(&transmit->to, &to, &header.msg_namelen);
+    if (segment && segment < length)
+        set_segment(&header, &control, segment);
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? errno : 0;
+}
+
+/* 0, EAGAIN (nothing, or not all, went; *done tells how much), or another errno: the datagram is lost, as datagrams may be. */
+static int send_transmit(struct udp_socket *socket, const struct transport_transmit *transmit,
+                         uint32_t *done)
+{
+    int error = 0;
+    uint16_t segment = transmit->segment_bytes;
+    if (socket->has_gso) {
+        error = send_once(socket->watch.fd, transmit, transmit->data + *done,
+                          transmit->length - *done, segment);
+        if (error != EIO && error != EINVAL && error != EOPNOTSUPP && error != EMSGSIZE) {
+            if (error != EAGAIN)
+                *done = transmit->length;
+            return error;
+        }
+        if (segment && segment < transmit->length && error != EMSGSIZE) {
+            log_notice("link", "UDP segmentation offload refused (%s): sending packet by packet",
+                       strerror(error));
+            socket->has_gso = false;
+        }
+    }
+    while (*done < transmit->length) {
+        uint32_t left = transmit->length - *done, part = segment && segment < left ? segment : left;
+        error = send_once(socket->watch.fd, transmit, transmit->data + *done, part, 0);
+        if (error == EAGAIN)
+            return error;
+        *done += part;
+    }
+    return error;
+}
+
+static void hold(struct udp_socket *socket, const struct transport_transmit *transmit,
+                 uint32_t done)
+{
+    metric_add(&link_send_held, 1);
+    if (socket->waiting_count >= HELD_LIMIT)
+        return; /* lost: loss recovery knows what to do */
+    uint32_t length = transmit->length - done;
+    struct held_datagram *held = memory_raw(sizeof *held + length);
+    held->transmit = *transmit;
+    held->transmit.length = length;
+    held->transmit.data = held->data;
+    memcpy(held->data, transmit->data + done, length);
+    list_push_back(&socket->waiting, &held->link);
+    socket->waiting_count++;
+    socket->is_blocked = true;
+}
+
+bool udp_send(struct udp_socket *socket, const struct transport_transmit *transmits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t done = 0;
+        int error = socket->is_blocked ? EAGAIN : send_transmit(socket, &transmits[i], &done);
+        if (error == EAGAIN)
+            hold(socket, &transmits[i], done);
+        else if (error)
+            metric_add(&link_send_failed, 1);
+    }
+    metric_add(&link_datagrams_sent, count);
+    if (socket->is_blocked &&
+        loop_watch_set(socket->driver->loop, &socket->watch, EPOLLIN | EPOLLOUT) < 0)
+        socket->is_blocked = false;
+    return !socket->is_blocked;
+}
+
+static void send_held(struct udp_socket *socket)
+{
+    while (!list_is_empty(&socket->waiting)) {
+        struct held_datagram *held = CONTAINER_OF(socket->waiting.next, struct held_datagram, link);
+        uint32_t done = 0;
+        if (send_transmit(socket, &held->transmit, &done) == EAGAIN) {
+            held->transmit.data += done;
+            held->transmit.length -= done;
+            return;
+        }
+        list_remove(&held->link);
+        socket->waiting_count--;
+        memory_free(held);
+    }
+    socket->is_blocked = false;
+    if (loop_watch_set(socket->driver->loop, &socket->watch, EPOLLIN) < 0)
+        log_error("link", "cannot watch a UDP socket: %s", strerror(errno));
+    lane_unblock(socket->driver);
+}
+
+/* ---- in */
+
+static void deliver_forwarded(struct worker *receiver, struct message *message)
+{
+    struct forwarded_packet *packet = CONTAINER_OF(message, struct forwarded_packet, message);
+    struct link *link = link_by_slot(packet->set, packet->slot);
+    (void)receiver;
+    if (link && link->lane)
+        lane_receive(link->lane, NULL, &packet->datagram, 1);
+    memory_free(packet);
+}
+
+/* The packet came to the wrong worker (no steering, or before it): forwarded, never dropped. */
+static void forward(struct driver *driver, struct link *link,
+                    const struct transport_datagram *datagram)
+{
+    struct driver *owner = driver->set->drivers[link->owner];
+    if (!owner)
+        return;
+    struct forwarded_packet *packet = memory_raw(sizeof *packet + datagram->length);
+    *packet = (struct forwarded_packet){.message.deliver = deliver_forwarded,
+                                        .set = driver->set,
+                                        .slot = link->slot};
+    packet->datagram = *datagram;
+    packet->datagram.data = packet->data;
+    memcpy(packet->data, datagram->data, datagram->length);
+    metric_add(&link_forwarded, 1);
+    worker_post(owner->worker, &packet->message);
+}
+
+static void deliver_hello(struct worker *receiver, struct message *message)
+{
+    struct forwarded_hello *forwarded = CONTAINER_OF(message, struct forwarded_hello, message);
+    (void)receiver;
+    if (forwarded->link->lane)
+        lane_accept(forwarded->link->lane, NULL, &forwarded->hello, &forwarded->from);
+    else
+        transport_hello_free(&forwarded->hello);
+    memory_free(forwarded);
+}
+
+static void receive_hello(struct udp_socket *socket, const struct transport_datagram *datagram,
+                          uint64_t now_ns)
+{
+    struct driver *driver = socket->driver;
+    struct transport_hello *hello = NULL;
+    struct transport_hello_facts facts;
+    uint8_t reply_bytes[1500];
+    struct transport_transmit reply = {.data = reply_bytes,
+                                       .capacity = sizeof reply_bytes,
+                                       .to = datagram->from};
+    int result =
+        transport_listener_hello(driver->listener, datagram, now_ns, &reply, &hello, &facts);
+    if (result == ERROR_AGAIN) {
+        udp_send(socket, &reply, 1);
+        return;
+    }
+    struct link *link = result < 0 ? NULL : link_by_key(driver->set, facts.peer_key);
+    if (!link) {
+        metric_add(&link_hello_refused, 1); /* silence: a stranger learns nothing */
+        transport_hello_free(&hello);
+        return;
+    }
+    if (link->owner == worker_id(driver->worker)) {
+        lane_accept(link->lane, socket, &hello, &datagram->from);
+        return;
+    }
+    struct driver *owner = driver->set->drivers[link->owner];
+    if (!owner) {
+        transport_hello_free(&hello);
+        return;
+    }
+    struct forwarded_hello *forwarded = NEW(struct forwarded_hello);
+    *forwarded = (struct forwarded_hello){
+        .message.deliver = deliver_hello, .link = link, .hello = hello, .from = datagram->from};
+    worker_post(owner->worker, &forwarded->message);
+}
+
+static struct link *find_link(struct driver *driver, uint32_t index)
+{
+    uint32_t slot = index >> INDEX_SESSION_BITS & ((1u << INDEX_SLOT_BITS) - 1);
+    return link_by_slot(driver->set, slot);
+}
+
+/* Datagrams of one lane that follow each other go to it together. */
+static void dispatch(struct udp_socket *socket, struct transport_datagram *datagrams, size_t count,
+                     uint64_t now_ns)
+{
+    struct driver *driver = socket->driver;
+    for (size_t i = 0, next; i < count; i = next) {
+        uint32_t index;
+        next = i + 1;
+        enum transport_packet_kind kind =
+            transport_packet_kind(span_of(datagrams[i].data, datagrams[i].length), &index);
+        if (kind == TRANSPORT_PACKET_HELLO) {
+            receive_hello(socket, &datagrams[i], now_ns);
+            continue;
+        }
+        struct link *link = kind == TRANSPORT_PACKET_INDEXED ? find_link(driver, index) : NULL;
+        if (!link) {
+            metric_add(&link_packets_foreign, 1);
+            continue;
+        }
+        if (link->owner != worker_id(driver->worker)) {
+            forward(driver, link, &datagrams[i]);
+            continue;
+        }
+        while (next < count &&
+               transport_packet_kind(span_of(datagrams[next].data, datagrams[next].length),
+                                     &index) == TRANSPORT_PACKET_INDEXED &&
+               find_link(driver, index) == link)
+            next++;
+        if (link->lane)
+            lane_receive(link->lane, socket, datagrams + i, next - i);
+    }
+}
+
+static uint16_t gro_segment(struct msghdr *header)
+{
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg))
+        if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO) {
+            int segment;
+            memcpy(&segment, CMSG_DATA(cmsg), sizeof segment);
+            return (uint16_t)segment;
+        }
+    return 0;
+}
+
+static size_t receive_batch(struct udp_socket *socket)
+{
+    struct driver *driver = socket->driver;
+    struct mmsghdr headers[RECEIVE_BATCH];
+    struct iovec vectors[RECEIVE_BATCH];
+    struct sockaddr_storage from[RECEIVE_BATCH];
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control[RECEIVE_BATCH];
+    for (size_t i = 0; i < RECEIVE_BATCH; i++) {
+        vectors[i] = (struct iovec){driver->receive_buffers + i * RECEIVE_BUFFER_BYTES,
+                                    RECEIVE_BUFFER_BYTES};
+        headers[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                             .msg_namelen = sizeof from[i],
+                                             .msg_iov = &vectors[i],
+                                             .msg_iovlen = 1,
+                                             .msg_control = &control[i],
+                                             .msg_controllen = sizeof control[i]};
+    }
+    int received = recvmmsg(socket->watch.fd, headers, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+    if (received <= 0)
+        return 0;
+    struct transport_datagram datagrams[RECEIVE_BATCH];
+    for (int i = 0; i < received; i++)
+        datagrams[i] =
+            (struct transport_datagram){.from = address_from_sockaddr(&from[i]),
+                                        .data = vectors[i].iov_base,
+                                        .length = headers[i].msg_len,
+                                        .segment_bytes = gro_segment(&headers[i].msg_hdr)};
+    metric_add(&link_datagrams_received, (uint64_t)received);
+    dispatch(socket, datagrams, (size_t)received, clock_now_ns());
+    return (size_t)received;
+}
+
+static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    struct udp_socket *socket = CONTAINER_OF(watch, struct udp_socket, watch);
+    (void)loop;
+    if (events & EPOLLOUT)
+        send_held(socket);
+    if (!(events & (EPOLLIN | EPOLLERR)))
+        return;
+    for (int round = 0; round < RECEIVE_ROUNDS; round++)
+        if (receive_batch(socket) < RECEIVE_BATCH)
+            break;
+}

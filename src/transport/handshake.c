@@ -144,10 +144,12 @@ void handshake_close_write(const struct handshake_identity *identity, uint32_t f
 
 int handshake_close_index(struct span packet, uint32_t *peer_index)
 {
-    if (packet.length != HANDSHAKE_CLOSE_BYTES || packet.data[0] != PACKET_CLOSE_STATELESS << 4)
+    if (packet.length != HANDSHAKE_CLOSE_BYTES)
         return ERROR_INVALID;
+    uint8_t header[HEADER_BYTES] = {PACKET_CLOSE_STATELESS << 4};
     *peer_index = load_u32(packet.data + HANDSHAKE_SENDER_INDEX_OFFSET);
-    return 0;
+    store_u32(header + HANDSHAKE_SENDER_INDEX_OFFSET, *peer_index);
+    return memcmp(packet.data, header, HEADER_BYTES) == 0 ? 0 : ERROR_INVALID;
 }
 
 bool handshake_close_matches(const struct handshake_result *result, struct span packet)

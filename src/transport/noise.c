@@ -83,16 +83,15 @@ static void seal_and_hash(struct noise *noise, struct span plain, uint8_t *out)
     mix_hash(noise, span_of(out, plain.length + AEAD_TAG_BYTES));
 }
 
-/* DecryptAndHash */
+/* DecryptAndHash; in place allowed, so the sealed bytes are hashed before they are gone. */
 static int open_and_hash(struct noise *noise, struct span sealed, uint8_t *out)
 {
-    uint8_t nonce[AEAD_NONCE_BYTES];
+    uint8_t nonce[AEAD_NONCE_BYTES], associated[HASH_BYTES];
     next_nonce(noise, nonce);
-    int result = crypto_open_once(noise->crypto, AEAD_CHACHA20_POLY1305, noise->message_key.bytes,
-                                  nonce, span_of(noise->hash, HASH_BYTES), sealed, out);
-    if (result == 0)
-        mix_hash(noise, sealed);
-    return result;
+    memcpy(associated, noise->hash, HASH_BYTES);
+    mix_hash(noise, sealed);
+    return crypto_open_once(noise->crypto, AEAD_CHACHA20_POLY1305, noise->message_key.bytes, nonce,
+                            span_of(associated, HASH_BYTES), sealed, out);
 }
 
 void noise_init(struct noise *noise, const struct crypto *crypto, struct span prologue,

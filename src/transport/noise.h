@@ -45,7 +45,8 @@ MUST_USE int noise_write_first(struct noise *noise, const struct key *ephemeral_
 MUST_USE int noise_read_static(struct noise *noise, const struct key *static_private,
                                struct span message, struct key *ephemeral_public,
                                struct key *initiator_public);
-/* The rest of it: ss and the payload. `sealed` is what follows the static key in the message. */
+/* The rest of it: ss and the payload. `sealed` is what follows the static key in the message; `payload` may be the
+ * same place. */
 MUST_USE int noise_read_payload(struct noise *noise, const struct key *static_shared,
                                 struct span sealed, uint8_t *payload);
 

@@ -164,9 +164,9 @@ struct conf_site {
 
 struct conf_record {
     const char *owner; /* fully qualified, lower case, with the final dot */
-    const char *type;  /* "A", "AAAA", "TXT", "CNAME", "NS" */
+    const char *type;  /* one that dns_type_number() knows, but SOA */
     uint32_t ttl_s;
-    const char *data; /* presentation form */
+    const char *data; /* presentation form; relative names are relative to the zone */
     uint32_t line;    /* in the file, for errors of later stages */
 };
 
@@ -228,6 +228,7 @@ bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edg
                  const struct conf_site *site, uint16_t port); /* port 0: HTTP */
 
 void conf_write_schema(struct text *text);    /* JSON Schema (draft 2020-12) */
-void conf_write_reference(struct text *text); /* Markdown */
+void conf_write_reference(struct text *text); /* Markdown: docs/configuration.md */
+void conf_write_manual(struct text *text);    /* roff: causeway.yaml(5) */
 
 #endif

@@ -59,10 +59,9 @@ enum { DOMAIN_TEXT_BYTES = 256 };
 bool domain_parse(struct span text, const char *origin, bool can_be_wildcard,
                   char out[DOMAIN_TEXT_BYTES]);
 
-/* "owner [ttl] [IN] type data" into a record; names stay relative. NULL, or a sentence. */
+/* "owner [ttl] [IN] type data" into a record, names as written. NULL, or a sentence. */
 const char *record_parse(struct arena *arena, struct span text, struct conf_record *record);
-/* Makes owner and data absolute within the zone and checks the data. NULL, or a sentence. */
+/* Makes the owner absolute and checks that the data has the form of its type. NULL, or a sentence. */
 const char *record_finish(struct arena *arena, const char *zone, struct conf_record *record);
-extern const char *const record_types[]; /* NULL at the end */
 
 #endif

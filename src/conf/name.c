@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Domain names and record texts of zones, in presentation form (RFC 1035 section 5.1; no escapes).
+ * Domain names, and the records of zones in presentation form (RFC 1035 section 5.1); data is checked by dns/.
  */
 #include "conf/load.h"
+#include "dns/dns.h"
 
-#include <stdio.h>
-
-enum { LABEL_BYTES = 63, STRING_BYTES = 255, TEXT_STRINGS = 64 };
+enum { LABEL_BYTES = 63 };
 
 static bool is_label_byte(uint8_t byte)
 {
@@ -56,16 +55,6 @@ static struct span next_word(struct span *rest)
     return word;
 }
 
-const char *const record_types[] = {"A", "AAAA", "CNAME", "NS", "TXT", NULL};
-
-static const char *find_type(struct span word)
-{
-    for (size_t i = 0; record_types[i]; i++)
-        if (span_equal_nocase(word, span_text(record_types[i])))
-            return record_types[i];
-    return NULL;
-}
-
 const char *record_parse(struct arena *arena, struct span text, struct conf_record *record)
 {
     struct span rest = text, owner = next_word(&rest), word = next_word(&rest);
@@ -79,11 +68,14 @@ const char *record_parse(struct arena *arena, struct span text, struct conf_reco
     }
     if (span_equal_nocase(word, SPAN("IN")))
         word = next_word(&rest);
-    record->type = find_type(word);
     if (!word.length)
         return "";
-    if (!record->type)
-        return "its type must be A, AAAA, CNAME, NS or TXT";
+    uint16_t type = dns_type_number(word);
+    if (type == DNS_SOA)
+        return "the SOA record is made of the zone's own settings";
+    if (!type)
+        return "its type is none that zones may hold";
+    record->type = dns_type_name(type);
     if (!rest.length)
         return "its data is missing";
     record->owner = (const char *)arena_copy(arena, owner).data;
@@ -91,55 +83,20 @@ const char *record_parse(struct arena *arena, struct span text, struct conf_reco
     return NULL;
 }
 
-/* One or more strings, quoted or single words, each of at most 255 bytes. */
-static const char *check_strings(struct span rest)
-{
-    size_t count = 0;
-    for (rest = span_trim(rest); rest.length; rest = span_trim(rest), count++) {
-        size_t length = 0, i = 0;
-        if (rest.data[0] == '"') {
-            for (i = 1; i < rest.length && rest.data[i] != '"'; i++, length++)
-                if (rest.data[i] == '\\' && ++i >= rest.length)
-                    return "a quote is not closed";
-            if (i >= rest.length)
-                return "a quote is not closed";
-            i++;
-        } else {
-            for (; i < rest.length && rest.data[i] != ' ' && rest.data[i] != '\t'; i++, length++)
-                if (rest.data[i] == '"')
-                    return "a quote stands within a word";
-        }
-        if (length > STRING_BYTES)
-            return "a string of a TXT record has at most 255 bytes";
-        rest = span_from(rest, i);
-    }
-    return count > TEXT_STRINGS ? "a TXT record has at most 64 strings here" : NULL;
-}
-
 const char *record_finish(struct arena *arena, const char *zone, struct conf_record *record)
 {
-    char name[DOMAIN_TEXT_BYTES];
-    struct span data = span_text(record->data);
-    struct address address;
-    if (!domain_parse(span_text(record->owner), zone, true, name))
+    char owner[DOMAIN_TEXT_BYTES];
+    struct dns_name apex, name;
+    if (!domain_parse(span_text(record->owner), zone, true, owner) ||
+        dns_name_parse(span_text(owner), NULL, &name) < 0)
         return "its owner is not a domain name";
-    size_t owner = strlen(name), apex = strlen(zone);
-    if (owner < apex || strcmp(name + owner - apex, zone) != 0 ||
-        (owner > apex && name[owner - apex - 1] != '.'))
+    if (dns_name_parse(span_text(zone), NULL, &apex) < 0 || !dns_name_is_within(&name, &apex))
         return "its owner is outside the zone";
-    record->owner = arena_text(arena, name);
-    if (strcmp(record->type, "A") == 0)
-        return address_parse(data, &address) < 0 || address.family != 4
-                   ? "an A record needs an IPv4 address"
-                   : NULL;
-    if (strcmp(record->type, "AAAA") == 0)
-        return address_parse(data, &address) < 0 || address.family != 6
-                   ? "an AAAA record needs an IPv6 address"
-                   : NULL;
-    if (strcmp(record->type, "TXT") == 0)
-        return check_strings(data);
-    if (!domain_parse(data, zone, false, name))
-        return "its data must be a domain name";
-    record->data = arena_text(arena, name);
+    record->owner = arena_text(arena, owner);
+    uint8_t data[DNS_RDATA_LIMIT];
+    size_t length;
+    if (dns_rdata_parse(dns_type_number(span_text(record->type)), span_text(record->data), &apex,
+                        data, &length) < 0)
+        return "its data does not have the form of its type";
     return NULL;
 }

@@ -278,7 +278,7 @@ static const struct section site_limits_section = {"site limits",
 static const struct setting site_dns_settings[] = {
     {"ttl", &type_seconds, MEMBER(conf_site, dns_ttl_s), RANGE("1s", "24h"), .preset = "20s",
      .help = "Life of an answer: how long a dead edge may still be named by caches."},
-    {"answers", &type_integer, MEMBER(conf_site, dns_answers), RANGE("1", "8"), .preset = "3",
+    {"answers", &type_integer, MEMBER(conf_site, dns_answers), RANGE("1", "3"), .preset = "3",
      .help = "Edges named in one answer, so that a client survives a dead one."},
 };
 static const struct section site_dns_section = {"site dns", "How DNS answers for the site.",

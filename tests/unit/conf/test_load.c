@@ -151,7 +151,7 @@ static void sites_zones_and_link_are_read(void **state)
     assert_string_equal(zone->records[1].owner, "shop.example.");
     assert_int_equal(zone->records[1].ttl_s, 300);
     assert_string_equal(zone->records[1].data, "\"hello\"");
-    assert_string_equal(zone->records[2].data, "www.shop.example.");
+    assert_string_equal(zone->records[2].data, "www");
 
     assert_int_equal(conf->link.packet_bytes, 1200);
     assert_int_equal(conf->link.weights[4], 5);

@@ -24,7 +24,7 @@ enum {
     STATUS_VERSION = 1,
     STATUS_WORKERS_MAX = 64,    /* in a report; further ones are left out */
     STATUS_GATEWAYS_MAX = 48,   /* likewise */
-    STATUS_DATAGRAM_MAX = 1100, /* bytes; fits the least IPv6 MTU */
+    STATUS_DATAGRAM_MAX = 1016, /* bytes; fits the least IPv6 MTU */
     STATUS_EPOCH_BYTES = 68,    /* of an EPOCH datagram; no STATUS is shorter */
     STATUS_EDGES_MAX = 1024,    /* of a receiver */
     STATUS_MISSES = 3,          /* then an edge is dead */
@@ -36,7 +36,8 @@ enum {
 #define STATUS_DEAD_NS   (STATUS_MISSES * STATUS_PERIOD_NS + STATUS_SLACK_NS)
 /* Edges that die within so long of each other vanished together. */
 #define STATUS_VANISH_NS (2000ull * 1000000)
-/* After its start a receiver gives edges that it has not heard yet so long before it calls them dead. */
+/* After its start a receiver gives edges that it has not heard yet so long before it calls them dead. If it has heard none at all by then, it fails open: more
+ * likely this node is cut off. */
 #define STATUS_GRACE_NS (3000ull * 1000000)
 
 enum status_flag {
@@ -200,7 +201,8 @@ void status_receiver_drop(struct status_receiver *receiver, const struct key *ed
 MUST_USE int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns,
                                      struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES]);
 
-/* Notices silence. Call it at status_receiver_wake() or later. */
+/* Notices silence. Call it at status_receiver_wake() or later, when all datagrams that wait have been received. When it comes late by more than a
+ * period, this node itself stood still: every edge gets another period. */
 void status_receiver_run(struct status_receiver *receiver, uint64_t now_ns);
 uint64_t status_receiver_wake(const struct status_receiver *receiver); /* UINT64_MAX: never */
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * STATUS and EPOCH on the wire: docs/protocol/status.md. Private to measure/.
+ */
+#ifndef MEASURE_STATUS_WIRE_H
+#define MEASURE_STATUS_WIRE_H
+
+#include "measure/measure.h"
+
+/* First bytes; beside the packet types of the link, so that one socket could serve both. */
+enum {
+    STATUS_TYPE_STATUS = 0x60,
+    STATUS_TYPE_EPOCH = 0x70,
+};
+
+enum {
+    STATUS_HEADER_BYTES = 28,
+    STATUS_FIXED_BYTES = 28, /* of the contents, before workers and gateways */
+    STATUS_GATEWAY_BYTES = 17,
+    STATUS_CONTENTS_MAX =
+        STATUS_FIXED_BYTES + 2 * STATUS_WORKERS_MAX + STATUS_GATEWAY_BYTES * STATUS_GATEWAYS_MAX,
+    STATUS_DATAGRAM_MIN = STATUS_HEADER_BYTES + STATUS_FIXED_BYTES + AEAD_TAG_BYTES,
+
+    EPOCH_HEADER_BYTES = 44,
+};
+_Static_assert(STATUS_HEADER_BYTES + STATUS_CONTENTS_MAX + AEAD_TAG_BYTES == STATUS_DATAGRAM_MAX,
+               "the greatest report fits exactly");
+_Static_assert(EPOCH_HEADER_BYTES + 8 + AEAD_TAG_BYTES == STATUS_EPOCH_BYTES, "EPOCH layout");
+_Static_assert((int)STATUS_EPOCH_BYTES <= (int)STATUS_DATAGRAM_MIN, "answers never amplify");
+
+struct status_header {
+    uint64_t tag, incarnation, sequence;
+};
+
+struct epoch_header {
+    uint64_t tag, epoch, counter, incarnation, sequence;
+};
+
+/* A context for one incarnation's reports, or one epoch's answers: a key of its own, so that sequence and counter make the nonce. */
+struct aead *status_report_aead(const struct crypto *crypto, const struct status_pair *pair,
+                                uint64_t incarnation);
+struct aead *status_answer_aead(const struct crypto *crypto, const struct status_pair *pair,
+                                uint64_t epoch);
+
+/* Returns the length of the datagram. */
+size_t status_write(struct aead *aead, const struct status_header *header, uint64_t epoch,
+                    const struct status_report *report, uint8_t out[STATUS_DATAGRAM_MAX]);
+/* The header in clear, nothing proven: ERROR_INVALID when it is no STATUS. */
+MUST_USE int status_read_header(struct span datagram, struct status_header *header);
+/* ERROR_AUTH, or ERROR_INVALID where the authentic contents do not parse. `datagram` passed status_read_header(). */
+MUST_USE int status_read(struct aead *aead, struct span datagram, uint64_t *epoch,
+                         struct status_report *report);
+
+void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t floor,
+                 uint8_t out[STATUS_EPOCH_BYTES]);
+MUST_USE int epoch_read_header(struct span datagram, struct epoch_header *header);
+MUST_USE int epoch_read(struct aead *aead, struct span datagram, uint64_t *floor);
+
+#endif

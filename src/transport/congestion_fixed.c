@@ -43,18 +43,24 @@ static uint16_t fixed_take(struct congestion *congestion, uint32_t bytes, uint64
     return 0;
 }
 
+static void left_flight(struct congestion *congestion, const struct congestion_packet *packet)
+{
+    if (packet->flow != CONGESTION_NO_FLOW)
+        fixed_of(congestion)->in_flight_bytes -= packet->bytes;
+}
+
 static void fixed_on_acked(struct congestion *congestion, const struct congestion_packet *packet,
                            uint64_t rtt_ns, uint64_t srtt_ns, uint64_t min_rtt_ns, uint64_t now_ns)
 {
     (void)rtt_ns, (void)srtt_ns, (void)min_rtt_ns, (void)now_ns;
-    fixed_of(congestion)->in_flight_bytes -= packet->bytes;
+    left_flight(congestion, packet);
 }
 
 static void fixed_on_lost(struct congestion *congestion, const struct congestion_packet *packet,
                           uint64_t now_ns)
 {
     (void)now_ns;
-    fixed_of(congestion)->in_flight_bytes -= packet->bytes;
+    left_flight(congestion, packet);
 }
 
 static void fixed_on_signal(struct congestion *congestion, const struct congestion_packet *packet,
@@ -66,7 +72,7 @@ static void fixed_on_signal(struct congestion *congestion, const struct congesti
 static void fixed_on_discarded(struct congestion *congestion,
                                const struct congestion_packet *packet)
 {
-    fixed_of(congestion)->in_flight_bytes -= packet->bytes;
+    left_flight(congestion, packet);
 }
 
 static void fixed_on_probe_timeout(struct congestion *congestion, uint32_t in_a_row,

@@ -3,15 +3,16 @@
  * The default congestion control: an ensemble of virtual CUBIC connections (T7). A tunnel that hosts N connections should take
  * the share of N, no more and no less. One window with N-fold growth and a cut of 1/N fails at that behind drop-tail queues (7 to 25
  * times the fair share in simulation), since an overflow hits many of N real connections at once. Here every packet belongs to one of
- * min(N, 64) virtual flows, each of them a plain CUBIC that stands for N/flows connections; a loss cuts only the flow that it hit,
- * once per round; the tunnel's window is the sum.
+ * N virtual flows, each of them a plain CUBIC; a loss cuts only the flow that it hit, once per round; the tunnel's window is the sum.
  *
  * hosted, smoothed over 4 RTT -> connections -> flows: they join with a small window, or the mean of the others if that is smaller,
- * and leave with theirs. The floor: the sum never counts for less than one packet for each hosted connection (at most 256), spread
- * over at least an RTT; while nothing is acknowledged (the fuse) it is spread over backed-off probe timeouts.
+ * and leave with theirs. Beyond 256 connections a flow stands for several, and takes less than they would (the cut of one is a cut
+ * for all of them: half the share at four to one, measured in tests/sim; hence 256 flows and not the 64 of the first design). The
+ * floor: the sum never counts for less than one packet for each hosted connection (at most 256), spread over at least an RTT;
+ * while nothing is acknowledged (the fuse) it is spread over backed-off probe timeouts.
  *
- * Strategies that look at delay or delivery rate set their window beside flows_window_bytes() in ensemble_window_bytes(), and their
- * pace in ensemble_pacing_bytes_per_s(): nothing else here would know of them.
+ * A packet touches one flow; the sums are kept by flow_update(). Strategies that look at delay or delivery rate belong beside the
+ * sums in ensemble_window_bytes() and ensemble_pacing_bytes_per_s(): nothing else here would know of them.
  */
 #include "base/error.h"
 #include "base/memory.h"
@@ -19,8 +20,10 @@
 #include "transport/cubic.h"
 #include "transport/hystart.h"
 
+#include <string.h>
+
 enum {
-    ENSEMBLE_FLOWS_MAX = 64,      /* virtual flows: bits of flow_mask */
+    ENSEMBLE_FLOWS_MAX = 256,     /* virtual flows */
     ENSEMBLE_FLOOR_MAX = 256,     /* connections that the floor counts */
     ENSEMBLE_INITIAL_WINDOW = 10, /* packets (RFC 9002 section 7.2) */
     ENSEMBLE_SMOOTHING_RTTS = 4,  /* time constant of the number of connections */
@@ -41,6 +44,7 @@ struct virtual_flow {
     struct cubic cubic;
     struct cubic before_cut;  /* what an undo restores */
     uint64_t window_bytes;    /* of all its connections */
+    uint64_t paced_bytes;     /* what it sends in an RTT: somewhat more than its window */
     uint64_t in_flight_bytes; /* outlives the flow: packets sent by a former holder of its number */
     uint64_t peak_bytes;      /* most in flight in this round */
     uint64_t last_peak_bytes; /* and in the one before */
@@ -62,11 +66,14 @@ struct ensemble {
     uint32_t timeouts;     /* probe timeouts in a row */
     uint64_t next_number;  /* of the packet that will be taken next */
     uint64_t round_end;    /* the round ends with the ack of this number or a later one */
-    uint64_t room_mask;    /* flows with room for a packet */
     uint64_t window_bytes; /* sum over flows */
+    uint64_t paced_bytes;  /* to be sent in an RTT: sum over flows */
     uint64_t in_flight_bytes;
     struct hystart hystart;
-    struct virtual_flow flow[ENSEMBLE_FLOWS_MAX];
+    uint64_t
+        has_room[ENSEMBLE_FLOWS_MAX / 64]; /* a bit for each flow: a packet fits in its window */
+    uint32_t flows_made;                   /* of `flow`; they outlive their leaving */
+    struct virtual_flow *flow;
 };
 
 static struct ensemble *ensemble_of(struct congestion *congestion)
@@ -79,21 +86,41 @@ static const struct ensemble *ensemble_in(const struct congestion *congestion)
     return (const struct ensemble *)(const void *)congestion;
 }
 
-/* Every change of a flow's window or packets in flight ends here: the sum and the mask follow. */
+/* Every change of a flow's window or packets in flight ends here: the sums and the bits follow. */
 static void flow_update(struct ensemble *ensemble, uint32_t index)
 {
     struct virtual_flow *flow = &ensemble->flow[index];
-    uint64_t bit = 1ull << index;
-    uint64_t window_bytes = 0;
-    if (index < ensemble->flows)
-        window_bytes = (uint64_t)(flow->cubic.window * ensemble->multiplicity *
-                                  (double)ensemble->packet_bytes);
+    uint64_t window_bytes = 0, paced_bytes = 0;
+    if (index < ensemble->flows) {
+        double window =
+            flow->cubic.window * ensemble->multiplicity * (double)ensemble->packet_bytes;
+        window_bytes = (uint64_t)window;
+        paced_bytes =
+            (uint64_t)(window * (cubic_is_in_slow_start(&flow->cubic) ? ENSEMBLE_PACE_SLOW_START
+                                                                      : ENSEMBLE_PACE));
+    }
     ensemble->window_bytes += window_bytes - flow->window_bytes;
+    ensemble->paced_bytes += paced_bytes - flow->paced_bytes;
     flow->window_bytes = window_bytes;
+    flow->paced_bytes = paced_bytes;
+    uint64_t bit = 1ull << index % 64;
     if (flow->in_flight_bytes + ensemble->packet_bytes <= window_bytes)
-        ensemble->room_mask |= bit;
+        ensemble->has_room[index / 64] |= bit;
     else
-        ensemble->room_mask &= ~bit;
+        ensemble->has_room[index / 64] &= ~bit;
+}
+
+/* The first flow from `index` on, around, that has room; ENSEMBLE_FLOWS_MAX: none. */
+static uint32_t flow_with_room(const struct ensemble *ensemble, uint32_t index)
+{
+    enum { WORDS = ENSEMBLE_FLOWS_MAX / 64 };
+    uint32_t word = index / 64;
+    uint64_t bits = ensemble->has_room[word] >> index % 64 << index % 64;
+    for (uint32_t looked = 0; looked < WORDS && bits == 0; looked++) {
+        word = (word + 1) % WORDS;
+        bits = ensemble->has_room[word];
+    }
+    return bits ? word * 64 + (uint32_t)__builtin_ctzll(bits) : ENSEMBLE_FLOWS_MAX;
 }
 
 static uint64_t floor_bytes(const struct ensemble *ensemble)
@@ -123,6 +150,13 @@ static double joining_window(const struct ensemble *ensemble)
 
 static void flow_join(struct ensemble *ensemble)
 {
+    if (ensemble->flows == ensemble->flows_made) {
+        uint32_t made = ensemble->flows_made;
+        ensemble->flows_made = made ? 2 * made : 4;
+        ensemble->flow =
+            memory_resize(ensemble->flow, ensemble->flows_made, sizeof(*ensemble->flow));
+        memset(&ensemble->flow[made], 0, (ensemble->flows_made - made) * sizeof(*ensemble->flow));
+    }
     struct virtual_flow *flow = &ensemble->flow[ensemble->flows];
     double threshold = CUBIC_NO_THRESHOLD;
     double window = ENSEMBLE_INITIAL_WINDOW;
@@ -202,12 +236,12 @@ static uint16_t ensemble_take(struct congestion *congestion, uint32_t bytes, uin
 {
     (void)now_ns;
     struct ensemble *ensemble = ensemble_of(congestion);
-    uint32_t index = ensemble->next_flow < ensemble->flows ? ensemble->next_flow : 0;
-    if (ensemble->room_mask != 0) {
-        uint64_t from_next = ensemble->room_mask >> index << index;
-        index = (uint32_t)__builtin_ctzll(from_next ? from_next : ensemble->room_mask);
-    } else if (ensemble->in_flight_bytes + bytes > floor_bytes(ensemble)) {
-        return CONGESTION_NO_FLOW;
+    uint32_t next = ensemble->next_flow < ensemble->flows ? ensemble->next_flow : 0;
+    uint32_t index = flow_with_room(ensemble, next);
+    if (index == ENSEMBLE_FLOWS_MAX) {
+        if (ensemble->in_flight_bytes + bytes > floor_bytes(ensemble))
+            return CONGESTION_NO_FLOW;
+        index = next;
     }
     ensemble->next_flow = index + 1;
     ensemble->next_number = number + 1;
@@ -219,10 +253,15 @@ static uint16_t ensemble_take(struct congestion *congestion, uint32_t bytes, uin
     return (uint16_t)index;
 }
 
+static bool is_beyond_window(const struct congestion_packet *packet)
+{
+    return packet->flow == CONGESTION_NO_FLOW;
+}
+
 static struct virtual_flow *left_flight(struct ensemble *ensemble,
                                         const struct congestion_packet *packet)
 {
-    INVARIANT(packet->flow < ENSEMBLE_FLOWS_MAX);
+    INVARIANT(packet->flow < ensemble->flows_made);
     struct virtual_flow *flow = &ensemble->flow[packet->flow];
     INVARIANT(flow->in_flight_bytes >= packet->bytes);
     flow->in_flight_bytes -= packet->bytes;
@@ -269,8 +308,10 @@ static void ensemble_on_acked(struct congestion *congestion, const struct conges
 {
     (void)min_rtt_ns;
     struct ensemble *ensemble = ensemble_of(congestion);
-    struct virtual_flow *flow = left_flight(ensemble, packet);
     ensemble->timeouts = 0;
+    if (is_beyond_window(packet))
+        return;
+    struct virtual_flow *flow = left_flight(ensemble, packet);
     if (packet->number >= ensemble->round_end)
         next_round(ensemble);
     if (ensemble->hystart.phase != HYSTART_DONE) {
@@ -319,6 +360,8 @@ static void ensemble_on_lost(struct congestion *congestion, const struct congest
 {
     (void)now_ns;
     struct ensemble *ensemble = ensemble_of(congestion);
+    if (is_beyond_window(packet))
+        return;
     left_flight(ensemble, packet);
     signal_congestion(ensemble, packet, true);
     flow_update(ensemble, packet->flow);
@@ -329,6 +372,8 @@ static void ensemble_on_ce(struct congestion *congestion, const struct congestio
 {
     (void)now_ns;
     struct ensemble *ensemble = ensemble_of(congestion);
+    if (is_beyond_window(packet))
+        return;
     signal_congestion(ensemble, packet, false);
     flow_update(ensemble, packet->flow);
 }
@@ -339,6 +384,8 @@ static void ensemble_on_spurious(struct congestion *congestion,
 {
     (void)now_ns;
     struct ensemble *ensemble = ensemble_of(congestion);
+    if (is_beyond_window(packet))
+        return;
     struct virtual_flow *flow = &ensemble->flow[packet->flow];
     if (!is_its_own(ensemble, packet) || packet->number >= flow->cut_number || flow->losses == 0)
         return;
@@ -354,6 +401,8 @@ static void ensemble_on_discarded(struct congestion *congestion,
                                   const struct congestion_packet *packet)
 {
     struct ensemble *ensemble = ensemble_of(congestion);
+    if (is_beyond_window(packet))
+        return;
     left_flight(ensemble, packet);
     flow_update(ensemble, packet->flow);
 }
@@ -409,13 +458,7 @@ static uint64_t ensemble_pacing_bytes_per_s(const struct congestion *congestion,
             (double)(2 * srtt_ns + ENSEMBLE_PROBE_DELAY_NS) * (double)(1u << doublings);
         return (uint64_t)(least * 1e9 / period_ns);
     }
-    double paced = 0;
-    for (uint32_t i = 0; i < ensemble->flows; i++) {
-        const struct virtual_flow *flow = &ensemble->flow[i];
-        bool slow_start = cubic_is_in_slow_start(&flow->cubic);
-        paced +=
-            (double)flow->window_bytes * (slow_start ? ENSEMBLE_PACE_SLOW_START : ENSEMBLE_PACE);
-    }
+    double paced = (double)ensemble->paced_bytes;
     if (paced < least)
         paced = least;
     return (uint64_t)(paced * 1e9 / (double)srtt_ns);
@@ -441,6 +484,7 @@ static struct congestion *ensemble_create(const struct congestion_config *config
 
 static void ensemble_destroy(struct congestion *congestion)
 {
+    memory_free(ensemble_of(congestion)->flow);
     memory_free(congestion);
 }
 

@@ -234,7 +234,7 @@ static void T7_connections_come_and_go(void **state)
     OPS->set_hosted(bench.cc, 200, RTT_MS * MS, bench.now_ns);
     assert_true(OPS->flows(bench.cc) < 13);
     host(&bench, 1000);
-    assert_int_equal(OPS->flows(bench.cc), 64);
+    assert_int_equal(OPS->flows(bench.cc), 256);
     host(&bench, 0);
     assert_int_equal(OPS->flows(bench.cc), 1);
     bench_close(&bench);

@@ -21,6 +21,19 @@ bool http_is_field_value(struct span text)
            value_run(text.data, 0, text.length) == text.length;
 }
 
+bool http_fields_are_valid(const struct http_fields *fields)
+{
+    for (uint32_t i = 0; i < fields->count; i++) {
+        const struct http_field *field = &fields->list[i];
+        if (field->id == HTTP_NAME_OTHER ? !http_is_token(field->name)
+                                         : !http_name_text(field->id).length)
+            return false;
+        if (!http_is_field_value(field->value))
+            return false;
+    }
+    return true;
+}
+
 int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                     struct span value)
 {

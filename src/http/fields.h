@@ -20,6 +20,9 @@ void http_fields_remove_if(struct http_fields *fields,
                            bool (*chosen)(const struct http_field *field, const void *context),
                            const void *context);
 
+/* Whether names are tokens and values are values, for whatever is written. */
+bool http_fields_are_valid(const struct http_fields *fields);
+
 bool http_name_is_framing(enum http_name id); /* written from the head's members */
 bool http_name_is_hop_by_hop(enum http_name id);
 bool http_name_is_trailer(enum http_name id); /* may stand in trailers */
@@ -30,6 +33,19 @@ enum {
     HTTP_HOST_MOST = 255,     /* bytes of a host name */
     HTTP_CONNECTION_OPTIONS_MOST = 32 /* bounds the work of removing the fields that they name */
 };
+
+/* The field names that Connection lists, but for its own words and Host. */
+struct http_connection_options {
+    struct span names[HTTP_CONNECTION_OPTIONS_MOST];
+    uint32_t count;
+};
+
+void http_connection_options_read(struct http_connection_options *options,
+                                  const struct http_fields *fields);
+bool http_is_connection_option(const struct http_connection_options *options, struct span name);
+
+/* Whether method and target are such as may go on, and fit each other. */
+bool http_is_request_line(const struct http_head *head);
 
 /* Whether it is what http_head.host may be, but for upper case. */
 bool http_is_host(struct span host);

@@ -313,7 +313,6 @@ bool http_status_has_body(unsigned status);      /* not 1xx, 204, 304 */
 enum {
     HTTP_FORM_VERSION = 1,
     HTTP_FORM_HEAD_MOST = 48 * 1024, /* bytes of a HEADERS, INFORMATIONAL or TRAILERS frame */
-    HTTP_FORM_DATA_MOST = 1 << 24,   /* bytes of a DATA frame */
     HTTP_SITE_MOST = 64,             /* bytes of a site's name */
     HTTP_REQUEST_ID_MOST = 64,       /* bytes of a request id */
 };
@@ -354,7 +353,7 @@ struct http_form_reader {
     enum http_method asked_method;
     bool asked_upgrade;
     uint32_t informational;
-    uint64_t left;       /* of the DATA frame */
+    uint32_t left;       /* of the DATA frame */
     uint64_t body_bytes; /* content so far */
 };
 
@@ -368,7 +367,9 @@ void http_form_reader_start_response(struct http_form_reader *reader,
 
 /* Takes bytes from the front of the queue. Every name, value, method, target and host is checked as the HTTP/1.1 parser
  * does. Events as there: HEAD (1xx but 101: another follows), DATA (a counted reference for the caller to release),
- * TRAILERS, END, ERROR, MORE. The head's body member is NONE, LENGTH, CHUNKED (unknown length) or TUNNEL. */
+ * TRAILERS, END, ERROR, MORE (part of a HEADERS frame may stay in the queue, at most
+ * HTTP_FORM_HEAD_MOST bytes). The head's body member is NONE, LENGTH, CHUNKED (unknown length) or TUNNEL. Behind the head of
+ * a request that upgrades, DATA is what the client sends into the tunnel. */
 enum http_event http_form_reader_next(struct http_form_reader *reader, struct slice_queue *input,
                                       struct slice *data);
 

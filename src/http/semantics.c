@@ -83,26 +83,41 @@ static bool is_plain_option(struct span option)
            span_equal_nocase(option, SPAN("te")) || span_equal_nocase(option, SPAN("host"));
 }
 
-static void remove_named_by_connection(struct http_fields *fields)
+void http_connection_options_read(struct http_connection_options *options,
+                                  const struct http_fields *fields)
 {
-    struct span options[HTTP_CONNECTION_OPTIONS_MOST];
-    uint32_t count = 0;
+    options->count = 0;
+    if (!http_fields_has(fields, HTTP_NAME_CONNECTION))
+        return;
     for (uint32_t i = 0; i < fields->count; i++) {
         struct span rest = fields->list[i].value, option;
         if (fields->list[i].id != HTTP_NAME_CONNECTION)
             continue;
-        while (count < HTTP_CONNECTION_OPTIONS_MOST && http_list_next(&rest, &option))
+        while (options->count < HTTP_CONNECTION_OPTIONS_MOST && http_list_next(&rest, &option))
             if (!is_plain_option(option))
-                options[count++] = option;
+                options->names[options->count++] = option;
     }
-    for (uint32_t i = 0; i < count; i++)
-        http_fields_remove_text(fields, options[i]);
+}
+
+bool http_is_connection_option(const struct http_connection_options *options, struct span name)
+{
+    for (uint32_t i = 0; i < options->count; i++)
+        if (span_equal_nocase(options->names[i], name))
+            return true;
+    return false;
+}
+
+static bool is_option(const struct http_field *field, const void *context)
+{
+    return http_is_connection_option(context, field->name);
 }
 
 void http_remove_hop_by_hop(struct http_fields *fields)
 {
-    if (http_fields_has(fields, HTTP_NAME_CONNECTION))
-        remove_named_by_connection(fields);
+    struct http_connection_options options;
+    http_connection_options_read(&options, fields);
+    if (options.count)
+        http_fields_remove_if(fields, is_option, &options);
     bool wants_trailers = http_fields_list_has(fields, HTTP_NAME_TE, SPAN("trailers"));
     remove_set(fields, &hop_by_hop);
     /* There is room: at least TE itself has just left. */
@@ -111,9 +126,23 @@ void http_remove_hop_by_hop(struct http_fields *fields)
         INVARIANT(!"room for a field that was removed");
 }
 
+/* "X_Forwarded_For": origins that hand fields on as environment variables cannot tell it from the true one. */
+static bool is_forwarded_in_disguise(const struct http_field *field, const void *context)
+{
+    uint8_t plain[sizeof "X-Forwarded-Proto"];
+    (void)context;
+    if (field->id != HTTP_NAME_OTHER || field->name.length > sizeof plain ||
+        span_find(field->name, '_') == field->name.length)
+        return false;
+    for (size_t i = 0; i < field->name.length; i++)
+        plain[i] = field->name.data[i] == '_' ? '-' : field->name.data[i];
+    return is_in(forwarded, http_name_of_token(span_of(plain, field->name.length)));
+}
+
 void http_remove_forwarded(struct http_fields *fields)
 {
     remove_set(fields, &forwarded);
+    http_fields_remove_if(fields, is_forwarded_in_disguise, NULL);
 }
 
 int http_add_via(struct http_fields *fields, uint8_t minor, struct span pseudonym)

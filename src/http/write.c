@@ -7,19 +7,6 @@
 #include "http/fields.h"
 #include "http/out.h"
 
-static bool are_fields_valid(const struct http_fields *fields)
-{
-    for (uint32_t i = 0; i < fields->count; i++) {
-        const struct http_field *field = &fields->list[i];
-        if (field->id == HTTP_NAME_OTHER ? !http_is_token(field->name)
-                                         : !http_name_text(field->id).length)
-            return false;
-        if (!http_is_field_value(field->value))
-            return false;
-    }
-    return true;
-}
-
 static void out_field(struct out *out, struct span name, struct span value)
 {
     out_span(out, name);
@@ -51,21 +38,28 @@ static struct span method_of(const struct http_head *head)
     return head->method == HTTP_METHOD_OTHER ? head->method_text : http_method_text(head->method);
 }
 
-static bool is_request_valid(const struct http_head *head)
+bool http_is_request_line(const struct http_head *head)
 {
     struct span method = method_of(head);
-    const struct http_field *expect = http_fields_find(&head->fields, HTTP_NAME_EXPECT);
     return http_is_token(method) && method.length < HTTP_METHOD_MOST &&
-           head->method != HTTP_METHOD_CONNECT && !span_equal(method, SPAN("CONNECT")) &&
+           head->method != HTTP_METHOD_CONNECT &&
+           (head->method != HTTP_METHOD_OTHER || http_method_of(method) == HTTP_METHOD_OTHER) &&
            http_is_target(head->target) &&
-           (head->target.data[0] == '/' || head->method == HTTP_METHOD_OPTIONS) &&
-           http_is_host(head->host) &&
-           (head->body == HTTP_BODY_NONE || head->body == HTTP_BODY_LENGTH ||
-            head->body == HTTP_BODY_CHUNKED) &&
-           (!head->upgrades || (head->method == HTTP_METHOD_GET && head->body == HTTP_BODY_NONE &&
-                                span_equal(head->upgrade_protocol, SPAN("websocket")))) &&
-           (!expect || span_equal_nocase(expect->value, SPAN("100-continue"))) &&
-           are_fields_valid(&head->fields);
+           (head->target.data[0] == '/' || head->method == HTTP_METHOD_OPTIONS);
+}
+
+static bool is_request_valid(const struct http_head *head)
+{
+    const struct http_field *expect = http_fields_find(&head->fields, HTTP_NAME_EXPECT);
+    if (expect && !span_equal_nocase(expect->value, SPAN("100-continue")))
+        return false;
+    if (head->upgrades && (head->method != HTTP_METHOD_GET || head->body != HTTP_BODY_NONE ||
+                           !span_equal(head->upgrade_protocol, SPAN("websocket"))))
+        return false;
+    if (head->body == HTTP_BODY_CLOSE || head->body == HTTP_BODY_TUNNEL)
+        return false;
+    return http_is_request_line(head) && http_is_host(head->host) &&
+           http_fields_are_valid(&head->fields);
 }
 
 static void out_request(struct out *out, const struct http_head *head)
@@ -110,7 +104,7 @@ static bool is_informational(const struct http_head *head)
 
 static bool is_response_valid(const struct http_head *head)
 {
-    if (head->status < 100 || head->status > 599 || !are_fields_valid(&head->fields))
+    if (head->status < 100 || head->status > 599 || !http_fields_are_valid(&head->fields))
         return false;
     if (head->status == 101)
         return head->minor && head->upgrades && head->body == HTTP_BODY_TUNNEL &&
@@ -212,7 +206,7 @@ void http_write_chunk(struct slice_queue *out, struct slice data)
 
 int http_write_last_chunk(struct slice_queue *out, const struct http_fields *trailers)
 {
-    if (trailers && !are_fields_valid(trailers))
+    if (trailers && !http_fields_are_valid(trailers))
         return ERROR_INVALID;
     slice_queue_append(out, SPAN("0\r\n"));
     for (uint32_t i = 0; trailers && i < trailers->count; i++) {

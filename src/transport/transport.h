@@ -177,6 +177,11 @@ MUST_USE int transport_listener_hello(struct transport_listener *listener,
                                       struct transport_transmit *reply,
                                       struct transport_hello **hello,
                                       struct transport_hello_facts *facts);
+/* A packet for an index that this process knows nothing of (it has restarted): writes a stateless close into `reply`, on which the peer dials anew
+ * at once. False: answer nothing; the rate is limited. */
+bool transport_listener_stray(struct transport_listener *listener,
+                              const struct transport_datagram *datagram, uint64_t now_ns,
+                              struct transport_transmit *reply);
 void transport_hello_free(struct transport_hello **hello);
 
 /* The lane answers with RESP (through transport_send()). A replay is refused: ERROR_REPLAY. The running session, if any, stays until the

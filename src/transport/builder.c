@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One packet: acknowledgements and what the lane itself owes, then the streams' control frames, then sub-packets as the blender
+ * decides. Bytes of streams are bound here and not earlier.
+ */
+#include "transport/lane.h"
+
+enum {
+    /* A STREAM frame is not worth its head in less room. */
+    SUB_PACKET_ROOM_MIN = 48,
+    RANGES_TOLERATED = 8,
+};
+
+struct build {
+    struct transport *transport;
+    struct sent_log *log;
+    uint8_t *at, *end;          /* room for frames */
+    bool is_eliciting, is_last; /* is_last: a frame without a length ends the packet */
+};
+
+static uint32_t room(const struct build *build)
+{
+    return build->is_last ? 0 : (uint32_t)(build->end - build->at);
+}
+
+static bool has_frame_room(const struct build *build, uint32_t bytes)
+{
+    return room(build) >= bytes &&
+           sent_log_packet(build->log, build->log->next)->frames < SENT_FRAMES_PER_PACKET;
+}
+
+static struct sent_frame *note(struct build *build, struct transport_stream *stream,
+                               enum sent_kind kind)
+{
+    struct sent_frame *frame = sent_log_frame(build->log);
+    *frame = (struct sent_frame){.stream = stream, .kind = (uint8_t)kind};
+    if (stream)
+        stream->references++;
+    if (kind != SENT_ACK)
+        build->is_eliciting = true;
+    return frame;
+}
+
+static void put_settings(struct build *build)
+{
+    struct transport *t = build->transport;
+    bool is_unproven = t->config.is_initiator && !t->current.is_confirmed;
+    if (!t->settings_wait && !is_unproven)
+        return;
+    const struct frame_settings settings = {.own = t->incarnation,
+                                            .peer = t->peer_incarnation,
+                                            .stream_window = t->credit.first,
+                                            .streams_limit = TRANSPORT_STREAMS_LIMIT / 2};
+    build->at = frame_write_settings(build->at, &settings);
+    note(build, NULL, SENT_SETTINGS)->offset = t->current.result.own_index;
+    t->settings_wait = false;
+}
+
+static void put_ack(struct build *build)
+{
+    struct transport *t = build->transport;
+    struct receipts *receipts = &t->path.receipts;
+    if (receipts->due_ns == UINT64_MAX || !receipts->numbers.count)
+        return;
+    uint64_t delay_us = (t->now_ns - receipts->largest_ns) / 1000;
+    uint8_t *at =
+        frame_write_ack(build->at, build->end, t->path.wire_id, delay_us, &receipts->numbers);
+    if (at == build->at)
+        return;
+    build->at = at;
+    note(build, NULL, SENT_ACK)->offset =
+        ranges_items(&receipts->numbers)[receipts->numbers.count - 1].end;
+    /* Ranges pile up on a lossy path until the peer is known to have them: ask it to say so, once a round trip. */
+    if (receipts->numbers.count > RANGES_TOLERATED && build->at < build->end &&
+        t->now_ns - t->path.loss.last_sent_ns > t->path.rtt.smoothed_ns) {
+        *build->at++ = FRAME_PING;
+        build->is_eliciting = true;
+    }
+    receipts_acked(receipts);
+    t->counters.acks_sent++;
+}
+
+static void put_tokens(struct build *build)
+{
+    struct path *path = &build->transport->path;
+    if (path->response_waits) {
+        build->at = frame_write_token(build->at, FRAME_PATH_RESPONSE, path->response);
+        path->response_waits = false;
+        build->is_eliciting = true;
+    }
+    if (path->challenge_waits) {
+        build->at = frame_write_token(build->at, FRAME_PATH_CHALLENGE, path->challenge);
+        path->challenge_waits = false;
+        build->is_eliciting = true;
+    }
+}
+
+static void put_quality(struct build *build)
+{
+    struct transport *t = build->transport;
+    struct path *path = &t->path;
+    if (path->quality_waits && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        path->quality_waits = false;
+        quality_roll(&path->quality, t->now_ns);
+        const struct frame_quality quality = {
+            .loss_ppm_1s = quality_loss_ppm(&path->quality, 1),
+            .loss_ppm_10s = quality_loss_ppm(&path->quality, QUALITY_SECONDS),
+            .srtt_us = path->rtt.smoothed_ns / 1000,
+            .min_rtt_us = path->rtt.min_ns / 1000,
+            .rtt_variance_us = path->rtt.variance_ns / 1000,
+            .queue_us = path->rtt.samples ? (path->rtt.smoothed_ns - path->rtt.min_ns) / 1000 : 0,
+            .delivery_bytes_per_s = quality_delivery_bytes_per_s(&path->quality),
+            .hosted = path->hosted,
+            .spurious = t->counters.packets_spurious};
+        build->at = frame_write_quality(build->at, &quality);
+        build->is_eliciting = true;
+    }
+    if (path->ping_waits && !build->is_eliciting && has_frame_room(build, 1)) {
+        *build->at++ = FRAME_PING;
+        build->is_eliciting = true;
+    }
+    if (build->is_eliciting)
+        path->ping_waits = false;
+}
+
+/* What one stream owes, as far as it fits. */
+static void put_controls_of(struct build *build, struct transport_stream *stream)
+{
+    if (stream->control & CONTROL_OPEN && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        build->at = frame_write_open(build->at, stream->id, &stream->open);
+        note(build, stream, SENT_OPEN);
+        stream->control_unacked |= CONTROL_OPEN;
+        stream_pay(stream, CONTROL_OPEN);
+    }
+    if (stream->control & CONTROL_RESET && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        build->at = frame_write_reset(build->at, stream->id, stream->code);
+        note(build, stream, SENT_RESET);
+        stream->control_unacked |= CONTROL_RESET;
+        stream_pay(stream, CONTROL_RESET);
+    }
+    if (stream->control & CONTROL_WINDOW && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        build->at = frame_write_window(build->at, stream->id, stream->credit.limit);
+        note(build, stream, SENT_WINDOW)->offset = stream->credit.limit;
+        stream->credit.told = stream->credit.limit;
+        stream_pay(stream, CONTROL_WINDOW);
+    }
+    if (stream->control & CONTROL_PRIORITY && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        build->at =
+            frame_write_priority(build->at, stream->id, stream->open.ring, stream->open.weight);
+        note(build, stream, SENT_PRIORITY);
+        stream_pay(stream, CONTROL_PRIORITY);
+    }
+    if (stream->control & CONTROL_FIN && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        uint64_t end = stream->out.end;
+        build->at = frame_write_stream(build->at, stream->id, end, 0, true, true);
+        struct sent_frame *frame = note(build, stream, SENT_STREAM);
+        frame->offset = end;
+        frame->fin = true;
+        send_buffer_sent(&stream->out, end, 0, true);
+        stream_pay(stream, CONTROL_FIN);
+    }
+}
+
+static void put_controls(struct build *build)
+{
+    LIST_EACH (link, after, &build->transport->controls) {
+        struct transport_stream *stream = CONTAINER_OF(link, struct transport_stream, control_link);
+        put_controls_of(build, stream);
+        if (stream->control)
+            return; /* full */
+    }
+}
+
+/* A sub-packet of `stream` with at most `most` bytes; the bytes that it took. */
+static uint32_t put_sub_packet(struct build *build, struct transport_stream *stream, bool is_resend,
+                               uint32_t most)
+{
+    struct send_buffer *out = &stream->out;
+    uint64_t offset = out->next, length = send_buffer_sendable(out);
+    if (is_resend) {
+        struct range lost = send_buffer_next_lost(out, UINT32_MAX);
+        offset = lost.start;
+        length = lost.end - lost.start;
+    }
+    if (length > most)
+        length = most;
+    uint32_t left = room(build);
+    uint32_t head = frame_stream_head_bytes(stream->id, offset, left);
+    uint32_t bare_head = head - (uint32_t)varint_size(left);
+    if (left <= head)
+        return 0;
+    bool has_length = length + bare_head < left;
+    if (!has_length)
+        length = left - bare_head;
+    else if (length > left - head)
+        length = left - head;
+    uint32_t bytes = (uint32_t)length;
+    bool fin = out->is_finished && offset + bytes == out->end;
+    build->at = frame_write_stream(build->at, stream->id, offset, bytes, fin, has_length);
+    send_buffer_copy(out, offset, bytes, build->at);
+    build->at += bytes;
+    build->is_last = !has_length;
+    struct sent_frame *frame = note(build, stream, SENT_STREAM);
+    frame->offset = offset;
+    frame->length = bytes;
+    frame->fin = fin;
+    send_buffer_sent(out, offset, bytes, fin);
+    struct transport_facts *counters = &build->transport->counters;
+    if (is_resend)
+        counters->stream_bytes_resent += bytes;
+    else
+        counters->stream_bytes_sent += bytes;
+    return bytes;
+}
+
+static void put_sub_packets(struct build *build)
+{
+    struct blender *blender = &build->transport->blender;
+    bool is_empty = true;
+    while (has_frame_room(build, SUB_PACKET_ROOM_MIN)) {
+        uint32_t most;
+        struct blend_buffer *buffer = blender_next(blender, room(build), is_empty, &most);
+        if (!buffer)
+            return;
+        struct stream_turn *turn = CONTAINER_OF(buffer, struct stream_turn, buffer);
+        uint32_t bytes = put_sub_packet(build, turn->stream, turn->is_resend, most);
+        blender_took(blender, buffer, bytes);
+        stream_update(turn->stream);
+        if (!bytes)
+            return;
+        is_empty = false;
+    }
+}
+
+/* The state in which the record starts. */
+static void commit(struct build *build, const struct packet_plan *plan, uint32_t bytes)
+{
+    struct transport *t = build->transport;
+    struct path *path = &t->path;
+    struct sent_packet *record = sent_log_packet(build->log, build->log->next);
+    record->sent_ns = t->now_ns;
+    record->bytes = (uint16_t)bytes;
+    record->flow = plan->flow;
+    record->counted_bytes = build->is_eliciting ? (uint16_t)plan->counted_bytes : 0;
+    record->delivered_bytes = path->delivered_bytes;
+    record->delivered_ns = path->delivered_ns;
+    record->app_limited = !output_has_data(t);
+    if (build->is_eliciting) {
+        if (!path->sent.in_flight)
+            path->outstanding_since_ns = t->now_ns;
+        path->loss.last_sent_ns = t->now_ns;
+    }
+    path->last_sent_ns = t->now_ns;
+    sent_log_commit(build->log, build->is_eliciting ? SENT_IN_FLIGHT : SENT_UNTRACKED);
+    t->counters.packets_sent++;
+    t->counters.bytes_sent += bytes;
+}
+
+uint32_t build_packet(struct transport *transport, uint8_t *out, const struct packet_plan *plan)
+{
+    struct path *path = &transport->path;
+    struct build build = {.transport = transport,
+                          .log = &path->sent,
+                          .at = out + PACKET_HEADER_BYTES,
+                          .end = out + plan->most - PACKET_TAG_BYTES};
+    uint8_t *start = build.at;
+    sent_log_begin(build.log);
+    put_settings(&build);
+    put_ack(&build);
+    put_tokens(&build);
+    if (plan->may_send_data) {
+        put_quality(&build);
+        put_controls(&build);
+        put_sub_packets(&build);
+    }
+    if (build.at == start) {
+        sent_log_cancel(build.log);
+        return 0;
+    }
+    uint32_t bytes = (uint32_t)(build.at - out) + PACKET_TAG_BYTES;
+    if (bytes < plan->pad_to && !build.is_last) {
+        memset(build.at, FRAME_PADDING, plan->pad_to - bytes);
+        build.at += plan->pad_to - bytes;
+        bytes = plan->pad_to;
+    }
+    uint64_t number = build.log->next;
+    session_seal(&transport->current, path->wire_id, number, out, (uint32_t)(build.at - start));
+    commit(&build, plan, bytes);
+    return bytes;
+}
+
+uint32_t build_farewell(struct transport *transport, uint8_t *out)
+{
+    struct farewell *farewell = &transport->farewell;
+    uint8_t *start = out + PACKET_HEADER_BYTES;
+    uint8_t *at = frame_write_close(start, farewell->code);
+    uint32_t plain = (uint32_t)(at - start);
+    session_seal(&farewell->session, transport->path.wire_id, farewell->number, out, plain);
+    session_clear(&farewell->session);
+    transport->counters.packets_sent++;
+    transport->counters.bytes_sent += plain + PACKET_OVERHEAD_BYTES;
+    return plain + PACKET_OVERHEAD_BYTES;
+}

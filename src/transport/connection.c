@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections over sessions. Each end draws an incarnation when a connection begins; SETTINGS, first in the first packets of every session,
+ * says whether the session starts a connection or goes on with one, so that fresh keys never cost a stream and a restarted peer is
+ * never taken for the one before.
+ */
+#include "transport/lane.h"
+
+#include "base/memory.h"
+
+enum { PROTOCOL_BACKOFF_ATTEMPTS = 3 }; /* dial again after a protocol error: not at once */
+
+const struct congestion_ops *const lane_congestion = &congestion_ensemble;
+
+void lane_set_state(struct transport *transport, enum transport_state state)
+{
+    INVARIANT(transport->state != TRANSPORT_STATE_CLOSED);
+    transport->state = state;
+}
+
+void lane_random(struct transport *transport, void *out, size_t length)
+{
+    const struct crypto *crypto = transport->config.crypto;
+    crypto->random(crypto->random_state, out, length);
+}
+
+static uint64_t draw_incarnation(struct transport *transport)
+{
+    uint64_t incarnation;
+    do
+        lane_random(transport, &incarnation, sizeof incarnation);
+    while (!incarnation);
+    return incarnation;
+}
+
+void lane_clear_sessions(struct transport *transport)
+{
+    session_clear(&transport->current);
+    session_clear(&transport->previous);
+}
+
+void lane_reset_connection(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    sent_log_clear(&path->sent);
+    receipts_clear(&path->receipts);
+    if (path->congestion)
+        lane_congestion->destroy(path->congestion);
+    *path = (struct path){.is_app_limited = true};
+    receipts_init(&path->receipts);
+    rtt_init(&path->rtt);
+    loss_init(&path->loss);
+    transport->incarnation = transport->peer_incarnation = 0;
+    transport->settings_wait = false;
+    transport->peer_window = LANE_STREAM_WINDOW_MIN;
+    transport->peer_streams_limit = TRANSPORT_STREAMS_LIMIT / 2;
+    transport->peer_quality = (struct frame_quality){0};
+    transport->next_ordinal = 0;
+    ranges_clear(&transport->peer_ids);
+    stream_table_clear(&transport->table);
+}
+
+static void start_connection(struct transport *transport, const struct address *peer)
+{
+    uint64_t now_ns = transport->now_ns;
+    lane_reset_connection(transport);
+    struct path *path = &transport->path;
+    path->peer = *peer;
+    path->is_proven = true;
+    const struct congestion_config congestion = {.packet_bytes = transport->config.packet_bytes,
+                                                 .hosted_cap = transport->config.hosted_cap};
+    path->congestion = lane_congestion->create(&congestion, now_ns);
+    pacer_init(&path->pacer, transport->config.packet_bytes, now_ns);
+    path->last_sent_ns = path->last_heard_ns = path->delivered_ns = now_ns;
+    path->quality_at_ns = now_ns + LANE_QUALITY_NS;
+    quality_roll(&path->quality, now_ns);
+    transport->incarnation = draw_incarnation(transport);
+    transport->settings_wait = true;
+    transport->counters.sessions++;
+    transport->counters.up_since_ns = now_ns;
+    lane_set_state(transport, TRANSPORT_STATE_UP);
+    event_up(transport);
+}
+
+static void change_session(struct transport *transport, struct session *next)
+{
+    session_clear(&transport->previous);
+    transport->previous = transport->current;
+    transport->previous_until_ns = transport->now_ns + lane_keep_ns(transport);
+    transport->current = *next;
+    *next = (struct session){0};
+    transport->settings_wait = true;
+}
+
+void lane_dialled(struct transport *transport, struct handshake_result *result)
+{
+    struct session next;
+    session_start(&next, transport->config.crypto, result, transport->now_ns);
+    if (transport->state == TRANSPORT_STATE_UP) {
+        change_session(transport, &next);
+    } else {
+        start_connection(transport, &transport->dial.to);
+        transport->current = next;
+    }
+}
+
+static void say_farewell(struct transport *transport, struct session *session, uint64_t number,
+                         uint32_t code, const struct address *to)
+{
+    session_clear(&transport->farewell.session);
+    transport->farewell =
+        (struct farewell){.session = *session, .number = number, .code = code, .to = *to};
+    *session = (struct session){0};
+}
+
+int lane_confirm(struct transport *transport, struct span frames, const struct address *from)
+{
+    struct reader reader = reader_of(frames);
+    struct frame frame;
+    if (frame_read(&reader, &frame) || frame.type != FRAME_SETTINGS)
+        return ERROR_INVALID;
+    const struct frame_settings *settings = &frame.settings;
+    if (!settings->peer) {
+        struct session fresh = transport->pending;
+        transport->pending = (struct session){0};
+        if (transport->state == TRANSPORT_STATE_UP)
+            lane_down(transport, TRANSPORT_CODE_LINK_LOST);
+        start_connection(transport, from);
+        transport->path.is_proven = address_equal(from, &transport->resp_to);
+        transport->current = fresh;
+        transport->peer_incarnation = settings->own;
+        return 0;
+    }
+    if (transport->state == TRANSPORT_STATE_UP && settings->peer == transport->incarnation &&
+        settings->own == transport->peer_incarnation) {
+        change_session(transport, &transport->pending);
+        return 0;
+    }
+    /* It wants to go on with a connection that is gone. Nothing under these keys has a number yet: the last one is always newer. */
+    say_farewell(transport, &transport->pending, PACKET_NUMBER_MAX, TRANSPORT_CODE_LINK_LOST, from);
+    return ERROR_CLOSED;
+}
+
+int lane_on_settings(struct transport *transport, const struct frame_settings *settings)
+{
+    if (!transport->peer_incarnation)
+        transport->peer_incarnation = settings->own;
+    if (settings->own != transport->peer_incarnation ||
+        (settings->peer && settings->peer != transport->incarnation) ||
+        settings->stream_window < LANE_STREAM_WINDOW_MIN)
+        return ERROR_INVALID;
+    transport->peer_streams_limit = settings->streams_limit;
+    if (settings->stream_window <= transport->peer_window)
+        return 0;
+    transport->peer_window = settings->stream_window;
+    LIST_EACH (link, after, &transport->streams) {
+        struct transport_stream *stream = CONTAINER_OF(link, struct transport_stream, all_link);
+        if (stream->is_detached || stream->out.limit >= transport->peer_window)
+            continue;
+        stream->out.limit = transport->peer_window;
+        stream_update(stream);
+    }
+    return 0;
+}
+
+void lane_down(struct transport *transport, uint32_t code)
+{
+    bool was_up = transport->state == TRANSPORT_STATE_UP;
+    LIST_EACH (link, after, &transport->streams) {
+        struct transport_stream *stream = CONTAINER_OF(link, struct transport_stream, all_link);
+        if (!stream->is_detached)
+            stream_detach(stream, code);
+    }
+    lane_clear_sessions(transport);
+    lane_reset_connection(transport);
+    if (was_up)
+        event_down(transport, code);
+    transport->dial.is_active = false;
+    if (transport->dial.is_wanted) {
+        lane_set_state(transport, TRANSPORT_STATE_DIALLING);
+        dial_start(transport, code == TRANSPORT_CODE_LINK_LOST ? 0 : PROTOCOL_BACKOFF_ATTEMPTS);
+    } else {
+        lane_set_state(transport, TRANSPORT_STATE_IDLE);
+    }
+}
+
+void lane_fail(struct transport *transport, uint32_t code)
+{
+    if (session_is_on(&transport->current))
+        say_farewell(transport, &transport->current, transport->path.sent.next, code,
+                     &transport->path.peer);
+    lane_down(transport, code);
+}
+
+void transport_close(struct transport *transport, uint32_t code, uint64_t now_ns)
+{
+    if (now_ns > transport->now_ns)
+        transport->now_ns = now_ns;
+    if (transport->state == TRANSPORT_STATE_CLOSED)
+        return;
+    transport->dial.is_wanted = false;
+    session_clear(&transport->pending);
+    transport->resp_waits = false;
+    lane_fail(transport, code);
+    lane_set_state(transport, TRANSPORT_STATE_CLOSED);
+}
+
+struct session *lane_session(struct transport *transport, uint32_t index)
+{
+    struct session *sessions[] = {&transport->current, &transport->previous, &transport->pending};
+    for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++)
+        if (session_is_on(sessions[i]) && sessions[i]->result.own_index == index)
+            return sessions[i];
+    return NULL;
+}
+
+void lane_run_sessions(struct transport *transport)
+{
+    if (session_is_on(&transport->previous) && transport->now_ns >= transport->previous_until_ns)
+        session_clear(&transport->previous);
+    if (transport->state == TRANSPORT_STATE_UP)
+        session_ratchet(&transport->current, transport->path.sent.next,
+                        transport->path.loss.next_acked, transport->now_ns);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Flow control: how much the peer may send on each stream, out of one budget for the lane. Each open stream owns its first window; the rest
+ * is lent to streams whose readers keep up. Credit once given is never withdrawn; only its growth shrinks.
+ */
+#ifndef TRANSPORT_CREDIT_H
+#define TRANSPORT_CREDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A lane's. */
+struct credit {
+    uint64_t budget;
+    uint64_t given;       /* sum over streams of limit - consumed */
+    uint32_t first, most; /* windows of a stream */
+};
+
+/* A stream's. */
+struct credit_window {
+    uint64_t consumed; /* by the reader */
+    uint64_t limit;    /* end of the credit */
+    uint64_t told;     /* the limit that the peer was told */
+    uint32_t window;   /* the size aimed at */
+    bool is_final;     /* the peer's end is known: no more credit is needed */
+};
+
+bool credit_open(struct credit *credit,
+                 struct credit_window *window); /* false: beyond the budget */
+void credit_close(struct credit *credit, struct credit_window *window); /* gives all back */
+
+void credit_finish(struct credit *credit, struct credit_window *window,
+                   uint64_t final_size); /* gives back what the peer will not use */
+
+/* Bytes up to `highest` have arrived, `unread` of them wait for the reader. Widens the window of one that keeps up. True: the peer
+ * should be told the limit. */
+bool credit_arrived(struct credit *credit, struct credit_window *window, uint64_t highest,
+                    uint64_t unread);
+bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes);
+
+#endif

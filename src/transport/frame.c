@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The frames' codec.
+ */
+#include "transport/frame.h"
+
+#include "transport/packet.h"
+
+static int read_ack(struct reader *reader, struct frame_ack *ack)
+{
+    uint64_t path = read_varint(reader);
+    uint64_t largest = read_varint(reader);
+    ack->delay_us = read_varint(reader);
+    uint64_t count = read_varint(reader);
+    uint64_t first = read_varint(reader); /* numbers below the largest in the first range */
+    if (reader->failed || path > UINT8_MAX || count < 1 || count > FRAME_ACK_RANGES_MAX ||
+        largest > PACKET_NUMBER_MAX || first > largest)
+        return ERROR_INVALID;
+    ack->path = (uint8_t)path;
+    ack->count = (uint32_t)count;
+    uint64_t start = largest - first;
+    ack->ranges[0] = (struct range){start, largest + 1};
+    for (uint32_t i = 1; i < ack->count; i++) {
+        uint64_t gap = read_varint(reader) + 1; /* numbers not received in between */
+        uint64_t length = read_varint(reader) + 1;
+        if (reader->failed || gap > start || length > start - gap)
+            return ERROR_INVALID;
+        uint64_t end = start - gap;
+        start = end - length;
+        ack->ranges[i] = (struct range){start, end};
+    }
+    return 0;
+}
+
+static int read_open(struct reader *reader, struct frame_open *frame)
+{
+    frame->id = read_varint(reader);
+    struct transport_open *open = &frame->open;
+    *open = (struct transport_open){0};
+    open->port = read_u16(reader);
+    open->service = read_u16(reader);
+    open->flags = read_u8(reader);
+    open->ring = read_u8(reader);
+    open->weight = read_u8(reader);
+    open->client.family = read_u8(reader);
+    if (reader->failed || open->ring >= TRANSPORT_RINGS || !open->weight ||
+        open->flags & ~(TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE))
+        return ERROR_INVALID;
+    size_t length = open->client.family == 4 ? 4 : 16;
+    switch (open->client.family) {
+    case 0:
+        return 0;
+    case 4:
+    case 6:
+        open->client.port = read_u16(reader);
+        struct span bytes = read_span(reader, length);
+        if (reader->failed)
+            return ERROR_INVALID;
+        memcpy(open->client.bytes, bytes.data, length);
+        return 0;
+    default:
+        return ERROR_INVALID;
+    }
+}
+
+static int read_stream(struct reader *reader, uint8_t flags, struct frame_stream *stream)
+{
+    stream->id = read_varint(reader);
+    stream->offset = flags & FRAME_STREAM_OFF ? read_varint(reader) : 0;
+    uint64_t length = flags & FRAME_STREAM_LEN ? read_varint(reader) : reader_left(reader);
+    stream->fin = flags & FRAME_STREAM_FIN;
+    if (reader->failed || length > reader_left(reader) ||
+        length > FRAME_STREAM_END_MAX - stream->offset)
+        return ERROR_INVALID;
+    stream->data = read_span(reader, (size_t)length);
+    return 0;
+}
+
+static void read_quality(struct reader *reader, struct frame_quality *quality)
+{
+    uint64_t *fields[] = {
+        &quality->loss_ppm_1s,          &quality->loss_ppm_10s,    &quality->srtt_us,
+        &quality->min_rtt_us,           &quality->rtt_variance_us, &quality->queue_us,
+        &quality->delivery_bytes_per_s, &quality->hosted,          &quality->spurious};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        *fields[i] = read_varint(reader);
+}
+
+static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
+{
+    switch (type) {
+    case FRAME_PADDING:
+        while (reader->at < reader->end && !*reader->at)
+            reader->at++;
+        return 0;
+    case FRAME_PING:
+        return 0;
+    case FRAME_ACK:
+        return read_ack(reader, &frame->ack);
+    case FRAME_SETTINGS:
+        frame->settings.own = read_u64(reader);
+        frame->settings.peer = read_u64(reader);
+        frame->settings.stream_window = read_varint(reader);
+        frame->settings.streams_limit = read_varint(reader);
+        return frame->settings.own ? 0 : ERROR_INVALID;
+    case FRAME_CLOSE:
+        frame->close_code = read_varint(reader);
+        return 0;
+    case FRAME_OPEN:
+        return read_open(reader, &frame->open);
+    case FRAME_RESET:
+        frame->reset.id = read_varint(reader);
+        frame->reset.code = read_varint(reader);
+        return 0;
+    case FRAME_STREAM_WINDOW:
+        frame->window.id = read_varint(reader);
+        frame->window.limit = read_varint(reader);
+        return 0;
+    case FRAME_STREAM_PRIORITY:
+        frame->priority.id = read_varint(reader);
+        frame->priority.ring = read_u8(reader);
+        frame->priority.weight = read_u8(reader);
+        return frame->priority.ring < TRANSPORT_RINGS && frame->priority.weight ? 0 : ERROR_INVALID;
+    case FRAME_PATH_CHALLENGE:
+    case FRAME_PATH_RESPONSE: {
+        struct span token = read_span(reader, FRAME_TOKEN_BYTES);
+        if (reader->failed)
+            return ERROR_INVALID;
+        memcpy(frame->token, token.data, FRAME_TOKEN_BYTES);
+        return 0;
+    }
+    case FRAME_LINK_QUALITY:
+        read_quality(reader, &frame->quality);
+        return 0;
+    default:
+        return ERROR_INVALID;
+    }
+}
+
+int frame_read(struct reader *reader, struct frame *frame)
+{
+    uint8_t type = read_u8(reader);
+    int error;
+    if ((type & ~7) == FRAME_STREAM) {
+        frame->type = FRAME_STREAM;
+        error = read_stream(reader, type & 7, &frame->stream);
+    } else {
+        frame->type = (enum frame_type)type;
+        error = read_body(reader, type, frame);
+    }
+    return error || reader->failed ? ERROR_INVALID : 0;
+}
+
+uint8_t *frame_write_settings(uint8_t *out, const struct frame_settings *settings)
+{
+    *out++ = FRAME_SETTINGS;
+    out = store_u64(out, settings->own);
+    out = store_u64(out, settings->peer);
+    out = varint_store(out, settings->stream_window);
+    return varint_store(out, settings->streams_limit);
+}
+
+uint8_t *frame_write_close(uint8_t *out, uint64_t code)
+{
+    *out++ = FRAME_CLOSE;
+    return varint_store(out, code);
+}
+
+uint8_t *frame_write_open(uint8_t *out, uint64_t id, const struct transport_open *open)
+{
+    *out++ = FRAME_OPEN;
+    out = varint_store(out, id);
+    out = store_u16(out, open->port);
+    out = store_u16(out, open->service);
+    *out++ = open->flags;
+    *out++ = open->ring;
+    *out++ = open->weight;
+    *out++ = open->client.family;
+    if (!open->client.family)
+        return out;
+    out = store_u16(out, open->client.port);
+    size_t length = open->client.family == 4 ? 4 : 16;
+    memcpy(out, open->client.bytes, length);
+    return out + length;
+}
+
+uint8_t *frame_write_reset(uint8_t *out, uint64_t id, uint64_t code)
+{
+    *out++ = FRAME_RESET;
+    return varint_store(varint_store(out, id), code);
+}
+
+uint8_t *frame_write_window(uint8_t *out, uint64_t id, uint64_t limit)
+{
+    *out++ = FRAME_STREAM_WINDOW;
+    return varint_store(varint_store(out, id), limit);
+}
+
+uint8_t *frame_write_priority(uint8_t *out, uint64_t id, uint8_t ring, uint8_t weight)
+{
+    *out++ = FRAME_STREAM_PRIORITY;
+    out = varint_store(out, id);
+    *out++ = ring;
+    *out++ = weight;
+    return out;
+}
+
+uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
+                           const uint8_t token[FRAME_TOKEN_BYTES])
+{
+    *out++ = (uint8_t)type;
+    memcpy(out, token, FRAME_TOKEN_BYTES);
+    return out + FRAME_TOKEN_BYTES;
+}
+
+uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *quality)
+{
+    const uint64_t fields[] = {
+        quality->loss_ppm_1s,          quality->loss_ppm_10s,    quality->srtt_us,
+        quality->min_rtt_us,           quality->rtt_variance_us, quality->queue_us,
+        quality->delivery_bytes_per_s, quality->hosted,          quality->spurious};
+    *out++ = FRAME_LINK_QUALITY;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        out = varint_store(out, fields[i] < VARINT_MAX ? fields[i] : VARINT_MAX);
+    return out;
+}
+
+uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_t delay_us,
+                         const struct ranges *ranges)
+{
+    if (!ranges->count || end < out ||
+        (size_t)(end - out) < FRAME_ACK_MAX - (FRAME_ACK_RANGES_MAX - 1) * 16)
+        return out;
+    const struct range *all = ranges_items(ranges);
+    uint32_t at = ranges->count - 1;
+    const struct range *last = &all[at];
+    *out++ = FRAME_ACK;
+    out = varint_store(out, path);
+    out = varint_store(out, last->end - 1);
+    out = varint_store(out, delay_us);
+    uint8_t *count_at = out; /* 64 needs two bytes: always write it so */
+    out += 2;
+    out = varint_store(out, last->end - 1 - last->start);
+    uint16_t count = 1;
+    for (; at > 0 && count < FRAME_ACK_RANGES_MAX && end - out >= 16; at--, count++) {
+        out = varint_store(out, all[at].start - all[at - 1].end - 1);
+        out = varint_store(out, all[at - 1].end - all[at - 1].start - 1);
+    }
+    store_u16(count_at, (uint16_t)(count | 0x4000));
+    return out;
+}
+
+uint8_t *frame_write_stream(uint8_t *out, uint64_t id, uint64_t offset, uint32_t length, bool fin,
+                            bool has_length)
+{
+    *out++ = (uint8_t)(FRAME_STREAM | (fin ? FRAME_STREAM_FIN : 0) |
+                       (has_length ? FRAME_STREAM_LEN : 0) | (offset ? FRAME_STREAM_OFF : 0));
+    out = varint_store(out, id);
+    if (offset)
+        out = varint_store(out, offset);
+    return has_length ? varint_store(out, length) : out;
+}
+
+uint32_t frame_stream_head_bytes(uint64_t id, uint64_t offset, uint32_t length)
+{
+    return (uint32_t)(1 + varint_size(id) + (offset ? varint_size(offset) : 0) +
+                      varint_size(length));
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frames: what a packet carries once it is opened. A type of one byte, then QUIC varints. The decoder is strict: whatever it does not know
+ * or finds malformed ends the session. docs/protocol/transport.md is the specification.
+ */
+#ifndef TRANSPORT_FRAME_H
+#define TRANSPORT_FRAME_H
+
+#include "base/bytes.h"
+#include "transport/ranges.h"
+#include "transport/transport.h"
+
+enum frame_type {
+    FRAME_PADDING = 0x00,
+    FRAME_PING = 0x01,
+    FRAME_ACK = 0x02,
+    FRAME_SETTINGS = 0x03,
+    FRAME_CLOSE = 0x04,
+    FRAME_OPEN = 0x05,
+    FRAME_RESET = 0x06,
+    FRAME_STREAM_WINDOW = 0x07,
+    FRAME_STREAM_PRIORITY = 0x08,
+    FRAME_PATH_CHALLENGE = 0x09,
+    FRAME_PATH_RESPONSE = 0x0a,
+    FRAME_LINK_QUALITY = 0x0b,
+    FRAME_STREAM = 0x10, /* to 0x17, by its flags */
+};
+
+enum {
+    FRAME_STREAM_FIN = 1, /* the stream ends with these bytes */
+    FRAME_STREAM_LEN = 2, /* a length follows; else the frame fills the packet */
+    FRAME_STREAM_OFF = 4, /* an offset follows; else it is 0 */
+
+    FRAME_ACK_RANGES_MAX = 64,
+    FRAME_TOKEN_BYTES = 8,
+    FRAME_CONTROL_MAX = 80, /* any frame but STREAM and ACK fits */
+    FRAME_STREAM_MAX = 25,  /* the head of a STREAM frame */
+    FRAME_ACK_MAX = 2 + 8 + 8 + 2 + 8 + (FRAME_ACK_RANGES_MAX - 1) * 16,
+};
+#define FRAME_STREAM_END_MAX VARINT_MAX /* offset + length */
+
+struct frame_ack {
+    uint64_t delay_us;
+    uint32_t count;
+    uint8_t path;
+    struct range ranges[FRAME_ACK_RANGES_MAX]; /* greatest first */
+};
+
+/* First in every packet of a session until the other end is known to have it. */
+struct frame_settings {
+    uint64_t own,
+        peer; /* incarnations: the sender's; the receiver's that it wants to go on with, 0: none */
+    uint64_t stream_window; /* first credit of each stream */
+    uint64_t streams_limit; /* streams that the receiver may have open */
+};
+
+struct frame_open {
+    uint64_t id;
+    struct transport_open open;
+};
+
+struct frame_reset {
+    uint64_t id, code;
+};
+
+struct frame_window {
+    uint64_t id, limit;
+};
+
+struct frame_priority {
+    uint64_t id;
+    uint8_t ring, weight;
+};
+
+struct frame_quality { /* of packets from the sender of this frame (T8) */
+    uint64_t loss_ppm_1s, loss_ppm_10s, srtt_us, min_rtt_us, rtt_variance_us, queue_us;
+    uint64_t delivery_bytes_per_s, hosted, spurious;
+};
+
+struct frame_stream {
+    uint64_t id, offset;
+    struct span data;
+    bool fin;
+};
+
+struct frame {
+    enum frame_type type; /* FRAME_STREAM whatever its flags */
+    union {
+        struct frame_ack ack;
+        struct frame_settings settings;
+        uint64_t close_code;
+        struct frame_open open;
+        struct frame_reset reset;
+        struct frame_window window;
+        struct frame_priority priority;
+        uint8_t token[FRAME_TOKEN_BYTES];
+        struct frame_quality quality;
+        struct frame_stream stream;
+    };
+};
+
+/* The next frame; a run of PADDING is one. `reader` must not be empty. 0 or ERROR_INVALID. */
+MUST_USE int frame_read(struct reader *reader, struct frame *frame);
+
+/* Whether the receiver of such a frame must acknowledge. */
+static inline bool frame_is_eliciting(enum frame_type type)
+{
+    return type != FRAME_PADDING && type != FRAME_ACK && type != FRAME_CLOSE;
+}
+
+/* Writers return the position behind the frame. Room: FRAME_CONTROL_MAX but for ACK. */
+uint8_t *frame_write_settings(uint8_t *out, const struct frame_settings *settings);
+uint8_t *frame_write_close(uint8_t *out, uint64_t code);
+uint8_t *frame_write_open(uint8_t *out, uint64_t id, const struct transport_open *open);
+uint8_t *frame_write_reset(uint8_t *out, uint64_t id, uint64_t code);
+uint8_t *frame_write_window(uint8_t *out, uint64_t id, uint64_t limit);
+uint8_t *frame_write_priority(uint8_t *out, uint64_t id, uint8_t ring, uint8_t weight);
+uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
+                           const uint8_t token[FRAME_TOKEN_BYTES]);
+uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *quality);
+
+/* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself when not even one does. */
+uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_t delay_us,
+                         const struct ranges *ranges);
+
+/* The head of a STREAM frame; `length` bytes of data follow it. Without `has_length` it is the packet's last. */
+uint8_t *frame_write_stream(uint8_t *out, uint64_t id, uint64_t offset, uint32_t length, bool fin,
+                            bool has_length);
+uint32_t frame_stream_head_bytes(uint64_t id, uint64_t offset, uint32_t length); /* with a length */
+
+#endif

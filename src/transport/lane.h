@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a lane, shared by the files that implement transport.h, one concern each:
+ *
+ *     transport.c   life cycle, settings, facts      dial.c      handshakes from either side
+ *     stream.c      a stream's life                  output.c    what to send when, timers
+ *     events.c      what the caller is told          builder.c   one packet
+ *     input.c       packets and frames in            recovery.c  acks, loss, probes
+ *     connection.c  up, down, sessions that change
+ *
+ * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes of session between the same two
+ * incarnations; the *lane* outlives both.
+ */
+#ifndef TRANSPORT_LANE_H
+#define TRANSPORT_LANE_H
+
+#include "base/list.h"
+#include "transport/blender.h"
+#include "transport/congestion.h"
+#include "transport/credit.h"
+#include "transport/frame.h"
+#include "transport/hosting.h"
+#include "transport/loss.h"
+#include "transport/pacer.h"
+#include "transport/quality.h"
+#include "transport/receipts.h"
+#include "transport/receive_buffer.h"
+#include "transport/replay.h"
+#include "transport/send_buffer.h"
+#include "transport/session.h"
+#include "transport/stream_table.h"
+
+enum {
+    LANE_STREAM_WINDOW_MIN = 16384, /* what a peer may count on before its SETTINGS */
+    LANE_STREAM_ROOM_MIN = 16384,
+    LANE_STREAM_IDS_AHEAD = 4 * TRANSPORT_STREAMS_LIMIT, /* beyond the oldest id not seen */
+    LANE_ZOMBIES_LIMIT = 4096, /* streams kept only to tell the peer of their end */
+    LANE_SESSION_SLOTS = TRANSPORT_SESSIONS_PER_LANE,
+    LANE_BATCH_BYTES = 65000, /* below what UDP and GSO carry at once */
+    LANE_BATCH_PACKETS = 64,
+    LANE_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
+    LANE_PROVE_ATTEMPTS = 5,
+};
+#define LANE_QUALITY_NS         (1000ull * 1000000)
+#define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
+#define LANE_PROVE_NS           (500ull * 1000000)
+#define LANE_SOFT_DIAL_TIMEOUTS 3 /* probe timeouts in a row before a handshake is tried beside */
+
+/* Frames that a stream owes the peer. */
+enum stream_control {
+    CONTROL_OPEN = 1,
+    CONTROL_RESET = 2,
+    CONTROL_WINDOW = 4,
+    CONTROL_PRIORITY = 8,
+    CONTROL_FIN = 16, /* an end without bytes */
+};
+
+/* Bits of waiting events, in the order in which they are told. */
+enum stream_event {
+    STREAM_EVENT_OPENED = 1,
+    STREAM_EVENT_READABLE = 2,
+    STREAM_EVENT_WRITABLE = 4,
+    STREAM_EVENT_RESET = 8,
+    STREAM_EVENT_DONE = 16,
+};
+
+/* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost ones. */
+struct stream_turn {
+    struct blend_buffer buffer;
+    struct transport_stream *stream;
+    bool is_resend;
+};
+
+struct transport_stream {
+    struct transport *transport;
+    uint64_t id;
+    void *owner;
+    struct send_buffer out;
+    struct receive_buffer in;
+    struct credit_window credit;
+    struct stream_turn fresh, resend;
+    struct hosting_entry hosting;
+    struct list all_link, event_link, control_link;
+    struct transport_open open;
+    uint32_t code;
+    uint32_t references; /* sent frames that name it */
+    uint8_t control;     /* enum stream_control */
+    uint8_t control_unacked;
+    uint8_t events;      /* enum stream_event */
+    uint8_t events_told; /* that happen once */
+    bool is_own;         /* opened here */
+    bool is_opened;      /* the peer's OPEN has come; true for our own */
+    bool is_reset;       /* by either side: no bytes any more */
+    bool is_released;    /* the caller has let go, or never knew it */
+    bool is_detached;    /* its connection is gone */
+    bool wants_room;     /* WRITABLE when there is room again */
+};
+
+/* What happens to a datagram's destination. One for now; the wire has room for 256. */
+struct path {
+    uint8_t wire_id;
+    struct address peer;
+    struct address fallback; /* the last proven one, while `peer` is not */
+    bool is_proven;
+    bool challenge_waits, response_waits;
+    uint8_t challenge[FRAME_TOKEN_BYTES], response[FRAME_TOKEN_BYTES];
+    uint64_t unproven_in, unproven_out; /* bytes */
+    uint64_t prove_at_ns;               /* next challenge */
+    uint32_t prove_attempts;
+
+    struct replay replay;
+    struct receipts receipts;
+    struct sent_log sent;
+    struct rtt rtt;
+    struct loss loss;
+    struct pacer pacer;
+    struct quality quality;
+    struct congestion *congestion;
+    bool is_window_full; /* congestion control refused a packet since the last change */
+    bool is_app_limited;
+    bool ping_waits, quality_waits;
+    uint32_t hosted;
+    uint32_t probes; /* packets that may go whatever the window says */
+    uint64_t delivered_bytes, delivered_ns;
+    uint64_t outstanding_since_ns; /* when the first packet now unsettled went out */
+    uint64_t last_sent_ns, last_heard_ns, last_eliciting_ns;
+    uint64_t quality_at_ns;
+};
+
+/* A last word under keys that are about to be forgotten. */
+struct farewell {
+    struct session session;
+    uint64_t number;
+    uint32_t code;
+    struct address to;
+};
+
+struct dial {
+    struct handshake_initiator initiator;
+    struct address to;
+    bool is_wanted, is_active; /* a handshake is being tried */
+    uint32_t attempts;
+    uint64_t attempt_at_ns;
+    uint32_t index;
+};
+
+struct lane_event {
+    struct list link;
+    uint32_t code;
+};
+
+struct transport {
+    struct transport_config config;
+    struct random random;
+    enum transport_state state;
+    uint64_t now_ns; /* of the call that runs, or the last one */
+
+    struct handshake_identity identity;
+    struct handshake_peer peer;
+    struct handshake_replay replay;
+    bool has_peer; /* its key is usable */
+    struct dial dial;
+    struct session current, previous, pending;
+    uint64_t previous_until_ns;
+    uint32_t next_slot;
+    uint64_t incarnation, peer_incarnation; /* of the connection; 0: none */
+    bool settings_wait;
+    uint8_t resp[HANDSHAKE_RESP_BYTES];
+    bool resp_waits;
+    struct address resp_to;
+    struct farewell farewell;
+
+    struct path path;
+    struct blender blender;
+    struct hosting hosting;
+    struct credit credit;
+    struct stream_table table;
+    struct list streams;  /* all that exist */
+    struct list controls; /* streams that owe a frame */
+    struct list events;   /* streams with events, and the two below */
+    struct lane_event up, down;
+    struct ranges peer_ids; /* ordinals of the peer's streams seen so far */
+    uint64_t next_ordinal;  /* of our own streams */
+    uint64_t peer_window, peer_streams_limit;
+    uint32_t own_open, peer_open; /* streams */
+    struct frame_quality peer_quality;
+    struct transport_open event_open; /* backs the last event's pointer */
+    struct transport_facts counters;  /* only the counting members are used */
+};
+
+extern const struct congestion_ops *const lane_congestion;
+
+/* ---- events.c */
+void event_stream(struct transport_stream *stream, enum stream_event event);
+void event_stream_leave(struct transport_stream *stream); /* no more events of it */
+void event_up(struct transport *transport);
+void event_down(struct transport *transport, uint32_t code);
+
+/* ---- stream.c */
+struct transport_stream *stream_new(struct transport *transport, uint64_t id, bool is_own);
+void stream_owe(struct transport_stream *stream, enum stream_control control);
+void stream_pay(struct transport_stream *stream, uint8_t control); /* bits; sent or moot */
+void stream_settle(struct transport_stream *stream); /* after a change: done? to be freed? */
+void stream_update(struct transport_stream *stream); /* after a change of bytes: blender, hosting */
+void stream_reset_by(struct transport_stream *stream, uint32_t code, bool by_peer);
+void stream_set_standing(struct transport_stream *stream); /* open.ring or .weight has changed */
+void stream_detach(struct transport_stream *stream, uint32_t code); /* the connection is gone */
+void stream_free(struct transport_stream *stream);
+void stream_readable(struct transport_stream *stream);
+void stream_drop_reference(struct transport_stream *stream);
+
+/* ---- builder.c */
+struct packet_plan {
+    uint32_t most;   /* bytes of the packet */
+    uint32_t pad_to; /* 0, or the length that it must have when more follow it in the batch */
+    uint32_t counted_bytes; /* in flight for congestion control; 0: not counted */
+    uint16_t flow;
+    bool may_send_data; /* else only what congestion control does not hold back */
+};
+/* Fills and seals a packet at `out`; its length, 0 when there was nothing to say. */
+uint32_t build_packet(struct transport *transport, uint8_t *out, const struct packet_plan *plan);
+uint32_t build_farewell(struct transport *transport, uint8_t *out);
+
+/* ---- output.c */
+bool output_has_data(
+    const struct transport *transport); /* something that needs the window's leave */
+
+/* ---- recovery.c */
+MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack *ack);
+void recovery_on_timer(struct transport *transport);
+void recovery_forget_congestion(struct transport *transport); /* a new path: start afresh */
+
+/* ---- dial.c */
+void dial_start(struct transport *transport,
+                uint32_t attempts); /* `attempts` before: for the backoff */
+void dial_run(
+    struct transport *transport); /* starts a handshake where one is due beside a session */
+void dial_write_init(struct transport *transport, uint8_t out[HANDSHAKE_INIT_BYTES]);
+struct transport_hello *dial_hello_new(const struct handshake_responder *responder);
+void dial_on_resp(struct transport *transport, struct span packet);
+void dial_on_cookie(struct transport *transport, struct span packet);
+void dial_on_stateless_close(struct transport *transport, struct span packet);
+
+/* ---- connection.c */
+void lane_set_state(struct transport *transport, enum transport_state state);
+void lane_run_sessions(struct transport *transport);                       /* ratchet, expiry */
+struct session *lane_session(struct transport *transport, uint32_t index); /* NULL: none */
+/* The initiator's handshake succeeded: a connection starts, or goes on under new keys. */
+void lane_dialled(struct transport *transport, struct handshake_result *result);
+/* The first packet under the pending session. 0: that is the current one now; else it is dropped. */
+MUST_USE int lane_confirm(struct transport *transport, struct span frames,
+                          const struct address *from);
+MUST_USE int lane_on_settings(struct transport *transport, const struct frame_settings *settings);
+void lane_down(struct transport *transport, uint32_t code);
+void lane_fail(struct transport *transport, uint32_t code); /* tells the peer, then goes down */
+void lane_clear_sessions(struct transport *transport);
+void lane_reset_connection(struct transport *transport);
+void lane_random(struct transport *transport, void *out, size_t length); /* unpredictable */
+
+static inline uint64_t lane_keep_ns(const struct transport *transport)
+{
+    return 3 * rtt_probe_timeout(&transport->path.rtt);
+}
+
+#endif

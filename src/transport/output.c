@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What goes out when: timers, then handshakes and last words, then batches of packets as far as window and pacer allow. Acknowledgements, answers to
+ * challenges and probes go whatever the window says.
+ */
+#include "transport/lane.h"
+
+#include "base/memory.h"
+
+enum {
+    PAD_MOST = 64, /* a packet that is short by so much is padded, so that the batch goes on */
+};
+
+bool output_has_data(const struct transport *transport)
+{
+    const struct path *path = &transport->path;
+    return transport->settings_wait || path->ping_waits || path->quality_waits ||
+           !list_is_empty(&transport->controls) || blender_waiting(&transport->blender);
+}
+
+/* Something that neither window nor pacer holds back. */
+static bool has_urgent(const struct transport *transport)
+{
+    const struct path *path = &transport->path;
+    return path->receipts.due_ns <= transport->now_ns || path->challenge_waits ||
+           path->response_waits;
+}
+
+/* ---- timers */
+
+static uint64_t dead_at(const struct transport *transport)
+{
+    const struct path *path = &transport->path;
+    if (!path->sent.in_flight)
+        return UINT64_MAX;
+    uint64_t since = path->outstanding_since_ns > path->last_heard_ns ? path->outstanding_since_ns
+                                                                      : path->last_heard_ns;
+    return since + transport->config.dead_after_ns;
+}
+
+static void run_path_proof(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    if (path->is_proven || transport->now_ns < path->prove_at_ns)
+        return;
+    if (path->prove_attempts++ >= LANE_PROVE_ATTEMPTS && path->fallback.family) {
+        path->peer = path->fallback;
+        path->is_proven = true;
+        return;
+    }
+    lane_random(transport, path->challenge, sizeof path->challenge);
+    path->challenge_waits = true;
+    path->prove_at_ns = transport->now_ns + LANE_PROVE_NS;
+}
+
+static void run_up_timers(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    uint64_t now_ns = transport->now_ns;
+    if (now_ns >= dead_at(transport)) {
+        lane_down(transport, TRANSPORT_CODE_LINK_LOST);
+        return;
+    }
+    if (now_ns >= loss_timer(&path->loss, &path->sent, &path->rtt))
+        recovery_on_timer(transport);
+    if (now_ns >= path->quality_at_ns) {
+        path->quality_at_ns = now_ns + LANE_QUALITY_NS;
+        path->quality_waits = true;
+    }
+    if (now_ns - path->last_sent_ns >= transport->config.keep_alive_ns)
+        path->ping_waits = true;
+    run_path_proof(transport);
+    uint32_t hosted = hosting_count(&transport->hosting, path->rtt.smoothed_ns, now_ns);
+    if (hosted != path->hosted) {
+        path->hosted = hosted;
+        lane_congestion->set_hosted(path->congestion, hosted, path->rtt.smoothed_ns, now_ns);
+        path->is_window_full = false;
+    }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t transport_next_wake(const struct transport *transport)
+{
+    uint64_t wake_ns = transport->dial.is_active ? transport->dial.attempt_at_ns : UINT64_MAX;
+    if (transport->resp_waits || session_is_on(&transport->farewell.session))
+        return transport->now_ns;
+    if (transport->state != TRANSPORT_STATE_UP)
+        return wake_ns;
+    const struct path *path = &transport->path;
+    bool has_data = output_has_data(transport);
+    if (has_urgent(transport) || (path->probes && has_data))
+        return transport->now_ns;
+    wake_ns = least(wake_ns, path->receipts.due_ns);
+    wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
+    wake_ns = least(wake_ns, dead_at(transport));
+    wake_ns = least(wake_ns, path->quality_at_ns);
+    wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
+    if (!path->is_proven)
+        wake_ns = least(wake_ns, path->prove_at_ns);
+    if (has_data && !path->is_window_full && !sent_log_is_full(&path->sent))
+        wake_ns = least(wake_ns, pacer_next(&path->pacer, transport->now_ns));
+    return wake_ns;
+}
+
+/* ---- packets */
+
+/* Bytes that may go to an address which has not proven itself. */
+static uint64_t unproven_allowance(const struct path *path)
+{
+    uint64_t most = path->unproven_in * LANE_AMPLIFICATION;
+    return path->is_proven ? UINT64_MAX : most > path->unproven_out ? most - path->unproven_out : 0;
+}
+
+/* Asks congestion control and pacer for a packet with data. */
+static bool may_send_data(struct transport *transport, struct packet_plan *plan)
+{
+    struct path *path = &transport->path;
+    if (sent_log_is_full(&path->sent))
+        return false;
+    if (path->probes) {
+        path->probes--;
+        return true;
+    }
+    if (path->is_window_full || pacer_budget(&path->pacer, transport->now_ns) < plan->most)
+        return false;
+    uint64_t waiting =
+        blender_waiting(&transport->blender) + PACKET_OVERHEAD_BYTES + FRAME_CONTROL_MAX;
+    uint32_t bytes = waiting < plan->most ? (uint32_t)waiting : plan->most;
+    uint16_t flow =
+        lane_congestion->take(path->congestion, bytes, path->sent.next, transport->now_ns);
+    if (flow == CONGESTION_NO_FLOW) {
+        path->is_window_full = true;
+        return false;
+    }
+    plan->flow = flow;
+    plan->counted_bytes = bytes;
+    return true;
+}
+
+/* What was taken from the window goes back: the packet did not come about, or is not ack-eliciting. */
+static void give_back(struct transport *transport, const struct packet_plan *plan)
+{
+    struct path *path = &transport->path;
+    if (!plan->counted_bytes)
+        return;
+    const struct congestion_packet packet = {.flow = plan->flow,
+                                             .bytes = plan->counted_bytes,
+                                             .number = path->sent.next};
+    lane_congestion->on_discarded(path->congestion, &packet);
+}
+
+static uint32_t send_packet(struct transport *transport, uint8_t *out, uint32_t pad_to)
+{
+    struct path *path = &transport->path;
+    struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
+    uint64_t allowance = unproven_allowance(path);
+    if (allowance < plan.most) {
+        plan.most = (uint32_t)allowance;
+        if (plan.most < PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX)
+            return 0;
+    }
+    bool has_data = output_has_data(transport);
+    plan.may_send_data = has_data && may_send_data(transport, &plan);
+    if (!plan.may_send_data && !has_urgent(transport))
+        return 0;
+    plan.pad_to = pad_to;
+    uint32_t bytes = build_packet(transport, out, &plan);
+    if (!bytes) {
+        give_back(transport, &plan);
+        return 0;
+    }
+    if (!sent_log_packet(&path->sent, path->sent.next - 1)->counted_bytes)
+        give_back(transport, &plan);
+    if (plan.may_send_data)
+        pacer_spend(&path->pacer, bytes);
+    if (!path->is_proven)
+        path->unproven_out += bytes;
+    return bytes;
+}
+
+/* A batch for one sendmsg: all packets but the last have the length of the first. */
+static bool fill_batch(struct transport *transport, struct transport_transmit *transmit)
+{
+    uint32_t capacity =
+        transmit->capacity < LANE_BATCH_BYTES ? transmit->capacity : LANE_BATCH_BYTES;
+    uint32_t most = transport->config.packet_bytes;
+    uint32_t length = 0, segment = 0;
+    for (int packets = 0; packets < LANE_BATCH_PACKETS && length + most <= capacity; packets++) {
+        uint32_t pad_to = segment;
+        uint32_t bytes = send_packet(transport, transmit->data + length, pad_to);
+        if (!bytes)
+            break;
+        length += bytes;
+        if (!segment)
+            segment = bytes;
+        if (bytes != segment || bytes < most)
+            break;
+    }
+    transmit->to = transport->path.peer;
+    transmit->length = length;
+    transmit->segment_bytes = (uint16_t)segment;
+    return length > 0;
+}
+
+static bool fill_datagram(struct transport *transport, struct transport_transmit *transmit)
+{
+    if (transport->resp_waits && transmit->capacity >= HANDSHAKE_RESP_BYTES) {
+        memcpy(transmit->data, transport->resp, HANDSHAKE_RESP_BYTES);
+        transport->resp_waits = false;
+        transmit->to = transport->resp_to;
+        transmit->length = HANDSHAKE_RESP_BYTES;
+    } else if (session_is_on(&transport->farewell.session) &&
+               transmit->capacity >= PACKET_OVERHEAD_BYTES + FRAME_CONTROL_MAX) {
+        transmit->to = transport->farewell.to;
+        transmit->length = build_farewell(transport, transmit->data);
+    } else if (transport->dial.is_active && transport->now_ns >= transport->dial.attempt_at_ns &&
+               transmit->capacity >= HANDSHAKE_INIT_BYTES) {
+        transmit->to = transport->dial.to;
+        dial_write_init(transport, transmit->data);
+        transmit->length = HANDSHAKE_INIT_BYTES;
+    } else {
+        return false;
+    }
+    transmit->segment_bytes = (uint16_t)transmit->length;
+    return true;
+}
+
+static void note_app_limit(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    bool is_limited = !path->is_window_full && !output_has_data(transport);
+    if (is_limited)
+        path->probes = 0;
+    if (is_limited == path->is_app_limited)
+        return;
+    path->is_app_limited = is_limited;
+    lane_congestion->set_app_limited(path->congestion, is_limited, transport->now_ns);
+}
+
+size_t transport_send(struct transport *transport, uint64_t now_ns,
+                      struct transport_transmit *transmits, size_t count)
+{
+    if (now_ns > transport->now_ns)
+        transport->now_ns = now_ns;
+    lane_run_sessions(transport);
+    if (transport->state == TRANSPORT_STATE_UP)
+        run_up_timers(transport);
+    dial_run(transport);
+    size_t filled = 0;
+    while (filled < count && fill_datagram(transport, &transmits[filled]))
+        filled++;
+    if (transport->state != TRANSPORT_STATE_UP)
+        return filled;
+    struct path *path = &transport->path;
+    pacer_set_rate(&path->pacer,
+                   lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
+                   transport->now_ns);
+    while (filled < count && fill_batch(transport, &transmits[filled]))
+        filled++;
+    note_app_limit(transport);
+    return filled;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which packets of the peer have arrived, and when to say so: after an eighth of a round trip's packets (at least 2, at most 32) or an eighth
+ * of its time (at most 5 ms), and at once on a new gap. Acks of our acks shorten the list.
+ */
+#ifndef TRANSPORT_RECEIPTS_H
+#define TRANSPORT_RECEIPTS_H
+
+#include "transport/ranges.h"
+
+enum {
+    RECEIPTS_RANGES_MAX = 64, /* the oldest are forgotten: their packets will be sent again */
+    RECEIPTS_EVERY_MIN = 2,
+    RECEIPTS_EVERY_MAX = 32,
+};
+
+/* Embed it. */
+struct receipts {
+    struct ranges numbers;
+    uint64_t next;          /* one more than the greatest number ever noted */
+    uint64_t largest_ns;    /* when the greatest number arrived */
+    uint64_t due_ns;        /* UINT64_MAX: no ack is owed */
+    uint32_t owed;          /* ack-eliciting packets since the last ack */
+    uint32_t round_packets; /* arrived in this round trip, and in the one before */
+    uint32_t last_round_packets;
+    uint64_t round_ends_ns;
+};
+
+void receipts_init(struct receipts *receipts);
+void receipts_clear(struct receipts *receipts);
+void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting, uint64_t srtt_ns,
+                   uint64_t now_ns);
+void receipts_acked(struct receipts *receipts); /* an ACK frame has been written */
+void receipts_prune(struct receipts *receipts,
+                    uint64_t below); /* the peer knows that these arrived */
+
+#endif

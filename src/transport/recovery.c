@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What became of our packets: acknowledged, lost, spuriously lost, probed. Frames are sent again, never packets.
+ */
+#include "transport/lane.h"
+
+enum {
+    PROBE_LOOKS = 32, /* packets in flight looked at for the most urgent bytes */
+};
+#define LOST_KEPT_NS \
+    (50ull * 1000000) /* a lost packet's record stays for this and two round trips */
+
+static struct congestion_packet describe(const struct sent_packet *packet, uint64_t number)
+{
+    return (struct congestion_packet){.flow = packet->flow,
+                                      .bytes = packet->counted_bytes,
+                                      .number = number,
+                                      .sent_ns = packet->sent_ns,
+                                      .delivered_at_sent = packet->delivered_bytes,
+                                      .delivered_ns_at_sent = packet->delivered_ns,
+                                      .app_limited = packet->app_limited};
+}
+
+/* ---- fates of frames */
+
+static void frame_acked(struct transport *transport, const struct sent_frame *frame)
+{
+    struct transport_stream *stream = frame->stream;
+    switch ((enum sent_kind)frame->kind) {
+    case SENT_STREAM:
+        if (!stream->is_reset) {
+            send_buffer_acked(&stream->out, frame->offset, frame->length, frame->fin);
+            stream_update(stream);
+        }
+        break;
+    case SENT_OPEN:
+        stream->control_unacked &= (uint8_t)~CONTROL_OPEN;
+        if (stream->control & CONTROL_OPEN)
+            stream_pay(stream, CONTROL_OPEN);
+        break;
+    case SENT_RESET:
+        stream->control_unacked &= (uint8_t)~CONTROL_RESET;
+        if (stream->control & CONTROL_RESET)
+            stream_pay(stream, CONTROL_RESET);
+        break;
+    case SENT_ACK:
+        receipts_prune(&transport->path.receipts, frame->offset);
+        break;
+    case SENT_WINDOW:
+    case SENT_PRIORITY:
+    case SENT_SETTINGS:
+        break;
+    }
+}
+
+static void frame_lost(struct transport *transport, const struct sent_frame *frame)
+{
+    struct transport_stream *stream = frame->stream;
+    switch ((enum sent_kind)frame->kind) {
+    case SENT_STREAM:
+        if (!stream->is_reset) {
+            send_buffer_lost(&stream->out, frame->offset, frame->length, frame->fin);
+            stream_update(stream);
+        }
+        break;
+    case SENT_OPEN:
+        if (stream->control_unacked & CONTROL_OPEN)
+            stream_owe(stream, CONTROL_OPEN);
+        break;
+    case SENT_RESET:
+        if (stream->control_unacked & CONTROL_RESET)
+            stream_owe(stream, CONTROL_RESET);
+        break;
+    case SENT_WINDOW:
+        /* A later one says more. */
+        if (!stream->is_reset && !stream->credit.is_final && frame->offset == stream->credit.told)
+            stream_owe(stream, CONTROL_WINDOW);
+        break;
+    case SENT_PRIORITY:
+        if (!stream->is_reset)
+            stream_owe(stream, CONTROL_PRIORITY);
+        break;
+    case SENT_SETTINGS:
+        if (frame->offset == transport->current.result.own_index)
+            transport->settings_wait = true;
+        break;
+    case SENT_ACK:
+        break;
+    }
+}
+
+static void drop_references(const struct sent_log *log, const struct sent_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->frames; i++) {
+        const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
+        if (frame->stream)
+            stream_drop_reference(frame->stream);
+    }
+}
+
+static void frames_acked(struct transport *transport, const struct sent_packet *packet)
+{
+    const struct sent_log *log = &transport->path.sent;
+    for (uint32_t i = 0; i < packet->frames; i++)
+        frame_acked(transport, sent_log_frame_at(log, packet, i));
+    for (uint32_t i = 0; i < packet->frames; i++) {
+        const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
+        if (frame->stream && frame->stream->references > 1)
+            stream_settle(frame->stream);
+        if (frame->stream)
+            stream_drop_reference(frame->stream);
+    }
+}
+
+static void frames_lost(struct transport *transport, const struct sent_packet *packet)
+{
+    const struct sent_log *log = &transport->path.sent;
+    for (uint32_t i = 0; i < packet->frames; i++)
+        frame_lost(transport, sent_log_frame_at(log, packet, i));
+}
+
+/* ---- fates of packets */
+
+static void packet_acked(struct transport *transport, uint64_t number, uint64_t rtt_ns)
+{
+    struct path *path = &transport->path;
+    struct sent_packet *packet = sent_log_packet(&path->sent, number);
+    enum sent_state state = (enum sent_state)packet->state;
+    sent_log_set_state(&path->sent, number, SENT_ACKED);
+    const struct congestion_packet fate = describe(packet, number);
+    switch (state) {
+    case SENT_IN_FLIGHT:
+        path->delivered_bytes += packet->bytes;
+        path->delivered_ns = transport->now_ns;
+        quality_acked(&path->quality, transport->now_ns, packet->bytes);
+        if (packet->counted_bytes)
+            lane_congestion->on_acked(path->congestion, &fate, rtt_ns, path->rtt.smoothed_ns,
+                                      path->rtt.min_ns, transport->now_ns);
+        break;
+    case SENT_LOST:
+        loss_spurious(&path->loss, number);
+        quality_spurious(&path->quality, transport->now_ns);
+        transport->counters.packets_spurious++;
+        if (packet->counted_bytes)
+            lane_congestion->on_spurious(path->congestion, &fate, transport->now_ns);
+        break;
+    case SENT_UNTRACKED:
+    case SENT_ACKED:
+        break;
+    }
+    frames_acked(transport, packet);
+}
+
+static void detect_losses(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    uint64_t cursor = path->sent.first_open;
+    while (loss_next(&path->loss, &path->sent, &path->rtt, transport->now_ns, &cursor)) {
+        uint64_t number = cursor - 1;
+        struct sent_packet *packet = sent_log_packet(&path->sent, number);
+        sent_log_set_state(&path->sent, number, SENT_LOST);
+        packet->lost_ns = transport->now_ns;
+        transport->counters.packets_lost++;
+        quality_lost(&path->quality, transport->now_ns);
+        frames_lost(transport, packet);
+        if (packet->counted_bytes) {
+            const struct congestion_packet fate = describe(packet, number);
+            lane_congestion->on_lost(path->congestion, &fate, transport->now_ns);
+        }
+        path->is_window_full = false;
+    }
+}
+
+static void retire_settled(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    struct sent_log *log = &path->sent;
+    uint64_t lost_kept_ns = 2 * path->rtt.smoothed_ns + LOST_KEPT_NS;
+    while (log->oldest < log->next) {
+        const struct sent_packet *packet = sent_log_packet(log, log->oldest);
+        if (packet->state == SENT_IN_FLIGHT)
+            return;
+        if (packet->state == SENT_LOST) {
+            if (transport->now_ns - packet->lost_ns < lost_kept_ns)
+                return;
+            drop_references(log, packet);
+        } else if (packet->state == SENT_UNTRACKED) {
+            if (transport->now_ns - packet->sent_ns < lost_kept_ns)
+                return;
+            drop_references(log, packet);
+        }
+        sent_log_retire(log);
+    }
+}
+
+/* ---- acknowledgements */
+
+/* Packets of [start, end) that are not yet known to have arrived, in order. */
+static void range_acked(struct transport *transport, uint64_t start, uint64_t end, uint64_t newest,
+                        uint64_t rtt_ns)
+{
+    struct sent_log *log = &transport->path.sent;
+    if (start < log->oldest)
+        start = log->oldest;
+    uint64_t number = start;
+    while (number < end) {
+        uint32_t at = ranges_find(&log->acked, number);
+        uint64_t known_from = at < log->acked.count ? ranges_items(&log->acked)[at].start : end;
+        uint64_t known_to = at < log->acked.count ? ranges_items(&log->acked)[at].end : end;
+        for (; number < end && number < known_from; number++)
+            packet_acked(transport, number, number == newest ? rtt_ns : 0);
+        number = known_to;
+    }
+    ranges_add(&log->acked, start, end);
+}
+
+/* The round-trip sample that the frame gives, 0 for none: its greatest packet is acknowledged for the first time. */
+static uint64_t sample_rtt(struct transport *transport, const struct frame_ack *ack,
+                           uint64_t largest)
+{
+    struct path *path = &transport->path;
+    const struct sent_log *log = &path->sent;
+    if (largest < log->oldest || ranges_has(&log->acked, largest))
+        return 0;
+    const struct sent_packet *packet = sent_log_packet(log, largest);
+    if (packet->state != SENT_IN_FLIGHT)
+        return 0;
+    uint64_t rtt_ns = transport->now_ns - packet->sent_ns;
+    if (!rtt_ns)
+        rtt_ns = 1;
+    uint64_t delay_ns =
+        ack->delay_us < ACK_DELAY_MAX_NS / 1000 ? ack->delay_us * 1000 : ACK_DELAY_MAX_NS;
+    rtt_sample(&path->rtt, rtt_ns, delay_ns);
+    return rtt_ns;
+}
+
+int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
+{
+    struct path *path = &transport->path;
+    uint64_t largest = ack->ranges[0].end - 1;
+    if (ack->path != path->wire_id || largest >= path->sent.next)
+        return ERROR_INVALID;
+    uint64_t rtt_ns = sample_rtt(transport, ack, largest);
+    uint32_t in_flight = path->sent.in_flight;
+    for (uint32_t i = ack->count; i-- > 0;)
+        range_acked(transport, ack->ranges[i].start, ack->ranges[i].end, largest, rtt_ns);
+    if (path->sent.in_flight != in_flight) {
+        path->is_window_full = false;
+        loss_acked(&path->loss, largest);
+        path->outstanding_since_ns = transport->now_ns;
+    }
+    detect_losses(transport);
+    retire_settled(transport);
+    return 0;
+}
+
+/* ---- probes */
+
+/* How urgent the bytes of a packet are: their ring; TRANSPORT_RINGS when it holds none. */
+static uint32_t urgency(const struct sent_log *log, const struct sent_packet *packet)
+{
+    uint32_t best = TRANSPORT_RINGS;
+    for (uint32_t i = 0; i < packet->frames; i++) {
+        const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
+        if (frame->stream && frame->stream->open.ring < best)
+            best = frame->stream->open.ring;
+    }
+    return best;
+}
+
+/* The oldest packet in flight with the most urgent bytes is taken for lost as far as its frames go. */
+static void probe(struct transport *transport)
+{
+    const struct sent_log *log = &transport->path.sent;
+    struct sent_packet *chosen = NULL;
+    uint32_t best = UINT32_MAX;
+    int looks = 0;
+    for (uint64_t number = log->first_open; number < log->next && looks < PROBE_LOOKS; number++) {
+        struct sent_packet *packet = sent_log_packet(log, number);
+        if (packet->state != SENT_IN_FLIGHT || packet->probed)
+            continue;
+        looks++;
+        uint32_t ring = urgency(log, packet);
+        if (ring < best) {
+            best = ring;
+            chosen = packet;
+        }
+    }
+    if (chosen) {
+        chosen->probed = true;
+        frames_lost(transport, chosen);
+    }
+}
+
+void recovery_on_timer(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    if (path->loss.loss_at_ns <= transport->now_ns) {
+        detect_losses(transport);
+        retire_settled(transport);
+        return;
+    }
+    path->loss.probe_timeouts++;
+    path->loss.last_sent_ns = transport->now_ns;
+    transport->counters.probe_timeouts++;
+    lane_congestion->on_probe_timeout(path->congestion, path->loss.probe_timeouts,
+                                      transport->now_ns);
+    path->is_window_full = false;
+    path->probes = LOSS_PROBES;
+    path->ping_waits = true; /* where nothing else is left to send */
+    for (uint32_t i = 0; i < LOSS_PROBES; i++)
+        probe(transport);
+}
+
+void recovery_forget_congestion(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    for (uint64_t number = path->sent.oldest; number < path->sent.next; number++)
+        sent_log_packet(&path->sent, number)->counted_bytes = 0;
+    path->is_window_full = false;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A lane's life, its settings and what it tells about itself.
+ */
+#include "transport/lane.h"
+
+#include "base/memory.h"
+
+enum { PACKET_BYTES_MIN = 1200, PACKET_BYTES_MAX = 65000 };
+
+void transport_config_defaults(struct transport_config *config)
+{
+    *config = (struct transport_config){
+        .lanes = 1,
+        .packet_bytes = 1400,
+        .weights = {16, 8, 4, 2, 1},
+        .sub_packet_bytes = BLENDER_QUANTUM,
+        .hosted_cap = 256,
+        .window_budget = 256ull << 20,
+        .stream_window = LANE_STREAM_WINDOW_MIN,
+        .stream_window_max = 16u << 20,
+        .keep_alive_ns = 5000000000ull,
+        .dead_after_ns = 10000000000ull,
+        .dial_backoff_max_ns = 8000000000ull,
+        .handshake_every_ns = 3600000000000ull,
+    };
+}
+
+static uint16_t usable_packet_bytes(uint32_t bytes)
+{
+    return (uint16_t)(bytes < PACKET_BYTES_MIN   ? PACKET_BYTES_MIN
+                      : bytes > PACKET_BYTES_MAX ? PACKET_BYTES_MAX
+                                                 : bytes);
+}
+
+static void start_identity(struct transport *transport)
+{
+    struct transport_config *config = &transport->config;
+    struct key private_key, peer_key, pre_shared;
+    memcpy(private_key.bytes, config->private_key, KEY_BYTES);
+    memcpy(peer_key.bytes, config->peer_key, KEY_BYTES);
+    memcpy(pre_shared.bytes, config->pre_shared_key, KEY_BYTES);
+    handshake_identity_init(&transport->identity, config->crypto, &private_key);
+    transport->has_peer =
+        !handshake_peer_init(&transport->peer, &transport->identity, &peer_key, &pre_shared);
+    if (transport->has_peer)
+        handshake_initiator_init(&transport->dial.initiator, &transport->identity,
+                                 &transport->peer);
+    bytes_wipe(&private_key, sizeof private_key);
+    bytes_wipe(&pre_shared, sizeof pre_shared);
+    bytes_wipe(config->private_key, sizeof config->private_key);
+    bytes_wipe(config->pre_shared_key, sizeof config->pre_shared_key);
+}
+
+struct transport *transport_new(const struct transport_config *config, uint64_t now_ns)
+{
+    struct transport *transport = NEW(struct transport);
+    transport->config = *config;
+    transport->config.packet_bytes = usable_packet_bytes(config->packet_bytes);
+    transport->now_ns = now_ns;
+    random_seed(&transport->random, config->random_seed);
+    start_identity(transport);
+    list_init(&transport->streams);
+    list_init(&transport->controls);
+    list_init(&transport->events);
+    list_init(&transport->up.link);
+    list_init(&transport->down.link);
+    blender_init(&transport->blender, config->weights, config->sub_packet_bytes);
+    hosting_init(&transport->hosting);
+    uint32_t first = config->stream_window > LANE_STREAM_WINDOW_MIN ? config->stream_window
+                                                                    : LANE_STREAM_WINDOW_MIN;
+    transport->credit =
+        (struct credit){.budget = config->window_budget,
+                        .first = first,
+                        .most =
+                            config->stream_window_max > first ? config->stream_window_max : first};
+    transport->table.seed = random_u64(&transport->random);
+    lane_reset_connection(transport);
+    return transport;
+}
+
+void transport_free(struct transport **transport)
+{
+    struct transport *gone = *transport;
+    if (!gone)
+        return;
+    *transport = NULL;
+    LIST_EACH (link, after, &gone->streams)
+        stream_free(CONTAINER_OF(link, struct transport_stream, all_link));
+    lane_clear_sessions(gone);
+    session_clear(&gone->pending);
+    session_clear(&gone->farewell.session);
+    lane_reset_connection(gone);
+    if (gone->has_peer) {
+        handshake_initiator_clear(&gone->dial.initiator);
+        handshake_peer_clear(&gone->peer);
+    }
+    handshake_identity_clear(&gone->identity);
+    memory_free(gone);
+}
+
+void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS])
+{
+    memcpy(transport->config.weights, weights, sizeof transport->config.weights);
+    blender_set_weights(&transport->blender, weights);
+}
+
+void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes)
+{
+    transport->config.packet_bytes = usable_packet_bytes(packet_bytes);
+}
+
+void transport_read_facts(const struct transport *transport, struct transport_facts *facts)
+{
+    const struct path *path = &transport->path;
+    struct quality quality = path->quality;
+    quality_roll(&quality, transport->now_ns);
+    *facts = transport->counters;
+    facts->state = transport->state;
+    facts->peer = path->peer;
+    facts->streams_open = transport->own_open + transport->peer_open;
+    facts->srtt_ns = path->rtt.samples ? path->rtt.smoothed_ns : 0;
+    facts->min_rtt_ns = path->rtt.min_ns;
+    facts->rtt_variance_ns = path->rtt.variance_ns;
+    facts->delivery_bytes_per_s = quality_delivery_bytes_per_s(&quality);
+    facts->hosted = path->hosted;
+    if (path->congestion) {
+        facts->window_bytes = lane_congestion->window_bytes(path->congestion);
+        facts->in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion);
+        facts->pacing_bytes_per_s =
+            lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
+        facts->virtual_flows = lane_congestion->flows(path->congestion);
+    }
+    facts->loss_ppm_1s = quality_loss_ppm(&quality, 1);
+    facts->loss_ppm_10s = quality_loss_ppm(&quality, QUALITY_SECONDS);
+    facts->peer_loss_ppm_1s = (uint32_t)(transport->peer_quality.loss_ppm_1s & UINT32_MAX);
+    facts->peer_srtt_us = (uint32_t)(transport->peer_quality.srtt_us & UINT32_MAX);
+    for (int i = 0; i < TRANSPORT_RINGS; i++) {
+        const struct blend_ring *ring = &transport->blender.rings[i];
+        facts->rings[i] = (struct transport_ring_facts){.sockets = ring->sockets,
+                                                        .ready = ring->ready_count,
+                                                        .bytes = ring->bytes,
+                                                        .sent_bytes = ring->sent_bytes,
+                                                        .sub_packets = ring->sub_packets};
+    }
+}
+
+const char *transport_state_text(enum transport_state state)
+{
+    switch (state) {
+#define X(name, text)            \
+    case TRANSPORT_STATE_##name: \
+        return text;
+        TRANSPORT_STATE_LIST(X)
+#undef X
+    }
+    return "unknown";
+}
+
+const char *transport_code_text(uint32_t code)
+{
+    switch (code) {
+#define X(name, value, text) \
+    case value:              \
+        return text;
+        TRANSPORT_CODE_LIST(X)
+#undef X
+    default:
+        return "unknown";
+    }
+}

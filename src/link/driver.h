@@ -55,6 +55,7 @@ struct link {
     char *name;                  /* of the peer */
     uint8_t key[CONF_KEY_BYTES]; /* of the peer */
     struct address dial;         /* family 0: the peer dials us */
+    bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
     uint32_t slot;
     uint32_t owner;    /* worker */
@@ -78,8 +79,8 @@ struct driver {
 };
 
 struct link_set {
-    const struct conf *conf;
-    struct link_options options;
+    struct link_options options; /* without its snapshot */
+    struct conf_link settings;
     struct link **links;
     uint32_t link_count;
     struct driver *_Atomic *drivers; /* by worker; NULL before it starts and after it stops */

@@ -101,7 +101,7 @@ static void on_measure(struct loop *loop, struct loop_timer *timer)
 int lane_new(struct driver *driver, struct link *link)
 {
     const struct link_set *set = driver->set;
-    const struct conf_link *settings = &set->conf->link;
+    const struct conf_link *settings = &set->settings;
     struct transport_config config;
     transport_config_defaults(&config);
     config.is_initiator = link->is_dialler;

@@ -58,13 +58,15 @@ struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]
     return NULL;
 }
 
-static void add_link(struct link_set *set, const struct conf_node *peer, bool is_dialler)
+static void add_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
+                     bool is_edge_side, bool is_dialler)
 {
     struct link *link = NEW(struct link);
     link->set = set;
     link->name = memory_text(peer->name, strlen(peer->name));
-    memcpy(link->key, peer == set->conf->self ? set->options.public_key : peer->public_key,
+    memcpy(link->key, peer == conf->self ? set->options.public_key : peer->public_key,
            CONF_KEY_BYTES);
+    link->is_edge_side = is_edge_side;
     link->is_dialler = is_dialler;
     if (is_dialler)
         link->dial = peer->link_address;
@@ -85,19 +87,21 @@ static bool has_node(const struct conf_node **nodes, size_t count, const struct 
 }
 
 /* Between an edge and a gateway that it uses: the gateway dials when its `dial` list says so, else the edge. */
-static void add_links(struct link_set *set)
+static void add_links(struct link_set *set, const struct conf *conf)
 {
-    const struct conf_node *self = set->conf->self;
+    const struct conf_node *self = conf->self;
     if (self->edge)
         for (size_t i = 0; i < self->edge->gateway_count; i++) {
             const struct conf_node *peer = self->edge->gateways[i];
-            add_link(set, peer, !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
+            add_link(set, conf, peer, true,
+                     !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
         }
     if (self->gateway)
-        for (size_t i = 0; i < set->conf->node_count; i++) {
-            const struct conf_node *peer = &set->conf->nodes[i];
+        for (size_t i = 0; i < conf->node_count; i++) {
+            const struct conf_node *peer = &conf->nodes[i];
             if (peer->edge && has_node(peer->edge->gateways, peer->edge->gateway_count, self))
-                add_link(set, peer, has_node(self->gateway->dial, self->gateway->dial_count, peer));
+                add_link(set, conf, peer, false,
+                         has_node(self->gateway->dial, self->gateway->dial_count, peer));
         }
 }
 
@@ -105,10 +109,11 @@ int link_set_new(struct link_set **made, const struct link_options *options)
 {
     struct link_set *set = NEW(struct link_set);
     register_metrics();
-    set->conf = options->conf;
     set->options = *options;
+    set->options.conf = NULL; /* the snapshot may go; what is needed of it is copied */
+    set->settings = options->conf->link;
     set->drivers = memory_new(options->workers * sizeof *set->drivers);
-    add_links(set);
+    add_links(set, options->conf);
     if (set->link_count > LINKS_LIMIT) {
         link_set_free(&set);
         return ERROR_LIMIT;
@@ -169,17 +174,27 @@ void link_set_stop(struct link_set *set, struct worker *worker)
     memory_free(driver);
 }
 
-struct link *link_to_gateway(struct link_set *set, const struct conf_node *gateway)
+struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
 {
-    const uint8_t *key = gateway == set->conf->self ? set->options.public_key : gateway->public_key;
-    for (uint32_t i = 0; i < set->link_count; i++) {
-        struct link *link = set->links[i];
-        bool dials_us =
-            has_node(gateway->gateway->dial, gateway->gateway->dial_count, set->conf->self);
-        if (memcmp(link->key, key, CONF_KEY_BYTES) == 0 && link->is_dialler == !dials_us)
-            return link;
-    }
+    for (uint32_t i = 0; i < set->link_count; i++)
+        if (set->links[i]->is_edge_side && memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
+            return set->links[i];
     return NULL;
+}
+
+size_t link_set_count(const struct link_set *set)
+{
+    return set->link_count;
+}
+
+struct link *link_set_get(struct link_set *set, size_t index)
+{
+    return set->links[index];
+}
+
+bool link_is_to_gateway(const struct link *link)
+{
+    return link->is_edge_side;
 }
 
 const char *link_peer_name(const struct link *link)

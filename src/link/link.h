@@ -24,7 +24,7 @@ typedef void link_accept_function(void *argument, struct link *link, struct link
                                   const struct transport_open *open);
 
 struct link_options {
-    const struct conf *conf;
+    const struct conf *conf;             /* needed only during link_set_new() */
     uint8_t private_key[CONF_KEY_BYTES]; /* of this node: from the configuration, or fresh */
     uint8_t public_key[CONF_KEY_BYTES];
     uint8_t generation; /* of the process, 0 .. 3: part of every receiver index */
@@ -47,8 +47,11 @@ void link_set_stop(struct link_set *set,
                    struct worker *worker);     /* closes its lanes; their streams are reset */
 json_t *link_set_status(struct link_set *set); /* any thread; a new reference */
 
-/* The link by which this edge reaches that gateway; NULL: there is none. */
-struct link *link_to_gateway(struct link_set *set, const struct conf_node *gateway);
+/* The link by which this edge reaches the gateway with that key; NULL: there is none. */
+struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]);
+size_t link_set_count(const struct link_set *set);
+struct link *link_set_get(struct link_set *set, size_t index);
+bool link_is_to_gateway(const struct link *link);
 const char *link_peer_name(const struct link *link);   /* any thread */
 const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */
 bool link_is_up(const struct link *link);              /* any thread */

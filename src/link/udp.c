@@ -88,7 +88,7 @@ static void add_socket(struct driver *driver, int fd, uint8_t family, bool is_ou
     int on = 1;
     if (setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0)
         log_info("link", "no UDP GRO: %s", strerror(errno));
-    uint32_t wanted = driver->set->conf->link.socket_buffer_bytes;
+    uint32_t wanted = driver->set->settings.socket_buffer_bytes;
     uint32_t got = socket_force_buffers(fd, wanted);
     if (got < wanted && worker_id(driver->worker) == 0)
         log_warning("link",
@@ -104,7 +104,11 @@ int driver_open_sockets(struct driver *driver)
     for (size_t i = 0; i < set->options.listen_count && driver->socket_count < SOCKETS_LIMIT - 2;
          i++) {
         int fd = set->options.listeners[i * workers + id];
-        add_socket(driver, fd, set->conf->self->link_listen.items[i].family, false);
+        struct address local;
+        int result = socket_local(fd, &local);
+        if (result < 0)
+            return result;
+        add_socket(driver, fd, local.family, false);
         if (id == 0 && workers > 1)
             steer(fd, workers);
     }

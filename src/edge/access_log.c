@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The access log: one line for each request, as JSON or in the combined format. What a client sent is escaped: its bytes can
+ * neither end a line nor a string.
+ */
+#include "edge/private.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { LINE_MOST = 8000 };
+
+static struct span field(const struct http_head *head, enum http_name name)
+{
+    const struct http_field *found =
+        head->method_text.length ? http_fields_find(&head->fields, name) : NULL;
+    return found ? found->value : (struct span){0};
+}
+
+/* Combined format has no escapes of its own: what could end the quoted string becomes \xHH, as nginx writes it. */
+static void add_quoted(struct text *line, struct span span)
+{
+    text_add(line, "\"");
+    if (!span.length)
+        text_add(line, "-");
+    for (size_t i = 0; i < span.length; i++) {
+        uint8_t byte = span.data[i];
+        if (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\')
+            text_add_format(line, "\\x%02X", byte);
+        else
+            text_add_span(line, span_of(&byte, 1));
+    }
+    text_add(line, "\"");
+}
+
+static void add_combined(struct text *line, const struct access_facts *facts)
+{
+    char client[ADDRESS_TEXT_BYTES], date[64];
+    time_t seconds = (time_t)(facts->began_wall_ns / 1000000000);
+    struct tm broken;
+    gmtime_r(&seconds, &broken);
+    strftime(date, sizeof date, "%d/%b/%Y:%H:%M:%S +0000", &broken);
+    text_add_format(line, "%s - - [%s] ", address_text(facts->client, false, client), date);
+    struct text request = {.limit = LINE_MOST / 2};
+    if (facts->request->method_text.length)
+        text_add_format(&request, "%.*s %.*s HTTP/1.%u", SPAN_ARGS(facts->request->method_text),
+                        SPAN_ARGS(facts->request->target_received), facts->request->minor);
+    add_quoted(line, text_span(&request));
+    text_clear(&request);
+    text_add_format(line, " %u %lu ", facts->status, facts->bytes_out);
+    add_quoted(line, field(facts->request, HTTP_NAME_REFERER));
+    text_add(line, " ");
+    add_quoted(line, field(facts->request, HTTP_NAME_USER_AGENT));
+}
+
+static void add_member(struct text *line, const char *name, struct span value)
+{
+    text_add_format(line, ",\"%s\":", name);
+    text_add_json(line, value);
+}
+
+static void add_json(struct text *line, const struct access_facts *facts)
+{
+    char client[ADDRESS_TEXT_BYTES];
+    const struct http_head *request = facts->request;
+    text_add_format(line, "{\"time\":%lu.%06lu", facts->began_wall_ns / 1000000000,
+                    facts->began_wall_ns / 1000 % 1000000);
+    add_member(line, "client", span_text(address_text(facts->client, false, client)));
+    add_member(line, "id", span_text(facts->request_id));
+    if (request->method_text.length) {
+        add_member(line, "method", request->method_text);
+        add_member(line, "host", request->host);
+        add_member(line, "target", request->target_received);
+    }
+    text_add_format(line,
+                    ",\"status\":%u,\"bytes_in\":%lu,\"bytes_out\":%lu,\"seconds\":%.6f,\"first_"
+                    "byte_seconds\":%.6f",
+                    facts->status, facts->bytes_in, facts->bytes_out, (double)facts->total_ns / 1e9,
+                    (double)facts->first_byte_ns / 1e9);
+    if (facts->site)
+        add_member(line, "site", span_text(facts->site));
+    if (facts->gateway)
+        add_member(line, "gateway", span_text(facts->gateway));
+    if (facts->cause)
+        add_member(line, "cause", span_text(facts->cause));
+    if (field(request, HTTP_NAME_USER_AGENT).length)
+        add_member(line, "user_agent", field(request, HTTP_NAME_USER_AGENT));
+    if (field(request, HTTP_NAME_REFERER).length)
+        add_member(line, "referer", field(request, HTTP_NAME_REFERER));
+    text_add(line, "}");
+}
+
+void access_log_write(struct edge *edge, const struct access_facts *facts)
+{
+    static _Thread_local struct text line;
+    line.limit = LINE_MOST;
+    text_reset(&line);
+    if (edge->access_log_is_json)
+        add_json(&line, facts);
+    else
+        add_combined(&line, facts);
+    line.limit = LINE_MOST + 1;
+    text_add(&line, "\n");
+    log_file_write(edge->access_log, text_span(&line));
+}

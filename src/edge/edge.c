@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Set-up and tear-down of the edge's workers, its administrative state and what it tells of itself.
+ */
+#include "edge/edge.h"
+
+#include "base/memory.h"
+#include "crypto/crypto.h"
+#include "edge/private.h"
+
+#include <errno.h>
+
+struct metric edge_connections =
+    METRIC(COUNTER, "causeway_edge_connections_total", "", "Client connections accepted for HTTP.");
+struct metric edge_connections_open =
+    METRIC(GAUGE, "causeway_edge_connections_open", "", "Client connections open.");
+struct metric edge_requests =
+    METRIC(COUNTER, "causeway_edge_requests_total", "", "Requests answered or given up.");
+struct metric edge_answers[6] = {
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"none\"", "Answers by class of status."),
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"1xx\"", "Answers by class of status."),
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"2xx\"", "Answers by class of status."),
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"3xx\"", "Answers by class of status."),
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"4xx\"", "Answers by class of status."),
+    METRIC(COUNTER, "causeway_edge_answers_total", "class=\"5xx\"", "Answers by class of status."),
+};
+struct metric edge_refused =
+    METRIC(COUNTER, "causeway_edge_refused_total", "", "Malformed requests.");
+struct metric edge_no_gateway = METRIC(COUNTER, "causeway_edge_no_gateway_total", "",
+                                       "Requests and connections for which no link was up.");
+struct metric edge_retries =
+    METRIC(COUNTER, "causeway_edge_retries_total", "", "Requests sent again over another link.");
+struct metric edge_aborted = METRIC(COUNTER, "causeway_edge_aborted_total", "",
+                                    "Client connections cut off in the middle of an exchange.");
+struct metric edge_ports = METRIC(COUNTER, "causeway_edge_port_connections_total", "",
+                                  "Connections passed through undecrypted.");
+struct metric edge_paused = METRIC(COUNTER, "causeway_edge_accept_pauses_total", "",
+                                   "Times that accepting stopped at a limit.");
+struct metric edge_bytes_in =
+    METRIC(COUNTER, "causeway_edge_body_bytes_in_total", "", "Bytes of request bodies.");
+struct metric edge_bytes_out =
+    METRIC(COUNTER, "causeway_edge_body_bytes_out_total", "", "Bytes of answer bodies.");
+struct metric edge_latency = METRIC(HISTOGRAM, "causeway_edge_request_seconds", "",
+                                    "From the first byte of a request to the last of its answer.");
+
+static void register_metrics(void)
+{
+    struct metric *all[] = {
+        &edge_connections, &edge_connections_open, &edge_requests,  &edge_refused,
+        &edge_no_gateway,  &edge_retries,          &edge_aborted,   &edge_ports,
+        &edge_paused,      &edge_bytes_in,         &edge_bytes_out, &edge_latency};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        metric_register(all[i]);
+    for (size_t i = 0; i < sizeof edge_answers / sizeof *edge_answers; i++)
+        metric_register(&edge_answers[i]);
+}
+
+struct edge *edge_new(const struct edge_options *options)
+{
+    const struct conf *conf = snapshot_read(options->conf);
+    const struct conf_edge *settings = conf->self->edge;
+    struct edge *edge = NEW(struct edge);
+    register_metrics();
+    edge->options = *options;
+    edge->workers = memory_new(options->workers * sizeof *edge->workers);
+    if (settings && settings->access_log) {
+        edge->access_log = log_file_open(settings->access_log);
+        edge->access_log_is_json = settings->access_log_format == CONF_LOG_JSON;
+        if (!edge->access_log)
+            log_error("edge", "no access log: %s: %s", settings->access_log, strerror(errno));
+    }
+    return edge;
+}
+
+void edge_free(struct edge **freed)
+{
+    struct edge *edge = *freed;
+    if (!edge)
+        return;
+    *freed = NULL;
+    if (edge->access_log)
+        log_file_close(&edge->access_log);
+    bytes_wipe(edge->options.private_key, sizeof edge->options.private_key);
+    memory_free(edge->workers);
+    memory_free(edge);
+}
+
+static void set_date(struct edge_worker *worker)
+{
+    http_date_text(clock_wall_ns() / 1000000000, worker->date);
+}
+
+static void on_second(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, second);
+    set_date(worker);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + 1000000000);
+}
+
+int edge_start(struct edge *edge, struct worker *worker)
+{
+    struct edge_worker *own = &edge->workers[worker_id(worker)];
+    uint64_t seed;
+    own->edge = edge;
+    own->worker = worker;
+    own->loop = worker_loop(worker);
+    own->second.fire = on_second;
+    list_init(&own->clients);
+    list_init(&own->ports);
+    crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
+    random_seed(&own->random, seed);
+    on_second(own->loop, &own->second);
+    if (worker_id(worker) == 0)
+        own->reporter = reporter_start(own);
+    return listeners_open(own);
+}
+
+void edge_stop(struct edge *edge, struct worker *worker)
+{
+    struct edge_worker *own = &edge->workers[worker_id(worker)];
+    if (!own->edge)
+        return;
+    reporter_stop(&own->reporter);
+    listeners_close(own);
+    clients_abort(own);
+    ports_abort(own);
+    loop_timer_stop(own->loop, &own->second);
+    own->edge = NULL;
+}
+
+void edge_set_admin(struct edge *edge, enum edge_admin state)
+{
+    atomic_store(&edge->admin, state);
+}
+
+json_t *edge_status(struct edge *edge)
+{
+    static const char *const admin[] = {"up", "drain", "down"};
+    const struct {
+        const char *name;
+        struct metric *metric;
+    } rows[] = {
+        {"connections", &edge_connections}, {"connections_open", &edge_connections_open},
+        {"requests", &edge_requests},       {"refused", &edge_refused},
+        {"no_gateway", &edge_no_gateway},   {"retries", &edge_retries},
+        {"aborted", &edge_aborted},         {"port_connections", &edge_ports},
+        {"bytes_in", &edge_bytes_in},       {"bytes_out", &edge_bytes_out},
+    };
+    json_t *status = json_pack("{s:s}", "admin", admin[atomic_load(&edge->admin)]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        json_object_set_new(status, rows[i].name,
+                            json_integer((json_int_t)metric_read(rows[i].metric)));
+    json_object_set_new(status, "p50_ms",
+                        json_real((double)metric_quantile_ns(&edge_latency, 0.5) / 1e6));
+    json_object_set_new(status, "p99_ms",
+                        json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
+    return status;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The edge: speaks HTTP/1.1 to visitors, carries each request over the link to a gateway, passes TCP ports through (T10), and reports
+ * to the DNS nodes that it lives (R8).
+ *
+ * Memory of a connection: about 2 KiB idle; with a request at most EDGE_HELD_MOST for the client and as much from it, besides what the
+ * stream's window holds.
+ */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include "conf/conf.h"
+#include "link/link.h"
+#include "loop/loop.h"
+
+#include <jansson.h>
+
+struct edge;
+
+enum edge_admin { EDGE_UP, EDGE_DRAIN, EDGE_DOWN };
+
+struct edge_options {
+    void *_Atomic *conf; /* the current snapshot (struct conf), swapped by snapshot_publish() */
+    struct link_set *links;
+    uint32_t workers;
+    uint8_t private_key[CONF_KEY_BYTES]; /* of this node, for reports */
+    /* Listening sockets, one of each for each worker: [listener * workers + worker]. Not closed here. */
+    const int *http_listeners;
+    size_t http_listener_count;
+    const int *port_listeners; /* in the order of conf->self->edge->ports */
+    size_t port_listener_count;
+};
+
+struct edge *edge_new(const struct edge_options *options);
+void edge_free(struct edge **edge); /* after the workers have stopped */
+MUST_USE int edge_start(struct edge *edge, struct worker *worker); /* on each worker */
+void edge_stop(struct edge *edge, struct worker *worker);
+void edge_set_admin(
+    struct edge *edge,
+    enum edge_admin
+        state); /* any thread; draining: answers close their connections, reports say so */
+json_t *edge_status(struct edge *edge); /* any thread; a new reference */
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listening sockets of a worker: each worker has its own accept queue (SO_REUSEPORT). At the limit of connections nothing is accepted;
+ * clients wait in the kernel's queue until others leave.
+ */
+#include "edge/private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static uint32_t connection_limit(struct edge_worker *worker)
+{
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    uint32_t workers = worker->edge->options.workers;
+    return conf ? (conf->connections_limit + workers - 1) / workers : 0;
+}
+
+static void watch_all(struct edge_worker *worker, uint32_t events)
+{
+    for (size_t i = 0; i < worker->listener_count; i++)
+        if (loop_watch_set(worker->loop, &worker->listeners[i].watch, events) < 0)
+            log_error("edge", "cannot watch a listener: %s", strerror(errno));
+    worker->is_paused = events == 0;
+}
+
+static void take_settings(struct edge_worker *worker)
+{
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    worker->limits = http_limits_default;
+    if (!conf)
+        return;
+    worker->limits.line_bytes = conf->request_line_bytes;
+    worker->limits.head_bytes = conf->header_bytes;
+    worker->limits.fields = conf->fields_limit;
+    worker->limits.body_bytes = conf->body_bytes ? conf->body_bytes : UINT64_MAX;
+}
+
+static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    struct edge_listener *listener = CONTAINER_OF(watch, struct edge_listener, watch);
+    struct edge_worker *worker = listener->worker;
+    (void)events;
+    uint32_t limit = connection_limit(worker);
+    take_settings(worker);
+    for (int i = 0; i < EDGE_ACCEPTS; i++) {
+        struct address peer;
+        int fd;
+        if (worker->connections >= limit) {
+            metric_add(&edge_paused, 1);
+            log_warning("edge", "the limit of %u connections is reached: new ones wait", limit);
+            watch_all(worker, 0);
+            return;
+        }
+        int result = socket_accept(watch->fd, &peer, &fd);
+        if (result == ERROR_AGAIN)
+            return;
+        if (result == ERROR_LIMIT) {
+            metric_add(&edge_paused, 1);
+            log_error("edge",
+                      "no descriptors are left: raise the limit of open files (causeway doctor)");
+            watch_all(worker, 0);
+            loop_timer_start(loop, &worker->accept_pause, loop_now_ns(loop) + EDGE_ACCEPT_PAUSE_NS);
+            return;
+        }
+        if (result < 0)
+            continue; /* that connection is gone already */
+        worker->connections++;
+        if (listener->port_index == SIZE_MAX)
+            client_start(worker, fd, &peer);
+        else
+            port_start(worker, fd, &peer, listener->port_index);
+    }
+}
+
+static void on_pause_over(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, accept_pause);
+    (void)loop;
+    watch_all(worker, EPOLLIN);
+}
+
+void listeners_client_left(struct edge_worker *worker)
+{
+    worker->connections--;
+    if (worker->is_paused && !loop_timer_is_running(&worker->accept_pause) &&
+        worker->connections < connection_limit(worker))
+        watch_all(worker, EPOLLIN);
+}
+
+static int add(struct edge_worker *worker, int fd, size_t port_index)
+{
+    if (worker->listener_count == EDGE_LISTENERS_MOST)
+        return ERROR_LIMIT;
+    struct edge_listener *listener = &worker->listeners[worker->listener_count++];
+    listener->worker = worker;
+    listener->port_index = port_index;
+    listener->watch.fd = fd;
+    listener->watch.ready = on_ready;
+    return loop_watch_set(worker->loop, &listener->watch, EPOLLIN);
+}
+
+int listeners_open(struct edge_worker *worker)
+{
+    const struct edge_options *options = &worker->edge->options;
+    uint32_t id = worker_id(worker->worker);
+    int result = 0;
+    worker->accept_pause.fire = on_pause_over;
+    take_settings(worker);
+    for (size_t i = 0; i < options->http_listener_count && result == 0; i++)
+        result = add(worker, options->http_listeners[i * options->workers + id], SIZE_MAX);
+    for (size_t i = 0; i < options->port_listener_count && result == 0; i++)
+        result = add(worker, options->port_listeners[i * options->workers + id], i);
+    return result;
+}
+
+void listeners_close(struct edge_worker *worker)
+{
+    loop_timer_stop(worker->loop, &worker->accept_pause);
+    for (size_t i = 0; i < worker->listener_count; i++)
+        loop_watch_remove(worker->loop, &worker->listeners[i].watch);
+    worker->listener_count = 0;
+    worker->is_paused = false;
+}

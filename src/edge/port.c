@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ports passed through (T10): a client's connection on such a port becomes a stream tagged with the port; nobody on the way looks
+ * into it.
+ */
+#include "base/memory.h"
+#include "edge/private.h"
+
+#include <unistd.h>
+
+struct edge_port {
+    struct list link;
+    struct edge_worker *worker;
+    struct link_splice *splice;
+};
+
+static void on_done(void *owner, struct link_splice *splice, uint32_t code, uint64_t to_socket,
+                    uint64_t from_socket)
+{
+    struct edge_port *port = owner;
+    struct edge_worker *worker = port->worker;
+    (void)splice;
+    log_debug("edge", "port connection over: %s, %lu bytes in, %lu out", transport_code_text(code),
+              from_socket, to_socket);
+    list_remove(&port->link);
+    memory_free(port);
+    listeners_client_left(worker);
+}
+
+static void give_up(struct edge_worker *worker, int fd)
+{
+    metric_add(&edge_no_gateway, 1);
+    socket_set_reset_on_close(fd);
+    close(fd);
+    listeners_client_left(worker);
+}
+
+void port_start(struct edge_worker *worker, int fd, const struct address *peer, size_t port_index)
+{
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    const struct conf_port *port =
+        conf && port_index < conf->port_count ? &conf->ports[port_index] : NULL;
+    struct link *link = port ? route_pick(worker, port->site, NULL, 0) : NULL;
+    if (!link) {
+        give_up(worker, fd);
+        return;
+    }
+    struct transport_open open = {.port = port->port,
+                                  .flags = port->is_secure ? TRANSPORT_OPEN_SECURE : 0,
+                                  .ring = port->ring,
+                                  .weight = 16,
+                                  .client = *peer};
+    struct edge_port *started = NEW(struct edge_port);
+    struct link_stream *stream;
+    struct slice_queue record = {0};
+    if (link_stream_open(link, &open, NULL, NULL, &stream) < 0) {
+        memory_free(started);
+        give_up(worker, fd);
+        return;
+    }
+    metric_add(&edge_ports, 1);
+    socket_set_nodelay(fd);
+    link_service_write(&record, span_text(port->site->name));
+    link_stream_write(stream, &record);
+    slice_queue_clear(&record);
+    started->worker = worker;
+    list_push_back(&worker->ports, &started->link);
+    struct link_splice_options options = {
+        .fd = fd, .stream = stream, .done = on_done, .owner = started};
+    started->splice = link_splice_start(worker->loop, &options);
+}
+
+void ports_abort(struct edge_worker *worker)
+{
+    LIST_EACH (item, after, &worker->ports)
+        link_splice_abort(CONTAINER_OF(item, struct edge_port, link)->splice,
+                          TRANSPORT_CODE_SHUTDOWN);
+}

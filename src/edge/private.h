@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to src/edge: workers, client connections, passed-through ports, reports.
+ */
+#ifndef EDGE_PRIVATE_H
+#define EDGE_PRIVATE_H
+
+#include "edge/edge.h"
+#include "http/http.h"
+#include "observe/observe.h"
+
+enum {
+    EDGE_HELD_MOST = 65536,      /* bytes held for a client's socket, and for its stream */
+    EDGE_READ_MOST = 65536,      /* bytes of a client read in one turn */
+    EDGE_PIPELINE_MOST = 16384,  /* bytes of further requests held while one is answered */
+    EDGE_ACCEPTS = 64,           /* connections taken from a listener in one turn */
+    EDGE_LINGER_BYTES = 1 << 20, /* thrown away of a request that was answered before its end */
+    EDGE_LISTENERS_MOST = 64,
+    EDGE_REQUEST_ID_BYTES = 33, /* 32 hexadecimal digits and a NUL */
+};
+#define EDGE_TUNNEL_IDLE_NS  (3600ull * 1000000000) /* an upgraded connection without a byte */
+#define EDGE_LINGER_NS       (2ull * 1000000000)
+#define EDGE_ACCEPT_PAUSE_NS (100ull * 1000000) /* out of descriptors: others get time to end */
+
+struct edge_worker;
+
+struct edge_listener {
+    struct loop_watch watch;
+    struct edge_worker *worker;
+    size_t port_index; /* of conf->self->edge->ports; SIZE_MAX: HTTP */
+};
+
+struct edge_worker {
+    struct edge *edge;
+    struct worker *worker;
+    struct loop *loop;
+    struct random random;
+    struct list clients; /* struct edge_client */
+    struct list ports;   /* struct edge_port */
+    struct edge_listener listeners[EDGE_LISTENERS_MOST];
+    size_t listener_count;
+    struct loop_timer accept_pause;
+    bool is_paused;
+    uint32_t connections;
+    struct http_limits limits; /* of the configuration, as of the last accepted connection */
+    struct loop_timer second;  /* keeps `date` */
+    char date[HTTP_DATE_BYTES];
+    struct edge_reporter *reporter; /* worker 0 */
+};
+
+struct edge {
+    struct edge_options options;
+    struct edge_worker *workers; /* by worker id */
+    struct log_file *access_log;
+    bool access_log_is_json;
+    _Atomic int admin; /* enum edge_admin */
+};
+
+static inline const struct conf *edge_conf(const struct edge_worker *worker)
+{
+    return snapshot_read(worker->edge->options.conf);
+}
+
+/* ---- listener.c */
+MUST_USE int listeners_open(struct edge_worker *worker);
+void listeners_close(struct edge_worker *worker);
+void listeners_client_left(
+    struct edge_worker *worker); /* a connection ended: accepting may go on */
+
+/* ---- client.c */
+void client_start(struct edge_worker *worker, int fd, const struct address *peer);
+void clients_abort(struct edge_worker *worker);
+
+/* ---- port.c */
+void port_start(struct edge_worker *worker, int fd, const struct address *peer, size_t port_index);
+void ports_abort(struct edge_worker *worker);
+
+/* ---- route.c */
+/* The link for the next try of a request of the site: up, not among `tried`, the shortest round trip; NULL: none. */
+struct link *route_pick(struct edge_worker *worker, const struct conf_site *site,
+                        struct link *const *tried, size_t tried_count);
+bool route_serves(const struct conf *conf,
+                  const struct conf_site *site); /* this edge is one of the site's */
+
+/* ---- access_log.c */
+struct access_facts {
+    const struct address *client;
+    const struct http_head *request; /* method_text.length 0: it could not be read */
+    const char *request_id, *site, *gateway, *cause;
+    unsigned status;
+    uint64_t began_wall_ns, first_byte_ns, total_ns; /* since the request's first byte */
+    uint64_t bytes_in, bytes_out;                    /* of bodies */
+};
+void access_log_write(struct edge *edge, const struct access_facts *facts);
+
+/* ---- report.c */
+struct edge_reporter *
+reporter_start(struct edge_worker *worker);          /* NULL: no DNS node wants reports */
+void reporter_stop(struct edge_reporter **reporter); /* says that this edge leaves */
+
+/* ---- metrics */
+extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
+    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_paused,
+    edge_bytes_in, edge_bytes_out, edge_latency;
+
+#endif

@@ -46,9 +46,10 @@ static uint64_t share_of(const struct blender *blender, int ring)
 /* nSendNorm: this ring's part of a round's bytes, in credit. Never 0 for a ring with something ready. */
 static int64_t normalised_share(const struct blender *blender, int ring, uint64_t sum)
 {
-    unsigned __int128 round =
-        (unsigned __int128)blender->quantum * PYRAMID_SUB_PACKETS * CREDIT_PER_BYTE;
-    uint64_t share = (uint64_t)(round * share_of(blender, ring) / sum);
+    uint64_t round = (uint64_t)blender->quantum * PYRAMID_SUB_PACKETS * CREDIT_PER_BYTE;
+    uint64_t mine = share_of(blender, ring);
+    /* round x mine / sum, without an overflow on the way */
+    uint64_t share = round / sum * mine + round % sum * mine / sum;
     return share ? (int64_t)share : 1;
 }
 

@@ -20,7 +20,8 @@ struct congestion_config {
 
 /* A packet whose fate became known. */
 struct congestion_packet {
-    uint16_t flow; /* CONGESTION_NO_FLOW: a probe that went beyond the window, never counted as in flight */
+    uint16_t
+        flow; /* CONGESTION_NO_FLOW: a probe that went beyond the window, never counted as in flight */
     uint32_t bytes;
     uint64_t number;
     uint64_t sent_ns;

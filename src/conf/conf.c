@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "conf/load.h"
+#include "crypto/crypto.h"
 
 #include <stdio.h>
 
@@ -28,9 +29,9 @@ static void load(struct loader *loader, struct span text, const char *node)
     derive(loader);
     if (report->errors)
         return;
-    check_relations(loader);
     read_files(loader, node);
     build_index(loader->conf);
+    check_relations(loader);
 }
 
 struct conf *conf_load(const char *file, struct span text, const char *node,
@@ -61,7 +62,7 @@ void conf_free(struct conf *conf)
     if (!conf)
         return;
     for (size_t i = 0; i < conf->node_count; i++)
-        explicit_bzero(conf->nodes[i].private_key, CONF_KEY_BYTES);
+        bytes_wipe(conf->nodes[i].private_key, CONF_KEY_BYTES);
     arena_clear(&conf->arena);
     memory_free(conf);
 }
@@ -101,12 +102,9 @@ const struct conf_site *conf_find_site(const struct conf *conf, struct span name
     return table_find(&conf->index->sites, name);
 }
 
-static bool has_pointer(const void *const *items, size_t count, const void *wanted)
+static bool has_bit(const uint64_t *set, size_t index)
 {
-    for (size_t i = 0; i < count; i++)
-        if (items[i] == wanted)
-            return true;
-    return false;
+    return set[index / 64] >> (index % 64) & 1;
 }
 
 bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edge,
@@ -114,8 +112,7 @@ bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edg
 {
     for (size_t i = 0; i < gateway->allow_count; i++) {
         const struct conf_allow *allow = &gateway->allow[i];
-        if (!has_pointer((const void *const *)allow->edges, allow->edge_count, edge) ||
-            !has_pointer((const void *const *)allow->sites, allow->site_count, site))
+        if (!has_bit(allow->edge_set, edge->index) || !has_bit(allow->site_set, site->index))
             continue;
         if (!port)
             return true;

@@ -85,6 +85,7 @@ struct conf_allow {
     size_t site_count;
     uint16_t *ports; /* pass-through ports; HTTP of the site is always meant */
     size_t port_count;
+    const uint64_t *edge_set, *site_set; /* private: the same as bits by index */
 };
 
 struct conf_gateway {

@@ -4,7 +4,7 @@
  */
 #include "conf/load.h"
 
-#include <stdio.h>
+#include "crypto/crypto.h"
 
 enum { SECRET_FILE_BYTES = 4096 };
 
@@ -47,6 +47,23 @@ static const struct section *section_of_setting(const struct section *section, c
     return NULL;
 }
 
+static void add_bit(uint64_t *set, size_t index)
+{
+    set[index / 64] |= 1ull << (index % 64);
+}
+
+static void derive_allow(struct conf *conf, struct conf_allow *allow)
+{
+    uint64_t *edges = ARENA_ARRAY(&conf->arena, uint64_t, conf->node_count / 64 + 1);
+    uint64_t *sites = ARENA_ARRAY(&conf->arena, uint64_t, conf->site_count / 64 + 1);
+    for (size_t i = 0; i < allow->edge_count; i++)
+        add_bit(edges, (size_t)(allow->edges[i] - conf->nodes));
+    for (size_t i = 0; i < allow->site_count; i++)
+        add_bit(sites, (size_t)(allow->sites[i] - conf->sites));
+    allow->edge_set = edges;
+    allow->site_set = sites;
+}
+
 static void derive_node(struct loader *loader, struct conf_node *node)
 {
     static const uint8_t zero[CONF_KEY_BYTES];
@@ -63,9 +80,9 @@ static void derive_node(struct loader *loader, struct conf_node *node)
         node->admin = ARENA_NEW(&conf->arena, struct conf_admin);
         read_section(loader, section, NULL, place_of(loader, node), node->admin);
     }
-    if (!node->edge)
-        return;
-    for (size_t i = 0; i < node->edge->port_count; i++)
+    for (size_t i = 0; node->gateway && i < node->gateway->allow_count; i++)
+        derive_allow(conf, &node->gateway->allow[i]);
+    for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
         if (!node->edge->ports[i].port)
             node->edge->ports[i].port = node->edge->ports[i].listen.port;
 }
@@ -138,18 +155,34 @@ static bool read_private_key(struct loader *loader, struct conf_node *node, stru
         }
     }
     if (content.data)
-        explicit_bzero(content.data, content.capacity);
+        bytes_wipe(content.data, content.capacity);
     text_clear(&content);
     node->has_private_key = result == 0;
     return node->has_private_key;
+}
+
+/* The public key that belongs to the private one is the node's; another in the file is a mistake. */
+static void pair_keys(struct loader *loader, struct conf_node *node)
+{
+    const struct crypto *crypto = crypto_openssl();
+    struct key private_key, public_key;
+    memcpy(private_key.bytes, node->private_key, KEY_BYTES);
+    crypto->public_key(crypto, &private_key, &public_key);
+    bytes_wipe(&private_key, sizeof private_key);
+    if (!node->has_public_key)
+        memcpy(node->public_key, public_key.bytes, KEY_BYTES);
+    else if (memcmp(node->public_key, public_key.bytes, KEY_BYTES) != 0)
+        report_error(&loader->report, place_of(loader, &node->public_key),
+                     "the private key of '%s' belongs to another public_key", node->name);
+    node->has_public_key = true;
 }
 
 static void select_named(struct loader *loader, const char *name)
 {
     struct conf_node *node = table_find(&loader->names[0], span_text(name));
     if (!node) {
-        report_error(&loader->report, place_of(loader, &loader->conf->nodes),
-                     "no node is named '%s'", name);
+        report_error(&loader->report, place_of(loader, &loader->conf->nodes), "no node is named %s",
+                     report_quote(&loader->report, span_text(name)));
         return;
     }
     loader->conf->self = node;
@@ -193,6 +226,8 @@ void read_files(struct loader *loader, const char *node)
         select_named(loader, conf->nodes[0].name);
     else if (wants_node)
         select_by_key(loader);
+    if (conf->self && conf->self->has_private_key)
+        pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
     if (!conf->regions_path)
         return;
     struct text content = {.limit = CONF_FILE_BYTES}, why = {0};

@@ -8,10 +8,13 @@
 #include "base/error.h"
 #include "conf/conf.h"
 
-/* 1, 2 or 3, then 31 bytes that are zero */
-#define KEY_A "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-#define KEY_B "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-#define KEY_C "AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+/* Made by `causeway keygen` for these tests. */
+#define KEY_A         "AWJNil1jCuX6Mk75tsx/oxMPSxr1ZMzMYlkj2G742mg="
+#define PRIVATE_KEY_A "AH+g37jY7hJ2UNOWeJgv5RIOeEKsR8ZatCns3E4FOUw="
+#define KEY_B         "ENR/SloD0MbotwIpXBoqJuxj/3Ptlr+crq/zkbrt5yU="
+#define PRIVATE_KEY_B "8JPbQ+9CBKhJ3MiG4StGKOhdbakx+kfwrnGCSdPEM0Q="
+#define KEY_C         "YvIP2/MZRpOOJgqASV5tb+HUiPrpc7p2Tm9S50KPFFk="
+#define PRIVATE_KEY_C "cHzsPDnDNGeySP+WPaCexlHrxokaH4RjJyCbJhhU4Xs="
 
 struct canned_file {
     const char *path, *content;

@@ -36,9 +36,11 @@ static const char network[] =
     "    log: { level: debug, format: json }\n"
     "    link: { listen: [\"198.51.100.1:4500\"] }\n"
     "    gateway:\n"
-    "      allow: [{ edges: [edge-fra], sites: [shop], ports: [8443, 25] }]\n"
+    "      allow: [{ edges: [edge-fra], sites: [shop], ports: [8443, 25] }, { edges: [edge-fra], "
+    "sites: [docs] }]\n"
     "  ns-1:\n"
     "    public_key: " KEY_C "\n"
+    "    private_key: /etc/causeway/ns-1.key\n"
     "    dns: { listen: [\":53\", \"[::]:53\"], reports: \"198.51.100.53:4501\" }\n"
     "    admin: off\n"
     "link: { packet: 1200, weights: [9, 8, 7, 6, 5], window_budget: 64M }\n"
@@ -48,7 +50,7 @@ static const char network[] =
     "    origins: [\"http://192.0.2.80:8080\", \"http://[2001:db8::80]\", http://app.internal/]\n"
     "    timeouts: { connect: 3s }\n"
     "    dns: { ttl: 30, answers: 2 }\n"
-    "  docs: { hosts: [docs.example], origins: [\"http://192.0.2.81\"] }\n"
+    "  docs: { hosts: [docs.shop.example], origins: [\"http://192.0.2.81\"] }\n"
     "zones:\n"
     "  Shop.Example:\n"
     "    ns: [ns1.shop.example]\n"
@@ -59,7 +61,7 @@ static const char network[] =
 static struct conf *load_network(const char *node)
 {
     static const struct canned_file files[] = {
-        {"/etc/causeway/keys/edge-fra.key", KEY_C "\n", true},
+        {"/etc/causeway/keys/edge-fra.key", PRIVATE_KEY_A "\n", true},
         {"/etc/causeway/regions.txt", "192.0.2.0/24 europe\n", false},
         {0}};
     struct conf_reader reader = canned_reader(files);
@@ -84,7 +86,8 @@ static void node_settings_are_read(void **state)
     assert_string_equal(node->region, "europe");
     assert_int_equal(node->addresses.count, 2);
     assert_true(node->has_public_key && node->has_private_key);
-    assert_int_equal(node->private_key[0], 3);
+    assert_int_equal(node->private_key[0], 0x00);
+    assert_int_equal(node->private_key[1], 0x7f);
     assert_string_equal(node->private_key_path, "/etc/causeway/keys/edge-fra.key");
     assert_int_equal(node->workers, 0);
     assert_string_equal(node->log_level, "notice");
@@ -172,7 +175,7 @@ static void hosts_are_found_exact_before_wildcard(void **state)
     assert_null(conf_find_host(conf, SPAN("shop.example")));
     assert_null(conf_find_host(conf, SPAN("xshop.example")));
     assert_null(conf_find_host(conf, SPAN("")));
-    assert_non_null(conf_find_host(conf, SPAN("docs.example")));
+    assert_non_null(conf_find_host(conf, SPAN("docs.shop.example")));
     conf_free(conf);
 }
 
@@ -186,7 +189,7 @@ static void only_allowed_tuples_pass(void **state)
     assert_true(conf_allows(gateway, edge, shop, 0));
     assert_true(conf_allows(gateway, edge, shop, 8443));
     assert_false(conf_allows(gateway, edge, shop, 22));
-    assert_false(conf_allows(gateway, edge, conf_find_site(conf, SPAN("docs")), 0));
+    assert_false(conf_allows(gateway, edge, conf_find_site(conf, SPAN("docs")), 25));
     assert_false(conf_allows(gateway, conf_find_node(conf, "ns-1"), shop, 0));
     assert_ptr_equal(conf_find_key(conf, edge->public_key), edge);
     uint8_t stranger[CONF_KEY_BYTES] = {9};
@@ -202,6 +205,70 @@ static void the_node_is_the_one_whose_key_can_be_read(void **state)
     conf_free(conf);
 }
 
+/* What the README shows: a site behind one machine. */
+static void one_node_needs_no_keys(void **state)
+{
+    (void)state;
+    static const char text[] = "nodes:\n"
+                               "  me:\n"
+                               "    edge: { listen: [\":80\"] }\n"
+                               "    gateway: { allow: [{ edges: [me], sites: [shop] }] }\n"
+                               "sites:\n"
+                               "  shop:\n"
+                               "    hosts: [shop.example]\n"
+                               "    origins: [\"http://192.0.2.80\"]\n";
+    static const struct canned_file files[] = {{0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("causeway.yaml", span_text(text), NULL, &reader, &errors);
+    assert_non_null(conf);
+    assert_int_equal(errors.length, 0);
+    assert_string_equal(conf->self->name, "me");
+    assert_false(conf->self->has_private_key || conf->self->has_public_key);
+    assert_int_equal(conf->self->link_listen.count, 0);
+    assert_ptr_equal(conf->self->edge->gateways[0], conf->self);
+    conf_free(conf);
+}
+
+static void a_private_key_gives_the_public_one(void **state)
+{
+    (void)state;
+    static const char text[] = "nodes: { me: { private_key: /k, gateway: { dial: [] } } }";
+    static const struct canned_file files[] = {{"/k", PRIVATE_KEY_B "\n", true}, {0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("causeway.yaml", span_text(text), "me", &reader, &errors);
+    assert_non_null(conf);
+    struct text public_key = {0};
+    text_add_base64(&public_key, span_of(conf->self->public_key, CONF_KEY_BYTES));
+    assert_string_equal(public_key.data, KEY_B);
+    assert_ptr_equal(conf_find_key(conf, conf->self->public_key), conf->self);
+    text_clear(&public_key);
+    text_clear(&errors);
+    conf_free(conf);
+}
+
+static void aliases_stand_for_their_anchors(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "nodes:\n"
+        "  me: { gateway: { allow: &all [{ edges: &us [me], sites: &them [a, b] }] }, "
+        "edge: { gateways: *us, listen: [\":80\"] } }\n"
+        "sites:\n"
+        "  a: { hosts: [a.example], origins: &o [\"http://192.0.2.1\"] }\n"
+        "  b: { hosts: [b.example], origins: *o }\n";
+    static const struct canned_file files[] = {{0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("c.yaml", span_text(text), NULL, &reader, &errors);
+    assert_non_null(conf);
+    assert_int_equal(errors.length, 0);
+    assert_int_equal(conf->sites[1].origin_count, 1);
+    assert_string_equal(conf->sites[1].origins[0].url, "http://192.0.2.1");
+    conf_free(conf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +277,9 @@ int main(void)
         cmocka_unit_test(hosts_are_found_exact_before_wildcard),
         cmocka_unit_test(only_allowed_tuples_pass),
         cmocka_unit_test(the_node_is_the_one_whose_key_can_be_read),
+        cmocka_unit_test(one_node_needs_no_keys),
+        cmocka_unit_test(a_private_key_gives_the_public_one),
+        cmocka_unit_test(aliases_stand_for_their_anchors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ class Keys:
         self.public = {}
         self._lab = lab
         for name in names:
-            result = run(program, "keygen", "--out", self.path(name))
+            result = run(program, "keygen", "-o", self.path(name))
             self.public[name] = result.stdout.split()[-1]
 
     def path(self, name):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The laboratory itself: it names, numbers and remembers what it makes, and takes all of it away again."""
 import os
+import re
 import shutil
 import tempfile
 
@@ -9,12 +10,22 @@ from .process import Process
 from .wan import Wan
 
 
+def sweep(prefix):
+    """Removes namespaces that a killed laboratory of this prefix left behind."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
+        found = re.fullmatch(rf"{re.escape(prefix)}(\d+)-.+", name)
+        if found and not os.path.exists(f"/proc/{found[1]}"):
+            network.run("ip", "netns", "delete", name, check=False)
+
+
 class Lab:
     def __init__(self, wan_program, prefix="cw"):
         self.wan_program = str(wan_program)
+        if os.geteuid() == 0:
+            sweep(prefix)
         self.directory = tempfile.mkdtemp(prefix=f"{prefix}-")
         os.chmod(self.directory, 0o755)  # servers that give up root read their files here
-        self.prefix = f"{prefix}{os.getpid() % 100000}"
+        self.prefix = f"{prefix}{os.getpid()}"
         self.processes = []
         self.namespaces = []
         self._links = 0

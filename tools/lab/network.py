@@ -74,8 +74,8 @@ class Namespace:
         """Lets this namespace route between its links."""
         self.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
 
-    def route(self, network, via):
-        self.ip("-6" if ":" in network or ":" in via else "-4", "route", "replace", network, "via", via)
+    def route(self, network, via, *more):
+        self.ip("-6" if ":" in via else "-4", "route", "replace", network, "via", via, *more)
 
     @contextmanager
     def entered(self):

@@ -44,7 +44,8 @@ class Process:
             path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
             self._popen = subprocess.Popen(
                 [*prefix, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, "PATH": path, **(environment or {})}, preexec_fn=_end_with_parent)
+                env={**os.environ, "PATH": path, **(environment or {})}, preexec_fn=_end_with_parent,
+                start_new_session=True)  # Ctrl-C is for us alone; we end the others in order
         self.pid = self._popen.pid
 
     @property

@@ -212,6 +212,23 @@ void dns_builder_add_computed(struct dns_builder *builder, const struct dns_name
 
 /* ---- from rows to zones ---- */
 
+/* The nearest existing name at or above `name`, or NULL. Until all rows are in, only apexes exist. */
+static const struct dns_node *nearest_node(const struct dns_zones *zones, struct span name)
+{
+    for (;; name = parent_name(name)) {
+        const struct dns_node *node = dns_zones_probe(zones, name);
+        if (node || name.length == 1)
+            return node;
+    }
+}
+
+bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *name)
+{
+    struct dns_name lower = *name;
+    dns_name_lower(&lower);
+    return nearest_node(builder->zones, span_of(lower.wire, lower.length)) != NULL;
+}
+
 /* Every zone's apex has its node before any other name, so the nearest existing name tells the zone. */
 static void make_zones(struct dns_builder *builder)
 {
@@ -221,17 +238,6 @@ static void make_zones(struct dns_builder *builder)
         zones->nodes[builder->apexes[i]].zone = &zones->zones[i];
 }
 
-static const struct dns_zone *zone_of(const struct dns_zones *zones, struct span name)
-{
-    for (;; name = parent_name(name)) {
-        const struct dns_node *node = dns_zones_probe(zones, name);
-        if (node)
-            return node->zone;
-        if (name.length == 1)
-            return NULL;
-    }
-}
-
 /* Makes the nodes of all owners and of the empty names between them and their apex. */
 static void place_rows(struct dns_builder *builder)
 {
@@ -239,11 +245,12 @@ static void place_rows(struct dns_builder *builder)
     size_t kept = 0;
     for (size_t i = 0; i < builder->row_count; i++) {
         struct row *row = &builder->rows[i];
-        const struct dns_zone *zone = zone_of(zones, row->owner);
-        if (!zone) {
+        const struct dns_node *nearest = nearest_node(zones, row->owner);
+        if (!nearest) {
             complain(builder, row->owner, "the name is in none of the zones");
             continue;
         }
+        const struct dns_zone *zone = nearest->zone;
         struct span name = row->owner;
         for (uint8_t labels = row->labels; !dns_zones_probe(zones, name); labels--) {
             put_node(builder, name, labels, zone);

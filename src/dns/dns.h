@@ -103,6 +103,9 @@ void dns_builder_add_text(struct dns_builder *builder, const struct dns_name *ow
 void dns_builder_add_computed(struct dns_builder *builder, const struct dns_name *owner,
                               uint32_t site);
 
+/* Whether a zone that was added holds the name. */
+bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *name);
+
 /* The zones, or NULL with one sentence a line in `complaints`. The builder is gone either way. */
 struct dns_zones *dns_builder_finish(struct dns_builder **builder, struct text *complaints);
 

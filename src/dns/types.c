@@ -242,7 +242,7 @@ int dns_rdata_parse(uint16_t number, struct span text, const struct dns_name *or
     struct span word;
     for (const char *field = type->layout; *field; field++) {
         text = span_trim(text);
-        if (*field == 's' && text.length && text.data[0] != '"') {
+        if (*field == 's' && text.length && span_find(text, '"') == text.length) {
             int error = put_free_text(&writer, text);
             if (error < 0)
                 return error;

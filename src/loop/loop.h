@@ -113,6 +113,13 @@ void snapshot_publish(void *_Atomic *pointer, void *fresh, void (*release)(void 
 /* Waits until everything that was published over is freed; on no worker. workers_stop() does it. */
 void snapshot_settle(void);
 
+/* A thread that runs no loop but reads snapshots enters once, and is offline wherever it blocks: it holds no snapshot from there
+ * until it is online again. Threads with a loop do this by themselves; nested entries are counted. */
+void reader_enter(void);
+void reader_leave(void);
+void reader_offline(void);
+void reader_online(void);
+
 /* ---- sockets: all non-blocking and close-on-exec. A negative `enum error`, with errno kept, on failure. */
 enum socket_option {
     SOCKET_REUSEPORT = 1, /* several of one address, one for each worker */

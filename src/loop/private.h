@@ -34,12 +34,7 @@ void loop_wake(struct loop *loop);
 /* Delivers what is in the inbox now; what is posted meanwhile waits for the next call. */
 void loop_deliver(struct loop *loop);
 
-/* Each thread that runs a loop is a reader of snapshots; nested calls are counted. */
-void reader_enter(void);
-void reader_leave(void);
 bool reader_is_entered(void);
 void reader_quiescent(void); /* holds no snapshot now */
-void reader_offline(void);   /* ... nor before reader_online() */
-void reader_online(void);
 
 #endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server's metrics. Answering threads count a batch in plain memory and add it once.
+ */
+#include "dnsd/private.h"
+
+#define ANSWERS(rcode) \
+    METRIC(COUNTER, "causeway_dns_answers_total", "rcode=\"" rcode "\"", "DNS answers by rcode.")
+
+static struct metric answers[DNS_RCODES] = {
+    [DNS_NOERROR] = ANSWERS("NOERROR"),   [DNS_FORMERR] = ANSWERS("FORMERR"),
+    [DNS_SERVFAIL] = ANSWERS("SERVFAIL"), [DNS_NXDOMAIN] = ANSWERS("NXDOMAIN"),
+    [DNS_NOTIMP] = ANSWERS("NOTIMP"),     [DNS_REFUSED] = ANSWERS("REFUSED"),
+    [DNS_BADVERS] = ANSWERS("BADVERS"),
+};
+static struct metric tcp =
+    METRIC(COUNTER, "causeway_dns_tcp_answers_total", "",
+           "DNS answers over TCP; they are in causeway_dns_answers_total too.");
+static struct metric truncated = METRIC(COUNTER, "causeway_dns_truncated_total", "",
+                                        "DNS answers cut short: the client asks again over TCP.");
+static struct metric malformed =
+    METRIC(COUNTER, "causeway_dns_malformed_total", "", "DNS messages that are no sound queries.");
+static struct metric dropped =
+    METRIC(COUNTER, "causeway_dns_dropped_total", "", "DNS messages that got no answer at all.");
+static struct metric unsent =
+    METRIC(COUNTER, "causeway_dns_unsent_total", "", "DNS answers that the kernel did not take.");
+static struct metric connections = METRIC(GAUGE, "causeway_dns_tcp_connections", "",
+                                          "TCP connections of DNS clients that are open.");
+static struct metric refused = METRIC(COUNTER, "causeway_dns_tcp_refused_total", "",
+                                      "TCP connections closed at once, the limit being reached.");
+static struct metric rankings =
+    METRIC(COUNTER, "causeway_dns_rankings_total", "",
+           "New rankings of the edges, one for each change of a state.");
+
+#define REPORTS(name)                                                     \
+    METRIC(COUNTER, "causeway_dns_reports_total", "result=\"" #name "\"", \
+           "Status datagrams of edges by what became of them."),
+static struct metric reports[] = {STATUS_RECEIVER_COUNTER_LIST(REPORTS)};
+enum { REPORT_KINDS = sizeof reports / sizeof *reports };
+
+void dnsd_metrics_register(void)
+{
+    for (size_t i = 0; i < DNS_RCODES; i++)
+        if (answers[i].name)
+            metric_register(&answers[i]);
+    struct metric *const others[] = {&tcp,    &truncated,   &malformed, &dropped,
+                                     &unsent, &connections, &refused,   &rankings};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        metric_register(others[i]);
+    for (size_t i = 0; i < REPORT_KINDS; i++)
+        metric_register(&reports[i]);
+}
+
+void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outcome, size_t length)
+{
+    tally->malformed += outcome->is_malformed;
+    tally->truncated += outcome->is_truncated;
+    if (length)
+        tally->rcodes[outcome->rcode]++;
+    else
+        tally->dropped++;
+}
+
+static void add(struct metric *metric, uint64_t count)
+{
+    if (count)
+        metric_add(metric, count);
+}
+
+void dnsd_tally_flush(struct dnsd_tally *tally)
+{
+    for (size_t i = 0; i < DNS_RCODES; i++) {
+        add(&answers[i], tally->rcodes[i]);
+        if (tally->is_tcp)
+            add(&tcp, tally->rcodes[i]);
+    }
+    add(&truncated, tally->truncated);
+    add(&malformed, tally->malformed);
+    add(&dropped, tally->dropped);
+    add(&unsent, tally->unsent);
+    *tally = (struct dnsd_tally){.is_tcp = tally->is_tcp};
+}
+
+void dnsd_count_connections(uint64_t open)
+{
+    metric_set(&connections, open);
+}
+
+void dnsd_count_refused_connection(void)
+{
+    metric_add(&refused, 1);
+}
+
+void dnsd_count_ranking(void)
+{
+    metric_add(&rankings, 1);
+}
+
+void dnsd_count_reports(const struct status_receiver_counters *now,
+                        struct status_receiver_counters *before)
+{
+    size_t i = 0;
+#define X(name) add(&reports[i++], now->name - before->name);
+    STATUS_RECEIVER_COUNTER_LIST(X)
+#undef X
+    *before = *now;
+}

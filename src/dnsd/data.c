@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a configuration to zones, regions and the director; and views of them for the answering threads.
+ */
+#include "dnsd/private.h"
+
+#include "base/bytes.h"
+#include "base/memory.h"
+
+static void complain(struct text *why, const char *what, const char *sentence)
+{
+    text_add_format(why, "%s: %s\n", what, sentence);
+}
+
+/* ---- zones */
+
+/* conf has checked its names; what is wrong all the same is told by the builder. */
+static bool take_name(struct text *why, const char *text, struct dns_name *name)
+{
+    if (dns_name_parse(span_text(text), NULL, name) == 0)
+        return true;
+    complain(why, text, "not a domain name");
+    return false;
+}
+
+static uint8_t *put_name(uint8_t *to, const struct dns_name *name)
+{
+    memcpy(to, name->wire, name->length);
+    return to + name->length;
+}
+
+static void add_apex(struct dns_builder *builder, const struct conf_zone *zone,
+                     const struct dns_name *apex, struct text *why)
+{
+    struct dns_name primary, contact, server;
+    if (!take_name(why, zone->primary, &primary) || !take_name(why, zone->contact, &contact))
+        return;
+    uint8_t soa[2 * DNS_NAME_LIMIT + 20], *to = put_name(put_name(soa, &primary), &contact);
+    to = store_u32(store_u32(to, zone->serial), zone->refresh_s);
+    to = store_u32(store_u32(to, zone->retry_s), zone->expire_s);
+    to = store_u32(to, zone->negative_ttl_s);
+    dns_builder_add(builder, apex, DNS_SOA, zone->ttl_s, span_of(soa, (size_t)(to - soa)));
+    for (size_t i = 0; i < zone->ns.count; i++)
+        if (take_name(why, zone->ns.items[i], &server))
+            dns_builder_add(builder, apex, DNS_NS, zone->ttl_s,
+                            span_of(server.wire, server.length));
+}
+
+static void add_zone(struct dns_builder *builder, const struct conf_zone *zone, struct text *why)
+{
+    struct dns_name apex, owner;
+    if (!take_name(why, zone->name, &apex))
+        return;
+    dns_builder_add_zone(builder, &apex);
+    add_apex(builder, zone, &apex, why);
+    for (size_t i = 0; i < zone->record_count; i++) {
+        const struct conf_record *record = &zone->records[i];
+        if (take_name(why, record->owner, &owner))
+            dns_builder_add_text(builder, &owner, record->type, record->ttl_s, record->data, &apex);
+    }
+}
+
+/* Hosts outside of our zones have their DNS elsewhere: an alias there leads to a name here (R2). */
+static void add_site(struct dns_builder *builder, const struct conf *conf, size_t index,
+                     struct text *why)
+{
+    const struct conf_site *site = &conf->sites[index];
+    struct dns_name host;
+    for (size_t i = 0; i < site->hosts.count; i++)
+        if (take_name(why, site->hosts.items[i], &host) && dns_builder_has(builder, &host))
+            dns_builder_add_computed(builder, &host, (uint32_t)index);
+}
+
+static struct dns_zones *make_zones(const struct conf *conf, uint64_t seed, struct text *why)
+{
+    struct dns_builder *builder = dns_builder_new(seed);
+    size_t before = why->length;
+    for (size_t i = 0; i < conf->zone_count; i++)
+        add_zone(builder, &conf->zones[i], why);
+    for (size_t i = 0; i < conf->site_count; i++)
+        add_site(builder, conf, i, why);
+    struct dns_zones *zones = dns_builder_finish(&builder, why);
+    if (why->length == before)
+        return zones;
+    dns_zones_free(zones);
+    return NULL;
+}
+
+/* ---- the director */
+
+enum { NOT_AN_EDGE = UINT32_MAX };
+
+struct edges {
+    struct director_edge *items;
+    uint32_t *numbers; /* by node index; NOT_AN_EDGE */
+    size_t count;
+};
+
+static void take_edges(struct dnsd_data *data, const struct conf *conf, struct edges *edges)
+{
+    edges->items = memory_new(conf->node_count * sizeof *edges->items);
+    edges->numbers = memory_new(conf->node_count * sizeof *edges->numbers);
+    data->edges = memory_new(conf->node_count * sizeof *data->edges);
+    for (size_t i = 0; i < conf->node_count; i++) {
+        const struct conf_node *node = &conf->nodes[i];
+        edges->numbers[i] = (uint32_t)NOT_AN_EDGE;
+        if (!node->edge)
+            continue;
+        edges->numbers[i] = (uint32_t)edges->count;
+        edges->items[edges->count++] =
+            (struct director_edge){node->region, node->addresses.items, node->addresses.count};
+        struct dnsd_edge *edge = &data->edges[data->edge_count++];
+        edge->name = memory_text(node->name, strlen(node->name));
+        edge->has_key = node->has_public_key;
+        memcpy(edge->public_key.bytes, node->public_key, KEY_BYTES);
+    }
+}
+
+static void take_sites(const struct conf *conf, const struct edges *edges,
+                       struct director_site *sites, uint32_t *numbers)
+{
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_site *site = &conf->sites[i];
+        size_t count = 0;
+        for (size_t k = 0; k < site->edge_count; k++) {
+            uint32_t number = edges->numbers[site->edges[k]->index];
+            if (number != (uint32_t)NOT_AN_EDGE)
+                numbers[count++] = number;
+        }
+        uint32_t answers =
+            site->dns_answers < DNS_ADDRESSES_LIMIT ? site->dns_answers : DNS_ADDRESSES_LIMIT;
+        sites[i] = (struct director_site){numbers, count, site->dns_ttl_s, answers};
+        numbers += count;
+    }
+}
+
+static struct director *make_director(struct dnsd_data *data, const struct conf *conf,
+                                      struct text *why)
+{
+    struct edges edges = {0};
+    take_edges(data, conf, &edges);
+    size_t references = 0;
+    for (size_t i = 0; i < conf->site_count; i++)
+        references += conf->sites[i].edge_count;
+    struct director_site *sites = memory_new(conf->site_count * sizeof *sites);
+    uint32_t *numbers = memory_new(references * sizeof *numbers);
+    take_sites(conf, &edges, sites, numbers);
+    struct director_options options = {data->regions, edges.items, edges.count, sites,
+                                       conf->site_count};
+    struct director *director = director_new(&options);
+    if (!director)
+        complain(why, conf->file,
+                 "too many different lists of edges for this many regions: let sites share them");
+    memory_free(edges.items);
+    memory_free(edges.numbers);
+    memory_free(sites);
+    memory_free(numbers);
+    return director;
+}
+
+/* ---- data */
+
+struct dnsd_data *dnsd_data_new(const struct conf *conf, uint64_t seed, struct text *why)
+{
+    struct dnsd_data *data = NEW(struct dnsd_data);
+    atomic_store(&data->references, 1);
+    data->zones = make_zones(conf, seed, why);
+    data->regions =
+        regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
+    if (data->regions)
+        data->director = make_director(data, conf, why);
+    if (data->zones && data->director)
+        return data;
+    dnsd_data_release(data);
+    return NULL;
+}
+
+void dnsd_data_release(struct dnsd_data *data)
+{
+    if (!data || atomic_fetch_sub(&data->references, 1) != 1)
+        return;
+    dns_zones_free(data->zones);
+    director_free(data->director);
+    regions_free(data->regions);
+    for (size_t i = 0; i < data->edge_count; i++)
+        memory_free(data->edges[i].name);
+    memory_free(data->edges);
+    memory_free(data);
+}
+
+int dnsd_check(const struct conf *conf, struct text *why)
+{
+    struct dnsd_data *data = dnsd_data_new(conf, 0, why);
+    bool is_good = data != NULL;
+    dnsd_data_release(data);
+    return is_good ? 0 : ERROR_CONFIG;
+}
+
+/* ---- views */
+
+static const struct dns_addresses *find(const void *context, uint32_t site,
+                                        const struct address *client)
+{
+    const struct dnsd_view *view = context;
+    return director_snapshot_find(view->ranking, site, client);
+}
+
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking)
+{
+    struct dnsd_view *view = NEW(struct dnsd_view);
+    atomic_fetch_add(&data->references, 1);
+    view->data = data;
+    view->ranking = ranking;
+    view->source = (struct dns_source){data->zones, find, view};
+    return view;
+}
+
+void dnsd_view_release(void *view_)
+{
+    struct dnsd_view *view = view_;
+    director_snapshot_free(view->ranking);
+    dnsd_data_release(view->data);
+    memory_free(view);
+}

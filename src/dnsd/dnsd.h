@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The DNS server (R1, R5, R8): sockets and threads around dns/, director/ and measure/. A thread for each UDP
+ * descriptor answers in batches; workers with loops carry TCP connections; the first of them also hears the edges'
+ * reports and has the director rank again whenever a state changed.
+ *
+ * Functions here are called from a thread that is none of its own, one at a time.
+ */
+#ifndef DNSD_DNSD_H
+#define DNSD_DNSD_H
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "crypto/crypto.h"
+
+struct dnsd;
+
+/* Descriptors that are bound already and stay the caller's: they are never closed here, so that a successor can go
+ * on with them. Several of one address (SO_REUSEPORT) share its load. */
+struct dnsd_sockets {
+    const int *udp;
+    size_t udp_count;
+    const int *tcp; /* listening */
+    size_t tcp_count;
+    int reports; /* UDP; -1: none, then every edge is taken to be up */
+};
+
+enum {
+    DNSD_SOCKETS_LIMIT = 1024,
+    DNSD_TCP_QUERY_BYTES = 4096, /* longest message over TCP */
+};
+
+struct dnsd_options {
+    const struct conf *conf;     /* read during the call only; `self` has the role */
+    const struct crypto *crypto; /* outlives the server */
+    uint64_t seed;               /* random */
+    uint32_t workers;            /* for TCP; 0: one for each core */
+    struct dnsd_sockets sockets;
+};
+
+/* 0, or a negative error with sentences in `why`. */
+MUST_USE int dnsd_start(struct dnsd **dnsd, const struct dnsd_options *options, struct text *why);
+void dnsd_stop(struct dnsd **dnsd);
+
+/* Zones, sites and edges of a new configuration, at once for every query that comes later; on an error the old ones stay.
+ * Sockets are not touched. */
+MUST_USE int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why);
+
+/* Whether what the configuration says can be served: all that dnsd_start() would complain of. */
+MUST_USE int dnsd_check(const struct conf *conf, struct text *why);
+
+/* An administrator's word on an edge; it holds over reloads and outranks the edge's reports. */
+enum dnsd_admin { DNSD_ADMIN_UP, DNSD_ADMIN_DRAIN, DNSD_ADMIN_DOWN };
+MUST_USE int dnsd_edge_set(struct dnsd *dnsd, const char *edge,
+                           enum dnsd_admin admin); /* ERROR_NOT_FOUND */
+
+/* {"zones":1,"names":12,"fail_open":false,"forsaken_sites":0,"edges":[{"name":"fra","state":"live",...}]} */
+void dnsd_write_status(struct dnsd *dnsd, struct text *json);
+
+/* So that a supervisor's proof of life covers the answers too: how long ago the slowest of the TCP workers came round. */
+uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the DNS server know of each other.
+ */
+#ifndef DNSD_PRIVATE_H
+#define DNSD_PRIVATE_H
+
+#include "base/list.h"
+#include "director/director.h"
+#include "dns/dns.h"
+#include "dnsd/dnsd.h"
+#include "loop/loop.h"
+#include "measure/measure.h"
+#include "observe/observe.h"
+
+#include <pthread.h>
+
+/* ---- data.c: what a configuration comes to */
+
+struct dnsd_edge {
+    char *name;
+    struct key public_key;
+    bool has_key; /* without one it cannot report and is taken to be up */
+};
+
+/* Immutable but for the count of references: the views that use it, and the reporter. */
+struct dnsd_data {
+    _Atomic uint32_t references;
+    struct dns_zones *zones;
+    struct regions *regions;
+    struct director *director;
+    struct dnsd_edge *edges;
+    size_t edge_count;
+};
+
+/* NULL: sentences in `why`. */
+struct dnsd_data *dnsd_data_new(const struct conf *conf, uint64_t seed, struct text *why);
+void dnsd_data_release(struct dnsd_data *data);
+
+/* What a query reads: zones, and the ranking of the moment. Under RCU; a view never changes. */
+struct dnsd_view {
+    struct dnsd_data *data;
+    struct director_snapshot *ranking;
+    struct dns_source source; /* reads this very view */
+};
+
+/* Takes the ranking, and a reference of the data. */
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking);
+void dnsd_view_release(void *view);
+
+/* ---- count.c */
+
+/* Counts of one batch, added to this thread's slots at its end. */
+struct dnsd_tally {
+    uint64_t rcodes[DNS_RCODES];
+    uint64_t truncated, malformed, dropped, unsent;
+    bool is_tcp;
+};
+
+void dnsd_metrics_register(void);
+void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outcome, size_t length);
+void dnsd_tally_flush(struct dnsd_tally *tally); /* and zeroes it, but for is_tcp */
+void dnsd_count_connections(uint64_t open);      /* TCP, of this worker */
+void dnsd_count_refused_connection(void);
+void dnsd_count_ranking(void);
+/* Adds what came since `before`, and sets that. */
+void dnsd_count_reports(const struct status_receiver_counters *now,
+                        struct status_receiver_counters *before);
+
+/* ---- udp.c */
+
+struct dnsd_udp;
+MUST_USE int dnsd_udp_start(struct dnsd_udp **udp, struct dnsd *dnsd, int fd, size_t index);
+void dnsd_udp_stop(struct dnsd_udp **udp);
+
+/* ---- tcp.c: one for each worker */
+
+struct dnsd_tcp;
+MUST_USE int dnsd_tcp_start(struct dnsd_tcp **tcp, struct dnsd *dnsd, struct loop *loop,
+                            uint32_t worker, uint32_t workers);
+void dnsd_tcp_stop(struct dnsd_tcp **tcp);
+
+/* ---- reports.c: on the first worker */
+
+struct dnsd_reports;
+MUST_USE int dnsd_reports_start(struct dnsd_reports **reports, struct dnsd *dnsd,
+                                struct loop *loop);
+void dnsd_reports_stop(struct dnsd_reports **reports);
+void dnsd_reports_take(struct dnsd_reports *reports,
+                       struct dnsd_data *data); /* takes the reference */
+MUST_USE int dnsd_reports_set(struct dnsd_reports *reports, const char *edge,
+                              enum dnsd_admin admin);
+void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);
+
+/* ---- the server */
+
+struct dnsd {
+    void *_Atomic view; /* struct dnsd_view */
+    _Atomic bool is_stopping;
+    const struct crypto *crypto;
+    struct key private_key; /* of this node */
+    uint64_t seed;
+    _Atomic uint32_t tcp_connections_limit; /* of all workers together */
+    _Atomic uint64_t tcp_idle_timeout_ns;
+    struct dnsd_sockets sockets; /* copies */
+    struct dnsd_data *first;     /* until the reporter takes it */
+    struct dnsd_udp **udp;
+    struct dnsd_tcp **tcp; /* one for each worker */
+    struct dnsd_reports *reports;
+    struct worker_set *workers;
+};
+
+static inline const struct dns_source *dnsd_source(struct dnsd *dnsd)
+{
+    const struct dnsd_view *view = snapshot_read(&dnsd->view);
+    return &view->source;
+}
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The edges' reports, and what follows from them: on the first worker, the receiver of measure/ is fed and ticked, and
+ * when the state of any edge changed the director ranks anew and every later query sees it (R8, R9).
+ */
+#include "dnsd/private.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum {
+    DATAGRAMS = 256, /* read in one turn */
+};
+static const uint64_t tick_ns = 1000000000;
+
+/* Kept by name, so that it outlives the configuration in which it was said. */
+struct word {
+    char *edge;
+    enum dnsd_admin admin;
+};
+
+struct dnsd_reports {
+    struct dnsd *dnsd;
+    struct loop *loop;
+    struct dnsd_data *data;
+    struct status_receiver *receiver; /* NULL: nobody reports */
+    struct status_receiver_counters counted;
+    enum director_state *states; /* as ranked last */
+    bool is_ranked;              /* with this data */
+    size_t forsaken;
+    struct word *words;
+    size_t word_count;
+    struct loop_watch watch;
+    struct loop_timer silence; /* the receiver's wake time */
+    struct loop_timer tick;
+    struct loop_task rank;
+};
+
+/* ---- states */
+
+static enum dnsd_admin admin_of(const struct dnsd_reports *reports, const char *edge)
+{
+    for (size_t i = 0; i < reports->word_count; i++)
+        if (strcmp(reports->words[i].edge, edge) == 0)
+            return reports->words[i].admin;
+    return DNSD_ADMIN_UP;
+}
+
+static enum director_state reported_state(const struct status_edge *status)
+{
+    if (status->report.flags & STATUS_ADMIN_DOWN)
+        return DIRECTOR_DOWN;
+    if (status->is_kept)
+        return DIRECTOR_UP;
+    if (status->state == STATUS_EDGE_DEAD || (status->report.flags & STATUS_LEAVING))
+        return DIRECTOR_DEAD;
+    /* an edge with a stalled worker is better than a dead one */
+    if (status->state == STATUS_EDGE_UNWELL || (status->report.flags & STATUS_DRAINING))
+        return DIRECTOR_DRAINING;
+    return DIRECTOR_UP;
+}
+
+static const struct status_edge *status_of(const struct dnsd_reports *reports,
+                                           const struct dnsd_edge *edge)
+{
+    return reports->receiver && edge->has_key
+               ? status_receiver_find(reports->receiver, &edge->public_key)
+               : NULL;
+}
+
+static enum director_state state_of(const struct dnsd_reports *reports,
+                                    const struct dnsd_edge *edge)
+{
+    const struct status_edge *status = status_of(reports, edge);
+    enum director_state state = status ? reported_state(status) : DIRECTOR_UP;
+    switch (admin_of(reports, edge->name)) {
+    case DNSD_ADMIN_DOWN:
+        return DIRECTOR_DOWN;
+    case DNSD_ADMIN_DRAIN:
+        return state < DIRECTOR_DRAINING ? DIRECTOR_DRAINING : state;
+    case DNSD_ADMIN_UP:
+        break;
+    }
+    return state;
+}
+
+static void tell_forsaken(struct dnsd_reports *reports, size_t forsaken)
+{
+    if (forsaken > reports->forsaken)
+        log_error("dns", "sites without a single good edge: answers name bad ones sites=%zu",
+                  forsaken);
+    else if (!forsaken && reports->forsaken)
+        log_notice("dns", "every site has a good edge again");
+    reports->forsaken = forsaken;
+}
+
+static void rank(struct dnsd_reports *reports)
+{
+    struct dnsd_data *data = reports->data;
+    bool has_changed = !reports->is_ranked;
+    for (size_t i = 0; i < data->edge_count; i++) {
+        enum director_state state = state_of(reports, &data->edges[i]);
+        has_changed |= state != reports->states[i];
+        reports->states[i] = state;
+    }
+    if (!has_changed)
+        return;
+    reports->is_ranked = true;
+    struct director_snapshot *ranking = director_rank(data->director, reports->states);
+    tell_forsaken(reports, director_snapshot_forsaken(ranking));
+    snapshot_publish(&reports->dnsd->view, dnsd_view_new(data, ranking), dnsd_view_release);
+    dnsd_count_ranking();
+}
+
+static void on_rank(struct loop *loop, struct loop_task *task)
+{
+    (void)loop;
+    rank(CONTAINER_OF(task, struct dnsd_reports, rank));
+}
+
+/* ---- the receiver */
+
+static void on_event(void *owner, enum status_event_kind kind, const struct status_edge *edge)
+{
+    struct dnsd_reports *reports = owner;
+    const char *name = edge && edge->label < reports->data->edge_count
+                           ? reports->data->edges[edge->label].name
+                           : "?";
+    switch (kind) {
+    case STATUS_EVENT_LIVE:
+        log_notice("dns", "edge reports edge=%s", name);
+        break;
+    case STATUS_EVENT_UNWELL:
+        log_warning("dns", "a worker of the edge stalls edge=%s", name);
+        break;
+    case STATUS_EVENT_DEAD:
+        log_warning("dns", "edge is silent: it leaves the answers edge=%s", name);
+        break;
+    case STATUS_EVENT_FLAGS:
+        log_notice("dns", "edge changed its mind edge=%s draining=%d down=%d leaving=%d", name,
+                   (edge->report.flags & STATUS_DRAINING) != 0,
+                   (edge->report.flags & STATUS_ADMIN_DOWN) != 0,
+                   (edge->report.flags & STATUS_LEAVING) != 0);
+        break;
+    case STATUS_EVENT_FAIL_OPEN:
+        log_error("dns", "OVER HALF OF THE EDGES VANISHED TOGETHER: the answers stay as they were. "
+                         "Is it this node that lost its network?");
+        break;
+    case STATUS_EVENT_FAIL_CLOSED:
+        log_notice("dns", "enough edges are back: answers follow the reports again");
+        break;
+    }
+    loop_task_queue(reports->loop, &reports->rank);
+}
+
+static void start_silence_timer(struct dnsd_reports *reports)
+{
+    uint64_t wake_ns = status_receiver_wake(reports->receiver);
+    if (wake_ns == UINT64_MAX)
+        loop_timer_stop(reports->loop, &reports->silence);
+    else
+        loop_timer_start(reports->loop, &reports->silence, wake_ns);
+}
+
+static void on_silence(struct loop *loop, struct loop_timer *timer)
+{
+    struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, silence);
+    status_receiver_run(reports->receiver, loop_now_ns(loop));
+    start_silence_timer(reports);
+}
+
+/* One datagram, if there is one. */
+static bool receive_one(struct dnsd_reports *reports)
+{
+    uint8_t datagram[STATUS_DATAGRAM_MAX + 1], reply[STATUS_EPOCH_BYTES];
+    struct sockaddr_storage from;
+    socklen_t from_length = sizeof from;
+    ssize_t length = recvfrom(reports->watch.fd, datagram, sizeof datagram, MSG_DONTWAIT,
+                              (struct sockaddr *)&from, &from_length);
+    if (length < 0)
+        return errno == EINTR;
+    int result = status_receiver_receive(reports->receiver, loop_now_ns(reports->loop),
+                                         span_of(datagram, (size_t)length), reply);
+    if (result == ERROR_AGAIN && sendto(reports->watch.fd, reply, sizeof reply, MSG_DONTWAIT,
+                                        (struct sockaddr *)&from, from_length) < 0)
+        log_debug("dns", "the answer to a report was not sent errno=%d", errno);
+    return true;
+}
+
+static void on_datagrams(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    (void)loop;
+    (void)events;
+    struct dnsd_reports *reports = CONTAINER_OF(watch, struct dnsd_reports, watch);
+    for (int i = 0; i < DATAGRAMS && receive_one(reports); i++)
+        continue;
+    start_silence_timer(reports);
+}
+
+/* Whatever no event told: the director is asked once a second. */
+static void on_tick(struct loop *loop, struct loop_timer *timer)
+{
+    struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, tick);
+    if (reports->receiver)
+        dnsd_count_reports(status_receiver_counters(reports->receiver), &reports->counted);
+    rank(reports);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
+}
+
+/* ---- configuration */
+
+static bool is_configured(const struct dnsd_data *data, const struct key *key)
+{
+    for (size_t i = 0; i < data->edge_count; i++)
+        if (data->edges[i].has_key &&
+            memcmp(data->edges[i].public_key.bytes, key->bytes, KEY_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static void put_edges(struct dnsd_reports *reports)
+{
+    for (size_t i = status_receiver_count(reports->receiver); i--;) {
+        struct key key = status_receiver_edge(reports->receiver, i)->public_key;
+        if (!is_configured(reports->data, &key))
+            status_receiver_drop(reports->receiver, &key);
+    }
+    for (size_t i = 0; i < reports->data->edge_count; i++) {
+        const struct dnsd_edge *edge = &reports->data->edges[i];
+        int error = edge->has_key ? status_receiver_put(reports->receiver, &edge->public_key, NULL,
+                                                        (uint32_t)i, loop_now_ns(reports->loop))
+                                  : ERROR_NOT_FOUND;
+        if (error < 0)
+            log_warning("dns", "edge cannot report and is always taken to be up edge=%s reason=%s",
+                        edge->name, edge->has_key ? error_text(error) : "no public key");
+    }
+    start_silence_timer(reports);
+}
+
+void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
+{
+    dnsd_data_release(reports->data);
+    reports->data = data;
+    reports->is_ranked = false;
+    memory_free(reports->states);
+    reports->states = memory_new(data->edge_count * sizeof *reports->states);
+    if (reports->receiver)
+        put_edges(reports);
+    rank(reports);
+}
+
+int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct loop *loop)
+{
+    struct dnsd_reports *reports = *started = NEW(struct dnsd_reports);
+    reports->dnsd = dnsd;
+    reports->loop = loop;
+    reports->silence.fire = on_silence;
+    reports->tick.fire = on_tick;
+    reports->rank.run = on_rank;
+    int error = 0;
+    if (dnsd->sockets.reports >= 0) {
+        reports->receiver = status_receiver_new(dnsd->crypto, &dnsd->private_key, loop_now_ns(loop),
+                                                on_event, reports);
+        reports->watch = (struct loop_watch){.fd = dnsd->sockets.reports, .ready = on_datagrams};
+        error = loop_watch_set(loop, &reports->watch, EPOLLIN);
+    }
+    struct dnsd_data *data = dnsd->first;
+    dnsd->first = NULL;
+    dnsd_reports_take(reports, data);
+    loop_timer_start(loop, &reports->tick, loop_now_ns(loop) + tick_ns);
+    if (error < 0)
+        dnsd_reports_stop(started);
+    return error;
+}
+
+void dnsd_reports_stop(struct dnsd_reports **owned)
+{
+    struct dnsd_reports *reports = *owned;
+    *owned = NULL;
+    if (!reports)
+        return;
+    loop_timer_stop(reports->loop, &reports->tick);
+    loop_timer_stop(reports->loop, &reports->silence);
+    if (reports->receiver)
+        loop_watch_remove(reports->loop, &reports->watch);
+    status_receiver_free(&reports->receiver); /* may tell of edges that it drops */
+    loop_task_cancel(reports->loop, &reports->rank);
+    for (size_t i = 0; i < reports->word_count; i++)
+        memory_free(reports->words[i].edge);
+    memory_free(reports->words);
+    memory_free(reports->states);
+    dnsd_data_release(reports->data);
+    memory_free(reports);
+}
+
+/* ---- the administrator */
+
+static bool has_edge(const struct dnsd_data *data, const char *name)
+{
+    for (size_t i = 0; i < data->edge_count; i++)
+        if (strcmp(data->edges[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+int dnsd_reports_set(struct dnsd_reports *reports, const char *edge, enum dnsd_admin admin)
+{
+    if (!has_edge(reports->data, edge))
+        return ERROR_NOT_FOUND;
+    size_t at = 0;
+    while (at < reports->word_count && strcmp(reports->words[at].edge, edge) != 0)
+        at++;
+    if (at == reports->word_count) {
+        reports->words = memory_resize(reports->words, at + 1, sizeof *reports->words);
+        reports->words[reports->word_count++].edge = memory_text(edge, strlen(edge));
+    }
+    reports->words[at].admin = admin;
+    rank(reports);
+    return 0;
+}
+
+static void write_edge(const struct dnsd_reports *reports, size_t index, struct text *json)
+{
+    static const char *const admins[] = {"up", "drain", "down"};
+    static const char *const used[DIRECTOR_STATES] = {"up", "full", "draining", "dead", "down"};
+    const struct dnsd_edge *edge = &reports->data->edges[index];
+    const struct status_edge *status = status_of(reports, edge);
+    text_add(json, index ? ",{\"name\":" : "{\"name\":");
+    text_add_json(json, span_text(edge->name));
+    text_add_format(json, ",\"state\":\"%s\",\"answers\":\"%s\",\"admin\":\"%s\"",
+                    status ? status_edge_state_text(status->state) : "unreported",
+                    used[reports->states[index]], admins[admin_of(reports, edge->name)]);
+    if (status && status->heard_ns)
+        text_add_format(json,
+                        ",\"heard_ms_ago\":%llu,\"reports\":%llu,\"connections\":%u,"
+                        "\"requests_per_s\":%u,\"kept\":%s",
+                        (unsigned long long)(loop_now_ns(reports->loop) - status->heard_ns) /
+                            1000000,
+                        (unsigned long long)status->believed, status->report.connections,
+                        status->report.requests_per_s, status->is_kept ? "true" : "false");
+    text_add(json, "}");
+}
+
+void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
+{
+    const struct dnsd_data *data = reports->data;
+    bool is_open = reports->receiver && status_receiver_is_fail_open(reports->receiver);
+    text_add_format(json, "{\"zones\":%zu,\"names\":%zu,\"fail_open\":%s,\"forsaken_sites\":%zu",
+                    dns_zones_count(data->zones), dns_zones_names(data->zones),
+                    is_open ? "true" : "false", reports->forsaken);
+    text_add(json, ",\"edges\":[");
+    for (size_t i = 0; i < data->edge_count; i++)
+        write_edge(reports, i, json);
+    text_add(json, "]}");
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TCP (RFC 7766): queries one behind another on a connection, answered in their order. A connection that reads
+ * slowly is not read from; one that brings no whole query within the idle time is closed; when the limit of
+ * connections is reached the one idle for longest gives way.
+ */
+#include "dnsd/private.h"
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "base/slice.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    PREFIX_BYTES = 2,
+    INPUT_BYTES = PREFIX_BYTES + DNSD_TCP_QUERY_BYTES,
+    ROOM_BYTES = PREFIX_BYTES + DNS_TCP_BYTES, /* that one answer may need */
+    OUTPUT_BYTES = 2 * ROOM_BYTES,
+    ACCEPTS = 64, /* in one turn of a listener */
+};
+
+struct listener {
+    struct loop_watch watch;
+    struct dnsd_tcp *tcp;
+};
+
+struct dnsd_tcp {
+    struct dnsd *dnsd;
+    struct loop *loop;
+    struct listener *listeners;
+    size_t listener_count;
+    uint32_t workers;        /* that share the limit of connections */
+    struct list connections; /* the one idle for longest first */
+    uint32_t connection_count;
+    struct loop_timer idle;
+    struct dnsd_tally tally;
+    uint8_t output[OUTPUT_BYTES]; /* of the connection that is being served */
+};
+
+struct connection {
+    struct list link;
+    struct loop_watch watch;
+    struct dnsd_tcp *tcp;
+    struct address client;
+    uint64_t active_ns;         /* last whole query, or answer bytes taken */
+    struct slice_queue waiting; /* answers that the socket did not take */
+    size_t filled;
+    bool is_ended; /* by the client, which may still read */
+    uint8_t input[INPUT_BYTES];
+};
+
+static void close_connection(struct connection *connection)
+{
+    struct dnsd_tcp *tcp = connection->tcp;
+    loop_watch_remove(tcp->loop, &connection->watch);
+    close(connection->watch.fd);
+    list_remove(&connection->link);
+    slice_queue_clear(&connection->waiting);
+    memory_free(connection);
+    dnsd_count_connections(--tcp->connection_count);
+}
+
+static struct connection *oldest(const struct dnsd_tcp *tcp)
+{
+    return list_is_empty(&tcp->connections)
+               ? NULL
+               : CONTAINER_OF(tcp->connections.next, struct connection, link);
+}
+
+static void touch(struct connection *connection)
+{
+    struct dnsd_tcp *tcp = connection->tcp;
+    connection->active_ns = loop_now_ns(tcp->loop);
+    list_remove(&connection->link);
+    list_push_back(&tcp->connections, &connection->link);
+}
+
+/* One timer for all: the front of the list is the next to be due. */
+static void start_idle_timer(struct dnsd_tcp *tcp)
+{
+    const struct connection *first = oldest(tcp);
+    if (first)
+        loop_timer_start(tcp->loop, &tcp->idle, first->active_ns + tcp->dnsd->tcp_idle_timeout_ns);
+}
+
+static void on_idle(struct loop *loop, struct loop_timer *timer)
+{
+    struct dnsd_tcp *tcp = CONTAINER_OF(timer, struct dnsd_tcp, idle);
+    struct connection *connection;
+    while ((connection = oldest(tcp)) &&
+           connection->active_ns + tcp->dnsd->tcp_idle_timeout_ns <= loop_now_ns(loop))
+        close_connection(connection);
+    start_idle_timer(tcp);
+}
+
+/* ---- answers */
+
+/* Sends from memory what the socket takes and keeps the rest. */
+static int send_output(struct connection *connection, size_t length)
+{
+    const uint8_t *at = connection->tcp->output;
+    while (length && !connection->waiting.bytes) {
+        ssize_t sent = send(connection->watch.fd, at, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return ERROR_IO;
+        if (sent < 0)
+            break;
+        at += sent;
+        length -= (size_t)sent;
+    }
+    if (length)
+        slice_queue_append(&connection->waiting, span_of(at, length));
+    return 0;
+}
+
+static int send_waiting(struct connection *connection)
+{
+    while (connection->waiting.bytes) {
+        struct span front = slice_queue_front(&connection->waiting);
+        ssize_t sent = send(connection->watch.fd, front.data, front.length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : ERROR_IO;
+        slice_queue_consume(&connection->waiting, (uint64_t)sent);
+        touch(connection);
+    }
+    return 0;
+}
+
+/* Answers one message at the front of `input`; returns the bytes written, or a negative error: the client talks no DNS. */
+static int answer_one(struct connection *connection, struct span message, uint8_t *out)
+{
+    struct dnsd_tcp *tcp = connection->tcp;
+    struct dns_request request = {.message = message,
+                                  .client = &connection->client,
+                                  .is_tcp = true};
+    struct dns_outcome outcome;
+    size_t length =
+        dns_answer(dnsd_source(tcp->dnsd), &request, out + PREFIX_BYTES, DNS_TCP_BYTES, &outcome);
+    dnsd_tally_outcome(&tcp->tally, &outcome, length);
+    if (!length)
+        return ERROR_INVALID;
+    store_u16(out, (uint16_t)length);
+    return (int)length + PREFIX_BYTES;
+}
+
+/* Whole messages at the front of the input, as long as there is room for an answer of any size. Returns 1 when some may be left. */
+static int answer_input(struct connection *connection)
+{
+    size_t used = 0, length = 0;
+    int result = 0;
+    while (connection->filled - used >= PREFIX_BYTES) {
+        const uint8_t *front = connection->input + used;
+        size_t message = load_u16(front);
+        if (message > DNSD_TCP_QUERY_BYTES) {
+            result = ERROR_LIMIT;
+            break;
+        }
+        if (connection->filled - used - PREFIX_BYTES < message)
+            break;
+        if (OUTPUT_BYTES - length < ROOM_BYTES) {
+            result = 1;
+            break;
+        }
+        int written = answer_one(connection, span_of(front + PREFIX_BYTES, message),
+                                 connection->tcp->output + length);
+        if (written < 0) {
+            result = written;
+            break;
+        }
+        used += PREFIX_BYTES + message;
+        length += (size_t)written;
+    }
+    if (used) {
+        touch(connection);
+        memmove(connection->input, connection->input + used, connection->filled - used);
+        connection->filled -= used;
+    }
+    int error = send_output(connection, length);
+    return error < 0 ? error : result;
+}
+
+/* ---- a connection's turn */
+
+static int read_input(struct connection *connection)
+{
+    while (connection->filled < INPUT_BYTES) {
+        ssize_t got = recv(connection->watch.fd, connection->input + connection->filled,
+                           INPUT_BYTES - connection->filled, 0);
+        if (got > 0) {
+            connection->filled += (size_t)got;
+            return 0;
+        }
+        if (got == 0) {
+            connection->is_ended = true;
+            return 0;
+        }
+        if (errno != EINTR)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : ERROR_IO;
+    }
+    return 0;
+}
+
+static int serve(struct connection *connection, uint32_t events)
+{
+    int result = send_waiting(connection);
+    if (result == 0 && !connection->waiting.bytes && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        result = read_input(connection);
+    do {
+        if (result < 0 || connection->waiting.bytes)
+            break;
+        result = answer_input(connection);
+    } while (result > 0);
+    dnsd_tally_flush(&connection->tcp->tally);
+    if (result < 0)
+        return result;
+    if (connection->is_ended && !connection->waiting.bytes)
+        return ERROR_CLOSED; /* what is left of the input can never become whole */
+    return loop_watch_set(connection->tcp->loop, &connection->watch,
+                          connection->waiting.bytes ? EPOLLOUT : EPOLLIN);
+}
+
+static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    (void)loop;
+    struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
+    if (serve(connection, events) < 0)
+        close_connection(connection);
+}
+
+/* ---- new ones */
+
+static void take_connection(struct dnsd_tcp *tcp, int fd, const struct address *client)
+{
+    uint32_t share = (tcp->dnsd->tcp_connections_limit + tcp->workers - 1) / tcp->workers;
+    if (tcp->connection_count >= share) {
+        dnsd_count_refused_connection();
+        struct connection *first = oldest(tcp);
+        if (!first) {
+            close(fd);
+            return;
+        }
+        close_connection(first);
+    }
+    struct connection *connection = memory_raw(sizeof *connection);
+    memset(connection, 0, offsetof(struct connection, input));
+    connection->tcp = tcp;
+    connection->client = address_unmap(client);
+    connection->watch = (struct loop_watch){.fd = fd, .ready = on_ready};
+    list_init(&connection->link);
+    touch(connection);
+    dnsd_count_connections(++tcp->connection_count);
+    socket_set_nodelay(fd);
+    if (loop_watch_set(tcp->loop, &connection->watch, EPOLLIN) < 0)
+        close_connection(connection);
+    if (!loop_timer_is_running(&tcp->idle))
+        start_idle_timer(tcp);
+}
+
+static void on_accept(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    (void)loop;
+    (void)events;
+    struct dnsd_tcp *tcp = CONTAINER_OF(watch, struct listener, watch)->tcp;
+    for (int i = 0; i < ACCEPTS; i++) {
+        struct address client;
+        int fd, error = socket_accept(watch->fd, &client, &fd);
+        if (error == 0) {
+            take_connection(tcp, fd, &client);
+            continue;
+        }
+        struct connection *first = oldest(tcp);
+        if (error == ERROR_LIMIT && first)
+            close_connection(first); /* out of descriptors: make room, or the listener spins */
+        return;
+    }
+}
+
+/* Listeners are dealt out over the workers. */
+int dnsd_tcp_start(struct dnsd_tcp **started, struct dnsd *dnsd, struct loop *loop, uint32_t worker,
+                   uint32_t workers)
+{
+    struct dnsd_tcp *tcp = NEW(struct dnsd_tcp);
+    tcp->dnsd = dnsd;
+    tcp->loop = loop;
+    tcp->workers = workers;
+    tcp->tally.is_tcp = true;
+    tcp->idle.fire = on_idle;
+    list_init(&tcp->connections);
+    tcp->listeners = memory_new((dnsd->sockets.tcp_count + 1) * sizeof *tcp->listeners);
+    int error = 0;
+    for (size_t i = worker; i < dnsd->sockets.tcp_count && error == 0; i += workers) {
+        struct listener *listener = &tcp->listeners[tcp->listener_count++];
+        listener->tcp = tcp;
+        listener->watch = (struct loop_watch){.fd = dnsd->sockets.tcp[i], .ready = on_accept};
+        error = loop_watch_set(loop, &listener->watch, EPOLLIN);
+    }
+    *started = tcp;
+    if (error < 0)
+        dnsd_tcp_stop(started);
+    return error;
+}
+
+void dnsd_tcp_stop(struct dnsd_tcp **owned)
+{
+    struct dnsd_tcp *tcp = *owned;
+    *owned = NULL;
+    if (!tcp)
+        return;
+    loop_timer_stop(tcp->loop, &tcp->idle);
+    for (size_t i = 0; i < tcp->listener_count; i++)
+        loop_watch_remove(tcp->loop, &tcp->listeners[i].watch);
+    struct connection *connection;
+    while ((connection = oldest(tcp)))
+        close_connection(connection);
+    memory_free(tcp->listeners);
+    memory_free(tcp);
+}

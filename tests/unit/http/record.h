@@ -140,9 +140,10 @@ static inline struct recording record(const struct record_mode *mode, struct spa
         record_event(&recording, event, &head, &parser.trailers, parser.cause, data);
         ended = event == HTTP_EVENT_MORE || event == HTTP_EVENT_END || event == HTTP_EVENT_ERROR;
     }
-    if (mode->is_closed && recording.last == HTTP_EVENT_MORE)
-        record_event(&recording, http_parser_finish(&parser), &head, &parser.trailers, parser.cause,
-                     (struct span){0});
+    if (mode->is_closed && recording.last == HTTP_EVENT_MORE) {
+        enum http_event event = http_parser_finish(&parser);
+        record_event(&recording, event, &head, &parser.trailers, parser.cause, (struct span){0});
+    }
     recording.used = at;
     arena_clear(&arena);
     text_clear(&recording.body);

@@ -10,6 +10,18 @@
 #include "base/text.h"
 #include "http/http.h"
 
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+/* SPAN() for static initialisers. */
+#define TEXT(literal)                                      \
+    {                                                      \
+        (const uint8_t *)("" literal), sizeof(literal) - 1 \
+    }
+
 struct recording {
     struct text text;
     struct text body; /* of the message in progress: DATA may be cut anyhow */
@@ -153,6 +165,25 @@ static inline struct recording record(const struct record_mode *mode, struct spa
 static inline void recording_clear(struct recording *recording)
 {
     text_clear(&recording->text);
+}
+
+/* Every way of cutting gives what feeding it whole gave. */
+static inline void check_cuts(const struct record_mode *mode, struct span input,
+                              const struct recording *whole)
+{
+    for (size_t cut = 0; cut <= input.length; cut++) {
+        /* cut 0: byte by byte; else two pieces. */
+        struct recording other =
+            cut ? record(mode, input, cut, input.length) : record(mode, input, 1, 1);
+        if (strcmp(other.text.data ? other.text.data : "",
+                   whole->text.data ? whole->text.data : "") != 0 ||
+            other.used != whole->used) {
+            if (other.last != HTTP_EVENT_ERROR) /* how much is looked at beyond an error is open */
+                assert_int_equal(other.used, whole->used);
+            assert_string_equal(other.text.data, whole->text.data);
+        }
+        recording_clear(&other);
+    }
 }
 
 #endif

@@ -4,12 +4,6 @@
  */
 #include "record.h"
 
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-// clang-format on
-
 #include <stdio.h>
 
 #define HOST    "Host: a\r\n"
@@ -275,25 +269,6 @@ static const struct good_row good_rows[] = {
      "  Connection: Upgrade|12\n  Content-Length: 1|16\ncontent x\nend\n", 0},
 };
 // clang-format on
-
-/* Every way of cutting gives what feeding it whole gave. */
-static void check_cuts(const struct record_mode *mode, struct span input,
-                       const struct recording *whole)
-{
-    for (size_t cut = 0; cut <= input.length; cut++) {
-        /* cut 0: byte by byte; else two pieces. */
-        struct recording other =
-            cut ? record(mode, input, cut, input.length) : record(mode, input, 1, 1);
-        if (strcmp(other.text.data ? other.text.data : "",
-                   whole->text.data ? whole->text.data : "") != 0 ||
-            other.used != whole->used) {
-            if (other.last != HTTP_EVENT_ERROR) /* how much is looked at beyond an error is open */
-                assert_int_equal(other.used, whole->used);
-            assert_string_equal(other.text.data, whole->text.data);
-        }
-        recording_clear(&other);
-    }
-}
 
 static void bad_requests_are_refused_with_their_cause(void **state)
 {

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A message from anybody, all the way to its answer, over UDP and TCP: the answer is a sound message, never longer than the
+ * client takes, echoes id and question, and is never an answer to an answer.
+ */
+#include "fuzz.h"
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "dns/dns.h"
+#include "message_text.h"
+#include "zone_fixture.h"
+
+static uint8_t out[DNS_TCP_BYTES];
+
+static void check(struct span message, bool is_tcp)
+{
+    static const struct address client = {.bytes = {192, 0, 2, 1}, .family = 4};
+    struct dns_request request = {.message = message, .client = &client, .is_tcp = is_tcp};
+    struct dns_outcome outcome;
+    size_t limit = is_tcp ? DNS_TCP_BYTES : DNS_UDP_BYTES;
+    size_t length = dns_answer(fixture_source(), &request, out, limit, &outcome);
+    INVARIANT(length <= limit);
+    if (!length) {
+        INVARIANT(message.length < DNS_HEADER_BYTES || (message.data[2] & 0x80));
+        return;
+    }
+    struct text text = {0};
+    INVARIANT(message_text(span_of(out, length), &text));
+    text_clear(&text);
+    INVARIANT(!(message.data[2] & 0x80) && memcmp(out, message.data, 2) == 0);
+    INVARIANT(outcome.is_truncated == ((out[2] & 2) != 0));
+    bool has_edns = load_u16(out + 10) != 0;
+    INVARIANT(is_tcp || has_edns || length <= DNS_UDP_PLAIN_BYTES);
+    INVARIANT(outcome.rcode != DNS_FORMERR || length <= message.length + 11);
+    if (load_u16(out + 4))
+        for (size_t i = 12; out[i]; i += (size_t)out[i] + 1)
+            INVARIANT(memcmp(out + i, message.data + i, (size_t)out[i] + 1) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    /* exactly as long as it is, so that a read past the end is seen */
+    uint8_t *copy = memory_raw(size);
+    if (size)
+        memcpy(copy, data, size);
+    check(span_of(copy, size), false);
+    check(span_of(copy, size), true);
+    memory_free(copy);
+    return 0;
+}

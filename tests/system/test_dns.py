@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DNS server, asked by dig, unbound and sockets: answers over UDP and TCP, by region, and as edges live and die."""
+import random
+import socket
+import struct
+import time
+
+import pytest
+
+from lab import wait_until
+from lab.causeway import Keys
+from lab.servers import start_unbound
+
+EDGES = ("fra", "par", "nrt")
+ADDRESSES = {"fra": ("198.51.100.1", "2001:db8:1::1"), "par": ("198.51.100.2", "2001:db8:1::2"),
+             "nrt": ("198.51.100.3", "2001:db8:1::3")}
+REGIONS = "127.0.1.0/24 europe\n127.0.2.0/24 asia\n::1/128 asia\ndistance europe asia 50\n"
+
+
+class DnsNode:
+    """A DNS node on loopback with three configured edges, and stand-ins that report for them."""
+
+    def __init__(self, lab, build, program, listen=("127.0.0.1", "[::1]"), tcp_limit=1000, tcp_idle="10s", reports=True):
+        self.lab, self.build, self.here = lab, build, lab.here()
+        self.port = self.here.free_port("127.0.0.1")
+        self.reports_port = self.here.free_port("127.0.0.1", socket.SOCK_DGRAM)
+        self.keys = Keys(lab, program, "ns", "stranger", *EDGES)
+        lab.write("regions.txt", REGIONS)
+        nodes = "".join(f'''
+  {name}:
+    region: {"asia" if name == "nrt" else "europe"}
+    addresses: ["{ADDRESSES[name][0]}", "{ADDRESSES[name][1]}"]
+    public_key: {self.keys.public[name]}
+    private_key: {self.keys.path(name)}
+    link: {{listen: ["127.0.0.1:{4000 + i}"]}}
+    edge: {{listen: ["127.0.0.1:{5000 + i}"]}}
+''' for i, name in enumerate(EDGES))
+        addresses = ", ".join(f'"{address}:{self.port}"' for address in listen)
+        many = "\n".join(f"      - many A 203.0.113.{i}" for i in range(200))
+        file = lab.write("dns.yaml", f'''
+nodes:
+  ns:
+    public_key: {self.keys.public["ns"]}
+    private_key: {self.keys.path("ns")}
+    run_dir: {lab.path("")}
+    admin: off
+    gateway: {{}}
+    link: {{listen: ["127.0.0.1:3999"]}}
+    dns:
+      listen: [{addresses}]
+      {f'reports: "127.0.0.1:{self.reports_port}"' if reports else ""}
+      limits: {{tcp_connections: {tcp_limit}}}
+      timeouts: {{tcp_idle: {tcp_idle}}}
+{nodes}
+regions: regions.txt
+sites:
+  shop:
+    hosts: [www.shop.example]
+    origins: ["http://192.0.2.80"]
+    dns: {{answers: 2}}
+zones:
+  shop.example:
+    ns: [ns1.shop.example]
+    records:
+      - ns1 A 127.0.0.1
+      - alias CNAME www
+      - "@ TXT v=spf1 -all"
+{many}
+''')
+        self.process = lab.start("dns", [build / "bench" / "dns_server", file, "ns", "2"])
+        self.process.wait_until(lambda: self.here.accepts("127.0.0.1", self.port), what="it accepts TCP")
+
+    def dig(self, name, kind="A", *options, server="127.0.0.1"):
+        return self.here.run("dig", f"@{server}", "-p", str(self.port), name, kind, "+tries=1", "+time=2", *options).stdout
+
+    def addresses(self, source="127.0.1.1", kind="A"):
+        """What www.shop.example is for a client of that address: a list in order."""
+        server = "::1" if ":" in source else "127.0.0.1"
+        return self.dig("www.shop.example", kind, "+short", "-b", source, server=server).split()
+
+    def report(self, edge, *more):
+        return self.lab.start(f"edge-{edge}", [self.build / "tests" / "tools" / "status_edge", self.keys.path(edge),
+                                               self.keys.public["ns"], "127.0.0.1", self.reports_port, *more])
+
+
+@pytest.fixture
+def start_dns(local_lab, build, causeway_program):
+    return lambda **settings: DnsNode(local_lab, build, causeway_program, **settings)
+
+
+def loopback(version):
+    return "127.0.0.1" if version == 4 else "::1"
+
+
+def question(name, kind=1, number=0x1234):
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack(">HHHHHH", number, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1)
+
+
+def framed(message):
+    return struct.pack(">H", len(message)) + message
+
+
+def read_message(connection):
+    data = b""
+    while len(data) < 2 or len(data) < 2 + struct.unpack(">H", data[:2])[0]:
+        more = connection.recv(2 + struct.unpack(">H", data[:2])[0] - len(data) if len(data) >= 2 else 2 - len(data))
+        if not more:
+            return None
+        data += more
+    return data[2:]
+
+
+def is_closed(connection):
+    connection.settimeout(5)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_R1_answers_over_udp_and_tcp(start_dns, version):
+    node = start_dns(reports=False)
+    for transport in ("+notcp", "+tcp"):
+        text = node.dig("alias.shop.example", "A", transport, server=loopback(version))
+        assert "status: NOERROR" in text and "flags: qr aa rd;" in text
+        assert "www.shop.example.\t20\tIN\tA\t198.51.100." in text
+        text = node.dig("none.shop.example", "AAAA", transport, server=loopback(version))
+        assert "status: NXDOMAIN" in text and "shop.example.\t\t60\tIN\tSOA\tns1.shop.example." in text
+        assert "status: REFUSED" in node.dig("www.elsewhere.example", "A", transport, server=loopback(version))
+    assert "v=spf1 -all" in node.dig("shop.example", "TXT", "+short", server=loopback(version))
+
+
+def test_truncated_answers_come_whole_over_tcp(start_dns, version):
+    node = start_dns(reports=False)
+    text = node.dig("many.shop.example", "A", "+ignore", server=loopback(version))
+    assert "flags: qr aa tc rd;" in text and "ANSWER: 0" in text
+    text = node.dig("many.shop.example", "A", server=loopback(version))
+    assert "Truncated, retrying in TCP mode" in text and "ANSWER: 200" in text
+
+
+def test_R1_each_region_gets_its_own_edges(start_dns):
+    node = start_dns(reports=False)
+    europe = {ADDRESSES["fra"][0], ADDRESSES["par"][0]}
+    assert set(node.addresses("127.0.1.1")) == europe
+    asia = node.addresses("127.0.2.1")
+    assert asia[0] == ADDRESSES["nrt"][0] and asia[1] in europe and len(asia) == 2
+    assert node.addresses("::1", "AAAA")[0] == ADDRESSES["nrt"][1]
+    assert len(node.addresses("127.0.3.1")) == 2  # of no region
+
+
+def test_a_resolver_resolves_through_it(start_dns, local_lab, version):
+    node = start_dns(reports=False)
+    here, address = local_lab.here(), loopback(version)
+    port = here.free_port(address)
+    start_unbound(local_lab, here, (address, port), {"shop.example": (address, node.port)})
+    ask = ["dig", f"@{address}", "-p", str(port), "+tries=3"]
+    assert "198.51.100." in here.run(*ask, "alias.shop.example", "A", "+short").stdout
+    assert "2001:db8:1::" in here.run(*ask, "www.shop.example", "AAAA", "+short").stdout
+    assert "status: NXDOMAIN" in here.run(*ask, "none.shop.example").stdout
+    assert here.run(*ask, "many.shop.example", "A", "+short", "+tcp").stdout.count("203.0.113.") == 200
+
+
+def test_answers_come_from_the_address_that_was_asked(start_dns):
+    node = start_dns(listen=("0.0.0.0", "[::]"), reports=False)
+    for server in ("127.0.0.1", "127.0.0.77", "::1"):
+        with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.sendto(question("shop.example", 6), (server, node.port))
+            assert client.recvfrom(512)[1][:2] == (server, node.port)
+
+
+def test_pipelined_queries_are_answered_in_order(start_dns, version):
+    node = start_dns(reports=False)
+    connection = node.here.connect(loopback(version), node.port)
+    count = 3000
+    stream = b"".join(framed(question("many.shop.example", number=i)) for i in range(count))
+    connection.settimeout(20)
+    # more than the buffers between us hold in either direction: the server waits for us, and we lose nothing
+    sent = received = 0
+    connection.setblocking(False)
+    data = bytearray()
+    deadline = time.monotonic() + 30
+    while received < count and time.monotonic() < deadline:
+        if sent < len(stream):
+            try:
+                sent += connection.send(stream[sent:sent + 20000])
+                continue
+            except BlockingIOError:
+                pass
+        try:
+            data += connection.recv(1 << 20)
+        except BlockingIOError:
+            time.sleep(0.001)
+        while len(data) >= 4 and len(data) >= 2 + struct.unpack(">H", data[:2])[0]:
+            length, number = struct.unpack(">HH", data[:4])
+            assert number == received
+            received += 1
+            del data[:2 + length]
+    assert received == count
+    connection.close()
+
+
+def test_half_closed_connection_still_gets_its_answers(start_dns, version):
+    node = start_dns(reports=False)
+    connection = node.here.connect(loopback(version), node.port)
+    connection.sendall(framed(question("many.shop.example", number=1)) + framed(question("shop.example", 2, number=2)) + b"\0")
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(5)
+    assert struct.unpack(">H", read_message(connection)[:2])[0] == 1
+    assert struct.unpack(">H", read_message(connection)[:2])[0] == 2
+    assert read_message(connection) is None
+
+
+def test_tcp_connections_have_limits(start_dns, version):
+    node = start_dns(tcp_limit=20, tcp_idle="1s", reports=False)
+    address = loopback(version)
+    connections = [node.here.connect(address, node.port) for _ in range(60)]
+    for connection in connections:
+        connection.settimeout(5)
+    last = connections[-1]
+    last.sendall(framed(question("shop.example", 6)))
+    assert read_message(last)
+    assert all(is_closed(connection) for connection in connections)  # by the limit, or idle
+    drip = node.here.connect(address, node.port)
+    start = time.monotonic()
+    with pytest.raises(OSError):  # a byte now and then is not activity
+        while time.monotonic() - start < 20:
+            drip.sendall(b"\0")
+            time.sleep(0.3)
+    assert 0.8 < time.monotonic() - start < 10
+
+
+def test_nonsense_changes_nothing(start_dns, version):
+    node = start_dns(reports=False)
+    address = loopback(version)
+    chance = random.Random(7)
+    sound = question("www.shop.example")
+    with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        for _ in range(2000):
+            message = bytearray(sound[:chance.randrange(len(sound) + 1)] + chance.randbytes(chance.randrange(40)))
+            for _ in range(chance.randrange(3)):
+                if message:
+                    message[chance.randrange(len(message))] = chance.randrange(256)
+            client.sendto(message, (address, node.port))
+            client.sendto(chance.randbytes(1400), (address, node.port))
+    for garbage in (b"\xff\xff", b"GET / HTTP/1.1\r\n\r\n" * 400, framed(b"short"), framed(b"\x80" * 40)):
+        connection = node.here.connect(address, node.port)
+        connection.sendall(garbage)
+        assert is_closed(connection)
+    assert "status: NOERROR" in node.dig("www.shop.example", server=address)
+    assert node.process.is_running
+
+
+def test_R8_a_dead_edge_leaves_the_answers_and_comes_back(start_dns):
+    node = start_dns()
+    edges = {name: node.report(name) for name in EDGES}
+    for name in EDGES:
+        node.process.wait_for_output(f"edge reports edge={name}")
+    europe = {ADDRESSES["fra"][0], ADDRESSES["par"][0]}
+    assert set(node.addresses()) == europe
+    edges["fra"].signal(9)
+    start = time.monotonic()
+    wait_until(lambda: ADDRESSES["fra"][0] not in node.addresses(), 10, "fra is gone from the answers")
+    assert time.monotonic() - start < 3  # R8; 0.85 s of silence are the rule
+    assert set(node.addresses()) == {ADDRESSES["par"][0], ADDRESSES["nrt"][0]}
+    node.report("fra")
+    wait_until(lambda: set(node.addresses()) == europe, 10, "fra is back")
+
+
+def test_R8_answers_stay_when_most_edges_vanish_together(start_dns):
+    node = start_dns()
+    edges = {name: node.report(name) for name in EDGES}
+    for name in EDGES:
+        node.process.wait_for_output(f"edge reports edge={name}")
+    before = node.addresses("127.0.2.1")
+    for name in EDGES:
+        edges[name].signal(9)
+    node.process.wait_for_output("OVER HALF OF THE EDGES VANISHED")
+    assert node.addresses("127.0.2.1") == before
+    for name in EDGES:
+        node.report(name)
+    node.process.wait_for_output("enough edges are back")
+
+
+def test_R8_a_draining_edge_gets_nobody_new(start_dns):
+    node = start_dns()
+    node.report("fra", "draining")
+    node.report("par")
+    node.report("nrt")
+    for name in EDGES:
+        node.process.wait_for_output(f"edge reports edge={name}")
+    wait_until(lambda: ADDRESSES["fra"][0] not in node.addresses(), 10, "fra drains")
+
+
+def test_R9_reports_of_strangers_change_nothing(start_dns):
+    node = start_dns()
+    for name in (*EDGES, "stranger"):
+        node.report(name)
+    for name in EDGES:
+        node.process.wait_for_output(f"edge reports edge={name}")
+    before = node.addresses()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
+        for length in range(1200):
+            forger.sendto(random.randbytes(length), ("127.0.0.1", node.reports_port))
+    assert node.addresses() == before
+    assert "silent" not in node.process.output() and "stranger" not in node.process.output()

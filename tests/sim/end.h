@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An end of a link as a node: the transport's core with a listener, driven as a real driver drives it (receive, events, send, sleep
+ * until the next wake). And a pair of them with a path each way:
+ *
+ *     edge -> impairment -> link -> gateway -> impairment -> link -> edge
+ */
+#ifndef SIM_END_H
+#define SIM_END_H
+
+#include "crypto/crypto.h"
+#include "network.h"
+#include "transport/transport.h"
+
+struct sim_end;
+
+/* What lives above: `run` is called after the events of each turn and says when it wants to be called next. */
+struct sim_application {
+    void (*on_event)(struct sim_end *end, const struct transport_event *event);
+    uint64_t (*run)(struct sim_end *end); /* SIM_NEVER: not by time */
+    void *context;
+};
+
+struct sim_end {
+    struct sim_node node;
+    struct sim_node *to;
+    struct transport_config config;
+    struct transport *transport;
+    struct transport_listener *listener;
+    struct address address, peer;
+    struct sim_application application;
+    uint64_t application_ns; /* its next wish */
+    bool is_dirty;           /* something came */
+    uint32_t ups, downs;
+    uint64_t packets_out, bytes_out, hash; /* of every packet sent, in order */
+    uint32_t spins; /* turns at one moment: a core that never sleeps is a broken core */
+    uint64_t spun_ns;
+};
+
+struct sim_pair {
+    struct sim sim;
+    struct random secrets;
+    struct crypto crypto;
+    struct sim_end edge, gateway;
+    struct sim_impairment up_impairment, down_impairment; /* edge to gateway, and back */
+    struct sim_link up_link, down_link;
+};
+
+/* `crypto` is the base of a seeded table. Configurations may be changed before sim_pair_start(). */
+void sim_pair_init(struct sim_pair *pair, const struct crypto *crypto, uint64_t seed,
+                   const struct sim_link_config *link,
+                   const struct sim_impairment_config *impairment);
+void sim_pair_start(struct sim_pair *pair); /* both ends live, the edge dials */
+void sim_pair_clear(struct sim_pair *pair);
+
+void sim_end_start(struct sim_end *end); /* a new life: everything of the old one is forgotten */
+void sim_end_touch(struct sim_end *end); /* after calls to its transport from outside */
+struct transport_facts sim_end_facts(const struct sim_end *end);
+
+#endif

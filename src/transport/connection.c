@@ -84,8 +84,13 @@ static void start_connection(struct transport *transport, const struct address *
 
 static void change_session(struct transport *transport, struct session *next)
 {
-    session_clear(&transport->previous);
-    transport->previous = transport->current;
+    /* One that the peer has never used gives way to the next; the last that worked is kept. */
+    if (transport->current.is_confirmed || !session_is_on(&transport->previous)) {
+        session_clear(&transport->previous);
+        transport->previous = transport->current;
+    } else {
+        session_clear(&transport->current);
+    }
     transport->previous_until_ns = transport->now_ns + lane_keep_ns(transport);
     transport->current = *next;
     *next = (struct session){0};
@@ -98,6 +103,8 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     session_start(&next, transport->config.crypto, result, transport->now_ns);
     if (transport->state == TRANSPORT_STATE_UP) {
         change_session(transport, &next);
+        /* The peer changes with our first packet: it goes whatever window and pacer say. */
+        transport->path.probes = LOSS_PROBES;
     } else {
         start_connection(transport, &transport->dial.to);
         transport->current = next;
@@ -216,7 +223,8 @@ struct session *lane_session(struct transport *transport, uint32_t index)
 
 void lane_run_sessions(struct transport *transport)
 {
-    if (session_is_on(&transport->previous) && transport->now_ns >= transport->previous_until_ns)
+    if (session_is_on(&transport->previous) && transport->current.is_confirmed &&
+        transport->now_ns >= transport->previous_until_ns)
         session_clear(&transport->previous);
     if (transport->state == TRANSPORT_STATE_UP)
         session_ratchet(&transport->current, transport->path.sent.next,

@@ -43,6 +43,7 @@ enum {
 };
 #define LANE_QUALITY_NS         (1000ull * 1000000)
 #define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
+#define LANE_SOFT_DIAL_PAUSE_NS (1000ull * 1000000)
 #define LANE_PROVE_NS           (500ull * 1000000)
 #define LANE_SOFT_DIAL_TIMEOUTS 3 /* probe timeouts in a row before a handshake is tried beside */
 

@@ -199,6 +199,16 @@ struct conf {
     struct conf_index *index;     /* private: look-up tables */
 };
 
+/* Where the present snapshot is found. What `current` returns holds until the caller's turn of its loop ends. */
+struct conf_source {
+    const struct conf *(*current)(const void *owner);
+    const void *owner;
+};
+static inline const struct conf *conf_current(const struct conf_source *source)
+{
+    return source->current(source->owner);
+}
+
 /* Reads a file that the configuration names; appends to `content`. `is_secret`: the mode must be 0600 or stricter. 0, or a negative error with a
  * sentence in `why`. */
 struct conf_reader {

@@ -90,7 +90,7 @@ static void add_json(struct text *line, const struct access_facts *facts)
     text_add(line, "}");
 }
 
-void access_log_write(struct edge *edge, const struct access_facts *facts)
+void edge_access_log_write(struct edge *edge, const struct access_facts *facts)
 {
     static _Thread_local struct text line;
     line.limit = LINE_MOST;

@@ -132,7 +132,7 @@ static void write_log(struct edge_client *client)
                                  .total_ns = total_ns,
                                  .bytes_in = client->bytes_in,
                                  .bytes_out = client->bytes_out};
-    access_log_write(worker->edge, &facts);
+    edge_access_log_write(worker->edge, &facts);
 }
 
 static void drop_stream(struct edge_client *client, uint32_t code)
@@ -184,7 +184,7 @@ static void client_free(struct edge_client *client)
     list_remove(&client->link);
     memory_free(client);
     metric_add(&edge_connections_open, (uint64_t)-1);
-    listeners_client_left(worker);
+    edge_listeners_client_left(worker);
 }
 
 /* Cuts the client off so that it notices: an answer that is not whole must not look whole. */
@@ -235,6 +235,8 @@ static void answer_page(struct edge_client *client, unsigned status, const char 
         client->answer.minor = 1;
         client->answer.keeps_alive = false;
     }
+    if (request && request->body == HTTP_BODY_NONE)
+        client->request_ended = true; /* there is nothing more to read of it */
     if (!client->request_ended)
         client->answer.keeps_alive = false;
     if (http_write_response(&client->out, &client->answer) == 0 &&
@@ -272,7 +274,7 @@ static void open_stream(struct edge_client *client)
     const struct conf_site *site = conf_find_site(edge_conf(worker), span_text(client->site));
     struct link *link;
     while (site && client->tries < TRIES_MOST &&
-           (link = route_pick(worker, site, client->tried, client->tries))) {
+           (link = edge_route_pick(worker, site, client->tried, client->tries))) {
         struct transport_open open = {.port = client->local_port,
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = client->opening.priority,
@@ -374,7 +376,7 @@ static void begin(struct edge_client *client)
         answer_page(client, 405, "TRACE is not offered here");
         return;
     }
-    if (!site || !route_serves(conf, site)) {
+    if (!site || !edge_route_serves(conf, site)) {
         answer_page(client, 404,
                     client->head.host.length ? "no site has this host name here"
                                              : "Host is missing");
@@ -498,12 +500,18 @@ static void begin_head(struct edge_client *client)
         set_deadline(client, conf->header_timeout_ns);
 }
 
+/* Behind a head there may be something to take without further bytes: the end of a request without a body. */
+static bool wants_pieces(const struct edge_client *client)
+{
+    return !client->request_ended &&
+           ((client->state == CLIENT_HEAD && client->in.bytes) || client->state == CLIENT_EXCHANGE);
+}
+
 static void go_up(struct edge_client *client)
 {
     if (client->state == CLIENT_IDLE && client->in.bytes && client->out.bytes < EDGE_HELD_MOST)
         begin_head(client);
-    while ((client->state == CLIENT_HEAD || client->state == CLIENT_EXCHANGE) &&
-           !client->request_ended && client->in.bytes && take_piece(client)) {
+    while (wants_pieces(client) && take_piece(client)) {
     }
     if (client->read_ended && !client->client_ended && !client->in.bytes &&
         client->state != CLIENT_OVER)
@@ -759,7 +767,7 @@ static void on_stream_reset(void *owner, struct link_stream *stream, uint32_t co
 static const struct link_stream_events stream_events = {on_stream_readable, on_stream_readable,
                                                         on_stream_reset};
 
-void client_start(struct edge_worker *worker, int fd, const struct address *peer)
+void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer)
 {
     const struct conf_edge *conf = edge_conf(worker)->self->edge;
     struct edge_client *client = NEW(struct edge_client);
@@ -782,7 +790,18 @@ void client_start(struct edge_worker *worker, int fd, const struct address *peer
     run(client);
 }
 
-void clients_abort(struct edge_worker *worker)
+void edge_clients_drain(struct edge_worker *worker)
+{
+    LIST_EACH (item, after, &worker->clients) {
+        struct edge_client *client = CONTAINER_OF(item, struct edge_client, link);
+        if (client->state == CLIENT_IDLE && !client->in.bytes) {
+            set_state(client, CLIENT_CLOSING);
+            run(client);
+        }
+    }
+}
+
+void edge_clients_abort(struct edge_worker *worker)
 {
     LIST_EACH (item, after, &worker->clients) {
         struct edge_client *client = CONTAINER_OF(item, struct edge_client, link);

@@ -55,13 +55,36 @@ static void register_metrics(void)
         metric_register(&edge_answers[i]);
 }
 
+static int *copy_descriptors(const int *descriptors, size_t count)
+{
+    int *copy = memory_new(count * sizeof *copy);
+    if (count)
+        memcpy(copy, descriptors, count * sizeof *copy);
+    return copy;
+}
+
+static void copy_listeners(struct edge_listeners *to, const struct edge_listeners *from,
+                           uint32_t workers)
+{
+    *to = *from;
+    to->http = copy_descriptors(from->http, from->http_count * workers);
+    to->ports = copy_descriptors(from->ports, from->port_count * workers);
+}
+
+static void free_listeners(struct edge_listeners *listeners)
+{
+    memory_free((int *)(uintptr_t)listeners->http);
+    memory_free((int *)(uintptr_t)listeners->ports);
+}
+
 struct edge *edge_new(const struct edge_options *options)
 {
-    const struct conf *conf = snapshot_read(options->conf);
+    const struct conf *conf = conf_current(&options->conf);
     const struct conf_edge *settings = conf->self->edge;
     struct edge *edge = NEW(struct edge);
     register_metrics();
     edge->options = *options;
+    copy_listeners(&edge->options.listeners, &options->listeners, options->workers);
     edge->workers = memory_new(options->workers * sizeof *edge->workers);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
@@ -81,6 +104,7 @@ void edge_free(struct edge **freed)
     if (edge->access_log)
         log_file_close(&edge->access_log);
     bytes_wipe(edge->options.private_key, sizeof edge->options.private_key);
+    free_listeners(&edge->options.listeners);
     memory_free(edge->workers);
     memory_free(edge);
 }
@@ -111,8 +135,8 @@ int edge_start(struct edge *edge, struct worker *worker)
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
     if (worker_id(worker) == 0)
-        own->reporter = reporter_start(own);
-    return listeners_open(own);
+        own->reporter = edge_reporter_start(own);
+    return edge_listeners_open(own);
 }
 
 void edge_stop(struct edge *edge, struct worker *worker)
@@ -120,12 +144,54 @@ void edge_stop(struct edge *edge, struct worker *worker)
     struct edge_worker *own = &edge->workers[worker_id(worker)];
     if (!own->edge)
         return;
-    reporter_stop(&own->reporter);
-    listeners_close(own);
-    clients_abort(own);
-    ports_abort(own);
+    edge_reporter_stop(&own->reporter, true);
+    edge_listeners_close(own);
+    edge_clients_abort(own);
+    edge_ports_abort(own);
     loop_timer_stop(own->loop, &own->second);
     own->edge = NULL;
+}
+
+static void reopen(struct worker *worker, void *argument)
+{
+    struct edge *edge = argument;
+    struct edge_worker *own = &edge->workers[worker_id(worker)];
+    edge_listeners_close(own);
+    if (edge_listeners_open(own) < 0)
+        log_error("edge", "cannot watch the new listeners: %s", strerror(errno));
+    if (own->reporter || worker_id(worker) == 0) {
+        edge_reporter_stop(&own->reporter, false);
+        own->reporter = edge_reporter_start(own);
+    }
+}
+
+void edge_reload(struct edge *edge, struct worker_set *workers,
+                 const struct edge_listeners *listeners)
+{
+    struct edge_listeners old = edge->options.listeners;
+    copy_listeners(&edge->options.listeners, listeners, edge->options.workers);
+    workers_run_on_all(workers, reopen, edge);
+    free_listeners(&old);
+}
+
+static void drain(struct worker *worker, void *argument)
+{
+    struct edge *edge = argument;
+    struct edge_worker *own = &edge->workers[worker_id(worker)];
+    edge_listeners_close(own);
+    edge_clients_drain(own);
+}
+
+void edge_drain(struct edge *edge, struct worker_set *workers)
+{
+    atomic_store(&edge->admin, EDGE_DRAIN);
+    workers_run_on_all(workers, drain, edge);
+}
+
+bool edge_is_drained(const struct edge *edge)
+{
+    (void)edge;
+    return metric_read(&edge_connections_open) == 0;
 }
 
 void edge_set_admin(struct edge *edge, enum edge_admin state)

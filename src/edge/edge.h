@@ -19,21 +19,32 @@ struct edge;
 
 enum edge_admin { EDGE_UP, EDGE_DRAIN, EDGE_DOWN };
 
+/* Listening sockets, one of each for each worker: [listener * workers + worker]. Not closed here. */
+struct edge_listeners {
+    const int *http;
+    size_t http_count;
+    const int *ports; /* in the order of conf->self->edge->ports */
+    size_t port_count;
+};
+
 struct edge_options {
-    void *_Atomic *conf; /* the current snapshot (struct conf), swapped by snapshot_publish() */
+    struct conf_source conf;
     struct link_set *links;
     uint32_t workers;
     uint8_t private_key[CONF_KEY_BYTES]; /* of this node, for reports */
-    /* Listening sockets, one of each for each worker: [listener * workers + worker]. Not closed here. */
-    const int *http_listeners;
-    size_t http_listener_count;
-    const int *port_listeners; /* in the order of conf->self->edge->ports */
-    size_t port_listener_count;
+    uint8_t public_key[CONF_KEY_BYTES];
+    struct edge_listeners listeners; /* copied */
 };
 
 struct edge *edge_new(const struct edge_options *options);
 void edge_free(struct edge **edge); /* after the workers have stopped */
 MUST_USE int edge_start(struct edge *edge, struct worker *worker); /* on each worker */
+/* After the snapshot was swapped: other listeners. Called on no worker; returns when all workers have them. */
+void edge_reload(struct edge *edge, struct worker_set *workers,
+                 const struct edge_listeners *listeners);
+void edge_drain(struct edge *edge,
+                struct worker_set *workers); /* accepts nothing more; idle connections end */
+bool edge_is_drained(const struct edge *edge);
 void edge_stop(struct edge *edge, struct worker *worker);
 void edge_set_admin(
     struct edge *edge,

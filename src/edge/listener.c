@@ -66,9 +66,9 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
             continue; /* that connection is gone already */
         worker->connections++;
         if (listener->port_index == SIZE_MAX)
-            client_start(worker, fd, &peer);
+            edge_client_start(worker, fd, &peer);
         else
-            port_start(worker, fd, &peer, listener->port_index);
+            edge_port_start(worker, fd, &peer, listener->port_index);
     }
 }
 
@@ -79,7 +79,7 @@ static void on_pause_over(struct loop *loop, struct loop_timer *timer)
     watch_all(worker, EPOLLIN);
 }
 
-void listeners_client_left(struct edge_worker *worker)
+void edge_listeners_client_left(struct edge_worker *worker)
 {
     worker->connections--;
     if (worker->is_paused && !loop_timer_is_running(&worker->accept_pause) &&
@@ -99,21 +99,21 @@ static int add(struct edge_worker *worker, int fd, size_t port_index)
     return loop_watch_set(worker->loop, &listener->watch, EPOLLIN);
 }
 
-int listeners_open(struct edge_worker *worker)
+int edge_listeners_open(struct edge_worker *worker)
 {
     const struct edge_options *options = &worker->edge->options;
     uint32_t id = worker_id(worker->worker);
     int result = 0;
     worker->accept_pause.fire = on_pause_over;
     take_settings(worker);
-    for (size_t i = 0; i < options->http_listener_count && result == 0; i++)
-        result = add(worker, options->http_listeners[i * options->workers + id], SIZE_MAX);
-    for (size_t i = 0; i < options->port_listener_count && result == 0; i++)
-        result = add(worker, options->port_listeners[i * options->workers + id], i);
+    for (size_t i = 0; i < options->listeners.http_count && result == 0; i++)
+        result = add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX);
+    for (size_t i = 0; i < options->listeners.port_count && result == 0; i++)
+        result = add(worker, options->listeners.ports[i * options->workers + id], i);
     return result;
 }
 
-void listeners_close(struct edge_worker *worker)
+void edge_listeners_close(struct edge_worker *worker)
 {
     loop_timer_stop(worker->loop, &worker->accept_pause);
     for (size_t i = 0; i < worker->listener_count; i++)

@@ -24,7 +24,7 @@ static void on_done(void *owner, struct link_splice *splice, uint32_t code, uint
               from_socket, to_socket);
     list_remove(&port->link);
     memory_free(port);
-    listeners_client_left(worker);
+    edge_listeners_client_left(worker);
 }
 
 static void give_up(struct edge_worker *worker, int fd)
@@ -32,15 +32,16 @@ static void give_up(struct edge_worker *worker, int fd)
     metric_add(&edge_no_gateway, 1);
     socket_set_reset_on_close(fd);
     close(fd);
-    listeners_client_left(worker);
+    edge_listeners_client_left(worker);
 }
 
-void port_start(struct edge_worker *worker, int fd, const struct address *peer, size_t port_index)
+void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
+                     size_t port_index)
 {
     const struct conf_edge *conf = edge_conf(worker)->self->edge;
     const struct conf_port *port =
         conf && port_index < conf->port_count ? &conf->ports[port_index] : NULL;
-    struct link *link = port ? route_pick(worker, port->site, NULL, 0) : NULL;
+    struct link *link = port ? edge_route_pick(worker, port->site, NULL, 0) : NULL;
     if (!link) {
         give_up(worker, fd);
         return;
@@ -70,7 +71,7 @@ void port_start(struct edge_worker *worker, int fd, const struct address *peer, 
     started->splice = link_splice_start(worker->loop, &options);
 }
 
-void ports_abort(struct edge_worker *worker)
+void edge_ports_abort(struct edge_worker *worker)
 {
     LIST_EACH (item, after, &worker->ports)
         link_splice_abort(CONTAINER_OF(item, struct edge_port, link)->splice,

@@ -58,29 +58,31 @@ struct edge {
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)
 {
-    return snapshot_read(worker->edge->options.conf);
+    return conf_current(&worker->edge->options.conf);
 }
 
 /* ---- listener.c */
-MUST_USE int listeners_open(struct edge_worker *worker);
-void listeners_close(struct edge_worker *worker);
-void listeners_client_left(
+MUST_USE int edge_listeners_open(struct edge_worker *worker);
+void edge_listeners_close(struct edge_worker *worker);
+void edge_listeners_client_left(
     struct edge_worker *worker); /* a connection ended: accepting may go on */
 
 /* ---- client.c */
-void client_start(struct edge_worker *worker, int fd, const struct address *peer);
-void clients_abort(struct edge_worker *worker);
+void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer);
+void edge_clients_drain(struct edge_worker *worker); /* ends the idle ones */
+void edge_clients_abort(struct edge_worker *worker);
 
 /* ---- port.c */
-void port_start(struct edge_worker *worker, int fd, const struct address *peer, size_t port_index);
-void ports_abort(struct edge_worker *worker);
+void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
+                     size_t port_index);
+void edge_ports_abort(struct edge_worker *worker);
 
 /* ---- route.c */
 /* The link for the next try of a request of the site: up, not among `tried`, the shortest round trip; NULL: none. */
-struct link *route_pick(struct edge_worker *worker, const struct conf_site *site,
-                        struct link *const *tried, size_t tried_count);
-bool route_serves(const struct conf *conf,
-                  const struct conf_site *site); /* this edge is one of the site's */
+struct link *edge_route_pick(struct edge_worker *worker, const struct conf_site *site,
+                             struct link *const *tried, size_t tried_count);
+bool edge_route_serves(const struct conf *conf,
+                       const struct conf_site *site); /* this edge is one of the site's */
 
 /* ---- access_log.c */
 struct access_facts {
@@ -91,12 +93,13 @@ struct access_facts {
     uint64_t began_wall_ns, first_byte_ns, total_ns; /* since the request's first byte */
     uint64_t bytes_in, bytes_out;                    /* of bodies */
 };
-void access_log_write(struct edge *edge, const struct access_facts *facts);
+void edge_access_log_write(struct edge *edge, const struct access_facts *facts);
 
 /* ---- report.c */
 struct edge_reporter *
-reporter_start(struct edge_worker *worker);          /* NULL: no DNS node wants reports */
-void reporter_stop(struct edge_reporter **reporter); /* says that this edge leaves */
+edge_reporter_start(struct edge_worker *worker); /* NULL: no DNS node wants reports */
+void edge_reporter_stop(struct edge_reporter **reporter,
+                        bool says_goodbye); /* "this edge leaves" */
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],

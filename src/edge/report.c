@@ -168,12 +168,15 @@ static int open_socket(struct edge_reporter *reporter, const struct address *to)
     return loop_watch_set(reporter->worker->loop, &socket->watch, EPOLLIN);
 }
 
-static int add_receiver(struct edge_reporter *reporter, const struct conf_node *node)
+static int add_receiver(struct edge_reporter *reporter, const struct conf *conf,
+                        const struct conf_node *node)
 {
     struct receiver *receiver = &reporter->receivers[reporter->count];
     struct key own, other;
     memcpy(own.bytes, reporter->worker->edge->options.private_key, sizeof own.bytes);
-    memcpy(other.bytes, node->public_key, sizeof other.bytes);
+    memcpy(other.bytes,
+           node == conf->self ? reporter->worker->edge->options.public_key : node->public_key,
+           sizeof other.bytes);
     receiver->address = node->dns->reports;
     int result = open_socket(reporter, &receiver->address);
     if (result == 0)
@@ -185,7 +188,7 @@ static int add_receiver(struct edge_reporter *reporter, const struct conf_node *
     return result;
 }
 
-struct edge_reporter *reporter_start(struct edge_worker *worker)
+struct edge_reporter *edge_reporter_start(struct edge_worker *worker)
 {
     const struct conf *conf = edge_conf(worker);
     struct edge_reporter *reporter = NEW(struct edge_reporter);
@@ -196,27 +199,27 @@ struct edge_reporter *reporter_start(struct edge_worker *worker)
         const struct conf_node *node = &conf->nodes[i];
         if (!node->dns || !node->dns->reports.family)
             continue;
-        int result = add_receiver(reporter, node);
+        int result = add_receiver(reporter, conf, node);
         if (result < 0)
             log_error("edge", "cannot report to %s: %s", node->name, error_text(result));
     }
     if (!reporter->count) {
-        reporter_stop(&reporter);
+        edge_reporter_stop(&reporter, false);
         return NULL;
     }
     send_due(reporter);
     return reporter;
 }
 
-void reporter_stop(struct edge_reporter **stopped)
+void edge_reporter_stop(struct edge_reporter **stopped, bool says_goodbye)
 {
     struct edge_reporter *reporter = *stopped;
     if (!reporter)
         return;
     *stopped = NULL;
     struct loop *loop = reporter->worker->loop;
-    reporter->is_leaving = true;
-    if (reporter->count)
+    reporter->is_leaving = says_goodbye;
+    if (reporter->count && says_goodbye)
         send_due(reporter);
     loop_timer_stop(loop, &reporter->timer);
     for (int i = 0; i < 2; i++)

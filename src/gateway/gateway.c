@@ -87,13 +87,13 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
     list_init(&own->pools);
     list_init(&own->requests);
     list_init(&own->ports);
-    pools_reload(own);
+    gateway_pools_reload(own);
     return 0;
 }
 
 void gateway_reload(struct gateway *gateway, struct worker *worker)
 {
-    pools_reload(&gateway->workers[worker_id(worker)]);
+    gateway_pools_reload(&gateway->workers[worker_id(worker)]);
 }
 
 void gateway_stop(struct gateway *gateway, struct worker *worker)
@@ -101,9 +101,9 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
     struct gateway_worker *own = &gateway->workers[worker_id(worker)];
     if (!own->gateway)
         return;
-    requests_abort(own);
-    ports_abort(own);
-    pools_free(own);
+    gateway_requests_abort(own);
+    gateway_ports_abort(own);
+    gateway_pools_free(own);
     own->gateway = NULL;
 }
 
@@ -113,9 +113,9 @@ void gateway_accept(void *argument, struct link *link, struct link_stream *strea
     struct gateway *gateway = argument;
     struct gateway_worker *worker = &gateway->workers[worker_id(worker_current())];
     if (open->flags & TRANSPORT_OPEN_HTTP)
-        request_accept(worker, link, stream);
+        gateway_request_accept(worker, link, stream);
     else
-        port_accept(worker, link, stream, open);
+        gateway_port_accept(worker, link, stream, open);
 }
 
 json_t *gateway_status(struct gateway *gateway)

@@ -16,7 +16,7 @@
 struct gateway;
 
 struct gateway_options {
-    void *_Atomic *conf; /* the current snapshot (struct conf), swapped by snapshot_publish() */
+    struct conf_source conf;
     uint32_t workers;
 };
 

@@ -14,10 +14,11 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
     struct origin_connection *connection = CONTAINER_OF(watch, struct origin_connection, watch);
     (void)loop;
     if (connection->request) {
-        request_on_origin(connection->request, events);
+        gateway_request_on_origin(connection->request, events);
         return;
     }
-    pool_close(&connection); /* an idle origin connection that speaks or ends is of no more use */
+    gateway_pool_close(
+        &connection); /* an idle origin connection that speaks or ends is of no more use */
 }
 
 static void on_idle(struct loop *loop, struct loop_timer *timer)
@@ -25,7 +26,7 @@ static void on_idle(struct loop *loop, struct loop_timer *timer)
     struct origin_connection *connection =
         CONTAINER_OF(timer, struct origin_connection, idle_timer);
     (void)loop;
-    pool_close(&connection);
+    gateway_pool_close(&connection);
 }
 
 static struct origin_pool *find(struct gateway_worker *worker, const struct address *address)
@@ -62,11 +63,11 @@ static void close_idle(struct origin_pool *pool)
 {
     LIST_EACH (item, after, &pool->idle) {
         struct origin_connection *connection = CONTAINER_OF(item, struct origin_connection, link);
-        pool_close(&connection);
+        gateway_pool_close(&connection);
     }
 }
 
-void pools_reload(struct gateway_worker *worker)
+void gateway_pools_reload(struct gateway_worker *worker)
 {
     const struct conf *conf = gateway_conf(worker);
     LIST_EACH (item, after, &worker->pools)
@@ -86,7 +87,7 @@ void pools_reload(struct gateway_worker *worker)
     }
 }
 
-void pools_free(struct gateway_worker *worker)
+void gateway_pools_free(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
@@ -106,8 +107,8 @@ static bool may_connect(const struct conf *conf, const struct address *address)
            !address_is_any(address);
 }
 
-struct origin_pool *pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                              uint16_t port, const struct origin_pool *except)
+struct origin_pool *gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                                      uint16_t port, const struct origin_pool *except)
 {
     const struct conf *conf = gateway_conf(worker);
     struct balance_candidate candidates[GATEWAY_ORIGINS_MOST];
@@ -131,7 +132,7 @@ struct origin_pool *pool_pick(struct gateway_worker *worker, const struct conf_s
     return picked == BALANCE_NONE ? NULL : pools[picked];
 }
 
-struct origin_connection *pool_take(struct origin_pool *pool)
+struct origin_connection *gateway_pool_take(struct origin_pool *pool)
 {
     struct list *item = list_pop_front(&pool->idle);
     if (!item)
@@ -144,7 +145,8 @@ struct origin_connection *pool_take(struct origin_pool *pool)
     return connection;
 }
 
-struct origin_connection *pool_connect(struct gateway_worker *worker, struct origin_pool *pool)
+struct origin_connection *gateway_pool_connect(struct gateway_worker *worker,
+                                               struct origin_pool *pool)
 {
     int fd;
     if (socket_connect_tcp(&pool->address, &fd) < 0)
@@ -161,18 +163,19 @@ struct origin_connection *pool_connect(struct gateway_worker *worker, struct ori
     pool->connection_count++;
     metric_add(&gateway_connections, 1);
     if (loop_watch_set(worker->loop, &connection->watch, EPOLLIN | EPOLLOUT) < 0)
-        pool_close(&connection);
+        gateway_pool_close(&connection);
     return connection;
 }
 
-void pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns, uint32_t keep_most)
+void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
+                       uint32_t keep_most)
 {
     struct origin_pool *pool = connection->pool;
     connection->request = NULL;
     if (pool->idle_count >= keep_most || !pool->is_configured || connection->in.bytes ||
         connection->out.bytes ||
         loop_watch_set(connection->worker->loop, &connection->watch, EPOLLIN) < 0) {
-        pool_close(&connection);
+        gateway_pool_close(&connection);
         return;
     }
     slice_queue_clear(&connection->in);
@@ -183,7 +186,7 @@ void pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns, u
                      loop_now_ns(connection->worker->loop) + idle_timeout_ns);
 }
 
-void pool_close(struct origin_connection **closed)
+void gateway_pool_close(struct origin_connection **closed)
 {
     struct origin_connection *connection = *closed;
     if (!connection)
@@ -204,7 +207,7 @@ void pool_close(struct origin_connection **closed)
     free_if_unused(pool);
 }
 
-void pool_failed(struct gateway_worker *worker, struct origin_pool *pool)
+void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool)
 {
     metric_add(&gateway_connect_failures, 1);
     pool->avoid_until_ns = loop_now_ns(worker->loop) + GATEWAY_AVOID_NS;

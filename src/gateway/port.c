@@ -15,7 +15,7 @@ struct gateway_port {
     struct link_splice *splice;
     struct origin_pool *pool;
     struct slice_queue in;
-    uint8_t edge_key[CONF_KEY_BYTES];
+    struct link *from; /* whose edge it is */
     uint16_t port;
 };
 
@@ -39,7 +39,7 @@ static void on_splice_done(void *owner, struct link_splice *splice, uint32_t cod
     (void)splice;
     if (code == TRANSPORT_CODE_UNREACHABLE) {
         metric_add(&gateway_unreachable, 1);
-        pool_failed(port->worker, port->pool);
+        gateway_pool_failed(port->worker, port->pool);
     }
     log_debug("gateway", "port %u over: %s, %lu bytes to the origin, %lu from it", port->port,
               transport_code_text(code), to_socket, from_socket);
@@ -49,7 +49,7 @@ static void on_splice_done(void *owner, struct link_splice *splice, uint32_t cod
 static void connect_origin(struct gateway_port *port, const struct conf_site *site)
 {
     struct gateway_worker *worker = port->worker;
-    struct origin_pool *pool = pool_pick(worker, site, port->port, NULL);
+    struct origin_pool *pool = gateway_pool_pick(worker, site, port->port, NULL);
     int fd;
     if (!pool) {
         metric_add(&gateway_full, 1);
@@ -57,7 +57,7 @@ static void connect_origin(struct gateway_port *port, const struct conf_site *si
         return;
     }
     if (socket_connect_tcp(&pool->address, &fd) < 0) {
-        pool_failed(worker, pool);
+        gateway_pool_failed(worker, pool);
         end(port, TRANSPORT_CODE_UNREACHABLE);
         return;
     }
@@ -96,7 +96,7 @@ static void on_readable(void *owner, struct link_stream *stream)
     link_stream_consume(stream, before - port->in.bytes);
     const struct conf *conf = gateway_conf(port->worker);
     const struct conf_site *site = conf_find_site(conf, name);
-    const struct conf_node *edge = conf_find_key(conf, port->edge_key);
+    const struct conf_node *edge = gateway_edge(port->worker, port->from);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, port->port)) {
         metric_add(&gateway_refused, 1);
@@ -122,19 +122,19 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
 
 static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
 
-void port_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream,
-                 const struct transport_open *open)
+void gateway_port_accept(struct gateway_worker *worker, struct link *link,
+                         struct link_stream *stream, const struct transport_open *open)
 {
     struct gateway_port *port = NEW(struct gateway_port);
     port->worker = worker;
     port->stream = stream;
     port->port = open->port;
-    memcpy(port->edge_key, link_peer_key(link), CONF_KEY_BYTES);
+    port->from = link;
     list_push_back(&worker->ports, &port->link);
     link_stream_attach(stream, &stream_events, port);
 }
 
-void ports_abort(struct gateway_worker *worker)
+void gateway_ports_abort(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->ports) {
         struct gateway_port *port = CONTAINER_OF(item, struct gateway_port, link);

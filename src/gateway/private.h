@@ -69,35 +69,45 @@ struct gateway {
 
 static inline const struct conf *gateway_conf(const struct gateway_worker *worker)
 {
-    return snapshot_read(worker->gateway->options.conf);
+    return conf_current(&worker->gateway->options.conf);
+}
+
+/* The edge behind a link; NULL: the configuration knows it no more. */
+static inline const struct conf_node *gateway_edge(const struct gateway_worker *worker,
+                                                   const struct link *link)
+{
+    const struct conf *conf = gateway_conf(worker);
+    return link_is_self(link) ? conf->self : conf_find_key(conf, link_peer_key(link));
 }
 
 /* ---- pool.c */
-void pools_reload(
+void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
-void pools_free(struct gateway_worker *worker);
+void gateway_pools_free(struct gateway_worker *worker);
 /* The origin of the site for the next request, not `except` unless there is no other; NULL: none is left. */
-struct origin_pool *pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                              uint16_t port, const struct origin_pool *except);
-struct origin_connection *pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
+struct origin_pool *gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                                      uint16_t port, const struct origin_pool *except);
 struct origin_connection *
-pool_connect(struct gateway_worker *worker,
-             struct origin_pool *pool); /* NULL: the system refuses, errno says why */
-void pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
-               uint32_t keep_most); /* gives it back after use */
-void pool_close(struct origin_connection **connection);
-void pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
+gateway_pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
+struct origin_connection *
+gateway_pool_connect(struct gateway_worker *worker,
+                     struct origin_pool *pool); /* NULL: the system refuses, errno says why */
+void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
+                       uint32_t keep_most); /* gives it back after use */
+void gateway_pool_close(struct origin_connection **connection);
+void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
 
 /* ---- request.c */
-void request_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream);
-void request_on_origin(struct gateway_request *request, uint32_t events);
-void requests_abort(struct gateway_worker *worker);
+void gateway_request_accept(struct gateway_worker *worker, struct link *link,
+                            struct link_stream *stream);
+void gateway_request_on_origin(struct gateway_request *request, uint32_t events);
+void gateway_requests_abort(struct gateway_worker *worker);
 
 /* ---- port.c */
-void port_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream,
-                 const struct transport_open *open);
-void ports_abort(struct gateway_worker *worker);
+void gateway_port_accept(struct gateway_worker *worker, struct link *link,
+                         struct link_stream *stream, const struct transport_open *open);
+void gateway_ports_abort(struct gateway_worker *worker);
 
 /* ---- metrics */
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,

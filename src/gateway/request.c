@@ -35,7 +35,7 @@ struct gateway_request {
     struct gateway_worker *worker;
     struct link_stream *stream;
     enum request_state state;
-    uint8_t edge_key[CONF_KEY_BYTES];
+    struct link *from; /* whose edge it is */
 
     /* From the link. */
     struct slice_queue from_link;
@@ -98,9 +98,9 @@ static void release_origin(struct gateway_request *request, bool may_keep)
     request->connection = NULL;
     connection->request = NULL;
     if (may_keep)
-        pool_keep(connection, request->idle_timeout_ns, request->kept_connections);
+        gateway_pool_keep(connection, request->idle_timeout_ns, request->kept_connections);
     else
-        pool_close(&connection);
+        gateway_pool_close(&connection);
 }
 
 static void request_free(struct gateway_request *request)
@@ -165,7 +165,7 @@ static void connect_origin(struct gateway_request *request, const struct conf_si
                            const struct origin_pool *except)
 {
     struct gateway_worker *worker = request->worker;
-    struct origin_pool *pool = pool_pick(worker, site, 0, except);
+    struct origin_pool *pool = gateway_pool_pick(worker, site, 0, except);
     if (!pool) {
         fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
         return;
@@ -173,12 +173,12 @@ static void connect_origin(struct gateway_request *request, const struct conf_si
     request->pool = pool;
     pool->pending++;
     request->attempts++;
-    request->connection = pool_take(pool);
+    request->connection = gateway_pool_take(pool);
     if (!request->connection)
-        request->connection = pool_connect(worker, pool);
+        request->connection = gateway_pool_connect(worker, pool);
     if (!request->connection) {
         log_warning("gateway", "cannot open a connection to an origin: %s", strerror(errno));
-        pool_failed(worker, pool);
+        gateway_pool_failed(worker, pool);
         fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
         return;
     }
@@ -216,7 +216,7 @@ static void try_again(struct gateway_request *request, bool was_sent, uint32_t c
 
 static void connect_failed(struct gateway_request *request)
 {
-    pool_failed(request->worker, request->pool);
+    gateway_pool_failed(request->worker, request->pool);
     try_again(request, false, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
 }
 
@@ -227,7 +227,7 @@ static void begin(struct gateway_request *request)
 {
     const struct conf *conf = gateway_conf(request->worker);
     const struct conf_site *site = conf_find_site(conf, request->opening.site);
-    const struct conf_node *edge = conf_find_key(conf, request->edge_key);
+    const struct conf_node *edge = gateway_edge(request->worker, request->from);
     metric_add(&gateway_requests, 1);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, 0)) {
@@ -501,7 +501,7 @@ static void run(struct gateway_request *request)
         request_free(request);
 }
 
-void request_on_origin(struct gateway_request *request, uint32_t events)
+void gateway_request_on_origin(struct gateway_request *request, uint32_t events)
 {
     struct origin_connection *connection = request->connection;
     if (connection->is_connecting) {
@@ -556,14 +556,15 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
 
 static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
 
-void request_accept(struct gateway_worker *worker, struct link *link, struct link_stream *stream)
+void gateway_request_accept(struct gateway_worker *worker, struct link *link,
+                            struct link_stream *stream)
 {
     struct gateway_request *request = NEW(struct gateway_request);
     request->worker = worker;
     request->stream = stream;
     request->read_timeout_ns = worker->head_timeout_ns;
     request->timer.fire = on_timer;
-    memcpy(request->edge_key, link_peer_key(link), CONF_KEY_BYTES);
+    request->from = link;
     http_form_reader_start_request(&request->reader, &worker->limits, &request->opening,
                                    &request->head, &request->arena);
     list_push_back(&worker->requests, &request->link);
@@ -572,7 +573,7 @@ void request_accept(struct gateway_worker *worker, struct link *link, struct lin
     link_stream_attach(stream, &stream_events, request);
 }
 
-void requests_abort(struct gateway_worker *worker)
+void gateway_requests_abort(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->requests) {
         struct gateway_request *request = CONTAINER_OF(item, struct gateway_request, link);

@@ -9,6 +9,7 @@
 #define LINK_DRIVER_H
 
 #include "base/hash.h"
+#include "crypto/crypto.h"
 #include "link/link.h"
 
 #include <pthread.h>
@@ -55,8 +56,10 @@ struct link {
     char *name;                  /* of the peer */
     uint8_t key[CONF_KEY_BYTES]; /* of the peer */
     struct address dial;         /* family 0: the peer dials us */
+    bool is_self;         /* edge and gateway are this node */
     bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
+    _Atomic bool is_wanted; /* by the present configuration */
     uint32_t slot;
     uint32_t owner;    /* worker */
     struct lane *lane; /* made and freed on the owner's thread */
@@ -81,8 +84,10 @@ struct driver {
 struct link_set {
     struct link_options options; /* without its snapshot */
     struct conf_link settings;
-    struct link **links;
-    uint32_t link_count;
+    /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
+    struct key self_private_key, self_public_key;
+    struct link **links; /* LINKS_LIMIT places; a link keeps its own until the set is freed */
+    _Atomic uint32_t link_count;
     struct driver *_Atomic *drivers; /* by worker; NULL before it starts and after it stops */
 };
 
@@ -94,7 +99,7 @@ struct udp_socket *driver_socket_for(struct driver *driver, const struct address
 bool udp_send(struct udp_socket *socket, const struct transport_transmit *transmits, size_t count);
 
 /* ---- lane.c */
-MUST_USE int lane_new(struct driver *driver, struct link *link);
+void lane_new(struct driver *driver, struct link *link);
 void lane_free(struct lane **lane);
 void lane_receive(struct lane *lane, struct udp_socket *socket,
                   const struct transport_datagram *datagrams, size_t count);

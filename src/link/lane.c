@@ -98,7 +98,7 @@ static void on_measure(struct loop *loop, struct loop_timer *timer)
     loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
 }
 
-int lane_new(struct driver *driver, struct link *link)
+void lane_new(struct driver *driver, struct link *link)
 {
     const struct link_set *set = driver->set;
     const struct conf_link *settings = &set->settings;
@@ -106,8 +106,11 @@ int lane_new(struct driver *driver, struct link *link)
     transport_config_defaults(&config);
     config.is_initiator = link->is_dialler;
     config.crypto = crypto_openssl();
-    memcpy(config.private_key, set->options.private_key, CONF_KEY_BYTES);
-    memcpy(config.public_key, set->options.public_key, CONF_KEY_BYTES);
+    bool is_self_edge = link->is_self && link->is_edge_side;
+    memcpy(config.private_key,
+           is_self_edge ? set->self_private_key.bytes : set->options.private_key, KEY_BYTES);
+    memcpy(config.public_key, is_self_edge ? set->self_public_key.bytes : set->options.public_key,
+           KEY_BYTES);
     memcpy(config.peer_key, link->key, CONF_KEY_BYTES);
     uint64_t now_ns = clock_now_ns();
     config.random_seed = now_ns ^ hash_span(span_of(link->key, CONF_KEY_BYTES), link->slot);
@@ -128,6 +131,7 @@ int lane_new(struct driver *driver, struct link *link)
     lane->link = link;
     lane->driver = driver;
     lane->transport = transport_new(&config, now_ns);
+    bytes_wipe(&config, sizeof config);
     lane->wake.fire = on_wake;
     lane->measure.fire = on_measure;
     lane->flush.run = flush;
@@ -137,7 +141,6 @@ int lane_new(struct driver *driver, struct link *link)
         transport_dial(lane->transport, &link->dial, now_ns);
     loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
     lane_wants_flush(lane);
-    return 0;
 }
 
 void lane_free(struct lane **freed)

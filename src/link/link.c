@@ -53,29 +53,46 @@ struct link *link_by_slot(struct link_set *set, uint32_t slot)
 struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
 {
     for (uint32_t i = 0; i < set->link_count; i++)
-        if (!set->links[i]->is_dialler && memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
+        if (set->links[i]->is_wanted && !set->links[i]->is_dialler &&
+            memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
             return set->links[i];
     return NULL;
 }
 
-static void add_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
+static int want_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
                      bool is_edge_side, bool is_dialler)
 {
+    bool is_self = peer == conf->self;
+    const uint8_t *key = !is_self       ? peer->public_key
+                         : is_edge_side ? set->options.public_key
+                                        : set->self_public_key.bytes;
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        struct link *known = set->links[i];
+        if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
+            memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
+            (!is_dialler || address_equal(&known->dial, &peer->link_address))) {
+            known->is_wanted = true;
+            return 0;
+        }
+    }
+    if (set->link_count == LINKS_LIMIT)
+        return ERROR_LIMIT;
     struct link *link = NEW(struct link);
     link->set = set;
     link->name = memory_text(peer->name, strlen(peer->name));
-    memcpy(link->key, peer == conf->self ? set->options.public_key : peer->public_key,
-           CONF_KEY_BYTES);
+    memcpy(link->key, key, CONF_KEY_BYTES);
+    link->is_self = is_self;
     link->is_edge_side = is_edge_side;
     link->is_dialler = is_dialler;
-    if (is_dialler)
-        link->dial = peer->link_address;
+    link->is_wanted = true;
+    link->dial = peer->link_address;
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
     pthread_mutex_init(&link->facts_lock, NULL);
-    set->links = memory_resize(set->links, set->link_count + 1, sizeof(struct link *));
-    set->links[set->link_count++] = link;
+    set->links[link->slot] = link;
+    atomic_fetch_add_explicit(&set->link_count, 1, memory_order_release);
+    return 0;
 }
 
 static bool has_node(const struct conf_node **nodes, size_t count, const struct conf_node *node)
@@ -87,22 +104,22 @@ static bool has_node(const struct conf_node **nodes, size_t count, const struct 
 }
 
 /* Between an edge and a gateway that it uses: the gateway dials when its `dial` list says so, else the edge. */
-static void add_links(struct link_set *set, const struct conf *conf)
+static int want_links(struct link_set *set, const struct conf *conf)
 {
     const struct conf_node *self = conf->self;
-    if (self->edge)
-        for (size_t i = 0; i < self->edge->gateway_count; i++) {
-            const struct conf_node *peer = self->edge->gateways[i];
-            add_link(set, conf, peer, true,
-                     !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
-        }
-    if (self->gateway)
-        for (size_t i = 0; i < conf->node_count; i++) {
-            const struct conf_node *peer = &conf->nodes[i];
-            if (peer->edge && has_node(peer->edge->gateways, peer->edge->gateway_count, self))
-                add_link(set, conf, peer, false,
-                         has_node(self->gateway->dial, self->gateway->dial_count, peer));
-        }
+    int result = 0;
+    for (size_t i = 0; self->edge && i < self->edge->gateway_count && result == 0; i++) {
+        const struct conf_node *peer = self->edge->gateways[i];
+        result = want_link(set, conf, peer, true,
+                           !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
+    }
+    for (size_t i = 0; self->gateway && i < conf->node_count && result == 0; i++) {
+        const struct conf_node *peer = &conf->nodes[i];
+        if (peer->edge && has_node(peer->edge->gateways, peer->edge->gateway_count, self))
+            result = want_link(set, conf, peer, false,
+                               has_node(self->gateway->dial, self->gateway->dial_count, peer));
+    }
+    return result;
 }
 
 int link_set_new(struct link_set **made, const struct link_options *options)
@@ -112,14 +129,44 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     set->options = *options;
     set->options.conf = NULL; /* the snapshot may go; what is needed of it is copied */
     set->settings = options->conf->link;
+    crypto_hkdf_expand(crypto_openssl(), options->private_key,
+                       SPAN("causeway edge of this gateway"), set->self_private_key.bytes,
+                       KEY_BYTES);
+    crypto_openssl()->public_key(crypto_openssl(), &set->self_private_key, &set->self_public_key);
     set->drivers = memory_new(options->workers * sizeof *set->drivers);
-    add_links(set, options->conf);
-    if (set->link_count > LINKS_LIMIT) {
+    set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
+    int result = want_links(set, options->conf);
+    if (result < 0) {
         link_set_free(&set);
-        return ERROR_LIMIT;
+        return result;
     }
     *made = set;
     return 0;
+}
+
+static void follow(struct worker *worker, void *argument)
+{
+    struct link_set *set = argument;
+    struct driver *driver = set->drivers[worker_id(worker)];
+    for (uint32_t i = 0; driver && i < set->link_count; i++) {
+        struct link *link = set->links[i];
+        if (link->owner != worker_id(worker))
+            continue;
+        if (link->is_wanted && !link->lane)
+            lane_new(driver, link);
+        else if (!link->is_wanted)
+            lane_free(&link->lane);
+    }
+}
+
+int link_set_reload(struct link_set *set, struct worker_set *workers, const struct conf *conf)
+{
+    set->settings = conf->link;
+    for (uint32_t i = 0; i < set->link_count; i++)
+        set->links[i]->is_wanted = false;
+    int result = want_links(set, conf);
+    workers_run_on_all(workers, follow, set);
+    return result;
 }
 
 void link_set_free(struct link_set **freed)
@@ -134,6 +181,8 @@ void link_set_free(struct link_set **freed)
         memory_free(set->links[i]);
     }
     memory_free(set->links);
+    bytes_wipe(&set->self_private_key, sizeof set->self_private_key);
+    bytes_wipe(&set->options, sizeof set->options);
     memory_free((void *)set->drivers);
     memory_free(set);
 }
@@ -152,7 +201,7 @@ int link_set_start(struct link_set *set, struct worker *worker)
     int result = driver_open_sockets(driver);
     for (uint32_t i = 0; i < set->link_count && result == 0; i++)
         if (set->links[i]->owner == worker_id(worker))
-            result = lane_new(driver, set->links[i]);
+            lane_new(driver, set->links[i]);
     if (result < 0)
         link_set_stop(set, worker);
     return result;
@@ -177,7 +226,8 @@ void link_set_stop(struct link_set *set, struct worker *worker)
 struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
 {
     for (uint32_t i = 0; i < set->link_count; i++)
-        if (set->links[i]->is_edge_side && memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
+        if (set->links[i]->is_wanted && set->links[i]->is_edge_side &&
+            memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
             return set->links[i];
     return NULL;
 }
@@ -190,6 +240,11 @@ size_t link_set_count(const struct link_set *set)
 struct link *link_set_get(struct link_set *set, size_t index)
 {
     return set->links[index];
+}
+
+bool link_is_self(const struct link *link)
+{
+    return link->is_self;
 }
 
 bool link_is_to_gateway(const struct link *link)
@@ -292,6 +347,7 @@ json_t *link_set_status(struct link_set *set)
 {
     json_t *links = json_array();
     for (uint32_t i = 0; i < set->link_count; i++)
-        json_array_append_new(links, one_status(set->links[i]));
+        if (set->links[i]->is_wanted)
+            json_array_append_new(links, one_status(set->links[i]));
     return links;
 }

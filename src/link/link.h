@@ -39,6 +39,9 @@ struct link_options {
 /* Which links there are follows from the configuration: an edge dials its gateways; a gateway dials the edges of its `dial` list and is dialled by
  * all others; a node that is both has a link to itself. 0 or a negative error. */
 MUST_USE int link_set_new(struct link_set **set, const struct link_options *options);
+/* Another snapshot: new links are made, those whose peers are gone are closed at once. Called on no worker. 0, or ERROR_LIMIT: the old ones stay. */
+MUST_USE int link_set_reload(struct link_set *set, struct worker_set *workers,
+                             const struct conf *conf);
 void link_set_free(struct link_set **set); /* after the workers have stopped */
 MUST_USE int
 link_set_start(struct link_set *set,
@@ -51,6 +54,7 @@ json_t *link_set_status(struct link_set *set); /* any thread; a new reference */
 struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]);
 size_t link_set_count(const struct link_set *set);
 struct link *link_set_get(struct link_set *set, size_t index);
+bool link_is_self(const struct link *link); /* this node is its own gateway */
 bool link_is_to_gateway(const struct link *link);
 const char *link_peer_name(const struct link *link);   /* any thread */
 const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */

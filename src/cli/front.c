@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The role of the `front` child: link, gateway and edge put together. They share the child's workers: the gateway is started before
+ * the link, which brings it streams, and the link before the edge, which opens them.
+ */
+#include "base/memory.h"
+#include "cli/roles.h"
+#include "crypto/crypto.h"
+#include "edge/edge.h"
+#include "gateway/gateway.h"
+#include "link/link.h"
+#include "observe/observe.h"
+
+struct front {
+    struct child *child;
+    struct link_set *links;
+    struct gateway *gateway; /* NULL: not this node's role */
+    struct edge *edge;       /* likewise */
+    int *link_sockets;       /* the link set keeps pointing at them */
+};
+
+struct descriptor_list {
+    int *items;
+    size_t count; /* addresses; items has count * workers */
+};
+
+static const struct conf *current(const void *owner)
+{
+    return child_conf(owner);
+}
+
+static bool is_wanted(const struct conf_node *node)
+{
+    return node->edge || node->gateway;
+}
+
+static struct descriptor_list descriptors(const struct child *child, enum listener_kind kind,
+                                          const struct address *addresses, size_t stride,
+                                          size_t count)
+{
+    uint32_t workers = child_worker_count(child);
+    struct descriptor_list list = {memory_new((count * workers + 1) * sizeof(int)), count};
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t worker = 0; worker < workers; worker++)
+            list.items[i * workers + worker] = child_listener(
+                child, kind,
+                (const struct address *)(const void *)((const char *)addresses + i * stride),
+                worker);
+    return list;
+}
+
+static struct edge_listeners edge_descriptors(const struct child *child,
+                                              const struct conf_node *self)
+{
+    const struct conf_edge *edge = self->edge;
+    struct descriptor_list http = descriptors(child, LISTENER_HTTP, edge->listen.items,
+                                              sizeof *edge->listen.items, edge->listen.count);
+    struct descriptor_list ports = {memory_new(sizeof(int)), 0};
+    if (edge->port_count) {
+        memory_free(ports.items);
+        ports = descriptors(child, LISTENER_PORT, &edge->ports[0].listen, sizeof *edge->ports,
+                            edge->port_count);
+    }
+    return (struct edge_listeners){.http = http.items,
+                                   .http_count = http.count,
+                                   .ports = ports.items,
+                                   .port_count = ports.count};
+}
+
+static void free_edge_descriptors(struct edge_listeners *listeners)
+{
+    memory_free((int *)(uintptr_t)listeners->http);
+    memory_free((int *)(uintptr_t)listeners->ports);
+}
+
+/* A file with a single node may leave its keys out: then they are fresh at each start. */
+static void node_keys(const struct conf_node *self, struct key *private_key, struct key *public_key)
+{
+    const struct crypto *crypto = crypto_openssl();
+    if (self->has_private_key)
+        memcpy(private_key->bytes, self->private_key, sizeof private_key->bytes);
+    else
+        key_generate(crypto, private_key);
+    crypto->public_key(crypto, private_key, public_key);
+}
+
+static void stop(void *state)
+{
+    struct front *front = state;
+    edge_free(&front->edge);
+    link_set_free(&front->links);
+    gateway_free(&front->gateway);
+    memory_free(front->link_sockets);
+    memory_free(front);
+}
+
+static int start(struct child *child, void **state, struct text *why)
+{
+    const struct conf *conf = child_conf(child);
+    const struct conf_node *self = conf->self;
+    const struct conf_source source = {current, child};
+    uint32_t workers = child_worker_count(child);
+    struct front *front = NEW(struct front);
+    struct key private_key, public_key;
+    front->child = child;
+    node_keys(self, &private_key, &public_key);
+
+    struct descriptor_list link_sockets =
+        descriptors(child, LISTENER_LINK, self->link_listen.items, sizeof *self->link_listen.items,
+                    self->link_listen.count);
+    front->link_sockets = link_sockets.items;
+    struct link_options link_options = {.conf = conf,
+                                        .generation = child_generation(child),
+                                        .workers = workers,
+                                        .listeners = link_sockets.items,
+                                        .listen_count = link_sockets.count};
+    memcpy(link_options.private_key, private_key.bytes, CONF_KEY_BYTES);
+    memcpy(link_options.public_key, public_key.bytes, CONF_KEY_BYTES);
+    if (self->gateway) {
+        struct gateway_options options = {.conf = source, .workers = workers};
+        front->gateway = gateway_new(&options);
+        link_options.accept = gateway_accept;
+        link_options.accept_argument = front->gateway;
+    }
+    int result = link_set_new(&front->links, &link_options);
+    bytes_wipe(&link_options, sizeof link_options);
+    if (result < 0) {
+        text_add_format(why, "too many links for one node");
+        stop(front);
+        return result;
+    }
+    if (self->edge) {
+        struct edge_options options = {.conf = source,
+                                       .links = front->links,
+                                       .workers = workers,
+                                       .listeners = edge_descriptors(child, self)};
+        memcpy(options.private_key, private_key.bytes, CONF_KEY_BYTES);
+        memcpy(options.public_key, public_key.bytes, CONF_KEY_BYTES);
+        front->edge = edge_new(&options);
+        free_edge_descriptors(&options.listeners);
+        bytes_wipe(&options, sizeof options);
+    }
+    bytes_wipe(&private_key, sizeof private_key);
+    *state = front;
+    return 0;
+}
+
+static int worker_start(void *state, struct worker *worker)
+{
+    struct front *front = state;
+    int result = 0;
+    if (front->gateway)
+        result = gateway_start(front->gateway, worker);
+    if (result == 0)
+        result = link_set_start(front->links, worker);
+    if (result == 0 && front->edge)
+        result = edge_start(front->edge, worker);
+    return result;
+}
+
+static void worker_stop(void *state, struct worker *worker)
+{
+    struct front *front = state;
+    if (front->edge)
+        edge_stop(front->edge, worker);
+    if (front->gateway)
+        gateway_stop(front->gateway, worker);
+    link_set_stop(front->links, worker);
+}
+
+static void reload_gateway(struct worker *worker, void *argument)
+{
+    gateway_reload(argument, worker);
+}
+
+static int reload(void *state, struct text *why)
+{
+    struct front *front = state;
+    const struct conf *conf = child_conf(front->child);
+    struct worker_set *workers = child_workers(front->child);
+    if (!conf->self->gateway != !front->gateway || !conf->self->edge != !front->edge) {
+        text_add(why, "the roles of this node changed: that needs a restart");
+        return ERROR_UNSUPPORTED;
+    }
+    int result = link_set_reload(front->links, workers, conf);
+    if (result < 0)
+        text_add(why, "too many links since the start: some were not made");
+    if (front->gateway)
+        workers_run_on_all(workers, reload_gateway, front->gateway);
+    if (front->edge) {
+        struct edge_listeners listeners = edge_descriptors(front->child, conf->self);
+        edge_reload(front->edge, workers, &listeners);
+        free_edge_descriptors(&listeners);
+    }
+    return result;
+}
+
+static void drain(void *state)
+{
+    struct front *front = state;
+    if (front->edge)
+        edge_drain(front->edge, child_workers(front->child));
+}
+
+static bool is_drained(const void *state)
+{
+    const struct front *front = state;
+    return !front->edge || edge_is_drained(front->edge);
+}
+
+/* An edge is of use when it can reach a gateway. */
+static bool is_ready(const void *state, struct text *why)
+{
+    const struct front *front = state;
+    size_t gateways = 0, up = 0;
+    for (size_t i = 0; i < link_set_count(front->links); i++) {
+        struct link *link = link_set_get(front->links, i);
+        if (!link_is_to_gateway(link))
+            continue;
+        gateways++;
+        up += link_is_up(link);
+    }
+    if (!gateways || up)
+        return true;
+    text_add(why, "no link to a gateway is up");
+    return false;
+}
+
+static json_t *status(void *state)
+{
+    struct front *front = state;
+    json_t *status = json_object();
+    json_object_set_new(status, "links", link_set_status(front->links));
+    if (front->edge)
+        json_object_set_new(status, "edge", edge_status(front->edge));
+    if (front->gateway)
+        json_object_set_new(status, "gateway", gateway_status(front->gateway));
+    return status;
+}
+
+/* {"verb": "edge", "action": "down" | "up" | "drain", "name": NODE}: the edge itself says so in its reports. */
+static int command(void *state, const json_t *command, struct text *answer)
+{
+    struct front *front = state;
+    const char *verb = json_string_value(json_object_get(command, "verb"));
+    const char *action = json_string_value(json_object_get(command, "action"));
+    const char *name = json_string_value(json_object_get(command, "name"));
+    static const char *const actions[] = {"up", "drain", "down"};
+    if (!verb || strcmp(verb, "edge") != 0 || !action || !name || !front->edge ||
+        strcmp(name, child_conf(front->child)->self->name) != 0)
+        return ERROR_NOT_FOUND;
+    for (int i = 0; i < 3; i++)
+        if (strcmp(action, actions[i]) == 0) {
+            edge_set_admin(front->edge, (enum edge_admin)i);
+            text_add_format(answer, "edge %s is %s", name, action);
+            return 0;
+        }
+    return ERROR_INVALID;
+}
+
+const struct role front_role = {
+    .name = "front",
+    .child = "front",
+    .is_wanted = is_wanted,
+    .start = start,
+    .worker_start = worker_start,
+    .worker_stop = worker_stop,
+    .stop = stop,
+    .reload = reload,
+    .drain = drain,
+    .is_drained = is_drained,
+    .is_ready = is_ready,
+    .status = status,
+    .command = command,
+};

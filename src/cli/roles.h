@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The roles that a node can have: one row each in roles.c.
+ */
+#ifndef CLI_ROLES_H
+#define CLI_ROLES_H
+
+#include "supervisor/supervisor.h"
+
+extern const struct role front_role; /* link, gateway, edge */
+
+#endif

@@ -60,7 +60,7 @@ static void read_scalar(struct loader *loader, const struct setting *setting,
 {
     const struct type *type = setting->type;
     if (item->kind != ITEM_SCALAR) {
-        report_error(&loader->report, item->place, "%s must be %s, %s", setting->name, type->noun,
+        report_error(&loader->report, item->place, "%s must be %s (%s)", setting->name, type->noun,
                      type->form);
         return;
     }
@@ -79,7 +79,7 @@ static void read_scalar(struct loader *loader, const struct setting *setting,
         report_error(&loader->report, item->place, "%s: %s: %s", setting->name,
                      quote(loader, item->text), reason);
     else
-        report_error(&loader->report, item->place, "%s: %s is not %s %s", setting->name,
+        report_error(&loader->report, item->place, "%s: %s is not %s (%s)", setting->name,
                      quote(loader, item->text), type->noun, type->form);
 }
 
@@ -109,7 +109,7 @@ static void read_list(struct loader *loader, const struct setting *setting, cons
                       char *base)
 {
     if (item->kind != ITEM_LIST) {
-        report_error(&loader->report, item->place, "%s must be a list in [ ], each %s %s",
+        report_error(&loader->report, item->place, "%s must be a list in [ ], each %s (%s)",
                      setting->name, setting->type->noun, setting->type->form);
         return;
     }
@@ -139,6 +139,9 @@ static void read_map(struct loader *loader, const struct setting *setting, const
                      char *base)
 {
     char *out = *(char **)(void *)(base + setting->offset);
+    bool is_empty = item->kind == ITEM_MAP ? item->count == 0 : is_null(item);
+    if (is_empty && setting->is_required)
+        report_error(&loader->report, item->place, "%s is empty", setting->name);
     if (!out || item->kind != ITEM_MAP)
         return; /* declare_names() said what is wrong */
     for (const struct child *child = item->first; child; child = child->next, out += setting->size)
@@ -301,9 +304,8 @@ static void report_unknown(struct loader *loader, const struct section *section,
     const struct section *owner = find_owner(section, child->key);
     const char *name = quote(loader, child->key);
     if (owner)
-        report_error(&loader->report, child->place,
-                     "unknown setting %s in %s; it belongs into '%s'", name, section->name,
-                     owner->name);
+        report_error(&loader->report, child->place, "unknown setting %s in %s; it belongs in '%s'",
+                     name, section->name, owner->name);
     else if (nearest)
         report_error(&loader->report, child->place, "unknown setting %s in %s; did you mean '%s'?",
                      name, section->name, nearest);

@@ -131,7 +131,10 @@ static bool on_scalar(struct builder *builder, struct fy_event *event)
 {
     struct item *item = new_item(builder, ITEM_SCALAR, event);
     item->text = token_text(builder->arena, event->scalar.value);
-    item->is_quoted = fy_event_get_node_style(event) != FYNS_PLAIN;
+    enum fy_node_style style = fy_event_get_node_style(event);
+    item->is_quoted = style != FYNS_PLAIN && style != FYNS_ANY;
+    if ((style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED) && item->place.column > 1)
+        item->place.column--; /* the mark is behind the quote */
     remember(builder, token_text(builder->arena, fy_event_get_anchor_token(event)), item);
     if (!wants_key(builder))
         return attach(builder, item);
@@ -267,10 +270,32 @@ static void parse(struct builder *builder, struct span text)
     fy_diag_destroy(diag);
 }
 
+/* libfyaml takes the first byte that is not UTF-8 for the end. */
+static bool is_text(struct span text, struct report *report)
+{
+    struct place place = {1, 1};
+    while (text.length) {
+        uint8_t byte = text.data[0];
+        size_t length = utf8_length(text);
+        bool is_control = byte == 0x7f || (byte < 0x20 && !strchr("\t\n\r", byte)) || !byte;
+        if (!length || is_control) {
+            report_error(report, place, "this is not YAML: byte 0x%02x is no text in UTF-8", byte);
+            return false;
+        }
+        place.column++;
+        if (byte == '\n')
+            place = (struct place){place.line + 1, 1};
+        text = span_from(text, length);
+    }
+    return true;
+}
+
 const struct item *tree_parse(struct span text, struct arena *arena, struct report *report)
 {
     struct builder builder = {
         .arena = arena, .report = report, .anchors.arena = arena, .last = {1, 1}};
+    if (!is_text(text, report))
+        return NULL;
     if (text.length)
         parse(&builder, text);
     if (builder.is_broken)

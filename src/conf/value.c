@@ -260,12 +260,16 @@ static const char *parse_origin(const struct value *value, void *out)
         return "";
     if (rest.length && rest.data[rest.length - 1] == '/')
         rest.length--;
+    if (span_find(rest, '/') < rest.length)
+        return "an origin has no path";
     size_t bracket = rest.length && rest.data[0] == '[' ? span_find(rest, ']') : 0;
     size_t colon = bracket + span_find(span_from(rest, bracket), ':');
     if (bracket == rest.length && bracket)
         return "";
     struct span host = span_of(rest.data, colon), port = span_from(rest, colon + 1);
     uint64_t number = 80;
+    if (span_find(port, ':') < port.length)
+        return "an IPv6 address stands in brackets, like http://[2001:db8::80]:8080";
     if (colon < rest.length &&
         (span_number(port, &number) < 0 || number < 1 || number > 65535 || port.length > 5))
         return "the port must be from 1 to 65535";
@@ -279,9 +283,7 @@ static const char *parse_origin(const struct value *value, void *out)
         origin->address = (struct address){0};
         origin->host = arena_text(arena_of(value), name);
     } else {
-        return span_find(host, '/') < host.length || span_find(port, '/') < port.length
-                   ? "an origin has no path"
-                   : "";
+        return "";
     }
     origin->port = (uint16_t)number;
     origin->url = (const char *)arena_copy(arena_of(value), value->text).data;
@@ -347,7 +349,7 @@ const struct type type_boolean = {"boolean", "a boolean", "either true or false"
 const struct type type_integer = {"integer", "an integer", "like 64", NULL,
                                   "integer", parse_number, 1};
 const struct type type_size = {
-    "size", "a size", "in bytes or like 64k, 8M or 1G", "^[0-9]+[kKmMgG]?$", NULL, parse_number, 1};
+    "size", "a size", "bytes, or like 64k, 8M or 1G", "^[0-9]+[kKmMgG]?$", NULL, parse_number, 1};
 const struct type type_duration = {"duration",
                                    "a duration",
                                    "like 250ms, 10s, 5m or 1h",
@@ -388,7 +390,7 @@ const struct type type_mailbox = {
     "mail address", "a mail address", "like hostmaster@shop.example", NULL, NULL, parse_mailbox, 0};
 const struct type type_key = {"key",
                               "a key",
-                              "of 32 bytes in base64, as `causeway keygen` prints it",
+                              "32 bytes in base64, as `causeway keygen` prints it",
                               "^[A-Za-z0-9+/]{43}=$",
                               NULL,
                               parse_key,

@@ -110,6 +110,10 @@ static void derive_zone(struct loader *loader, struct conf_zone *zone)
 void derive(struct loader *loader)
 {
     struct conf *conf = loader->conf;
+    if (!conf->sites) /* never NULL, so that a loop may add to it */
+        conf->sites = arena_take(&conf->arena, 0);
+    if (!conf->zones)
+        conf->zones = arena_take(&conf->arena, 0);
     size_t edge_count, gateway_count;
     const struct conf_node **edges = nodes_of_role(conf, is_edge, &edge_count);
     const struct conf_node **gateways = nodes_of_role(conf, is_gateway, &gateway_count);

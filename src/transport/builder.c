@@ -9,6 +9,7 @@ enum {
     /* A STREAM frame is not worth its head in less room. */
     SUB_PACKET_ROOM_MIN = 48,
     RANGES_TOLERATED = 8,
+    PAD_MOST = 64, /* a packet that is short by so little is padded, so that the batch goes on */
 };
 
 struct build {
@@ -278,7 +279,7 @@ uint32_t build_packet(struct transport *transport, uint8_t *out, const struct pa
         return 0;
     }
     uint32_t bytes = (uint32_t)(build.at - out) + PACKET_TAG_BYTES;
-    if (bytes < plan->pad_to && !build.is_last) {
+    if (bytes < plan->pad_to && plan->pad_to - bytes <= PAD_MOST && !build.is_last) {
         memset(build.at, FRAME_PADDING, plan->pad_to - bytes);
         build.at += plan->pad_to - bytes;
         bytes = plan->pad_to;

@@ -95,6 +95,8 @@ static void change_session(struct transport *transport, struct session *next)
     transport->current = *next;
     *next = (struct session){0};
     transport->settings_wait = true;
+    /* The other end waits for it: it goes whatever window and pacer say. */
+    transport->path.probes = LOSS_PROBES;
 }
 
 void lane_dialled(struct transport *transport, struct handshake_result *result)
@@ -103,8 +105,6 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     session_start(&next, transport->config.crypto, result, transport->now_ns);
     if (transport->state == TRANSPORT_STATE_UP) {
         change_session(transport, &next);
-        /* The peer changes with our first packet: it goes whatever window and pacer say. */
-        transport->path.probes = LOSS_PROBES;
     } else {
         start_connection(transport, &transport->dial.to);
         transport->current = next;

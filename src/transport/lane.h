@@ -40,12 +40,12 @@ enum {
     LANE_BATCH_PACKETS = 64,
     LANE_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
     LANE_PROVE_ATTEMPTS = 5,
+    LANE_SOFT_DIAL_TIMEOUTS = 3, /* probe timeouts in a row before a handshake is tried beside */
 };
 #define LANE_QUALITY_NS         (1000ull * 1000000)
 #define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
 #define LANE_SOFT_DIAL_PAUSE_NS (1000ull * 1000000)
 #define LANE_PROVE_NS           (500ull * 1000000)
-#define LANE_SOFT_DIAL_TIMEOUTS 3 /* probe timeouts in a row before a handshake is tried beside */
 
 /* Frames that a stream owes the peer. */
 enum stream_control {

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 
 enum {
-    PAD_MOST = 64, /* a packet that is short by so much is padded, so that the batch goes on */
+    UNPROVEN_PACKET_MIN = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
 };
 
 bool output_has_data(const struct transport *transport)
@@ -78,6 +78,19 @@ static void run_up_timers(struct transport *transport)
     }
 }
 
+/* Bytes that may go to an address which has not proven itself. */
+static uint64_t unproven_allowance(const struct path *path)
+{
+    uint64_t most = path->unproven_in * LANE_AMPLIFICATION;
+    return path->is_proven ? UINT64_MAX : most > path->unproven_out ? most - path->unproven_out : 0;
+}
+
+/* The address has had all that it may have, until it proves itself or more comes from it. */
+static bool is_muted(const struct path *path)
+{
+    return unproven_allowance(path) < UNPROVEN_PACKET_MIN;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -91,10 +104,13 @@ uint64_t transport_next_wake(const struct transport *transport)
     if (transport->state != TRANSPORT_STATE_UP)
         return wake_ns;
     const struct path *path = &transport->path;
-    bool has_data = output_has_data(transport);
-    if (has_urgent(transport) || (path->probes && has_data))
-        return transport->now_ns;
-    wake_ns = least(wake_ns, path->receipts.due_ns);
+    bool is_mute = is_muted(path);
+    bool has_data = output_has_data(transport) && !is_mute;
+    if (!is_mute) {
+        if (has_urgent(transport) || (path->probes && has_data))
+            return transport->now_ns;
+        wake_ns = least(wake_ns, path->receipts.due_ns);
+    }
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
     wake_ns = least(wake_ns, dead_at(transport));
     wake_ns = least(wake_ns, path->quality_at_ns);
@@ -107,13 +123,6 @@ uint64_t transport_next_wake(const struct transport *transport)
 }
 
 /* ---- packets */
-
-/* Bytes that may go to an address which has not proven itself. */
-static uint64_t unproven_allowance(const struct path *path)
-{
-    uint64_t most = path->unproven_in * LANE_AMPLIFICATION;
-    return path->is_proven ? UINT64_MAX : most > path->unproven_out ? most - path->unproven_out : 0;
-}
 
 /* Asks congestion control and pacer for a packet with data. */
 static bool may_send_data(struct transport *transport, struct packet_plan *plan)
@@ -157,12 +166,10 @@ static uint32_t send_packet(struct transport *transport, uint8_t *out, uint32_t 
 {
     struct path *path = &transport->path;
     struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
-    uint64_t allowance = unproven_allowance(path);
-    if (allowance < plan.most) {
-        plan.most = (uint32_t)allowance;
-        if (plan.most < PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX)
-            return 0;
-    }
+    if (is_muted(path))
+        return 0;
+    if (unproven_allowance(path) < plan.most)
+        plan.most = (uint32_t)unproven_allowance(path);
     bool has_data = output_has_data(transport);
     plan.may_send_data = has_data && may_send_data(transport, &plan);
     if (!plan.may_send_data && !has_urgent(transport))

@@ -133,9 +133,9 @@ static void packet_acked(struct transport *transport, uint64_t number, uint64_t 
         path->delivered_bytes += packet->bytes;
         path->delivered_ns = transport->now_ns;
         quality_acked(&path->quality, transport->now_ns, packet->bytes);
-        if (packet->counted_bytes)
-            lane_congestion->on_acked(path->congestion, &fate, rtt_ns, path->rtt.smoothed_ns,
-                                      path->rtt.min_ns, transport->now_ns);
+        /* Also of those that went beyond the window: the path is alive. */
+        lane_congestion->on_acked(path->congestion, &fate, rtt_ns, path->rtt.smoothed_ns,
+                                  path->rtt.min_ns, transport->now_ns);
         break;
     case SENT_LOST:
         loss_spurious(&path->loss, number);
@@ -315,7 +315,10 @@ void recovery_on_timer(struct transport *transport)
 void recovery_forget_congestion(struct transport *transport)
 {
     struct path *path = &transport->path;
-    for (uint64_t number = path->sent.oldest; number < path->sent.next; number++)
-        sent_log_packet(&path->sent, number)->counted_bytes = 0;
+    for (uint64_t number = path->sent.oldest; number < path->sent.next; number++) {
+        struct sent_packet *packet = sent_log_packet(&path->sent, number);
+        packet->counted_bytes = 0;
+        packet->flow = CONGESTION_NO_FLOW;
+    }
     path->is_window_full = false;
 }

@@ -3,15 +3,17 @@
  * The program: finds the verb and runs it.
  */
 #include "cli/cli.h"
+#include "cli/roles.h"
 
 #include <signal.h>
 #include <stdio.h>
 
-extern const struct cli_verb verb_check, verb_config, verb_demo, verb_help, verb_keygen,
-    verb_version;
+extern const struct cli_verb verb_check, verb_config, verb_demo, verb_edge, verb_help, verb_keygen,
+    verb_run, verb_status, verb_version;
 
 const struct cli_verb *const cli_verbs[] = {
-    &verb_check, &verb_keygen, &verb_config, &verb_demo, &verb_version, &verb_help, NULL,
+    &verb_run,    &verb_status, &verb_edge,    &verb_check, &verb_keygen,
+    &verb_config, &verb_demo,   &verb_version, &verb_help,  NULL,
 };
 
 static const struct cli_verb *find_verb(const char *name)
@@ -43,6 +45,8 @@ static int unknown_verb(const char *name)
 int main(int count, char **words)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of the write */
+    if (count == 3 && strcmp(words[1], "child") == 0)
+        return cli_run_child(words[2]);
     const struct cli_verb *verb = count > 1 ? find_verb(words[1]) : &verb_help;
     if (!verb)
         return unknown_verb(words[1]);

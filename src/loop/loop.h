@@ -80,6 +80,7 @@ struct worker_hooks {
 MUST_USE int workers_start(struct worker_set **set, uint32_t count, const char *name,
                            const struct worker_hooks *hooks);
 void workers_stop(struct worker_set **set); /* tells all, waits for all, frees */
+uint32_t workers_default(void); /* cores that this process may use, at most WORKERS_LIMIT */
 uint32_t workers_count(const struct worker_set *set);
 struct worker *workers_get(const struct worker_set *set, uint32_t id);
 

@@ -125,7 +125,7 @@ static void *run_worker(void *argument)
     return NULL;
 }
 
-static uint32_t cores(void)
+uint32_t workers_default(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set))
@@ -151,7 +151,7 @@ int workers_start(struct worker_set **out, uint32_t count, const char *name,
                   const struct worker_hooks *hooks)
 {
     if (count == 0)
-        count = cores();
+        count = workers_default();
     INVARIANT(count <= WORKERS_LIMIT);
     struct worker_set *set = memory_new(sizeof *set + count * sizeof set->workers[0]);
     set->hooks = *hooks;

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The role of the `dns` child: the DNS server, which brings threads of its own.
+ */
+#include "base/memory.h"
+#include "cli/roles.h"
+#include "crypto/crypto.h"
+#include "dnsd/dnsd.h"
+
+static bool is_wanted(const struct conf_node *node)
+{
+    return node->dns != NULL;
+}
+
+/* One for each address and worker, as the supervisor opened them. */
+static int *descriptors(const struct child *child, enum listener_kind kind,
+                        const struct conf_addresses *addresses)
+{
+    uint32_t workers = child_worker_count(child);
+    int *fds = memory_new((addresses->count * workers + 1) * sizeof *fds);
+    for (size_t i = 0; i < addresses->count; i++)
+        for (uint32_t k = 0; k < workers; k++)
+            fds[i * workers + k] = child_listener(child, kind, &addresses->items[i], k);
+    return fds;
+}
+
+struct dns_role {
+    struct child *child;
+    struct dnsd *dnsd;
+};
+
+static int start(struct child *child, void **state, struct text *why)
+{
+    const struct conf *conf = child_conf(child);
+    const struct conf_dns *dns = conf->self->dns;
+    uint32_t workers = child_worker_count(child);
+    int *udp = descriptors(child, LISTENER_DNS_UDP, &dns->listen);
+    int *tcp = descriptors(child, LISTENER_DNS_TCP, &dns->listen);
+    int reports =
+        dns->reports.family ? child_listener(child, LISTENER_REPORTS, &dns->reports, 0) : -1;
+    struct dnsd_options options = {.conf = conf,
+                                   .crypto = crypto_openssl(),
+                                   .workers = workers,
+                                   .sockets = {udp, dns->listen.count * workers, tcp,
+                                               dns->listen.count * workers, reports}};
+    options.crypto->random(options.crypto->random_state, &options.seed, sizeof options.seed);
+    struct dns_role *role = NEW(struct dns_role);
+    role->child = child;
+    int result = dnsd_start(&role->dnsd, &options, why);
+    memory_free(udp);
+    memory_free(tcp);
+    if (result)
+        memory_free(role);
+    else
+        *state = role;
+    return result;
+}
+
+static void stop(void *state)
+{
+    struct dns_role *role = state;
+    dnsd_stop(&role->dnsd);
+    memory_free(role);
+}
+
+static int reload(void *state, struct text *why)
+{
+    struct dns_role *role = state;
+    return dnsd_reload(role->dnsd, child_conf(role->child), why);
+}
+
+static uint64_t age_ns(const void *state)
+{
+    return dnsd_worker_age_ns(((const struct dns_role *)state)->dnsd);
+}
+
+static json_t *status(void *state)
+{
+    struct text text = {0};
+    dnsd_write_status(((struct dns_role *)state)->dnsd, &text);
+    json_t *status = json_loadb(text.data ? text.data : "", text.length, 0, NULL);
+    text_clear(&text);
+    return status;
+}
+
+/* {"verb": "edge", "action": "down" | "up" | "drain", "name": NODE}: what the answers take it for. */
+static int command(void *state, const json_t *command, struct text *answer)
+{
+    static const struct {
+        const char *word;
+        enum dnsd_admin admin;
+    } actions[] = {{"up", DNSD_ADMIN_UP}, {"drain", DNSD_ADMIN_DRAIN}, {"down", DNSD_ADMIN_DOWN}};
+    struct dns_role *role = state;
+    const char *verb = json_string_value(json_object_get(command, "verb"));
+    const char *action = json_string_value(json_object_get(command, "action"));
+    const char *name = json_string_value(json_object_get(command, "name"));
+    if (!verb || strcmp(verb, "edge") != 0 || !action || !name)
+        return ERROR_NOT_FOUND;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(action, actions[i].word) != 0)
+            continue;
+        int result = dnsd_edge_set(role->dnsd, name, actions[i].admin);
+        if (result == 0)
+            text_add_format(answer, "answers take edge %s as %s", name, action);
+        return result;
+    }
+    return ERROR_INVALID;
+}
+
+const struct role dns_role = {
+    .name = "dns",
+    .child = "dns",
+    .is_wanted = is_wanted,
+    .start = start,
+    .stop = stop,
+    .reload = reload,
+    .age_ns = age_ns,
+    .status = status,
+    .command = command,
+};

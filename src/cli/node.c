@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finds the control socket: by --run-dir, or in the configuration.
+ */
+#include "cli/node.h"
+
+#include "base/memory.h"
+#include "conf/conf.h"
+#include "supervisor/supervisor.h"
+
+#include <stdio.h>
+
+/* Without a name: the only node, or the one whose key can be read here. */
+static const struct conf_node *pick(const struct conf *conf, const char *name)
+{
+    if (name)
+        return conf_find_node(conf, name);
+    return conf->node_count == 1 ? &conf->nodes[0] : conf->self;
+}
+
+/* The caller frees it; NULL after a sentence on standard error. */
+static char *find_run_dir(const char *file, const char *name)
+{
+    struct text content = {.limit = CONF_FILE_BYTES}, why = {0}, findings = {0};
+    struct conf *conf = NULL;
+    char *run_dir = NULL;
+    if (conf_read_file(file, &content, &why)) {
+        cli_fail("%s: %s", file, why.data);
+    } else {
+        struct conf_reader reader = conf_file_reader();
+        conf = conf_load(file, text_span(&content), name ? CONF_NO_NODE : NULL, &reader, &findings);
+        if (!conf && !name) {
+            text_reset(&findings);
+            conf = conf_load(file, text_span(&content), CONF_NO_NODE, &reader, &findings);
+        }
+        const struct conf_node *node = conf ? pick(conf, name) : NULL;
+        if (node)
+            run_dir = memory_text(node->run_dir, strlen(node->run_dir));
+        else if (conf && name)
+            cli_fail("%s: there is no node '%s'", file, name);
+        else if (conf)
+            cli_fail("%s: which node? Name it by --node", file);
+        else
+            fputs(findings.data, stderr);
+    }
+    conf_free(conf);
+    text_clear(&content);
+    text_clear(&why);
+    text_clear(&findings);
+    return run_dir;
+}
+
+json_t *node_ask(const struct cli_arguments *arguments, json_t *request)
+{
+    const char *file = cli_value(arguments, "config"), *run_dir = cli_value(arguments, "run-dir");
+    char *found = NULL;
+    if (!run_dir)
+        run_dir = found = find_run_dir(file ? file : CLI_CONFIG_FILE, cli_value(arguments, "node"));
+    json_t *answer = NULL;
+    if (run_dir) {
+        struct text why = {0};
+        answer = control_ask(run_dir, request, &why);
+        if (!answer)
+            cli_fail("%s", why.data);
+        text_clear(&why);
+    }
+    memory_free(found);
+    json_decref(request);
+    return answer;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Verbs that speak to a running node through its control socket.
+ */
+#ifndef CLI_NODE_H
+#define CLI_NODE_H
+
+#include "cli/cli.h"
+
+#include <jansson.h>
+
+#define NODE_OPTIONS                                                                   \
+    {"config", 'c', "FILE", "the node's configuration; default " CLI_CONFIG_FILE},     \
+        {"node", 'n', "NAME", "which node of the file; default the only one"},         \
+    {                                                                                  \
+        "run-dir", 0, "DIR", "where its control socket is, instead of a configuration" \
+    }
+
+/* Sends the request (steals it) to the node that the options name. NULL after a sentence on standard error. */
+json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
+
+#endif

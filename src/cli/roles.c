@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The roles of a node, in the order in which they start within their child.
+ */
+#include "cli/roles.h"
+
+const struct role *const roles[] = {&front_role, &dns_role, &admin_role, NULL};

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a node's configuration to bound sockets.
+ */
+#include "supervisor/listeners.h"
+
+#include "base/memory.h"
+#include "observe/observe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name, *child;
+    bool is_datagram, is_per_worker;
+} kinds[] = {
+    [LISTENER_HTTP] = {"http", "front", false, true},
+    [LISTENER_PORT] = {"port", "front", false, true},
+    [LISTENER_LINK] = {"link", "front", true, true},
+    [LISTENER_DNS_UDP] = {"dns-udp", "dns", true, true},
+    [LISTENER_DNS_TCP] = {"dns-tcp", "dns", false, true},
+    [LISTENER_REPORTS] = {"reports", "dns", true, false},
+    [LISTENER_ADMIN] = {"admin", "admin", false, false},
+    [LISTENER_CONTROL] = {"control", "admin", false, false},
+};
+
+enum { DNS_BUFFER_BYTES = 4 << 20 };
+
+/* ---- the table */
+
+void listener_name(enum listener_kind kind, const struct address *address, uint32_t worker,
+                   char name[DESCRIPTOR_NAME_BYTES])
+{
+    char text[ADDRESS_TEXT_BYTES];
+    if (!address)
+        snprintf(name, DESCRIPTOR_NAME_BYTES, "%s", kinds[kind].name);
+    else
+        snprintf(name, DESCRIPTOR_NAME_BYTES, "%s:%s/%u", kinds[kind].name,
+                 address_text(address, true, text), worker);
+}
+
+struct descriptor *descriptors_find(const struct descriptors *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->items[i].name, name) == 0)
+            return &table->items[i];
+    return NULL;
+}
+
+struct descriptor *descriptors_add(struct descriptors *table, const char *name, const char *child,
+                                   int fd)
+{
+    struct descriptor *found = descriptors_find(table, name);
+    if (found) {
+        close(found->fd);
+        found->fd = fd;
+        found->sent = 0;
+        return found;
+    }
+    if (table->count == table->capacity) {
+        table->capacity = table->capacity ? table->capacity * 2 : 32;
+        table->items = memory_resize(table->items, table->capacity, sizeof *table->items);
+    }
+    struct descriptor *added = &table->items[table->count++];
+    *added = (struct descriptor){.name = memory_text(name, strlen(name)), .child = child, .fd = fd};
+    return added;
+}
+
+static void remove_at(struct descriptors *table, size_t index)
+{
+    close(table->items[index].fd);
+    memory_free(table->items[index].name);
+    table->items[index] = table->items[--table->count];
+}
+
+void descriptors_drop(struct descriptors *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->items[i].name, name) == 0) {
+            remove_at(table, i);
+            return;
+        }
+}
+
+void descriptors_clear(struct descriptors *table)
+{
+    while (table->count)
+        remove_at(table, table->count - 1);
+    memory_free(table->items);
+    *table = (struct descriptors){0};
+}
+
+/* ---- opening */
+
+struct opening {
+    struct descriptors *table;
+    uint32_t workers;
+    uint32_t buffer_bytes; /* of the link's sockets */
+    size_t before;         /* table rows from here on are new */
+    struct text *errors;
+    int result;
+};
+
+/* Several sockets of one address are allowed to share it, those of another running instance too: so look first whether
+ * the address is free at all. */
+static int check_free(const struct address *address, bool is_datagram)
+{
+    struct sockaddr_storage storage;
+    unsigned length;
+    int fd = socket(address->family == 6 ? AF_INET6 : AF_INET,
+                    (is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    if (!is_datagram)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->family == 6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    address_to_sockaddr(address, &storage, &length);
+    int result = bind(fd, (struct sockaddr *)&storage, length);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return result;
+}
+
+static void fail(struct opening *opening, enum listener_kind kind, const struct address *address)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    const char *hint = errno == EACCES ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+                       : errno == EADDRINUSE    ? " (another program, or another instance, has it)"
+                       : errno == EADDRNOTAVAIL ? " (no interface of this machine has the address)"
+                                                : "";
+    text_add_format(opening->errors, "cannot listen on %s %s: %s%s\n", kinds[kind].name,
+                    address_text(address, true, text), strerror(errno), hint);
+    opening->result = ERROR_IO;
+}
+
+static void want(struct opening *opening, enum listener_kind kind, const struct address *address)
+{
+    char name[DESCRIPTOR_NAME_BYTES];
+    uint32_t count = kinds[kind].is_per_worker ? opening->workers : 1;
+    for (uint32_t worker = 0; worker < count; worker++) {
+        listener_name(kind, address, worker, name);
+        struct descriptor *open = descriptors_find(opening->table, name);
+        if (open) {
+            open->is_wanted = true;
+            continue;
+        }
+        int fd;
+        unsigned options = count > 1 ? SOCKET_REUSEPORT : 0;
+        if ((worker == 0 && check_free(address, kinds[kind].is_datagram)) ||
+            (kinds[kind].is_datagram ? socket_bind_udp(address, options, &fd)
+                                     : socket_listen_tcp(address, options, &fd))) {
+            fail(opening, kind, address);
+            return;
+        }
+        if (kind == LISTENER_LINK)
+            socket_force_buffers(fd, opening->buffer_bytes);
+        else if (kinds[kind].is_datagram)
+            socket_force_buffers(fd, DNS_BUFFER_BYTES);
+        descriptors_add(opening->table, name, kinds[kind].child, fd)->is_wanted = true;
+    }
+}
+
+static void want_all(struct opening *opening, enum listener_kind kind,
+                     const struct conf_addresses *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++)
+        want(opening, kind, &addresses->items[i]);
+}
+
+/* Log files are opened here too: children have no file access. */
+static int open_log(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+static void want_log(struct opening *opening, const char *path, const char *child)
+{
+    char name[DESCRIPTOR_NAME_BYTES];
+    if (!path)
+        return;
+    log_name(path, name);
+    struct descriptor *open = descriptors_find(opening->table, name);
+    if (!open) {
+        int fd = open_log(path);
+        if (fd < 0) {
+            text_add_format(opening->errors, "cannot open the log %s: %s\n", path, strerror(errno));
+            opening->result = ERROR_IO;
+            return;
+        }
+        open = descriptors_add(opening->table, name, child, fd);
+    }
+    open->is_wanted = true;
+}
+
+static void want_node(struct opening *opening, const struct conf_node *node)
+{
+    want_log(opening, node->log_path, NULL);
+    if (node->edge) {
+        want_log(opening, node->edge->access_log, "front");
+        want_all(opening, LISTENER_HTTP, &node->edge->listen);
+        for (size_t i = 0; i < node->edge->port_count; i++)
+            want(opening, LISTENER_PORT, &node->edge->ports[i].listen);
+    }
+    if (node->edge || node->gateway)
+        want_all(opening, LISTENER_LINK, &node->link_listen);
+    if (node->dns) {
+        want_all(opening, LISTENER_DNS_UDP, &node->dns->listen);
+        want_all(opening, LISTENER_DNS_TCP, &node->dns->listen);
+        if (node->dns->reports.family)
+            want(opening, LISTENER_REPORTS, &node->dns->reports);
+    }
+    if (node->admin)
+        want_all(opening, LISTENER_ADMIN, &node->admin->listen);
+}
+
+int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_t workers,
+                     struct text *errors)
+{
+    struct opening opening = {.table = table,
+                              .workers = workers,
+                              .buffer_bytes = conf->link.socket_buffer_bytes,
+                              .before = table->count,
+                              .errors = errors};
+    bool *was_wanted = memory_new(table->count * sizeof *was_wanted);
+    for (size_t i = 0; i < table->count; i++) {
+        was_wanted[i] = table->items[i].is_wanted;
+        table->items[i].is_wanted = strcmp(table->items[i].name, kinds[LISTENER_CONTROL].name) == 0;
+    }
+    want_node(&opening, conf->self);
+    if (opening.result) {
+        while (table->count > opening.before)
+            remove_at(table, table->count - 1);
+        for (size_t i = 0; i < table->count; i++)
+            table->items[i].is_wanted = was_wanted[i];
+    }
+    memory_free(was_wanted);
+    return opening.result;
+}
+
+void descriptors_close_unwanted(struct descriptors *table)
+{
+    for (size_t i = table->count; i-- > 0;)
+        if (!table->items[i].is_wanted)
+            remove_at(table, i);
+}
+
+static const char log_prefix[] = "log:";
+
+void log_name(const char *path, char name[DESCRIPTOR_NAME_BYTES])
+{
+    snprintf(name, DESCRIPTOR_NAME_BYTES, "%s%s", log_prefix, path);
+}
+
+void logs_reopen(struct descriptors *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        struct descriptor *log = &table->items[i];
+        if (strncmp(log->name, log_prefix, sizeof log_prefix - 1) != 0)
+            continue;
+        const char *path = log->name + sizeof log_prefix - 1;
+        int fd = open_log(path);
+        if (fd < 0) {
+            log_error("supervisor", "cannot reopen the log %s: %s", path, strerror(errno));
+            continue;
+        }
+        close(log->fd);
+        log->fd = fd;
+        log->sent = 0;
+    }
+}
+
+int log_open_node(const struct conf_node *node, const char *process)
+{
+    static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
+    enum log_level level = LOG_NOTICE;
+    for (size_t i = 0; node->log_level && i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(node->log_level, levels[i]) == 0)
+            level = (enum log_level)i;
+    return log_open(node->log_path, level, node->log_format == CONF_LOG_JSON ? LOG_JSON : LOG_TEXT,
+                    process);
+}
+
+/* ---- the control socket */
+
+void control_path(const char *run_dir, char *path, size_t size)
+{
+    snprintf(path, size, "%s/control.sock", run_dir);
+}
+
+int control_listen(const char *run_dir, int *out, struct text *why)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(run_dir) + sizeof "/control.sock" > sizeof address.sun_path) {
+        text_add_format(why, "run_dir %s is too long for a Unix socket's name", run_dir);
+        return ERROR_CONFIG;
+    }
+    control_path(run_dir, address.sun_path, sizeof address.sun_path);
+    if (mkdir(run_dir, 0755) && errno != EEXIST) {
+        text_add_format(why, "cannot make run_dir %s: %s", run_dir, strerror(errno));
+        return ERROR_IO;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return ERROR_IO;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN) {
+        text_add_format(
+            why, "another instance answers at %s: give each node of a machine its own run_dir",
+            address.sun_path);
+        close(fd);
+        return ERROR_CONFIG;
+    }
+    unlink(address.sun_path); /* left behind by one that was killed */
+    mode_t mask = umask(0177);
+    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16);
+    int saved = errno;
+    umask(mask);
+    if (failed) {
+        text_add_format(why, "cannot listen at %s: %s", address.sun_path, strerror(saved));
+        close(fd);
+        return ERROR_IO;
+    }
+    *out = fd;
+    return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Descriptors with names: which ones a configuration wants, and the table of those that are open. Opened once, by the
+ * supervisor; a child that is started anew gets the same ones, so that what waits in their queues is not lost.
+ */
+#ifndef SUPERVISOR_LISTENERS_H
+#define SUPERVISOR_LISTENERS_H
+
+#include "supervisor/supervisor.h"
+
+enum { DESCRIPTOR_NAME_BYTES = 4096 + 8, LISTENERS_LIMIT = 65536 };
+
+/* "http:192.0.2.1:80/3", "control"; "log:/var/log/..." for log files. */
+struct descriptor {
+    char *name;
+    const char *child; /* who gets it: a role's `child`; NULL: all */
+    int fd;
+    bool is_wanted; /* by the newest configuration */
+    uint8_t sent;   /* bit for each child that has it */
+};
+
+/* Zero-initialised is empty. */
+struct descriptors {
+    struct descriptor *items;
+    size_t count, capacity;
+};
+
+void listener_name(enum listener_kind kind, const struct address *address, uint32_t worker,
+                   char name[DESCRIPTOR_NAME_BYTES]);
+void log_name(const char *path, char name[DESCRIPTOR_NAME_BYTES]);
+struct descriptor *descriptors_find(const struct descriptors *table, const char *name);
+struct descriptor *descriptors_add(struct descriptors *table, const char *name, const char *child,
+                                   int fd); /* owns the descriptor; replaces one of the same name */
+void descriptors_drop(struct descriptors *table, const char *name); /* closes */
+void descriptors_clear(struct descriptors *table);                  /* closes all */
+
+/* Opens what the node wants and is not open, marks what is wanted. On an error the new ones are closed again, and `errors` has one
+ * sentence for each. What is no longer wanted stays open until descriptors_close_unwanted(). */
+MUST_USE int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_t workers,
+                              struct text *errors);
+void descriptors_close_unwanted(struct descriptors *table);
+void logs_reopen(
+    struct descriptors *table); /* after rotation; what cannot be opened is logged and stays */
+
+/* This process's log as the node has it. Negative with errno. */
+MUST_USE int log_open_node(const struct conf_node *node, const char *process);
+
+/* The control socket, mode 0600; refuses when another instance answers there. */
+MUST_USE int control_listen(const char *run_dir, int *fd, struct text *why);
+void control_path(const char *run_dir, char *path, size_t size);
+
+#endif

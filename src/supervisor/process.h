@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a child process without privileges.
+ */
+#ifndef SUPERVISOR_PROCESS_H
+#define SUPERVISOR_PROCESS_H
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <sys/types.h>
+
+/* Whom children run as. `is_changed` false: the supervisor has no privileges to give up. */
+struct identity {
+    bool is_changed;
+    uid_t user;
+    gid_t group;
+    char name[64];
+};
+
+/* `name` NULL: "causeway", else "nobody". ERROR_NOT_FOUND with a sentence. */
+MUST_USE int identity_find(const char *name, struct identity *identity, struct text *why);
+
+/* Executes this very program as `causeway child NAME`, with `socket` as descriptor 3 and nothing else open but 0 to 2. The
+ * child is killed when the supervisor dies. The pid, or -1 with errno. */
+pid_t process_start(const char *name, int socket, const struct identity *identity);
+
+enum { PROCESS_CHILD_SOCKET = 3 };
+
+#endif

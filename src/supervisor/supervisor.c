@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The supervisor's life: reads and checks the configuration, opens what is listened on, starts the children, then waits for
+ * signals. HUP reloads, USR1 reopens logs, TERM and INT end it in order (a second one at once).
+ */
+#include "supervisor/private.h"
+
+#include "base/memory.h"
+#include "observe/observe.h"
+#include "supervisor/notify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static const uint64_t tick_ns = 250000000, ns_per_second = 1000000000;
+
+/* ---- configuration */
+
+/* NULL: every error is in `errors`. */
+static struct conf *load(const char *file, const char *node, struct bundle *bundle,
+                         struct text *errors)
+{
+    struct text content = {.limit = CONF_FILE_BYTES}, why = {0};
+    struct conf *conf = NULL;
+    if (conf_read_file(file, &content, &why)) {
+        text_add_format(errors, "%s: %s\n", file, why.data ? why.data : "cannot be read");
+    } else {
+        bundle_add(bundle, file, false, text_span(&content));
+        struct conf_reader reader = bundle_recorder(bundle);
+        conf = conf_load(file, text_span(&content), node, &reader, errors);
+    }
+    text_clear(&content);
+    text_clear(&why);
+    if (!conf)
+        bundle_clear(bundle);
+    return conf;
+}
+
+static bool has_roles(const struct supervisor_options *options, const struct conf_node *node)
+{
+    for (size_t i = 0; options->roles[i]; i++)
+        if (strcmp(options->roles[i]->child, "admin") != 0 && options->roles[i]->is_wanted(node))
+            return true;
+    return false;
+}
+
+static void log_lines(enum log_level level, const struct text *lines)
+{
+    struct span rest = text_span(lines);
+    while (rest.length) {
+        size_t length = span_find(rest, '\n');
+        if (length)
+            log_write(level, "supervisor", "%.*s", (int)length, (const char *)rest.data);
+        rest = span_from(rest, length + 1);
+    }
+}
+
+static void use(struct supervisor *supervisor, struct conf *conf, struct bundle *bundle)
+{
+    conf_free(supervisor->conf);
+    bundle_clear(&supervisor->bundle);
+    supervisor->conf = conf;
+    supervisor->bundle = *bundle;
+    supervisor->loaded_wall_ns = clock_wall_ns();
+}
+
+static void warn_of_restart(const struct supervisor *supervisor, const struct conf_node *node)
+{
+    if (strcmp(node->run_dir, supervisor->run_dir) != 0)
+        log_warning("supervisor", "run_dir takes effect at the next start");
+    if (node->workers && node->workers != supervisor->workers)
+        log_warning("supervisor", "workers takes effect at the next start");
+    struct identity identity;
+    struct text why = {0};
+    if (identity_find(node->user, &identity, &why) == 0 &&
+        identity.user != supervisor->identity.user)
+        log_warning("supervisor", "user takes effect at the next start");
+    text_clear(&why);
+}
+
+static void keep_old(struct supervisor *supervisor, const struct text *errors)
+{
+    log_lines(LOG_ERROR, errors);
+    log_error("supervisor", "reload failed: the old configuration stays hash=%s",
+              supervisor->conf->hash);
+    snprintf(supervisor->reload_error, sizeof supervisor->reload_error, "%s",
+             errors->data ? errors->data : "");
+}
+
+static void reload(struct supervisor *supervisor)
+{
+    char state[96];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)(clock_now_ns() / 1000));
+    notify_send(state);
+    struct text errors = {0};
+    struct bundle bundle = {0};
+    struct conf *conf = load(supervisor->options->file, supervisor->node, &bundle, &errors);
+    if (conf && !has_roles(supervisor->options, conf->self)) {
+        text_add_format(&errors, "%s: node %s has no role any more\n", supervisor->options->file,
+                        supervisor->node);
+        conf_free(conf);
+        conf = NULL;
+        bundle_clear(&bundle);
+    }
+    if (conf && descriptors_open(&supervisor->descriptors, conf, supervisor->workers, &errors)) {
+        conf_free(conf);
+        conf = NULL;
+        bundle_clear(&bundle);
+    }
+    if (!conf) {
+        keep_old(supervisor, &errors);
+    } else {
+        log_lines(LOG_WARNING, &errors);
+        supervisor->reload_error[0] = 0;
+        warn_of_restart(supervisor, conf->self);
+        use(supervisor, conf, &bundle);
+        if (log_open_node(conf->self, "supervisor"))
+            log_error("supervisor", "cannot open the log %s: %s", conf->self->log_path,
+                      strerror(errno));
+        log_notice("supervisor", "reloaded hash=%s", conf->hash);
+        processes_reload(supervisor);
+        processes_follow(supervisor);
+        descriptors_close_unwanted(&supervisor->descriptors);
+    }
+    text_clear(&errors);
+    notify_send("READY=1");
+}
+
+/* ---- signals */
+
+static void stop(struct supervisor *supervisor)
+{
+    bool at_once = supervisor->phase == PHASE_STOPPING;
+    supervisor->phase = PHASE_STOPPING;
+    notify_send("STOPPING=1");
+    log_notice("supervisor", at_once ? "stopping at once" : "stopping");
+    processes_stop(supervisor, at_once);
+    supervisor_child_ended(supervisor);
+}
+
+static void on_signals(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *supervisor = CONTAINER_OF(watch, struct supervisor, signals);
+    struct signalfd_siginfo signal;
+    while (read(watch->fd, &signal, sizeof signal) == sizeof signal) {
+        switch (signal.ssi_signo) {
+        case SIGCHLD:
+            processes_reap(supervisor);
+            break;
+        case SIGHUP:
+            if (supervisor->phase != PHASE_STOPPING)
+                reload(supervisor);
+            break;
+        case SIGUSR1:
+            log_reopen();
+            logs_reopen(&supervisor->descriptors);
+            processes_reopen_logs(supervisor);
+            break;
+        default:
+            stop(supervisor);
+        }
+    }
+}
+
+static int watch_signals(struct supervisor *supervisor)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    const int numbers[] = {SIGCHLD, SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&set, numbers[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    supervisor->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    supervisor->signals.ready = on_signals;
+    if (supervisor->signals.fd < 0)
+        return ERROR_LIMIT;
+    return loop_watch_set(supervisor->loop, &supervisor->signals, EPOLLIN);
+}
+
+/* ---- children's news */
+
+void supervisor_child_ready(struct supervisor *supervisor)
+{
+    if (supervisor->phase != PHASE_STARTING)
+        return;
+    for (int i = 0; i < CHILDREN; i++)
+        if (supervisor->processes[i].state != PROCESS_READY &&
+            supervisor->processes[i].state != PROCESS_ABSENT)
+            return;
+    supervisor->phase = PHASE_RUNNING;
+    log_notice("supervisor", "ready node=%s hash=%s workers=%u user=%s", supervisor->node,
+               supervisor->conf->hash, supervisor->workers, supervisor->identity.name);
+    notify_send("READY=1");
+}
+
+void supervisor_child_failed(struct supervisor *supervisor, const struct process *process)
+{
+    log_error("supervisor", "%s cannot start: %s", process->name, process->why);
+    supervisor->exit_status = 1;
+    supervisor->phase = PHASE_STOPPING;
+    processes_stop(supervisor, false);
+}
+
+void supervisor_child_ended(struct supervisor *supervisor)
+{
+    if (supervisor->phase == PHASE_STOPPING && processes_are_gone(supervisor))
+        loop_stop(supervisor->loop);
+}
+
+json_t *supervisor_status(const struct supervisor *supervisor)
+{
+    json_t *reasons = json_array();
+    bool is_ready = processes_are_ready(supervisor, reasons);
+    json_t *configuration =
+        json_pack("{s:s, s:s, s:f, s:s?}", "file", supervisor->options->file, "hash",
+                  supervisor->conf->hash, "loaded_at", (double)supervisor->loaded_wall_ns / 1e9,
+                  "last_error", supervisor->reload_error[0] ? supervisor->reload_error : NULL);
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:f, s:b, s:o, s:o, s:o}", "node", supervisor->node,
+                     "version", supervisor->options->version, "pid", (int)getpid(), "user",
+                     supervisor->identity.name, "workers", (int)supervisor->workers, "uptime_s",
+                     (double)(clock_now_ns() - supervisor->started_ns) / 1e9, "ready", is_ready,
+                     "reasons", reasons, "configuration", configuration, "children",
+                     processes_status(supervisor));
+}
+
+/* ---- time */
+
+static void on_tick(struct loop *loop, struct loop_timer *timer)
+{
+    struct supervisor *supervisor = CONTAINER_OF(timer, struct supervisor, tick);
+    processes_check(supervisor);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
+}
+
+static void on_watchdog(struct loop *loop, struct loop_timer *timer)
+{
+    struct supervisor *supervisor = CONTAINER_OF(timer, struct supervisor, watchdog);
+    if (processes_give_signs(supervisor))
+        notify_send("WATCHDOG=1");
+    loop_timer_start(loop, timer, loop_now_ns(loop) + notify_watchdog_ns());
+}
+
+/* ---- start and end */
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* Everything that can be refused. */
+static int prepare(struct supervisor *supervisor, struct text *errors)
+{
+    const struct supervisor_options *options = supervisor->options;
+    struct bundle bundle = {0};
+    struct conf *conf = load(options->file, options->node, &bundle, errors);
+    if (!conf)
+        return ERROR_CONFIG;
+    use(supervisor, conf, &bundle);
+    const struct conf_node *node = conf->self;
+    supervisor->node = memory_text(node->name, strlen(node->name));
+    supervisor->run_dir = memory_text(node->run_dir, strlen(node->run_dir));
+    supervisor->workers = node->workers ? node->workers : workers_default();
+    if (!has_roles(options, node)) {
+        text_add_format(errors, "%s: node %s has no role: give it edge, gateway or dns\n",
+                        options->file, node->name);
+        return ERROR_CONFIG;
+    }
+    int fd, result = identity_find(node->user, &supervisor->identity, errors);
+    if (result == 0)
+        result = control_listen(node->run_dir, &fd, errors);
+    if (result)
+        return result;
+    char name[DESCRIPTOR_NAME_BYTES];
+    listener_name(LISTENER_CONTROL, NULL, 0, name);
+    descriptors_add(&supervisor->descriptors, name, "admin", fd);
+    return descriptors_open(&supervisor->descriptors, conf, supervisor->workers, errors);
+}
+
+static void run(struct supervisor *supervisor)
+{
+    supervisor->tick.fire = on_tick;
+    loop_timer_start(supervisor->loop, &supervisor->tick, clock_now_ns() + tick_ns);
+    if (notify_watchdog_ns()) {
+        supervisor->watchdog.fire = on_watchdog;
+        loop_timer_start(supervisor->loop, &supervisor->watchdog, 0);
+    }
+    processes_init(supervisor);
+    processes_follow(supervisor);
+    loop_run(supervisor->loop);
+}
+
+static void clear(struct supervisor *supervisor)
+{
+    char path[256];
+    if (supervisor->descriptors.count) { /* the control socket is ours */
+        control_path(supervisor->run_dir, path, sizeof path);
+        unlink(path);
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        channel_stop(&supervisor->processes[i].channel);
+        json_decref(supervisor->processes[i].heartbeat);
+    }
+    if (supervisor->signals.events)
+        loop_watch_remove(supervisor->loop, &supervisor->signals);
+    if (supervisor->signals.fd > 0)
+        close(supervisor->signals.fd);
+    descriptors_clear(&supervisor->descriptors);
+    conf_free(supervisor->conf);
+    bundle_clear(&supervisor->bundle);
+    memory_free(supervisor->node);
+    memory_free(supervisor->run_dir);
+    loop_free(&supervisor->loop);
+}
+
+int supervisor_run(const struct supervisor_options *options)
+{
+    struct supervisor supervisor = {.options = options,
+                                    .loop = loop_new(),
+                                    .started_ns = clock_now_ns()};
+    struct text errors = {0};
+    notify_init();
+#if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces the process */
+    prctl(PR_SET_DUMPABLE, 0);     /* it holds the node's private key */
+#endif
+    raise_limits();
+    int result = watch_signals(&supervisor);
+    if (result == 0)
+        result = prepare(&supervisor, &errors);
+    if (errors.length)
+        fputs(errors.data, stderr);
+    if (errors.length && errors.data[errors.length - 1] != '\n')
+        fputc('\n', stderr);
+    text_clear(&errors);
+    if (result == 0 && log_open_node(supervisor.conf->self, "supervisor")) {
+        fprintf(stderr, "causeway: cannot open the log %s: %s\n", supervisor.conf->self->log_path,
+                strerror(errno));
+        result = ERROR_IO;
+    }
+    if (result == 0) {
+        run(&supervisor);
+        log_notice("supervisor", "ended after %llu s",
+                   (unsigned long long)((clock_now_ns() - supervisor.started_ns) / ns_per_second));
+    }
+    log_close();
+    clear(&supervisor);
+    return result ? 1 : supervisor.exit_status;
+}

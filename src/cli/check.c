@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 #include "conf/conf.h"
+#include "dnsd/dnsd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,12 +34,12 @@ static void add_finding(struct text *text, const char *file, struct span line)
     text_add(text, "}");
 }
 
-static void write_json(struct text *text, const char *file, const struct conf *conf,
+static void write_json(struct text *text, const char *file, const struct conf *conf, bool is_good,
                        struct span findings)
 {
     text_add(text, "{\"file\":");
     text_add_json(text, span_text(file));
-    text_add_format(text, ",\"good\":%s,\"findings\":[", conf ? "true" : "false");
+    text_add_format(text, ",\"good\":%s,\"findings\":[", is_good ? "true" : "false");
     for (bool is_first = true; findings.length; is_first = false) {
         size_t length = span_find(findings, '\n');
         if (!is_first)
@@ -51,6 +52,23 @@ static void write_json(struct text *text, const char *file, const struct conf *c
         text_add_format(text, ",\"hash\":\"%s\",\"nodes\":%zu,\"sites\":%zu,\"zones\":%zu",
                         conf->hash, conf->node_count, conf->site_count, conf->zone_count);
     text_add(text, "}\n");
+}
+
+/* What the DNS server would complain of at its start, as findings on the whole file. */
+static bool has_good_zones(const struct conf *conf, struct text *findings)
+{
+    bool has_dns = false;
+    for (size_t i = 0; i < conf->node_count; i++)
+        has_dns |= conf->nodes[i].dns != NULL;
+    struct text why = {0};
+    bool is_good = !has_dns || dnsd_check(conf, &why) == 0;
+    for (struct span rest = text_span(&why); rest.length;) {
+        size_t length = span_find(rest, '\n');
+        text_add_format(findings, "%s: %.*s\n", conf->file, (int)length, (const char *)rest.data);
+        rest = span_from(rest, length + 1);
+    }
+    text_clear(&why);
+    return is_good;
 }
 
 static int run_check(const struct cli_arguments *arguments)
@@ -69,14 +87,14 @@ static int run_check(const struct cli_arguments *arguments)
     struct conf_reader reader = conf_file_reader();
     struct conf *conf =
         conf_load(file, text_span(&content), node ? node : CONF_NO_NODE, &reader, &findings);
-    bool is_good = conf != NULL;
+    bool is_good = conf && has_good_zones(conf, &findings);
     if (cli_value(arguments, "json")) {
-        write_json(&answer, file, conf, text_span(&findings));
+        write_json(&answer, file, conf, is_good, text_span(&findings));
     } else {
         if (findings.length)
             fputs(findings.data, stderr);
-        if (conf)
-            text_add_format(&answer, "%s: good: %zu nodes, %zu sites, %zu zones\n", file,
+        if (is_good)
+            text_add_format(&answer, "%s: good (nodes: %zu, sites: %zu, zones: %zu)\n", file,
                             conf->node_count, conf->site_count, conf->zone_count);
     }
     conf_free(conf);

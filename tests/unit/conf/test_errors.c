@@ -2,7 +2,7 @@
  *
  * Every mistake gets a sentence with its place, and the reader stays within its limits.
  */
-#include "tests/unit/conf/bad_files.h"
+#include "tests/unit/conf/bad_relations.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -12,7 +12,10 @@
 
 #include "base/memory.h"
 
-enum { BAD_FILES = sizeof bad_files / sizeof *bad_files };
+enum {
+    BAD_FILES = sizeof bad_files / sizeof *bad_files,
+    BAD_RELATIONS = sizeof bad_relations / sizeof *bad_relations,
+};
 
 static const struct canned_file files[] = {
     {"/conf/a.key", PRIVATE_KEY_A "\n", true},
@@ -43,28 +46,31 @@ static char *findings_of(const char *content, const char *node, bool *is_good)
     return bare.data;
 }
 
+static bool is_told(const struct bad_file *file)
+{
+    bool is_good, has_error = false;
+    const char *node = strncmp(file->name, "node: ", 6) == 0 ? NULL : CONF_NO_NODE;
+    char *findings = findings_of(file->text, node, &is_good);
+    for (const char *line = file->expected; *line; line = strchr(line, '\n') + 1) {
+        const char *warning = strstr(line, "warning: ");
+        has_error |= !warning || warning > strchr(line, '\n');
+    }
+    bool is_right = strcmp(findings, file->expected) == 0 && is_good != has_error;
+    if (!is_right)
+        print_message("%s:\n got\n%s expected\n%s", file->name, findings, file->expected);
+    memory_free(findings);
+    return is_right;
+}
+
 static void every_mistake_is_told_with_its_place(void **state)
 {
     (void)state;
     size_t wrong = 0;
-    for (size_t i = 0; i < BAD_FILES; i++) {
-        bool is_good;
-        const char *node = strncmp(bad_files[i].name, "node: ", 6) == 0 ? NULL : CONF_NO_NODE;
-        char *findings = findings_of(bad_files[i].text, node, &is_good);
-        bool has_error = false;
-        for (const char *line = bad_files[i].expected; *line; line = strchr(line, '\n') + 1) {
-            const char *warning = strstr(line, "warning: ");
-            has_error |= !warning || warning > strchr(line, '\n');
-        }
-        if (strcmp(findings, bad_files[i].expected) != 0 || is_good == has_error) {
-            print_message("%s:\n got\n%s expected\n%s", bad_files[i].name, findings,
-                          bad_files[i].expected);
-            wrong++;
-        }
-        memory_free(findings);
-    }
+    for (size_t i = 0; i < BAD_FILES; i++)
+        wrong += !is_told(&bad_files[i]);
+    for (size_t i = 0; i < BAD_RELATIONS; i++)
+        wrong += !is_told(&bad_relations[i]);
     assert_int_equal(wrong, 0);
-    assert_true(BAD_FILES >= 60);
 }
 
 /* Ten anchors, each ten times the one before. */

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bad files in which each setting alone is good. Names that begin with "node: " are read as the process of a node would,
+ * the others as `causeway check` does.
+ */
+#ifndef TESTS_UNIT_CONF_BAD_RELATIONS_H
+#define TESTS_UNIT_CONF_BAD_RELATIONS_H
+
+#include "tests/unit/conf/bad_files.h"
+
+// clang-format off
+static const struct bad_file bad_relations[] = {
+    {"a node without a role",
+     SITES
+     NODE
+     EDGE
+     "  idle: { region: europe }\n",
+     "4:3: 'me' needs a public_key: the other nodes know it by that\n"
+     "4:3: 'me' needs a private_key: the file that `causeway keygen` wrote\n"
+     "7:3: warning: 'idle' has no role: none of edge, gateway, dns\n"},
+    {"keys missing",
+     SITES
+     "nodes:\n"
+     "  a: { edge: { listen: [\":80\"] } }\n"
+     "  b: { link: { listen: [\"192.0.2.2:4500\"] }, gateway: { allow: [{ edges: [a], sites: [s] }] } }\n",
+     "4:3: 'a' needs a public_key: the other nodes know it by that\n"
+     "4:3: 'a' needs a private_key: the file that `causeway keygen` wrote\n"
+     "5:3: 'b' needs a public_key: the other nodes know it by that\n"
+     "5:3: 'b' needs a private_key: the file that `causeway keygen` wrote\n"},
+    {"one key for two",
+     SITES
+     "nodes:\n"
+     "  a: { private_key: a.key, public_key: "
+     KEY_A
+     ", edge: { listen: [\":80\"] } }\n"
+     "  b: { private_key: b.key, public_key: "
+     KEY_A
+     ", link: { listen: [\"192.0.2.2:4500\"] }, gateway: { allow: [{ edges: [a], sites: [s] }] } }\n",
+     "5:40: 'b' has the public_key of 'a'\n"},
+    {"a gateway that cannot be dialled",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a], sites: [s] }] }\n",
+     "8:3: 'a' dials 'b', which has no link.listen (or let it dial: gateway.dial)\n"},
+    {"a gateway at a wildcard",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a], sites: [s] }] }\n"
+     "    link: { listen: [\":4500\"] }\n",
+     "12:13: 'a' dials 'b', which listens at a wildcard: it needs link.address\n"},
+    {"an edge that cannot be dialled",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { dial: [a], allow: [{ edges: [a], sites: [s] }] }\n",
+     "4:3: 'b' dials 'a', which has no link.listen\n"},
+    {"a wildcard to dial",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a], sites: [s] }] }\n"
+     "    link: { listen: [\":4500\"], address: \"0.0.0.0:4500\" }\n",
+     "12:41: link.address: nobody can dial the wildcard address\n"},
+    {"dial names no edge",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { dial: [b], allow: [{ edges: [a], sites: [s] }] }\n"
+     "    link: { listen: [\"192.0.2.2:4500\"] }\n",
+     "11:23: dial: 'b' is no edge\n"},
+    {"two HTTP listeners at one address",
+     SITES
+     NODE
+     "    edge: { listen: [\":80\", \":80\"] }\n",
+     "6:29: this node listens at 0.0.0.0:80 twice\n"},
+    {"a port at the HTTP address",
+     SITES
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s], ports: [80] }] }\n"
+     "    edge: { listen: [\":80\"], ports: [{ listen: \":80\", site: s }] }\n",
+     "6:48: this node listens at 0.0.0.0:80 twice\n"},
+    {"the link at the DNS address",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"] }\n"
+     "    link: { listen: [\":53\"] }\n"
+     "zones: { example: { ns: [ns.example] } }\n",
+     "9:22: this node listens at 0.0.0.0:53 twice\n"},
+    {"reports at the DNS address",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\"192.0.2.9:53\"], reports: \"192.0.2.9:53\" }\n"
+     "zones: { example: { ns: [ns.example] } }\n",
+     "8:47: this node listens at 192.0.2.9:53 twice\n"},
+    {"a public wildcard",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [0.0.0.0]\n",
+     "7:17: addresses: nobody can reach a node at the wildcard address\n"},
+    {"weights that rise",
+     SITES
+     NODE
+     EDGE
+     "link: { weights: [8, 16, 4, 2, 1] }\n",
+     "7:22: weights: a less urgent priority must not weigh more than the one before\n"},
+    {"a weight of 0",
+     SITES
+     NODE
+     EDGE
+     "link: { weights: [8, 4, 2, 1, 0] }\n",
+     "7:31: weights: '0': it must be from 1 to 255\n"},
+    {"a weight of 256",
+     SITES
+     NODE
+     EDGE
+     "link: { weights: [256, 4, 2, 1, 1] }\n",
+     "7:19: weights: '256': it must be from 1 to 255\n"},
+    {"keep-alive too rare",
+     SITES
+     NODE
+     EDGE
+     "link: { keep_alive: 10s }\n",
+     "7:21: link: keep_alive must be shorter than dead_after\n"},
+    {"an edge without gateway",
+     SITES
+     "nodes:\n"
+     "  me:\n"
+     EDGE,
+     "2:3: warning: no gateway allows 's': its visitors will be refused\n"
+     "5:5: edge 'me' has no gateway: no request can reach an origin\n"},
+    {"gateways names no gateway",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"], gateways: [a, b] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a], sites: [s] }] }\n"
+     "    link: { listen: [\"192.0.2.2:4500\"] }\n",
+     "7:41: gateways: 'a' is no gateway\n"},
+    {"an edge that listens nowhere",
+     SITES
+     NODE
+     "    edge: { }\n",
+     "6:5: warning: edge 'me' listens nowhere: neither listen nor ports\n"},
+    {"allow names no edge",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a, b], sites: [s] }] }\n"
+     "    link: { listen: [\"192.0.2.2:4500\"] }\n",
+     "11:37: allow: 'b' is no edge\n"},
+    {"a port that nobody allows",
+     SITES
+     NODE
+     "    edge: { listen: [\":80\"], ports: [{ listen: \":25\", site: s }] }\n",
+     "6:48: warning: no gateway allows 'me' port 25 of 's': clients will be refused\n"},
+    {"a port of the origin that nobody allows",
+     SITES
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s], ports: [25] }] }\n"
+     "    edge: { listen: [\":80\"], ports: [{ listen: \":25\", site: s, port: 26 }] }\n",
+     "6:48: warning: no gateway allows 'me' port 26 of 's': clients will be refused\n"},
+    {"a ring of 5",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], ring: 5 }\n",
+     "6:65: ring: '5': it must be from 0 to 4\n"},
+    {"four answers",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], dns: { answers: 4 } }\n",
+     "6:75: answers: '4': it must be from 1 to 3\n"},
+    {"no answers",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], dns: { answers: 0 } }\n",
+     "6:75: answers: '0': it must be from 1 to 3\n"},
+    {"a site at no edge",
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s] }] }\n"
+     EDGE
+     "  idle: { dns: { listen: [\":53\"] }, admin: off }\n"
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], edges: [idle], gateways: [idle] }\n",
+     "2:3: 'me' needs a public_key: the other nodes know it by that\n"
+     "2:3: 'me' needs a private_key: the file that `causeway keygen` wrote\n"
+     "2:3: warning: edge 'me' has no addresses: no DNS answer names it\n"
+     "5:11: warning: there are no zones: 'idle' refuses every query\n"
+     "7:67: edges: 'idle' is no edge\n"
+     "7:85: gateways: 'idle' is no gateway\n"},
+    {"a host of two sites",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"] }\n"
+     "  t: { hosts: [S.EXAMPLE], origins: [\"http://192.0.2.1\"] }\n",
+     "7:3: warning: no gateway allows 't': its visitors will be refused\n"
+     "7:16: hosts: 's.example' belongs to 's' already\n"},
+    {"a host twice",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example, s.example.], origins: [\"http://192.0.2.1\"] }\n",
+     "6:27: hosts: 's.example' belongs to 's' already\n"},
+    {"a pattern as Host",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], origin_host: \"*.example\" }\n",
+     "6:72: origin_host: a Host field cannot be a pattern\n"},
+    {"a site that nobody allows",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"] }\n"
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"] }\n",
+     "7:3: warning: no gateway allows 't': its visitors will be refused\n"},
+    {"an origin on loopback",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://127.0.0.1:8080\"] }\n",
+     "6:38: origins: http://127.0.0.1:8080 is local to a gateway, and 'me' has no allow_local: true\n"},
+    {"an origin at the metadata address",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://169.254.169.254\"] }\n",
+     "6:38: origins: http://169.254.169.254 is local to a gateway, and 'me' has no allow_local: true\n"},
+    {"an origin on mapped loopback",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://[::ffff:127.0.0.1]\"] }\n",
+     "6:38: origins: http://[::ffff:127.0.0.1] is local to a gateway, and 'me' has no allow_local: true\n"},
+    {"an origin at the wildcard",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://0.0.0.0\"] }\n",
+     "6:38: origins: http://0.0.0.0 is a wildcard, not a server\n"},
+    {"more kept than allowed",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], limits: { connections: 8 } }\n",
+     "6:82: limits: kept is more than connections\n"},
+    {"zones without DNS",
+     SITES
+     NODE
+     EDGE
+     "zones: { example: { ns: [ns.example] } }\n",
+     "7:1: warning: no node has the dns role: nobody answers for the zones\n"},
+    {"DNS without zones",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"] }\n"
+     "",
+     "8:5: warning: there are no zones: 'me' refuses every query\n"},
+    {"DNS without listen",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { }\n"
+     "zones: { example: { ns: [ns.example] } }\n",
+     "8:5: dns: 'listen' is missing\n"},
+    {"a zone twice",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"] }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example] }\n"
+     "  Example.: { ns: [ns.example] }\n",
+     "11:3: zone 'example.' is there twice\n"},
+    {"a host outside every zone",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"] }\n"
+     "zones: { shop.test: { ns: [ns.shop.test] } }\n",
+     "2:16: warning: 's.example' is outside of every zone: its own DNS must lead here\n"},
+    {"an edge without addresses",
+     SITES
+     NODE
+     EDGE
+     "    dns: { listen: [\":53\"] }\n"
+     "zones: { example: { ns: [ns.example] } }\n",
+     "4:3: warning: edge 'me' has no addresses: no DNS answer names it\n"},
+    {"reports at the wildcard",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], reports: \":4501\" }\n"
+     "zones: { example: { ns: [ns.example] } }\n",
+     "8:38: reports: edges cannot send to the wildcard address\n"},
+    {"a pattern as admin host",
+     SITES
+     NODE
+     EDGE
+     "    admin: { hosts: [\"*.example\"] }\n",
+     "7:22: admin.hosts: a pattern would let any page of that domain ask\n"},
+    {"a region map that is not there",
+     SITES
+     NODE
+     EDGE
+     "regions: regions.txt\n",
+     "7:10: regions: /conf/regions.txt: no such file\n"},
+    {"node: none can be chosen",
+     SITES
+     "nodes:\n"
+     "  a:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"] }\n"
+     "  b:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    gateway: { allow: [{ edges: [a], sites: [s] }] }\n"
+     "    link: { listen: [\"192.0.2.2:4500\"] }\n",
+     "9:18: the keys of 'a' and 'b' can both be read here: choose one with --node\n"},
+    {"node: a key that is not there",
+     SITES
+     NODE
+     EDGE
+     "    private_key: none.key\n",
+     "7:18: private_key: /conf/none.key: no such file\n"},
+    {"node: a key that others can read",
+     SITES
+     NODE
+     EDGE
+     "    private_key: open.key\n",
+     "7:18: private_key: /conf/open.key: others can read it\n"},
+    {"node: a key that is too short",
+     SITES
+     NODE
+     EDGE
+     "    private_key: short.key\n",
+     "7:18: private_key: /conf/short.key: it does not hold a key of 32 bytes in base64\n"},
+    {"node: a key of another",
+     SITES
+     NODE
+     EDGE
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_B
+     "\n",
+     "8:17: the private key of 'me' belongs to another public_key\n"},
+};
+// clang-format on
+
+#endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Handshake packets from strangers and from peers gone mad. The first byte chooses: raw bytes for the responder or the initiator
- * under the real table; or contents of any kind in packets that are authentic, under the null table, so that the parsers behind the
- * encryption are reached.
+ * Handshake packets from strangers and from peers gone mad. The first byte chooses: raw bytes
+ * for the responder or the initiator under the real table; or contents of any kind in packets
+ * that are authentic, under the null table, so that the parsers behind the encryption are
+ * reached.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Feeds each file of the given folders to a fuzzer's entry, so that the kept inputs run as a unit test, with any compiler. It ends well when none
- * of them crashes; an empty folder is an error, because then nothing was tested.
+ * Feeds each file of the given folders to a fuzzer's entry, so that the kept inputs run as a
+ * unit test, with any compiler. It ends well when none of them crashes; an empty folder is an
+ * error, because then nothing was tested.
  */
 #include "fuzz.h"
 

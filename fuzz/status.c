@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Liveness reports. The first byte chooses: raw bytes for either side; authentic reports with contents of any kind (null table); or a sequence of
- * operations by the network, an attacker who records and replays, and restarts, where each report carries a number that
- * ascends: the receiver may never believe a number twice, nor one that is lower than another that it believed.
+ * Liveness reports. The first byte chooses: raw bytes for either side; authentic reports with
+ * contents of any kind (null table); or a sequence of operations by the network, an attacker who
+ * records and replays, and restarts, where each report carries a number that ascends: the
+ * receiver may never believe a number twice, nor one that is lower than another that it
+ * believed.
  */
 #include "fuzz.h"
 
@@ -143,7 +145,7 @@ static void authentic_report(struct world *world, struct span input)
 
     /* Again with the receiver's own epoch, so that it is believed if it parses. */
     struct epoch_header header;
-    if (length < 8)
+    if (length < 16)
         return;
     uint8_t probe[STATUS_DATAGRAM_MAX];
     struct status_report empty = {0};
@@ -154,6 +156,7 @@ static void authentic_report(struct world *world, struct span input)
         return;
     store_u64(datagram + 20, ++world->sender.sequence);
     store_u64(datagram + STATUS_HEADER_BYTES, header.epoch);
+    store_u64(datagram + STATUS_HEADER_BYTES + 8, 1);
     if (status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, total), reply) ==
         0) {
         const struct status_report *report = &status_receiver_edge(world->receiver, 0)->report;

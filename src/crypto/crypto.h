@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cryptography behind a small table of functions, so that the pure cores (transport/, measure/) name no library and
- * tests can put a counting, seeded or null one in its place. The real table is OpenSSL's: X25519 (RFC 7748), SHA-256,
- * AES-128-GCM and ChaCha20-Poly1305 (RFC 8439). HMAC (RFC 2104) and HKDF (RFC 5869) stand on the table's hash.
+ * Cryptography behind a small table of functions, so that the pure cores (transport/, measure/)
+ * name no library and tests can put a counting, seeded or null one in its place. The real table
+ * is OpenSSL's: X25519 (RFC 7748), SHA-256, AES-128-GCM and ChaCha20-Poly1305 (RFC 8439). HMAC
+ * (RFC 2104) and HKDF (RFC 5869) stand on the table's hash.
  *
  * Requirement ids: T9, R9.
  */
@@ -43,10 +44,12 @@ enum { AEAD_KINDS = 2 };
 size_t aead_key_bytes(enum aead_kind kind);
 const char *aead_kind_text(enum aead_kind kind);
 
-/* The one to use of a set of AEAD_BITs. 0 and *kind, or ERROR_UNSUPPORTED when no known bit is set. */
+/* The one to use of a set of AEAD_BITs. 0 and *kind, or ERROR_UNSUPPORTED when no known bit is
+ * set. */
 MUST_USE int aead_choose(uint32_t kinds, enum aead_kind *kind);
 
-/* One key ready for use, in either direction. Belongs to one thread at a time. An implementation embeds it first. */
+/* One key ready for use, in either direction. Belongs to one thread at a time. An implementation
+ * embeds it first. */
 struct aead {
     const struct aead_functions *functions;
 };
@@ -59,16 +62,17 @@ struct aead_functions {
     void (*free)(struct aead *aead);
 };
 
-/* Writes plain.length + AEAD_TAG_BYTES bytes. `out` is either plain.data itself or does not overlap it. The same nonce is never
- * used twice with one key: that is the caller's duty. */
+/* Writes plain.length + AEAD_TAG_BYTES bytes. `out` is either plain.data itself or does not
+ * overlap it. The same nonce is never used twice with one key: that is the caller's duty. */
 static inline void aead_seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
                              struct span associated, struct span plain, uint8_t *out)
 {
     aead->functions->seal(aead, nonce, associated, plain, out);
 }
 
-/* Checks and opens `sealed` (bytes and tag), writes sealed.length - AEAD_TAG_BYTES bytes; in place allowed likewise.
- * 0, or ERROR_AUTH: then what was written to `out` is worthless and must not be looked at. */
+/* Checks and opens `sealed` (bytes and tag), writes sealed.length - AEAD_TAG_BYTES bytes; in
+ * place allowed likewise. 0, or ERROR_AUTH: then what was written to `out` is worthless and must
+ * not be looked at. */
 MUST_USE static inline int aead_open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
                                      struct span associated, struct span sealed, uint8_t *out)
 {
@@ -77,8 +81,8 @@ MUST_USE static inline int aead_open(struct aead *aead, const uint8_t nonce[AEAD
 
 void aead_free(struct aead **aead); /* wipes the key; nulls; NULL inside is fine */
 
-/* The table. A value: copy it and replace a function to count calls or to seed the randomness. The functions may be called
- * from any thread at once; a seeded `random` may not. */
+/* The table. A value: copy it and replace a function to count calls or to seed the randomness.
+ * The functions may be called from any thread at once; a seeded `random` may not. */
 struct crypto {
     const char *name;
     uint32_t aead_kinds; /* AEAD_BITs worth offering on this machine; ChaCha20-Poly1305 always is */
@@ -87,8 +91,9 @@ struct crypto {
     void (*random)(void *random_state, void *out, size_t length);
     void *random_state;
 
-    /* X25519 (RFC 7748). `public_key` is scalar x base point. `shared` is 0, or ERROR_INVALID where the result is all
-     * zero (a public key of small order), which must end the handshake (RFC 7748 section 6.1). */
+    /* X25519 (RFC 7748). `public_key` is scalar x base point. `shared` is 0, or ERROR_INVALID
+     * where the result is all zero (a public key of small order), which must end the handshake
+     * (RFC 7748 section 6.1). */
     void (*public_key)(const struct crypto *crypto, const struct key *private_key,
                        struct key *public_key);
     int (*shared)(const struct crypto *crypto, const struct key *private_key,
@@ -104,14 +109,17 @@ struct crypto {
     const void *state; /* the implementation's own */
 };
 
-/* The real one. The table lives as long as the process; first call from one thread, before any other starts. */
+/* The real one. The table lives as long as the process; first call from one thread, before any
+ * other starts. */
 const struct crypto *crypto_openssl(void);
 
-/* No secrecy at all: for tests and for measuring the cost of what is around. The AEAD copies and appends a fixed tag, which `open` checks;
- * "X25519" is exclusive or; the hash is the real hash's shape only. Never reachable from a configuration. */
+/* No secrecy at all: for tests and for measuring the cost of what is around. The AEAD copies and
+ * appends a fixed tag, which `open` checks; "X25519" is exclusive or; the hash is the real
+ * hash's shape only. Never reachable from a configuration. */
 const struct crypto *crypto_null(void);
 
-/* `base` with its randomness drawn from `random`, which must outlive it: same seed, same keys, same packets. */
+/* `base` with its randomness drawn from `random`, which must outlive it: same seed, same keys,
+ * same packets. */
 struct crypto crypto_seeded(const struct crypto *base, struct random *random);
 
 /* Hashes built on the table's. HMAC keys may have any length. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keys as values and as text, kinds of AEAD, constant-time comparison and wiping. No library in here.
+ * Keys as values and as text, kinds of AEAD, constant-time comparison and wiping. No library in
+ * here.
  */
 #include "crypto/crypto.h"
 

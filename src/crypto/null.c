@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table without any secrecy, for tests of what is around and for measuring it. Of the real ones it keeps the shapes: lengths, two ends
- * that come to the same secret, a tag that must be there.
+ * The table without any secrecy, for tests of what is around and for measuring it. Of the real
+ * ones it keeps the shapes: lengths, two ends that come to the same secret, a tag that must be
+ * there.
  */
 #include "crypto/crypto.h"
 

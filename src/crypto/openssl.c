@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table on OpenSSL 3's EVP. Algorithms are fetched once; an AEAD context is keyed once and then only given a nonce for each packet,
- * which is what makes it fast (a fetch or a key set-up costs more than sealing a packet).
+ * The table on OpenSSL 3's EVP. Algorithms are fetched once; an AEAD context is keyed once and
+ * then only given a nonce for each packet, which is what makes it fast (a fetch or a key set-up
+ * costs more than sealing a packet).
  */
 #include "crypto/crypto.h"
 
@@ -31,7 +32,8 @@ static void check(int result)
     INVARIANT(result == 1);
 }
 
-/* The tag goes through a parameter list of our own: EVP_CIPHER_CTX_ctrl() builds the same one, for 7 % of the time of a packet. */
+/* The tag goes through a parameter list of our own: EVP_CIPHER_CTX_ctrl() builds the same one,
+ * for 7 % of the time of a packet. */
 struct tag_parameters {
     OSSL_PARAM list[2];
 };
@@ -141,7 +143,8 @@ static int openssl_shared(const struct crypto *crypto, const struct key *private
                           const struct key *public_key, struct key *shared)
 {
     (void)crypto;
-    /* The exchange does not read our own public half, so any will do; without one it would be computed. */
+    /* The exchange does not read our own public half, so any will do; without one it would be
+     * computed. */
     EVP_PKEY *own = private_pkey(private_key, public_key);
     EVP_PKEY *peer =
         EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public_key->bytes, KEY_BYTES);
@@ -151,7 +154,8 @@ static int openssl_shared(const struct crypto *crypto, const struct key *private
     check(EVP_PKEY_derive_init(context));
     check(EVP_PKEY_derive_set_peer_ex(context, peer, 0));
     size_t length = KEY_BYTES;
-    /* Derivation itself fails for points of small order only; the comparison does not rest on that. */
+    /* Derivation itself fails for points of small order only; the comparison does not rest on
+     * that. */
     int result = EVP_PKEY_derive(context, shared->bytes, &length) == 1 && !key_is_zero(shared)
                      ? 0
                      : ERROR_INVALID;

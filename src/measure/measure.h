@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Liveness (R8, R9): every 250 ms an edge sends each DNS node an authenticated STATUS datagram, outside congestion
- * control. A node that misses three is dead. Reports are encrypted between keys that both configurations list; a
- * forged, replayed, reordered or duplicated one changes nothing, across restarts of either end and without trusting clocks:
+ * Liveness (R8, R9): every 250 ms an edge sends each DNS node an authenticated STATUS datagram,
+ * outside congestion control. A node that misses three is dead. Reports are encrypted between
+ * keys that both configurations list; a forged, replayed, reordered or duplicated one changes
+ * nothing, across restarts of either end and without trusting clocks:
  *
- *     edge                                                                    DNS node
- *     STATUS epoch 0, sequence 1           ------------------------------>    not my epoch: nothing changes
- *                                          <------------------------------    EPOCH e, floor f (echoes the STATUS)
- *     STATUS epoch e, sequence > f         ------------------------------>    believed; each sequence once, ascending
+ *     edge                                             DNS node
+ *     STATUS epoch 0, turn 0, sequence 1     ------->   not my epoch: nothing changes
+ *                                            <-------   EPOCH e, turn t+1 (echoes the STATUS)
+ *     STATUS epoch e, turn t+1, sequence 2   ------->   believed: the turn is t+1 now
+ *     STATUS epoch e, turn t+1, sequence 3   ------->   believed; each sequence once, ascending
  *
- * The receiver draws its epoch when it starts, so what was recorded before that start is worthless; the floor is the greatest
- * sequence that it believed, so an edge that restarts goes on above it. docs/protocol/status.md is the specification.
+ * The receiver draws its epoch when it starts, so what was recorded before that start is
+ * worthless. Each process of an edge that comes to be believed gets a turn of its own, so what
+ * another process of it sent, and somebody withheld, is worthless too. docs/protocol/status.md
+ * is the specification.
  *
- * Pure: `now_ns` is the monotonic clock, randomness comes through struct crypto. A receiver keeps state for configured edges only.
+ * Pure: `now_ns` is the monotonic clock, randomness comes through struct crypto. A receiver
+ * keeps state for configured edges only.
  */
 #ifndef MEASURE_MEASURE_H
 #define MEASURE_MEASURE_H
@@ -24,7 +29,7 @@ enum {
     STATUS_VERSION = 1,
     STATUS_WORKERS_MAX = 64,    /* in a report; further ones are left out */
     STATUS_GATEWAYS_MAX = 48,   /* likewise */
-    STATUS_DATAGRAM_MAX = 1016, /* bytes; fits the least IPv6 MTU */
+    STATUS_DATAGRAM_MAX = 1024, /* bytes; fits the least IPv6 MTU */
     STATUS_EPOCH_BYTES = 68,    /* of an EPOCH datagram; no STATUS is shorter */
     STATUS_EDGES_MAX = 1024,    /* of a receiver */
     STATUS_MISSES = 3,          /* then an edge is dead */
@@ -36,8 +41,8 @@ enum {
 #define STATUS_DEAD_NS   (STATUS_MISSES * STATUS_PERIOD_NS + STATUS_SLACK_NS)
 /* Edges that die within so long of each other vanished together. */
 #define STATUS_VANISH_NS (2000ull * 1000000)
-/* After its start a receiver gives edges that it has not heard yet so long before it calls them dead. If it has heard none at all by then, it fails open: more
- * likely this node is cut off. */
+/* After its start a receiver gives edges that it has not heard yet so long before it calls them
+ * dead. If it has heard none at all by then, it fails open: more likely this node is cut off. */
 #define STATUS_GRACE_NS (3000ull * 1000000)
 
 enum status_flag {
@@ -68,9 +73,10 @@ struct status_report {
 /* A short name of a node: the first 8 bytes of SHA-256 of its public key. */
 uint64_t status_node_id(const struct crypto *crypto, const struct key *public_key);
 
-/* --- keys of a pair ------------------------------------------------------------------------------------------------ */
+/* --- keys of a pair --- */
 
-/* What an edge and a DNS node have in common, from both static keys and the optional pre-shared key. */
+/* What an edge and a DNS node have in common, from both static keys and the optional pre-shared
+ * key. */
 struct status_pair {
     struct key report,
         answer; /* STATUS and EPOCH keys are drawn from these, one for each incarnation and epoch */
@@ -83,7 +89,7 @@ MUST_USE int status_pair_init(struct status_pair *pair, const struct crypto *cry
                               const struct key *pre_shared_key);
 void status_pair_clear(struct status_pair *pair);
 
-/* --- sender: an edge, one for each DNS node -------------------------------------------------------------------------- */
+/* --- sender: an edge, one for each DNS node --- */
 
 #define STATUS_SENDER_COUNTER_LIST(X)                              \
     X(reports_sent)                                                \
@@ -104,9 +110,9 @@ struct status_sender {
     struct aead *aead;
     uint64_t
         incarnation; /* random; a key of its own, so that no nonce is used twice across restarts */
-    uint64_t sequence;   /* of the last report */
-    uint64_t echo_floor; /* EPOCHs must echo a later report than this */
-    uint64_t epoch;      /* the receiver's; 0: not known yet */
+    uint64_t sequence;    /* of the last report */
+    uint64_t echo_floor;  /* EPOCHs must echo a later report than this */
+    uint64_t epoch, turn; /* as the receiver said; 0: not known yet */
     uint64_t next_ns;
     struct status_sender_counters counters;
 };
@@ -116,16 +122,18 @@ MUST_USE int status_sender_init(struct status_sender *sender, const struct crypt
                                 const struct key *pre_shared_key, uint64_t now_ns);
 void status_sender_clear(struct status_sender *sender); /* wipes */
 
-/* Writes a STATUS and returns its length. Due at status_sender_wake(); earlier is allowed, when something changed. */
+/* Writes a STATUS and returns its length. Due at status_sender_wake(); earlier is allowed, when
+ * something changed. */
 size_t status_sender_write(struct status_sender *sender, uint64_t now_ns,
                            const struct status_report *report, uint8_t out[STATUS_DATAGRAM_MAX]);
 
-/* An EPOCH from the receiver. 0: taken, and the next report is due at once. Other results change nothing. */
+/* An EPOCH from the receiver. 0: taken, and the next report is due at once. Other results change
+ * nothing. */
 MUST_USE int status_sender_receive(struct status_sender *sender, uint64_t now_ns,
                                    struct span datagram);
 uint64_t status_sender_wake(const struct status_sender *sender);
 
-/* --- receiver: a DNS node --------------------------------------------------------------------------------------------- */
+/* --- receiver: a DNS node --- */
 
 #define STATUS_EDGE_STATE_LIST(X)                                                              \
     X(UNHEARD, "unheard") /* since this receiver started; presumed live for STATUS_GRACE_NS */ \
@@ -140,7 +148,8 @@ enum status_edge_state {
 };
 const char *status_edge_state_text(enum status_edge_state state);
 
-/* A row of the table that the director reads. Read-only for callers; valid until the edge is dropped. */
+/* A row of the table that the director reads. Read-only for callers; valid until the edge is
+ * dropped. */
 struct status_edge {
     struct key public_key;
     uint32_t label; /* the caller's own number for it */
@@ -153,7 +162,8 @@ struct status_edge {
     struct status_report report; /* the last believed one */
 };
 
-/* Whether clients may be sent there: live or presumed so or kept, and neither draining, down nor leaving. */
+/* Whether clients may be sent there: live or presumed so or kept, and neither draining, down nor
+ * leaving. */
 bool status_edge_is_usable(const struct status_edge *edge);
 
 enum status_event_kind {
@@ -161,18 +171,20 @@ enum status_event_kind {
     STATUS_EVENT_UNWELL,
     STATUS_EVENT_DEAD,
     STATUS_EVENT_FLAGS, /* draining, down or leaving changed */
-    STATUS_EVENT_FAIL_OPEN, /* over half of the live edges vanished together: say it loudly; edge is NULL */
-    STATUS_EVENT_FAIL_CLOSED, /* enough of them are back: answers follow the reports again; edge is NULL */
+    /* Over half of the live edges vanished together: say it loudly. `edge` is NULL. */
+    STATUS_EVENT_FAIL_OPEN,
+    /* Enough of them are back: answers follow the reports again. `edge` is NULL. */
+    STATUS_EVENT_FAIL_CLOSED,
 };
 
-#define STATUS_RECEIVER_COUNTER_LIST(X)                                             \
-    X(believed)                                                                     \
-    X(malformed)   /* not a STATUS of this version, or its contents do not parse */ \
-    X(strangers)   /* a tag of no configured edge */                                \
-    X(forged)      /* failed authentication */                                      \
-    X(stale_epoch) /* authentic but of another epoch: answered with EPOCH */        \
-    X(replayed)    /* authentic, this epoch, but its sequence is not a later one */ \
-    X(epochs_sent)                                                                  \
+#define STATUS_RECEIVER_COUNTER_LIST(X)                                              \
+    X(believed)                                                                      \
+    X(malformed)   /* not a STATUS of this version, or its contents do not parse */  \
+    X(strangers)   /* a tag of no configured edge */                                 \
+    X(forged)      /* failed authentication */                                       \
+    X(stale_epoch) /* authentic, of another epoch or process: answered with EPOCH */ \
+    X(replayed)    /* authentic, of the process that is believed, but not later */   \
+    X(epochs_sent)                                                                   \
     X(epochs_limited) /* not answered: too many for this edge in this second */
 
 struct status_receiver_counters {
@@ -190,19 +202,20 @@ struct status_receiver *status_receiver_new(
     void *owner);
 void status_receiver_free(struct status_receiver **receiver);
 
-/* Adds a configured edge, or gives a known one a new label. ERROR_LIMIT, ERROR_INVALID (small order). The other edges keep their state:
- * a reload is puts and drops. */
+/* Adds a configured edge, or gives a known one a new label. ERROR_LIMIT, ERROR_INVALID (small
+ * order). The other edges keep their state: a reload is puts and drops. */
 MUST_USE int status_receiver_put(struct status_receiver *receiver, const struct key *edge_public,
                                  const struct key *pre_shared_key, uint32_t label, uint64_t now_ns);
 void status_receiver_drop(struct status_receiver *receiver, const struct key *edge_public);
 
-/* A datagram. 0: believed. ERROR_AGAIN: send `reply` (STATUS_EPOCH_BYTES, never longer than the datagram) back to where it came from. Other
- * errors: silence; each has a counter. */
+/* A datagram. 0: believed. ERROR_AGAIN: send `reply` (STATUS_EPOCH_BYTES, never longer than the
+ * datagram) back to where it came from. Other errors: silence; each has a counter. */
 MUST_USE int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns,
                                      struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES]);
 
-/* Notices silence. Call it at status_receiver_wake() or later, when all datagrams that wait have been received. When it comes late by more than a
- * period, this node itself stood still: every edge gets another period. */
+/* Notices silence. Call it at status_receiver_wake() or later, when all datagrams that wait have
+ * been received. When it comes late by more than a period, this node itself stood still: every
+ * edge gets another period. */
 void status_receiver_run(struct status_receiver *receiver, uint64_t now_ns);
 uint64_t status_receiver_wake(const struct status_receiver *receiver); /* UINT64_MAX: never */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A DNS node's side: which reports are believed, who is alive, and when not to trust the silence (fail open).
+ * A DNS node's side: which reports are believed, who is alive, and when not to trust the silence
+ * (fail open).
  */
 #include "measure/status_wire.h"
 
@@ -19,9 +20,10 @@ struct edge {
     struct status_pair pair;
     struct aead *report_aead; /* of the believed incarnation; NULL: none yet */
     struct aead *answer_aead; /* of our epoch */
-    uint64_t incarnation;
-    uint64_t sequence; /* greatest believed in our epoch */
-    uint64_t answers;  /* EPOCHs sent: the nonce */
+    uint64_t incarnation;     /* the process that is believed */
+    uint64_t turn;            /* its turn: how many came before it in our epoch; 0: none is */
+    uint64_t sequence;        /* greatest believed of it */
+    uint64_t answers;         /* EPOCHs sent: the nonce */
     uint64_t second_started_ns;
     unsigned answers_in_second;
     bool has_vanished; /* died of silence while clients could be sent there */
@@ -64,7 +66,7 @@ bool status_edge_is_usable(const struct status_edge *edge)
     return edge->state == STATUS_EDGE_LIVE || edge->state == STATUS_EDGE_UNHEARD || edge->is_kept;
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct status_receiver *status_receiver_new(
     const struct crypto *crypto, const struct key *own_private, uint64_t now_ns,
@@ -105,7 +107,7 @@ void status_receiver_free(struct status_receiver **receiver)
     memory_free(own);
 }
 
-/* --- the table of edges ---------------------------------------------------------------------------------------------- */
+/* --- the table of edges --- */
 
 /* Tags of configured edges come from HKDF, so they spread by themselves. */
 static struct edge *find_tag(const struct status_receiver *receiver, uint64_t tag)
@@ -171,7 +173,7 @@ int status_receiver_put(struct status_receiver *receiver, const struct key *edge
     return 0;
 }
 
-/* --- who is alive ------------------------------------------------------------------------------------------------------ */
+/* --- who is alive --- */
 
 static void tell(struct status_receiver *receiver, enum status_event_kind kind,
                  const struct edge *edge)
@@ -211,8 +213,8 @@ static size_t count_present(const struct status_receiver *receiver)
     return present;
 }
 
-/* Over half of the edges that were there a moment ago are gone: more likely the network between them and us broke than they. Their
- * answers stay. */
+/* Over half of the edges that were there a moment ago are gone: more likely the network between
+ * them and us broke than they. Their answers stay. */
 static void consider_fail_open(struct status_receiver *receiver, struct edge *dead, uint64_t now_ns)
 {
     if (receiver->is_fail_open) {
@@ -294,9 +296,10 @@ void status_receiver_drop(struct status_receiver *receiver, const struct key *ed
     consider_fail_closed(receiver);
 }
 
-/* --- reports ----------------------------------------------------------------------------------------------------------- */
+/* --- reports --- */
 
-/* The first report that this receiver believes: it is not cut off, so edges that it had given up unheard get their time again. */
+/* The first report that this receiver believes: it is not cut off, so edges that it had given up
+ * unheard get their time again. */
 static void begin_hearing(struct status_receiver *receiver, uint64_t now_ns)
 {
     receiver->has_heard = true;
@@ -342,7 +345,8 @@ static void edge_believe(struct status_receiver *receiver, struct edge *edge,
     consider_fail_closed(receiver);
 }
 
-/* Authentic, but of another epoch: the edge or we have restarted, or it is a replay. An answer costs nothing but the answer. */
+/* Authentic, but of another epoch or another process: the edge or we have restarted, or it is a
+ * replay. The answer offers the next turn, which only the process that sent the report can take. */
 static int edge_answer(struct status_receiver *receiver, struct edge *edge,
                        const struct status_header *report, uint64_t now_ns,
                        uint8_t reply[STATUS_EPOCH_BYTES])
@@ -360,7 +364,7 @@ static int edge_answer(struct status_receiver *receiver, struct edge *edge,
     receiver->counters.epochs_sent++;
     struct epoch_header header = {edge->pair.tag, receiver->epoch, ++edge->answers,
                                   report->incarnation, report->sequence};
-    epoch_write(edge->answer_aead, &header, edge->sequence, reply);
+    epoch_write(edge->answer_aead, &header, edge->turn + 1, reply);
     return ERROR_AGAIN;
 }
 
@@ -383,19 +387,22 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
     struct aead *aead = is_known
                             ? edge->report_aead
                             : status_report_aead(receiver->crypto, &edge->pair, header.incarnation);
-    uint64_t epoch;
+    struct status_standing standing = {0};
     struct status_report report;
-    result = status_read(aead, datagram, &epoch, &report);
+    result = status_read(aead, datagram, &standing, &report);
+    bool follows = is_known && standing.turn == edge->turn && header.sequence > edge->sequence;
+    bool takes_over = standing.turn == edge->turn + 1;
     if (result == ERROR_AUTH) {
         receiver->counters.forged++;
     } else if (result < 0) {
         receiver->counters.malformed++;
-    } else if (epoch != receiver->epoch) {
+    } else if (standing.epoch != receiver->epoch || (!is_known && !takes_over)) {
         result = edge_answer(receiver, edge, &header, now_ns, reply);
-    } else if (header.sequence <= edge->sequence) {
+    } else if (!follows && !takes_over) {
         receiver->counters.replayed++;
         result = ERROR_REPLAY;
     } else {
+        edge->turn = standing.turn;
         edge->sequence = header.sequence;
         if (!is_known) {
             aead_free(&edge->report_aead);
@@ -411,7 +418,7 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
     return result;
 }
 
-/* --- queries ----------------------------------------------------------------------------------------------------------- */
+/* --- queries --- */
 
 size_t status_receiver_count(const struct status_receiver *receiver)
 {

@@ -35,7 +35,8 @@ size_t status_sender_write(struct status_sender *sender, uint64_t now_ns,
     sender->sequence++;
     sender->counters.reports_sent++;
     struct status_header header = {sender->pair.tag, sender->incarnation, sender->sequence};
-    return status_write(sender->aead, &header, sender->epoch, report, out);
+    return status_write(sender->aead, &header,
+                        (struct status_standing){sender->epoch, sender->turn}, report, out);
 }
 
 int status_sender_receive(struct status_sender *sender, uint64_t now_ns, struct span datagram)
@@ -51,9 +52,9 @@ int status_sender_receive(struct status_sender *sender, uint64_t now_ns, struct 
         sender->counters.epochs_foreign++;
         return ERROR_REPLAY;
     }
-    uint64_t floor;
+    uint64_t turn;
     struct aead *aead = status_answer_aead(sender->crypto, &sender->pair, header.epoch);
-    result = epoch_read(aead, datagram, &floor);
+    result = epoch_read(aead, datagram, &turn);
     aead_free(&aead);
     if (result < 0) {
         sender->counters.epochs_forged++;
@@ -61,8 +62,7 @@ int status_sender_receive(struct status_sender *sender, uint64_t now_ns, struct 
     }
     sender->counters.epochs_taken++;
     sender->epoch = header.epoch;
-    if (sender->sequence < floor)
-        sender->sequence = floor;
+    sender->turn = turn;
     sender->echo_floor = sender->sequence; /* answers to what was sent before say nothing new */
     sender->next_ns = now_ns;
     return 0;

@@ -16,7 +16,7 @@ uint64_t status_node_id(const struct crypto *crypto, const struct key *public_ke
     return load_u64(hash);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------- */
+/* --- keys --- */
 
 int status_pair_init(struct status_pair *pair, const struct crypto *crypto, bool is_edge,
                      const struct key *own_private, const struct key *peer_public,
@@ -85,15 +85,17 @@ static void nonce_of(uint64_t number, uint8_t nonce[AEAD_NONCE_BYTES])
     store_u64(store_u32(nonce, 0), number);
 }
 
-/* --- STATUS -------------------------------------------------------------------------------------------------------- */
+/* --- STATUS --- */
 
-static uint8_t *write_contents(uint8_t *at, uint64_t epoch, const struct status_report *report)
+static uint8_t *write_contents(uint8_t *at, struct status_standing standing,
+                               const struct status_report *report)
 {
     size_t workers =
         report->worker_count < STATUS_WORKERS_MAX ? report->worker_count : STATUS_WORKERS_MAX;
     size_t gateways =
         report->gateway_count < STATUS_GATEWAYS_MAX ? report->gateway_count : STATUS_GATEWAYS_MAX;
-    at = store_u64(at, epoch);
+    at = store_u64(at, standing.epoch);
+    at = store_u64(at, standing.turn);
     *at++ = report->flags;
     *at++ = (uint8_t)workers;
     *at++ = (uint8_t)gateways;
@@ -114,11 +116,13 @@ static uint8_t *write_contents(uint8_t *at, uint64_t epoch, const struct status_
 }
 
 /* Bytes behind what is known are of a later release and ignored. */
-static int read_contents(struct span contents, uint64_t *epoch, struct status_report *report)
+static int read_contents(struct span contents, struct status_standing *standing,
+                         struct status_report *report)
 {
     struct reader reader = reader_of(contents);
     *report = (struct status_report){0};
-    *epoch = read_u64(&reader);
+    standing->epoch = read_u64(&reader);
+    standing->turn = read_u64(&reader);
     report->flags = read_u8(&reader);
     report->worker_count = read_u8(&reader);
     report->gateway_count = read_u8(&reader);
@@ -140,8 +144,9 @@ static int read_contents(struct span contents, uint64_t *epoch, struct status_re
     return reader.failed ? ERROR_INVALID : 0;
 }
 
-size_t status_write(struct aead *aead, const struct status_header *header, uint64_t epoch,
-                    const struct status_report *report, uint8_t out[STATUS_DATAGRAM_MAX])
+size_t status_write(struct aead *aead, const struct status_header *header,
+                    struct status_standing standing, const struct status_report *report,
+                    uint8_t out[STATUS_DATAGRAM_MAX])
 {
     uint8_t *at = out, nonce[AEAD_NONCE_BYTES];
     *at++ = STATUS_TYPE_STATUS;
@@ -150,7 +155,7 @@ size_t status_write(struct aead *aead, const struct status_header *header, uint6
     at = store_u64(at, header->tag);
     at = store_u64(at, header->incarnation);
     at = store_u64(at, header->sequence);
-    uint8_t *end = write_contents(at, epoch, report);
+    uint8_t *end = write_contents(at, standing, report);
     nonce_of(header->sequence, nonce);
     aead_seal(aead, nonce, span_of(out, STATUS_HEADER_BYTES), span_of(at, (size_t)(end - at)), at);
     return (size_t)(end - out) + AEAD_TAG_BYTES;
@@ -169,7 +174,7 @@ int status_read_header(struct span datagram, struct status_header *header)
     return type == STATUS_TYPE_STATUS && version == STATUS_VERSION && zero == 0 ? 0 : ERROR_INVALID;
 }
 
-int status_read(struct aead *aead, struct span datagram, uint64_t *epoch,
+int status_read(struct aead *aead, struct span datagram, struct status_standing *standing,
                 struct status_report *report)
 {
     uint8_t contents[STATUS_CONTENTS_MAX], nonce[AEAD_NONCE_BYTES];
@@ -179,12 +184,12 @@ int status_read(struct aead *aead, struct span datagram, uint64_t *epoch,
     if (result < 0)
         return result;
     return read_contents(span_of(contents, datagram.length - STATUS_HEADER_BYTES - AEAD_TAG_BYTES),
-                         epoch, report);
+                         standing, report);
 }
 
-/* --- EPOCH --------------------------------------------------------------------------------------------------------- */
+/* --- EPOCH --- */
 
-void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t floor,
+void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t turn,
                  uint8_t out[STATUS_EPOCH_BYTES])
 {
     uint8_t *at = out, nonce[AEAD_NONCE_BYTES];
@@ -196,7 +201,7 @@ void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t 
     at = store_u64(at, header->counter);
     at = store_u64(at, header->incarnation);
     at = store_u64(at, header->sequence);
-    store_u64(at, floor);
+    store_u64(at, turn);
     nonce_of(header->counter, nonce);
     aead_seal(aead, nonce, span_of(out, EPOCH_HEADER_BYTES), span_of(at, 8), at);
 }
@@ -218,13 +223,13 @@ int epoch_read_header(struct span datagram, struct epoch_header *header)
                : ERROR_INVALID;
 }
 
-int epoch_read(struct aead *aead, struct span datagram, uint64_t *floor)
+int epoch_read(struct aead *aead, struct span datagram, uint64_t *turn)
 {
     uint8_t contents[8], nonce[AEAD_NONCE_BYTES];
     nonce_of(load_u64(datagram.data + COUNTER_OFFSET), nonce);
     int result = aead_open(aead, nonce, span_of(datagram.data, EPOCH_HEADER_BYTES),
                            span_from(datagram, EPOCH_HEADER_BYTES), contents);
     if (result == 0)
-        *floor = load_u64(contents);
+        *turn = load_u64(contents);
     return result;
 }

@@ -15,7 +15,7 @@ enum {
 
 enum {
     STATUS_HEADER_BYTES = 28,
-    STATUS_FIXED_BYTES = 28, /* of the contents, before workers and gateways */
+    STATUS_FIXED_BYTES = 36, /* of the contents, before workers and gateways */
     STATUS_GATEWAY_BYTES = 17,
     STATUS_CONTENTS_MAX =
         STATUS_FIXED_BYTES + 2 * STATUS_WORKERS_MAX + STATUS_GATEWAY_BYTES * STATUS_GATEWAYS_MAX,
@@ -32,28 +32,36 @@ struct status_header {
     uint64_t tag, incarnation, sequence;
 };
 
+/* What a report claims: the receiver's epoch, and its process's turn in it. */
+struct status_standing {
+    uint64_t epoch, turn;
+};
+
 struct epoch_header {
     uint64_t tag, epoch, counter, incarnation, sequence;
 };
 
-/* A context for one incarnation's reports, or one epoch's answers: a key of its own, so that sequence and counter make the nonce. */
+/* A context for one incarnation's reports, or one epoch's answers: a key of its own, so that
+ * sequence and counter make the nonce. */
 struct aead *status_report_aead(const struct crypto *crypto, const struct status_pair *pair,
                                 uint64_t incarnation);
 struct aead *status_answer_aead(const struct crypto *crypto, const struct status_pair *pair,
                                 uint64_t epoch);
 
 /* Returns the length of the datagram. */
-size_t status_write(struct aead *aead, const struct status_header *header, uint64_t epoch,
-                    const struct status_report *report, uint8_t out[STATUS_DATAGRAM_MAX]);
+size_t status_write(struct aead *aead, const struct status_header *header,
+                    struct status_standing standing, const struct status_report *report,
+                    uint8_t out[STATUS_DATAGRAM_MAX]);
 /* The header in clear, nothing proven: ERROR_INVALID when it is no STATUS. */
 MUST_USE int status_read_header(struct span datagram, struct status_header *header);
-/* ERROR_AUTH, or ERROR_INVALID where the authentic contents do not parse. `datagram` passed status_read_header(). */
-MUST_USE int status_read(struct aead *aead, struct span datagram, uint64_t *epoch,
+/* ERROR_AUTH, or ERROR_INVALID where the authentic contents do not parse. `datagram` passed
+ * status_read_header(). */
+MUST_USE int status_read(struct aead *aead, struct span datagram, struct status_standing *standing,
                          struct status_report *report);
 
-void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t floor,
+void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t turn,
                  uint8_t out[STATUS_EPOCH_BYTES]);
 MUST_USE int epoch_read_header(struct span datagram, struct epoch_header *header);
-MUST_USE int epoch_read(struct aead *aead, struct span datagram, uint64_t *floor);
+MUST_USE int epoch_read(struct aead *aead, struct span datagram, uint64_t *turn);
 
 #endif

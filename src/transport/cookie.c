@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mac1, mac2, cookies and the budget of handshakes. docs/protocol/handshake.md, "Before any curve operation".
+ * mac1, mac2, cookies and the budget of handshakes. docs/protocol/handshake.md, "Before any
+ * curve operation".
  */
 #include "transport/cookie.h"
 
@@ -165,7 +166,8 @@ enum guard_verdict handshake_guard_admit(struct handshake_guard *guard, uint64_t
     bool is_loaded = guard->seen >= GUARD_FREE_PER_S;
     guard->seen++;
 
-    /* A wrong mac2 is answered even without load: the sender's cookie is of a secret that we no longer have. */
+    /* A wrong mac2 is answered even without load: the sender's cookie is of a secret that we no
+     * longer have. */
     bool has_mac2 =
         !bytes_equal_constant_time(init.data + INIT_MAC2_OFFSET,
                                    (const uint8_t[COOKIE_MAC_BYTES]){0}, COOKIE_MAC_BYTES);

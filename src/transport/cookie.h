@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The guard in front of the handshake: what an INIT must show before any curve operation is spent on it. mac1 proves
- * that the sender knows our public key; under load mac2 proves that it can receive at its source address (a cookie, as in
- * WireGuard); a budget bounds the rest. Fixed memory, whoever knocks.
+ * The guard in front of the handshake: what an INIT must show before any curve operation is
+ * spent on it. mac1 proves that the sender knows our public key; under load mac2 proves that it
+ * can receive at its source address (a cookie, as in WireGuard); a budget bounds the rest. Fixed
+ * memory, whoever knocks.
  */
 #ifndef TRANSPORT_COOKIE_H
 #define TRANSPORT_COOKIE_H
@@ -14,8 +15,8 @@ enum {
     COOKIE_BYTES = 16,
     COOKIE_MAC_BYTES = 16,
 
-    /* INITs per second with a right mac1 that are taken without a cookie: each costs one curve operation, so a
-     * stranger who knows our public key gets about 1 % of a core. */
+    /* INITs per second with a right mac1 that are taken without a cookie: each costs one curve
+     * operation, so a stranger who knows our public key gets about 1 % of a core. */
     GUARD_FREE_PER_S = 200,
     GUARD_LIMIT_PER_S = 2000, /* and with a cookie: about 10 % of a core */
     GUARD_SOURCE_PER_S = 20,  /* of these from one /32 or /64 (or another that shares its bucket) */
@@ -41,7 +42,7 @@ struct cookie_held {
     uint64_t valid_until_ns;             /* 0: none */
 };
 
-/* --- the responder's guard ------------------------------------------------------------------------------------------ */
+/* --- the responder's guard --- */
 
 #define GUARD_COUNTER_LIST(X)                                          \
     X(malformed) /* not an INIT of 1200 bytes */                       \
@@ -79,7 +80,8 @@ void handshake_guard_init(struct handshake_guard *guard, const struct crypto *cr
                           const struct key *own_public_key, uint64_t now_ns);
 void handshake_guard_clear(struct handshake_guard *guard); /* wipes */
 
-/* Judges an INIT from `source`. GUARD_COOKIE: `reply` has HANDSHAKE_COOKIE_BYTES bytes to send. At most three hashes' work. */
+/* Judges an INIT from `source`. GUARD_COOKIE: `reply` has HANDSHAKE_COOKIE_BYTES bytes to send.
+ * At most three hashes' work. */
 enum guard_verdict handshake_guard_admit(struct handshake_guard *guard, uint64_t now_ns,
                                          const struct address *source, struct span init,
                                          uint8_t *reply);

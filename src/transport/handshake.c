@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * INIT and RESP: the packets around Noise's two messages, what they negotiate, and the states at either end.
- * docs/protocol/handshake.md is the specification.
+ * INIT and RESP: the packets around Noise's two messages, what they negotiate, and the states at
+ * either end. docs/protocol/handshake.md is the specification.
  */
 #include "transport/handshake.h"
 
@@ -67,7 +67,7 @@ const char *handshake_responder_state_text(enum handshake_responder_state state)
     return "unknown";
 }
 
-/* --- the two ends ------------------------------------------------------------------------------------------------ */
+/* --- the two ends --- */
 
 void handshake_identity_init(struct handshake_identity *identity, const struct crypto *crypto,
                              const struct key *private_key)
@@ -103,7 +103,7 @@ void handshake_peer_clear(struct handshake_peer *peer)
     bytes_wipe(peer, sizeof *peer);
 }
 
-/* --- traffic keys ------------------------------------------------------------------------------------------------ */
+/* --- traffic keys --- */
 
 void traffic_keys_derive(const struct crypto *crypto, const struct key *secret, enum aead_kind kind,
                          struct traffic_keys *keys)
@@ -122,7 +122,7 @@ void traffic_secret_next(const struct crypto *crypto, const struct key *secret, 
     bytes_wipe(&made, sizeof made);
 }
 
-/* --- stateless close ----------------------------------------------------------------------------------------------- */
+/* --- stateless close --- */
 
 static void close_token(const struct handshake_identity *identity, uint32_t own_index,
                         uint8_t token[HANDSHAKE_CLOSE_TOKEN_BYTES])
@@ -160,7 +160,7 @@ bool handshake_close_matches(const struct handshake_result *result, struct span 
                                      HANDSHAKE_CLOSE_TOKEN_BYTES);
 }
 
-/* --- initiator --------------------------------------------------------------------------------------------------- */
+/* --- initiator --- */
 
 static void initiator_set_state(struct handshake_initiator *initiator,
                                 enum handshake_initiator_state state)
@@ -328,7 +328,7 @@ int handshake_initiator_finish(struct handshake_initiator *initiator, struct spa
     return error;
 }
 
-/* --- responder --------------------------------------------------------------------------------------------------- */
+/* --- responder --- */
 
 static void responder_set_state(struct handshake_responder *responder,
                                 enum handshake_responder_state state)

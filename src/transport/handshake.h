@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The handshake of the link: Noise_IKpsk2_25519_ChaChaPoly_SHA256 in the shape that WireGuard gave it. One round trip
- * between two ends that know each other's static keys; the initiator's identity is hidden; strangers get silence and leave
- * no state. docs/protocol/handshake.md is the specification, with test vectors.
+ * The handshake of the link: Noise_IKpsk2_25519_ChaChaPoly_SHA256 in the shape that WireGuard
+ * gave it. One round trip between two ends that know each other's static keys; the initiator's
+ * identity is hidden; strangers get silence and leave no state. docs/protocol/handshake.md is
+ * the specification, with test vectors.
  *
- *     initiator                                                     responder
- *     handshake_initiator_start       -- INIT, 1200 bytes ------>   handshake_guard_admit        (hashes only)
- *                                                                   handshake_responder_open     (1 curve operation) -> who?
- *                                                                   handshake_responder_verify   (none) -> what is offered
- *     handshake_initiator_finish      <------ RESP, 108 bytes --    handshake_responder_accept   (3 curve operations)
+ *     initiator                                              responder
+ *     handshake_initiator_start    -- INIT, 1200 bytes -->   handshake_guard_admit
+ *                                                            handshake_responder_open     who?
+ *                                                            handshake_responder_verify   what?
+ *     handshake_initiator_finish   <-- RESP, 108 bytes --    handshake_responder_accept
  *
- *     under load:                     <------ COOKIE, 60 bytes --   handshake_guard_admit
- *     handshake_initiator_cookie, handshake_initiator_start again
+ *     under load:
+ *     handshake_initiator_cookie   <-- COOKIE, 60 bytes --   handshake_guard_admit
+ *     handshake_initiator_start again
  *
- * Pure: `now_ns` is the monotonic clock, `wall_ns` nanoseconds since 1970, randomness comes through struct crypto.
- * The caller resends (a fresh start each time) and owns the tables of peers and of timestamps.
+ * Pure: `now_ns` is the monotonic clock, `wall_ns` nanoseconds since 1970, randomness comes
+ * through struct crypto. The caller resends (a fresh start each time) and owns the tables of
+ * peers and of timestamps.
  *
  * Requirement ids: T1, R9.
  */
@@ -121,19 +124,20 @@ struct handshake_result {
         close_token[HANDSHAKE_CLOSE_TOKEN_BYTES]; /* the peer's: see handshake_close_matches() */
 };
 
-/* --- traffic keys ------------------------------------------------------------------------------------------------ */
+/* --- traffic keys --- */
 
 struct traffic_keys {
     uint8_t key[KEY_BYTES]; /* its first aead_key_bytes(kind) bytes */
     uint8_t iv[AEAD_NONCE_BYTES];
 };
 
-/* HKDF-Expand with labels. The ratchet gives the secret of the next key phase; forget the old one. */
+/* HKDF-Expand with labels. The ratchet gives the secret of the next key phase; forget the old
+ * one. */
 void traffic_keys_derive(const struct crypto *crypto, const struct key *secret, enum aead_kind kind,
                          struct traffic_keys *keys);
 void traffic_secret_next(const struct crypto *crypto, const struct key *secret, struct key *next);
 
-/* --- initiator --------------------------------------------------------------------------------------------------- */
+/* --- initiator --- */
 
 #define HANDSHAKE_INITIATOR_STATE_LIST(X)                    \
     X(IDLE, "idle") /* nothing sent, or given up, or done */ \
@@ -146,7 +150,8 @@ enum handshake_initiator_state {
 };
 const char *handshake_initiator_state_text(enum handshake_initiator_state state);
 
-/* Embed one for each lane that dials. It keeps the cookie and the last timestamp between attempts. */
+/* Embed one for each lane that dials. It keeps the cookie and the last timestamp between
+ * attempts. */
 struct handshake_initiator {
     enum handshake_initiator_state state;
     const struct handshake_identity *identity;
@@ -165,18 +170,22 @@ void handshake_initiator_init(struct handshake_initiator *initiator,
                               const struct handshake_peer *peer);
 void handshake_initiator_clear(struct handshake_initiator *initiator); /* wipes */
 
-/* Writes an INIT; an earlier one is forgotten. Each call draws a fresh ephemeral key and a later timestamp, so this is also how to
- * resend. With a valid cookie at hand mac2 is set. Two curve operations. */
+/* Writes an INIT; an earlier one is forgotten. Each call draws a fresh ephemeral key and a later
+ * timestamp, so this is also how to resend. With a valid cookie at hand mac2 is set. Two curve
+ * operations. */
 void handshake_initiator_start(struct handshake_initiator *initiator, uint64_t now_ns,
                                uint64_t wall_ns, const struct handshake_offer *offer,
                                uint8_t init[HANDSHAKE_INIT_BYTES]);
 
-/* A COOKIE for the INIT that is out: start again to use it. ERROR_INVALID (not ours or malformed) or ERROR_AUTH change nothing. */
+/* A COOKIE for the INIT that is out: start again to use it. ERROR_INVALID (not ours or
+ * malformed) or ERROR_AUTH change nothing. */
 MUST_USE int handshake_initiator_cookie(struct handshake_initiator *initiator, uint64_t now_ns,
                                         struct span cookie);
 
-/* A RESP. 0: `result` is filled and the state is IDLE. Two curve operations when mac1 is right, else none.
- *   ERROR_INVALID, ERROR_AUTH  not a RESP to this INIT, forged, or another pre-shared key: state unchanged, the true one may still come
+/* A RESP. Two curve operations when mac1 is right, else none.
+ *   0                          `result` is filled; IDLE
+ *   ERROR_INVALID, ERROR_AUTH  not a RESP to this INIT, forged, or another pre-shared key: the
+ *                              state is as before, the true one may still come
  *   ERROR_LIMIT                too many wrong ones for this INIT: start again
  *   ERROR_UNSUPPORTED          the true responder refuses; *answer says why; IDLE
  * *answer is HANDSHAKE_ACCEPTED in all other cases. */
@@ -184,7 +193,7 @@ MUST_USE int handshake_initiator_finish(struct handshake_initiator *initiator, s
                                         struct handshake_result *result,
                                         enum handshake_answer *answer);
 
-/* --- responder --------------------------------------------------------------------------------------------------- */
+/* --- responder --- */
 
 #define HANDSHAKE_RESPONDER_STATE_LIST(X)                               \
     X(EMPTY, "empty")                                                   \
@@ -198,7 +207,8 @@ enum handshake_responder_state {
 };
 const char *handshake_responder_state_text(enum handshake_responder_state state);
 
-/* The work on one INIT; on the stack, or kept while the caller decides. Zero-initialised is EMPTY. */
+/* The work on one INIT; on the stack, or kept while the caller decides. Zero-initialised is
+ * EMPTY. */
 struct handshake_responder {
     enum handshake_responder_state state;
     const struct handshake_identity *identity;
@@ -213,25 +223,29 @@ struct handshake_responder {
     uint8_t close_token[HANDSHAKE_CLOSE_TOKEN_BYTES];
 };
 
-/* Greatest timestamp seen; the caller keeps one for each (static key, lane), zero-initialised, as long as it runs. */
+/* Greatest timestamp seen; the caller keeps one for each (static key, lane), zero-initialised,
+ * as long as it runs. */
 struct handshake_replay {
     uint64_t greatest_timestamp_ns;
 };
 
-/* An INIT that the guard admitted -> peer_key, lane, lane_count. One curve operation. Look the key up; unknown: handshake_responder_clear(), silence.
- * ERROR_INVALID or ERROR_AUTH: silence. */
+/* An INIT that the guard admitted -> peer_key, lane, lane_count. One curve operation. Look the
+ * key up; unknown: handshake_responder_clear(), silence. ERROR_INVALID or ERROR_AUTH: silence. */
 MUST_USE int handshake_responder_open(struct handshake_responder *responder,
                                       const struct handshake_identity *identity, struct span init);
 
-/* `peer` is the one with peer_key. Proves that the initiator has that key -> offer. No curve operation. ERROR_AUTH or ERROR_INVALID: silence;
- * ERROR_REPLAY: its timestamp is not later than the greatest seen. `replay` is that of (peer, lane); it is not changed yet. */
+/* `peer` is the one with peer_key. Proves that the initiator has that key -> offer. No curve
+ * operation. ERROR_AUTH or ERROR_INVALID: silence; ERROR_REPLAY: its timestamp is not later than
+ * the greatest seen. `replay` is that of (peer, lane); it is not changed yet. */
 MUST_USE int handshake_responder_verify(struct handshake_responder *responder,
                                         const struct handshake_peer *peer,
                                         const struct handshake_replay *replay);
 
-/* Answers: writes RESP, notes the timestamp, fills `result`, and is EMPTY again. Three curve operations. `refusal` is HANDSHAKE_ACCEPTED, or the caller's
- * reason to refuse (lanes, load), sent to the initiator. 0: the session stands as soon as the first packet under its keys authenticates; until then the old session
- * stays. ERROR_UNSUPPORTED: refused, by the caller or because nothing is in common: RESP says so and there is no result. ERROR_INVALID: the
+/* Answers: writes RESP, notes the timestamp, fills `result`, and is EMPTY again. Three curve
+ * operations. `refusal` is HANDSHAKE_ACCEPTED, or the caller's reason to refuse (lanes, load),
+ * sent to the initiator. 0: the session stands as soon as the first packet under its keys
+ * authenticates; until then the old session stays. ERROR_UNSUPPORTED: refused, by the caller or
+ * because nothing is in common: RESP says so and there is no result. ERROR_INVALID: the
  * ephemeral key is of small order: silence. */
 MUST_USE int
 handshake_responder_accept(struct handshake_responder *responder, struct handshake_replay *replay,
@@ -239,11 +253,12 @@ handshake_responder_accept(struct handshake_responder *responder, struct handsha
                            uint8_t resp[HANDSHAKE_RESP_BYTES], struct handshake_result *result);
 void handshake_responder_clear(struct handshake_responder *responder); /* wipes; EMPTY */
 
-/* --- stateless close ----------------------------------------------------------------------------------------------- */
+/* --- stateless close --- */
 
-/* After a restart a node answers packets for indexes that it has forgotten with the token that it gave away in the handshake
- * (as RFC 9000 section 10.3): only it can compute that, and the peer dials again at once instead of waiting for silence. Answer only
- * packets longer than HANDSHAKE_CLOSE_BYTES and at a limited rate. */
+/* After a restart a node answers packets for indexes that it has forgotten with the token that
+ * it gave away in the handshake (as RFC 9000 section 10.3): only it can compute that, and the
+ * peer dials again at once instead of waiting for silence. Answer only packets longer than
+ * HANDSHAKE_CLOSE_BYTES and at a limited rate. */
 void handshake_close_write(const struct handshake_identity *identity, uint32_t forgotten_index,
                            uint8_t out[HANDSHAKE_CLOSE_BYTES]);
 /* For the session whose peer_index is in the packet (handshake_close_index()). */

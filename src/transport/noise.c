@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Noise IKpsk2. Function names of the specification (section 5) stand beside ours. The messages are straight lines of tokens.
+ * Noise IKpsk2. Function names of the specification (section 5) stand beside ours. The messages
+ * are straight lines of tokens.
  */
 #include "transport/noise.h"
 

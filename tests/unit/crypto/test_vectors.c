@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The real table against published vectors: SHA-256 (FIPS 180-2), HMAC (RFC 4231), HKDF (RFC 5869), X25519 (RFC 7748), ChaCha20-Poly1305
- * (RFC 8439), AES-128-GCM (McGrew and Viega's test cases, as in NIST's).
+ * The real table against published vectors: SHA-256 (FIPS 180-2), HMAC (RFC 4231), HKDF (RFC
+ * 5869), X25519 (RFC 7748), ChaCha20-Poly1305 (RFC 8439), AES-128-GCM (McGrew and Viega's test
+ * cases, as in NIST's).
  */
 #include "crypto/crypto.h"
 

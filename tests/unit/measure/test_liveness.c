@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who is alive (R8): times of detection, stalls, flags, restarts of either end, and when silence is not believed.
+ * Who is alive (R8): times of detection, stalls, flags, restarts of either end, and when silence
+ * is not believed.
  */
 #include "world.h"
 

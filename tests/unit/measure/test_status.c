@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reports that nobody else can make or repeat (R9): flipped bits, replays within and across restarts, reordering, duplication, loss, strangers,
- * and nonces that are never used twice.
+ * Reports that nobody else can make or repeat (R9): flipped bits, replays within and across
+ * restarts, reordering, duplication, loss, strangers, and nonces that are never used twice.
  */
 #include "base/bytes.h"
 #include "world.h"
@@ -100,6 +100,7 @@ static void R9_every_flipped_bit_and_every_cut_is_refused(void **state)
     assert_int_equal(counters->forged + counters->malformed + counters->strangers,
                      8 * length + length);
     assert_int_equal(world_deliver_report(world, 0, bytes, length), 0);
+    assert_int_equal(world_deliver_report(world, 0, bytes, length), ERROR_REPLAY); /* once */
     world_free(world);
 }
 
@@ -143,7 +144,8 @@ static void R9_replayed_reports_change_nothing(void **state)
         struct world *world = world_new(100 + seed, 2);
         struct world_edge *edge = &world->edges[0];
         size_t recorded = 0;
-        /* Whoever listens records what the edge sends, over three of its incarnations and two of the receiver's. */
+        /* Whoever listens records what the edge sends, over three of its incarnations and two of
+         * the receiver's. */
         while (recorded < RECORDED) {
             world_run_ms(world, 1);
             for (size_t i = 0; i < world->flights_count && recorded < RECORDED; i++) {
@@ -165,7 +167,8 @@ static void R9_replayed_reports_change_nothing(void **state)
         }
         world_run_ms(world, 300);
 
-        /* The edge dies; all of the record, in any order, does not bring it back, to this receiver or to one that has just started. */
+        /* The edge dies; all of the record, in any order, does not bring it back, to this
+         * receiver or to one that has just started. */
         world_stop_edge(world, 0);
         world_run_ms(world, 1000);
         assert_int_equal(world_edge(world, 0)->state, STATUS_EDGE_DEAD);
@@ -204,7 +207,54 @@ static void R9_replayed_reports_change_nothing(void **state)
     }
 }
 
-/* Loss, duplication and reordering: what is believed ascends, nobody dies wrongly at 20 % loss more often than chance has it, nothing is counted as forged. */
+/* What the process before sent, and somebody withheld until the next process was believed, is
+ * worthless. */
+static void R9_withheld_reports_of_the_process_before_change_nothing(void **state)
+{
+    (void)state;
+    enum { WITHHELD = 50 };
+    static uint8_t withheld[WITHHELD][STATUS_DATAGRAM_MAX];
+    size_t lengths[WITHHELD];
+    struct world *world = world_new(9, 1);
+    struct world_edge *edge = &world->edges[0];
+    world_run_ms(world, 1000);
+    for (size_t i = 0; i < WITHHELD; i++)
+        lengths[i] = status_sender_write(&edge->sender, world->now_ns, &edge->report, withheld[i]);
+    world_start_edge(world, 0);
+    world_run_ms(world, 1000);
+    assert_int_equal(world_edge(world, 0)->incarnations, 2);
+    for (size_t i = 0; i < WITHHELD; i++)
+        assert_true(world_deliver_report(world, 0, withheld[i], lengths[i]) < 0);
+    uint64_t believed = world_edge(world, 0)->believed;
+    world_run_ms(world, 1000);
+    assert_in_range(world_edge(world, 0)->believed, believed + 3, believed + 5);
+    assert_int_equal(world_edge(world, 0)->incarnations, 2);
+    world_free(world);
+}
+
+/* An upgrade that was rolled back: for a while both processes report, then the older one goes on
+ * alone. */
+static void R8_older_process_that_outlives_the_newer_is_believed_again(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 1);
+    world_run_ms(world, 1000);
+    struct status_sender older = world->edges[0].sender, newer;
+    world->edges[0].is_running = false;
+    world_start_edge(world, 0);
+    world_run_ms(world, 1000);
+    newer = world->edges[0].sender;
+    world->edges[0].sender = older;
+    world_run_ms(world, 3000);
+    assert_int_equal(world_edge(world, 0)->state, STATUS_EDGE_LIVE);
+    assert_int_equal(world_edge(world, 0)->incarnations, 3);
+    assert_int_equal(world->events[STATUS_EVENT_DEAD], 0);
+    status_sender_clear(&newer);
+    world_free(world);
+}
+
+/* Loss, duplication and reordering: what is believed ascends, nobody dies wrongly at 20 % loss
+ * more often than chance has it, nothing is counted as forged. */
 static void R9_bad_network_with_seeds(void **state)
 {
     (void)state;
@@ -296,7 +346,7 @@ static void R9_other_keys_do_not_open(void **state)
     world_free(world);
 }
 
-/* --- nonces: a table that notes every (key, nonce) that is sealed with -------------------------------------------------- */
+/* --- nonces: a table that notes every (key, nonce) that is sealed with --- */
 
 struct noting_aead {
     struct aead aead;
@@ -400,6 +450,8 @@ int main(void)
         cmocka_unit_test(R9_every_flipped_bit_and_every_cut_is_refused),
         cmocka_unit_test(R9_forged_epoch_changes_nothing),
         cmocka_unit_test(R9_replayed_reports_change_nothing),
+        cmocka_unit_test(R9_withheld_reports_of_the_process_before_change_nothing),
+        cmocka_unit_test(R8_older_process_that_outlives_the_newer_is_believed_again),
         cmocka_unit_test(R9_bad_network_with_seeds),
         cmocka_unit_test(R9_strangers_leave_no_state),
         cmocka_unit_test(R9_other_keys_do_not_open),

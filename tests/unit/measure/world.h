@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Edges that report to one DNS node over a network in virtual time, with seeds: delay, loss, duplication, reordering, and whoever records
- * and replays.
+ * Edges that report to one DNS node over a network in virtual time, with seeds: delay, loss,
+ * duplication, reordering, and whoever records and replays.
  */
 #ifndef TESTS_UNIT_MEASURE_WORLD_H
 #define TESTS_UNIT_MEASURE_WORLD_H

@@ -154,7 +154,8 @@ static void cookie_lives_one_to_two_rotations(void **state)
     }
 }
 
-/* A restarted responder has other secrets: it answers the wrong mac2 with a new cookie even without load. */
+/* A restarted responder has other secrets: it answers the wrong mac2 with a new cookie even
+ * without load. */
 static void stale_cookie_is_renewed(void **state)
 {
     (void)state;

@@ -101,7 +101,8 @@ static void R9_every_flipped_bit_of_init_is_refused(void **state)
     }
     assert_true(is_accepted(&ends, &guard, init));
 
-    /* A forger who knows the gateway's public key makes mac1 right: Noise refuses all the same, but for mac2, which is no part of it. */
+    /* A forger who knows the gateway's public key makes mac1 right: Noise refuses all the same,
+     * but for mac2, which is no part of it. */
     curve_operations = 0;
     unsigned refused = 0;
     for (size_t bit = 0; bit < 8 * (sizeof ends.init - 32); bit += 7) {
@@ -142,7 +143,8 @@ static void R9_every_flipped_bit_of_resp_is_refused(void **state)
     ends_clear(&ends);
 }
 
-/* Whoever knows the initiator's public key can make mac1 right; Noise refuses, and only so often. */
+/* Whoever knows the initiator's public key can make mac1 right; Noise refuses, and only so
+ * often. */
 static void R9_forged_resp_with_right_mac1_is_refused_and_bounded(void **state)
 {
     (void)state;
@@ -281,7 +283,8 @@ static void R9_stranger_costs_one_curve_operation(void **state)
     assert_int_equal(curve_operations, 1);
     assert_int_equal(ends.replay.greatest_timestamp_ns, 0);
 
-    /* One who claims a listed key without having it costs the same: the static secret is at hand. */
+    /* One who claims a listed key without having it costs the same: the static secret is at
+     * hand. */
     stranger.edge.public_key = ends.edge.public_key;
     ends_start(&stranger);
     curve_operations = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Noise_IKpsk2_25519_ChaChaPoly_SHA256 against the published vector of an independent implementation (cacophony, in Haskell;
- * vectors/cacophony.txt), with the transport messages that follow, in both directions.
+ * Noise_IKpsk2_25519_ChaChaPoly_SHA256 against the published vector of an independent
+ * implementation (cacophony, in Haskell; vectors/cacophony.txt), with the transport messages
+ * that follow, in both directions.
  */
 #include "transport/noise.h"
 

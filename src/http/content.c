@@ -49,7 +49,7 @@ static enum http_event chunk_size(struct http_parser *parser, uint8_t byte)
 /* Extensions mean nothing here and go no further; they are only counted. */
 static enum http_event chunk_extension(struct http_parser *parser, uint8_t byte)
 {
-    if (byte == '\r') {
+    if (byte == '\r' && parser->chunk_line_bytes > parser->chunk_digits) {
         parser_set_state(parser, PARSER_CHUNK_LINE_END);
         return HTTP_EVENT_MORE;
     }

@@ -179,6 +179,7 @@ static const struct bad_row bad_rows[] = {
     {TEXT(CHUNKED "5\rhello\r\n"), HTTP_CAUSE_LINE_END, 400, false},
     {TEXT(CHUNKED "5;a\nhello\r\n"), HTTP_CAUSE_LINE_END, 400, false},
     {TEXT(CHUNKED "5;\x00\r\nhello\r\n"), HTTP_CAUSE_CHUNK_EXTENSION, 400, false},
+    {TEXT(CHUNKED "5;\r\nhello\r\n"), HTTP_CAUSE_CHUNK_EXTENSION, 400, false},
     {TEXT(CHUNKED "5\r\nhelloX\r\n"), HTTP_CAUSE_CHUNK_END, 400, false},
     {TEXT(CHUNKED "5\r\nhello\n0\r\n\r\n"), HTTP_CAUSE_CHUNK_END, 400, false},
     {TEXT(CHUNKED "5\r\nhello\r0\r\n\r\n"), HTTP_CAUSE_CHUNK_END, 400, false},

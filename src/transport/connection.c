@@ -60,6 +60,20 @@ void lane_reset_connection(struct transport *transport)
     stream_table_clear(&transport->table);
 }
 
+void lane_start_congestion(struct transport *transport)
+{
+    struct path *path = &transport->path;
+    if (path->congestion) {
+        recovery_forget_congestion(transport);
+        lane_congestion->destroy(path->congestion);
+    }
+    const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
+                                             .hosted_cap = transport->config.hosted_cap};
+    path->congestion = lane_congestion->create(&config, transport->now_ns);
+    path->hosted = 0;
+    pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);
+}
+
 static void start_connection(struct transport *transport, const struct address *peer)
 {
     uint64_t now_ns = transport->now_ns;
@@ -67,10 +81,7 @@ static void start_connection(struct transport *transport, const struct address *
     struct path *path = &transport->path;
     path->peer = *peer;
     path->is_proven = true;
-    const struct congestion_config congestion = {.packet_bytes = transport->config.packet_bytes,
-                                                 .hosted_cap = transport->config.hosted_cap};
-    path->congestion = lane_congestion->create(&congestion, now_ns);
-    pacer_init(&path->pacer, transport->config.packet_bytes, now_ns);
+    lane_start_congestion(transport);
     path->last_sent_ns = path->last_heard_ns = path->delivered_ns = now_ns;
     path->quality_at_ns = now_ns + LANE_QUALITY_NS;
     quality_roll(&path->quality, now_ns);

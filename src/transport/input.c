@@ -145,6 +145,11 @@ static void on_response(struct transport *transport, const uint8_t token[FRAME_T
         return;
     path->is_proven = true;
     path->challenge_waits = false;
+    /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
+    if (!address_same_host(&path->peer, &path->fallback)) {
+        rtt_init(&path->rtt);
+        lane_start_congestion(transport);
+    }
 }
 
 static int on_frame(struct transport *transport, const struct frame *frame)

@@ -256,6 +256,7 @@ void lane_down(struct transport *transport, uint32_t code);
 void lane_fail(struct transport *transport, uint32_t code); /* tells the peer, then goes down */
 void lane_clear_sessions(struct transport *transport);
 void lane_reset_connection(struct transport *transport);
+void lane_start_congestion(struct transport *transport); /* afresh: what was learnt holds no more */
 void lane_random(struct transport *transport, void *out, size_t length); /* unpredictable */
 
 static inline uint64_t lane_keep_ns(const struct transport *transport)

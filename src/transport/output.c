@@ -134,7 +134,7 @@ static bool may_send_data(struct transport *transport, struct packet_plan *plan)
         path->probes--;
         return true;
     }
-    if (path->is_window_full || pacer_budget(&path->pacer, transport->now_ns) < plan->most)
+    if (path->is_window_full || !pacer_budget(&path->pacer, transport->now_ns))
         return false;
     uint64_t waiting =
         blender_waiting(&transport->blender) + PACKET_OVERHEAD_BYTES + FRAME_CONTROL_MAX;

@@ -107,7 +107,11 @@ void transport_set_weights(struct transport *transport, const uint8_t weights[TR
 
 void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes)
 {
+    if (transport->config.packet_bytes == usable_packet_bytes(packet_bytes))
+        return;
     transport->config.packet_bytes = usable_packet_bytes(packet_bytes);
+    if (transport->state == TRANSPORT_STATE_UP)
+        lane_start_congestion(transport);
 }
 
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts)

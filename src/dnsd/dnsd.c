@@ -6,6 +6,8 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
+
 /* ---- workers */
 
 static int on_worker_start(struct worker *worker, void *argument)
@@ -42,6 +44,26 @@ static const int *copy_descriptors(const int *from, size_t count)
     return copy;
 }
 
+/* Listeners of one address go to different workers, in whatever order they came; the first of each address begin at
+ * different ones. Taken modulo the number of workers. */
+static uint32_t *deal_listeners(const struct dnsd_sockets *sockets)
+{
+    uint32_t *turns = memory_new((sockets->tcp_count + 1) * sizeof *turns);
+    struct address *addresses = memory_new((sockets->tcp_count + 1) * sizeof *addresses);
+    for (size_t i = 0; i < sockets->tcp_count; i++) {
+        if (socket_local(sockets->tcp[i], &addresses[i]) < 0)
+            log_warning("dns", "a TCP socket has no address errno=%d", errno);
+        turns[i] = (uint32_t)i;
+        for (size_t before = i; before--;)
+            if (address_equal(&addresses[before], &addresses[i])) {
+                turns[i] = turns[before] + 1;
+                break;
+            }
+    }
+    memory_free(addresses);
+    return turns;
+}
+
 /* Clients may ask before the first report: until then every edge is presumed to be up. */
 static void publish_first_view(struct dnsd *dnsd)
 {
@@ -72,6 +94,7 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     dnsd->sockets.udp = copy_descriptors(options->sockets.udp, options->sockets.udp_count);
     dnsd->sockets.tcp = copy_descriptors(options->sockets.tcp, options->sockets.tcp_count);
     dnsd->udp = memory_new((dnsd->sockets.udp_count + 1) * sizeof(struct dnsd_udp *));
+    dnsd->tcp_turns = deal_listeners(&dnsd->sockets);
     dnsd->tcp = memory_new(WORKERS_LIMIT * sizeof(struct dnsd_tcp *));
     return dnsd;
 }
@@ -134,6 +157,7 @@ void dnsd_stop(struct dnsd **owned)
     dnsd_data_release(dnsd->first);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
     memory_free((void *)(uintptr_t)dnsd->sockets.tcp);
+    memory_free(dnsd->tcp_turns);
     memory_free(dnsd->udp);
     memory_free(dnsd->tcp);
     explicit_bzero(&dnsd->private_key, sizeof dnsd->private_key);

@@ -103,6 +103,7 @@ struct dnsd {
     _Atomic uint32_t tcp_connections_limit; /* of all workers together */
     _Atomic uint64_t tcp_idle_timeout_ns;
     struct dnsd_sockets sockets; /* copies */
+    uint32_t *tcp_turns;         /* of each TCP descriptor: its worker, modulo their number */
     struct dnsd_data *first;     /* until the reporter takes it */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */

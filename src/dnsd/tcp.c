@@ -86,16 +86,6 @@ static void start_idle_timer(struct dnsd_tcp *tcp)
         loop_timer_start(tcp->loop, &tcp->idle, first->active_ns + tcp->dnsd->tcp_idle_timeout_ns);
 }
 
-static void on_idle(struct loop *loop, struct loop_timer *timer)
-{
-    struct dnsd_tcp *tcp = CONTAINER_OF(timer, struct dnsd_tcp, idle);
-    struct connection *connection;
-    while ((connection = oldest(tcp)) &&
-           connection->active_ns + tcp->dnsd->tcp_idle_timeout_ns <= loop_now_ns(loop))
-        close_connection(connection);
-    start_idle_timer(tcp);
-}
-
 /* ---- answers */
 
 /* Sends from memory what the socket takes and keeps the rest. */
@@ -234,6 +224,26 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
         close_connection(connection);
 }
 
+/* ---- idleness */
+
+static bool is_due(const struct connection *connection)
+{
+    const struct dnsd_tcp *tcp = connection->tcp;
+    return connection->active_ns + tcp->dnsd->tcp_idle_timeout_ns <= loop_now_ns(tcp->loop);
+}
+
+/* What came in while this thread was kept from running still counts. */
+static void on_idle(struct loop *loop, struct loop_timer *timer)
+{
+    (void)loop;
+    struct dnsd_tcp *tcp = CONTAINER_OF(timer, struct dnsd_tcp, idle);
+    struct connection *connection;
+    while ((connection = oldest(tcp)) && is_due(connection))
+        if (serve(connection, EPOLLIN) < 0 || is_due(connection))
+            close_connection(connection);
+    start_idle_timer(tcp);
+}
+
 /* ---- new ones */
 
 static void take_connection(struct dnsd_tcp *tcp, int fd, const struct address *client)
@@ -295,7 +305,9 @@ int dnsd_tcp_start(struct dnsd_tcp **started, struct dnsd *dnsd, struct loop *lo
     list_init(&tcp->connections);
     tcp->listeners = memory_new((dnsd->sockets.tcp_count + 1) * sizeof *tcp->listeners);
     int error = 0;
-    for (size_t i = worker; i < dnsd->sockets.tcp_count && error == 0; i += workers) {
+    for (size_t i = 0; i < dnsd->sockets.tcp_count && error == 0; i++) {
+        if (dnsd->tcp_turns[i] % workers != worker)
+            continue;
         struct listener *listener = &tcp->listeners[tcp->listener_count++];
         listener->tcp = tcp;
         listener->watch = (struct loop_watch){.fd = dnsd->sockets.tcp[i], .ready = on_accept};

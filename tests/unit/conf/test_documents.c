@@ -127,6 +127,19 @@ static void examples_are_good(void **state)
     assert_true(count >= 4);
 }
 
+static void the_example_of_the_readme_is_the_one_that_is_tried(void **state)
+{
+    (void)state;
+    char path[512];
+    struct text readme = {0}, example = {0};
+    read_doc("../README.md", path, &readme);
+    read_doc("examples/one-machine.yaml", path, &example);
+    const char *behind_comment = strchr(example.data, '\n') + 1;
+    assert_non_null(strstr(readme.data, behind_comment));
+    text_clear(&readme);
+    text_clear(&example);
+}
+
 int main(int count, char **words)
 {
     docs = count > 1 ? words[1] : "docs";
@@ -135,6 +148,7 @@ int main(int count, char **words)
         cmocka_unit_test(the_schema_says_what_the_reader_does),
         cmocka_unit_test(the_manual_has_every_section),
         cmocka_unit_test(examples_are_good),
+        cmocka_unit_test(the_example_of_the_readme_is_the_one_that_is_tried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

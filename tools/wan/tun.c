@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { ADDRESS_WAITS = 500, ADDRESS_WAIT_MS = 10 };
+
 struct tun {
     int descriptors[DIRECTIONS]; /* of end A and of end B; -1: not open */
     int home;                    /* the namespace where the process started */
@@ -106,6 +108,29 @@ static int set_ipv4(int control, struct ifreq *request, const struct network *ne
     return 0;
 }
 
+/* The kernel makes a new IPv6 address usable a moment later; whoever reads `ready` may bind to it. */
+static int await_ipv6(const struct address *address)
+{
+    struct sockaddr_in6 socket_address = {.sin6_family = AF_INET6};
+    memcpy(&socket_address.sin6_addr, address->bytes, 16);
+    int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return complain("IPv6 socket");
+    int error = ERROR_TIMEOUT;
+    for (int i = 0; i < ADDRESS_WAITS && error; i++) {
+        if (bind(probe, (struct sockaddr *)&socket_address, sizeof socket_address) == 0)
+            error = 0;
+        else if (errno != EADDRNOTAVAIL)
+            break;
+        else
+            (void)poll(NULL, 0, ADDRESS_WAIT_MS);
+    }
+    if (error)
+        complain("the new IPv6 address");
+    close(probe);
+    return error;
+}
+
 static int set_ipv6(const char *device, const struct network *network, uint8_t host)
 {
     struct address address = host_of(network, host);
@@ -117,7 +142,7 @@ static int set_ipv6(const char *device, const struct network *network, uint8_t h
         return complain("IPv6 socket");
     int error = ioctl(control, SIOCSIFADDR, &request) == 0 ? 0 : complain("SIOCSIFADDR for IPv6");
     close(control);
-    return error;
+    return error ? error : await_ipv6(&address);
 }
 
 /* The other flags stay: a TUN device has IFF_NOARP, which keeps the kernel from asking for neighbours and from

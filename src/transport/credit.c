@@ -4,7 +4,7 @@
  */
 #include "transport/credit.h"
 
-enum { GROWTH = 4 };
+enum { GROWTH = 4, MEASURES_PER_WINDOW = 4 };
 
 static uint64_t left(const struct credit *credit)
 {
@@ -51,24 +51,31 @@ void credit_finish(struct credit *credit, struct credit_window *window, uint64_t
     window->is_final = true;
 }
 
-bool credit_arrived(struct credit *credit, struct credit_window *window, uint64_t highest,
-                    uint64_t unread)
+/* A reader that gets through half of the window in a round trip is held back by it, or soon will be: aim at four times what it reads in
+ * one, so that a sender that doubles its rate each round trip never finds the window shut. */
+static void widen(struct credit *credit, struct credit_window *window, uint64_t now_ns,
+                  uint64_t rtt_ns)
 {
-    /* Half of the window is used up and the reader keeps up: lend more. */
-    if (window->is_final || window->window >= credit->most ||
-        window->limit - highest > window->window / 2 || unread > window->window / 2)
-        return false;
-    uint64_t wider = (uint64_t)window->window * GROWTH;
+    uint64_t bytes = window->consumed - window->measured_from;
+    if (bytes < window->window / MEASURES_PER_WINDOW)
+        return;
+    uint64_t elapsed_us = (now_ns - window->measured_ns) / 1000;
+    window->measured_from = window->consumed;
+    window->measured_ns = now_ns;
+    uint64_t in_an_rtt = bytes * (rtt_ns / 1000) / (elapsed_us ? elapsed_us : 1);
+    if (in_an_rtt <= window->window / 2)
+        return;
+    uint64_t most = (uint64_t)window->window * GROWTH;
+    uint64_t wider = in_an_rtt < window->window ? in_an_rtt * GROWTH : most;
     if (wider > credit->most)
         wider = credit->most;
     /* No stream is lent more than a quarter of what is left. */
-    if (wider - window->window > left(credit) / 4)
-        return false;
-    window->window = (uint32_t)wider;
-    return extend(credit, window);
+    if (wider > window->window && wider - window->window <= left(credit) / 4)
+        window->window = (uint32_t)wider;
 }
 
-bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes)
+bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes,
+                     uint64_t now_ns, uint64_t rtt_ns)
 {
     window->consumed += bytes;
     credit->given -= bytes;
@@ -77,6 +84,8 @@ bool credit_consumed(struct credit *credit, struct credit_window *window, uint64
         window->window -= window->window / 8;
         if (window->window < credit->first)
             window->window = credit->first;
+    } else {
+        widen(credit, window, now_ns, rtt_ns);
     }
     return extend(credit, window);
 }

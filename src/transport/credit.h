@@ -18,11 +18,12 @@ struct credit {
 
 /* A stream's. */
 struct credit_window {
-    uint64_t consumed; /* by the reader */
-    uint64_t limit;    /* end of the credit */
-    uint64_t told;     /* the limit that the peer was told */
-    uint32_t window;   /* the size aimed at */
-    bool is_final;     /* the peer's end is known: no more credit is needed */
+    uint64_t consumed;                   /* by the reader */
+    uint64_t limit;                      /* end of the credit */
+    uint64_t told;                       /* the limit that the peer was told */
+    uint64_t measured_from, measured_ns; /* `consumed` when its rate was last looked at */
+    uint32_t window;                     /* the size aimed at */
+    bool is_final;                       /* the peer's end is known: no more credit is needed */
 };
 
 bool credit_open(struct credit *credit,
@@ -32,10 +33,9 @@ void credit_close(struct credit *credit, struct credit_window *window); /* gives
 void credit_finish(struct credit *credit, struct credit_window *window,
                    uint64_t final_size); /* gives back what the peer will not use */
 
-/* Bytes up to `highest` have arrived, `unread` of them wait for the reader. Widens the window of one that keeps up. True: the peer
- * should be told the limit. */
-bool credit_arrived(struct credit *credit, struct credit_window *window, uint64_t highest,
-                    uint64_t unread);
-bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes);
+/* The reader is done with so many bytes. Widens the window of one that keeps up with a fast sender. True: the peer should be told
+ * the limit. */
+bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes,
+                     uint64_t now_ns, uint64_t rtt_ns);
 
 #endif

@@ -142,6 +142,16 @@ static double mean_window(const struct ensemble *ensemble)
     return sum / ensemble->flows;
 }
 
+/* Whether some flow has met the path's limit: the others' windows then say what a newcomer gets, without a search of its own. */
+static bool knows_path(const struct ensemble *ensemble)
+{
+    for (uint32_t i = 0; i < ensemble->flows; i++) {
+        if (ensemble->flow[i].cubic.threshold < CUBIC_NO_THRESHOLD)
+            return true;
+    }
+    return false;
+}
+
 static double joining_window(const struct ensemble *ensemble)
 {
     double mean = mean_window(ensemble);
@@ -162,8 +172,7 @@ static void flow_join(struct ensemble *ensemble)
     double window = ENSEMBLE_INITIAL_WINDOW;
     if (ensemble->flows > 0) {
         window = joining_window(ensemble);
-        /* The others know what a connection gets here: no search beyond it. */
-        if (ensemble->hystart.phase == HYSTART_DONE)
+        if (knows_path(ensemble))
             threshold = mean_window(ensemble);
     }
     cubic_init(&flow->cubic, window, threshold);
@@ -214,19 +223,23 @@ static void adjust_flows(struct ensemble *ensemble)
                      ensemble->flows == ENSEMBLE_FLOWS_MAX && multiplicity > 1 ? multiplicity : 1);
 }
 
-static void ensemble_set_hosted(struct congestion *congestion, uint32_t hosted, uint64_t srtt_ns,
-                                uint64_t now_ns)
+/* N follows what it was told with a time constant of some round trips; called at least once in each. */
+static void smooth(struct ensemble *ensemble, uint64_t srtt_ns, uint64_t now_ns)
 {
-    struct ensemble *ensemble = ensemble_of(congestion);
-    ensemble->hosted = hosted < ensemble->hosted_cap ? hosted : ensemble->hosted_cap;
-    if (srtt_ns == 0)
-        srtt_ns = ENSEMBLE_RTT_GUESS_NS;
     double target = ensemble->hosted ? ensemble->hosted : 1;
     double elapsed = (double)(now_ns - ensemble->smoothed_ns);
     ensemble->smoothed_ns = now_ns;
     ensemble->connections += (target - ensemble->connections) * elapsed /
                              (elapsed + ENSEMBLE_SMOOTHING_RTTS * (double)srtt_ns);
     adjust_flows(ensemble);
+}
+
+static void ensemble_set_hosted(struct congestion *congestion, uint32_t hosted, uint64_t srtt_ns,
+                                uint64_t now_ns)
+{
+    struct ensemble *ensemble = ensemble_of(congestion);
+    smooth(ensemble, srtt_ns ? srtt_ns : ENSEMBLE_RTT_GUESS_NS, now_ns);
+    ensemble->hosted = hosted < ensemble->hosted_cap ? hosted : ensemble->hosted_cap;
 }
 
 /* Packets and their fate. */
@@ -311,9 +324,11 @@ static void ensemble_on_acked(struct congestion *congestion, const struct conges
     ensemble->timeouts = 0;
     if (is_beyond_window(packet))
         return;
-    struct virtual_flow *flow = left_flight(ensemble, packet);
-    if (packet->number >= ensemble->round_end)
+    if (packet->number >= ensemble->round_end) {
         next_round(ensemble);
+        smooth(ensemble, srtt_ns ? srtt_ns : ENSEMBLE_RTT_GUESS_NS, now_ns);
+    }
+    struct virtual_flow *flow = left_flight(ensemble, packet);
     if (ensemble->hystart.phase != HYSTART_DONE) {
         hystart_on_acked(&ensemble->hystart, packet->number, ensemble->next_number, rtt_ns);
         if (ensemble->hystart.phase == HYSTART_DONE)
@@ -345,11 +360,6 @@ static void signal_congestion(struct ensemble *ensemble, const struct congestion
         flow->cut_number = ensemble->next_number;
         flow->losses = 0;
         flow->is_cut_undoable = true;
-        /* Whoever met the limit tells the others that it is there. */
-        if (ensemble->hystart.phase != HYSTART_DONE) {
-            ensemble->hystart.phase = HYSTART_DONE;
-            leave_slow_start(ensemble);
-        }
     }
     flow->is_cut_undoable = flow->is_cut_undoable && is_undoable;
     flow->losses++;

@@ -128,9 +128,6 @@ static int on_stream(struct transport *transport, const struct frame_stream *fra
         in->limit = in->final_size;
         if (stream->control & CONTROL_WINDOW)
             stream_pay(stream, CONTROL_WINDOW);
-    } else if (credit_arrived(&transport->credit, &stream->credit, in->highest,
-                              in->next - stream->credit.consumed)) {
-        stream_owe(stream, CONTROL_WINDOW);
     }
     in->limit = stream->credit.limit;
     if (in->next != next || (in->has_final && !had_final))

@@ -291,7 +291,9 @@ void transport_stream_consume(struct transport_stream *stream, uint64_t bytes)
     struct receive_buffer *in = &stream->in;
     uint64_t most = in->taken - stream->credit.consumed;
     INVARIANT(bytes <= most);
-    bool tell = credit_consumed(&stream->transport->credit, &stream->credit, bytes);
+    const struct transport *transport = stream->transport;
+    bool tell = credit_consumed(&stream->transport->credit, &stream->credit, bytes,
+                                transport->now_ns, transport->path.rtt.smoothed_ns);
     in->limit = stream->credit.limit;
     if (tell)
         stream_owe(stream, CONTROL_WINDOW);

@@ -240,6 +240,30 @@ static void T7_connections_come_and_go(void **state)
     bench_close(&bench);
 }
 
+/* Told once, it gets there with the acknowledgements that come. */
+static void T7_hosted_is_told_only_when_it_changes(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_open(&bench, 256);
+    OPS->set_hosted(bench.cc, 20, RTT_MS * MS, bench.now_ns);
+    assert_int_equal(OPS->flows(bench.cc), 1);
+    for (int i = 0; i < 40; i++) {
+        fill(&bench);
+        bench.now_ns += RTT_MS * MS;
+        for (size_t p = 0; p < bench.count; p++)
+            if (i > 0 && p % 10 == 0)
+                OPS->on_lost(bench.cc, &bench.flight[p], bench.now_ns);
+            else
+                ack(&bench, &bench.flight[p]);
+        bench.count = 0;
+        if (i == 4)
+            assert_true(OPS->flows(bench.cc) > 10);
+    }
+    assert_int_equal(OPS->flows(bench.cc), 20);
+    bench_close(&bench);
+}
+
 /* Opening connections beyond the policy's limit buys nothing. */
 static void T7_hosted_is_capped(void **state)
 {
@@ -400,6 +424,7 @@ int main(void)
         cmocka_unit_test(T7_window_never_below_hosted),
         cmocka_unit_test(T7_growth_steepens_with_each_connection),
         cmocka_unit_test(T7_connections_come_and_go),
+        cmocka_unit_test(T7_hosted_is_told_only_when_it_changes),
         cmocka_unit_test(T7_hosted_is_capped),
         cmocka_unit_test(losses_that_were_none_are_undone),
         cmocka_unit_test(a_mark_counts_like_a_loss_once),

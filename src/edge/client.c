@@ -291,6 +291,7 @@ static void open_stream(struct edge_client *client)
                                         &client->answer_arena, client->head.method,
                                         client->head.upgrades);
         set_state(client, CLIENT_EXCHANGE);
+        made_progress(client);
         return;
     }
     metric_add(&edge_no_gateway, 1);
@@ -414,6 +415,7 @@ static bool take_piece(struct edge_client *client)
         return false;
     case HTTP_EVENT_END:
         client->request_ended = true;
+        made_progress(client);
         if (client->state == CLIENT_EXCHANGE && (client->is_tunnel || !client->head.upgrades))
             http_form_write_end(
                 &client->to_link); /* of a request for an upgrade only when the answer is no 101 */
@@ -618,19 +620,32 @@ static bool take_answer(struct edge_client *client)
     return false;
 }
 
+/* True: something new came. */
+static bool read_stream(struct edge_client *client)
+{
+    uint64_t before = client->from_link.bytes;
+    if (client->stream_ended || before >= EDGE_HELD_MOST)
+        return false;
+    link_stream_read(client->stream, &client->from_link, EDGE_HELD_MOST - before,
+                     &client->stream_ended);
+    client->owed += client->from_link.bytes - before;
+    return client->from_link.bytes > before || client->stream_ended;
+}
+
+static bool wants_answer(const struct edge_client *client)
+{
+    return client->state == CLIENT_EXCHANGE && client->stream && !client->answer_ended &&
+           client->out.bytes < EDGE_HELD_MOST;
+}
+
 static void go_down(struct edge_client *client)
 {
-    while (client->state == CLIENT_EXCHANGE && client->stream && !client->answer_ended &&
-           client->out.bytes < EDGE_HELD_MOST) {
-        if (!client->from_link.bytes && !client->stream_ended) {
-            link_stream_read(client->stream, &client->from_link, EDGE_HELD_MOST,
-                             &client->stream_ended);
-            client->owed += client->from_link.bytes;
-        }
-        if (!client->from_link.bytes && !client->stream_ended)
-            break;
+    bool more = wants_answer(client);
+    while (more) {
+        more = read_stream(client);
         while (take_answer(client)) {
         }
+        more = more && wants_answer(client);
     }
 }
 
@@ -681,18 +696,19 @@ static void close_slowly(struct edge_client *client)
 
 static void run(struct edge_client *client)
 {
-    enum client_state before;
+    bool again;
     do {
-        before = client->state;
+        enum client_state before = client->state;
         go_up(client);
         go_down(client);
+        bool was_full = client->out.bytes >= EDGE_HELD_MOST;
         write_client(client);
         give_credit(client);
-        /* Room again for an answer that waits in the stream, or a request that waits behind the one just answered. */
-    } while ((client->state == CLIENT_EXCHANGE && client->from_link.bytes &&
-              client->out.bytes < EDGE_HELD_MOST) ||
-             (client->state == CLIENT_IDLE && client->in.bytes && before != CLIENT_IDLE &&
-              client->out.bytes < EDGE_HELD_MOST));
+        /* Room again for the answer, or a request waits behind the one just answered. */
+        again = client->out.bytes < EDGE_HELD_MOST &&
+                (was_full ||
+                 (client->state == CLIENT_IDLE && client->in.bytes && before != CLIENT_IDLE));
+    } while (again && client->state != CLIENT_OVER);
     if (client->state == CLIENT_EXCHANGE && client->is_tunnel && client->answer_ended &&
         client->request_ended && !client->out.bytes)
         conclude(client);

@@ -303,15 +303,16 @@ static bool take_piece(struct gateway_request *request)
     return false;
 }
 
+/* False: there is nothing to take. */
 static bool read_stream(struct gateway_request *request)
 {
     uint64_t before = request->from_link.bytes;
-    if (request->stream_ended || before)
-        return before > 0;
-    link_stream_read(request->stream, &request->from_link, GATEWAY_HELD_MOST,
-                     &request->stream_ended);
-    request->owed += request->from_link.bytes;
-    return request->from_link.bytes > 0 || request->stream_ended;
+    if (!request->stream_ended && before < GATEWAY_HELD_MOST) {
+        link_stream_read(request->stream, &request->from_link, GATEWAY_HELD_MOST - before,
+                         &request->stream_ended);
+        request->owed += request->from_link.bytes - before;
+    }
+    return request->from_link.bytes || request->stream_ended;
 }
 
 static void write_origin(struct gateway_request *request)

@@ -38,6 +38,8 @@ static inline bool span_equal(struct span a, struct span b)
 /* The part from `from` on; empty when there is none. */
 static inline struct span span_from(struct span span, size_t from)
 {
+    if (!span.length)
+        return span; /* perhaps of no memory at all */
     if (from >= span.length)
         return (struct span){span.data + span.length, 0};
     return (struct span){span.data + from, span.length - from};

@@ -44,6 +44,13 @@ void http_connection_options_read(struct http_connection_options *options,
                                   const struct http_fields *fields);
 bool http_is_connection_option(const struct http_connection_options *options, struct span name);
 
+/* Whether there is a byte of content to wait for. */
+static inline bool http_has_content(const struct http_head *head)
+{
+    return head->body == HTTP_BODY_LENGTH ? head->content_length > 0
+                                          : head->body != HTTP_BODY_NONE;
+}
+
 /* Whether method and target are such as may go on, and fit each other. */
 bool http_is_request_line(const struct http_head *head);
 

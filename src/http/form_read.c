@@ -233,16 +233,15 @@ static enum http_cause read_head(struct http_form_reader *reader, struct span pa
     cause = read_fields(reader, &bytes, &head->fields, false);
     if (!cause)
         cause = settle_content(reader, flags & FORM_FLAG_CONTENT);
+    if (cause || head->status)
+        return cause;
     const struct http_field *expect = http_fields_find(&head->fields, HTTP_NAME_EXPECT);
-    if (!cause && expect && !head->status) {
-        if (!span_equal_nocase(expect->value, SPAN("100-continue")))
-            return HTTP_CAUSE_EXPECTATION;
-        head->expects_continue = head->body != HTTP_BODY_NONE;
-    }
-    if (!cause && !head->status && head->upgrades &&
-        (head->method != HTTP_METHOD_GET || !head->minor))
+    if (expect && !span_equal_nocase(expect->value, SPAN("100-continue")))
+        return HTTP_CAUSE_EXPECTATION;
+    head->expects_continue = expect && http_has_content(head);
+    if (head->upgrades && (head->method != HTTP_METHOD_GET || !head->minor))
         return HTTP_CAUSE_FORM_CONTENT;
-    return cause;
+    return HTTP_CAUSE_NONE;
 }
 
 /* The next frame's header, as far as it has come. */

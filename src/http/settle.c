@@ -186,12 +186,13 @@ enum http_cause http_settle_request(struct http_head *head, const struct http_li
         head->upgrades = true;
         head->upgrade_protocol = SPAN("websocket");
     }
+    /* HTTP/1.0 knows no Expect (RFC 9110 section 10.1.1); forwarded as 1.1 it would gain a meaning. */
+    if (!head->minor)
+        http_fields_remove(&head->fields, HTTP_NAME_EXPECT);
     const struct http_field *expect = http_fields_find(&head->fields, HTTP_NAME_EXPECT);
-    if (expect && head->minor) {
-        if (!span_equal_nocase(expect->value, SPAN("100-continue")))
-            return HTTP_CAUSE_EXPECTATION;
-        head->expects_continue = head->body != HTTP_BODY_NONE;
-    }
+    if (expect && !span_equal_nocase(expect->value, SPAN("100-continue")))
+        return HTTP_CAUSE_EXPECTATION;
+    head->expects_continue = expect && http_has_content(head);
     return HTTP_CAUSE_NONE;
 }
 

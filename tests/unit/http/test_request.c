@@ -247,8 +247,11 @@ static const struct good_row good_rows[] = {
     {TEXT("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\nhello"),
      "POST / = / on a:0 1.1 body 1 length 1 5 keeps expects\n  Host: a|1\n  Content-Length: 5|16\n"
      "  Expect: 100-Continue|24\ncontent hello\nend\n", 0},
+    {TEXT("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n"),
+     "PUT / = / on a:0 1.1 body 1 length 1 0 keeps\n  Host: a|1\n  Content-Length: 0|16\n"
+     "  Expect: 100-continue|24\nend\n", 0},
     {TEXT("GET / HTTP/1.0\r\nExpect: nothing\r\n\r\n"),
-     "GET / = / on :0 1.0 body 0 length 0 0\n  Expect: nothing|24\nend\n", 0},
+     "GET / = / on :0 1.0 body 0 length 0 0\nend\n", 0},
     {TEXT("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"
           "5;a=\"b\"\r\nhello\r\n0A\r\n, and more\r\n000;last\r\n\r\nGET "),
      "POST / = / on a:0 1.1 body 2 length 0 0 keeps\n  Host: a|1\n  Transfer-Encoding: Chunked|70\n"

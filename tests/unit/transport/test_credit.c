@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/credit.h"
+
+#include <stddef.h>
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+enum { KB = 1024, MB = 1024 * KB };
+
+static void open_streams_own_their_first_window(void **state)
+{
+    (void)state;
+    struct credit credit = {.budget = 100 * KB, .first = 16 * KB, .most = 16 * MB};
+    struct credit_window windows[7];
+    for (int i = 0; i < 6; i++)
+        assert_true(credit_open(&credit, &windows[i]));
+    assert_false(credit_open(&credit, &windows[6]));
+    credit_close(&credit, &windows[3]);
+    assert_true(credit_open(&credit, &windows[6]));
+    assert_int_equal(credit.given, 96 * KB);
+}
+
+static void window_grows_for_a_reader_that_keeps_up(void **state)
+{
+    (void)state;
+    struct credit credit = {.budget = 256 * MB, .first = 16 * KB, .most = 16 * MB};
+    struct credit_window window;
+    assert_true(credit_open(&credit, &window));
+    assert_false(credit_arrived(&credit, &window, 8 * KB - 1, 0)); /* not half used yet */
+    assert_true(credit_arrived(&credit, &window, 8 * KB, 0));
+    assert_int_equal(window.limit, 64 * KB);
+    uint64_t arrived = 8 * KB;
+    for (int i = 0; i < 100; i++) {
+        uint64_t bytes = window.limit - arrived;
+        arrived = window.limit;
+        credit_arrived(&credit, &window, arrived, 0);
+        credit_consumed(&credit, &window, bytes);
+    }
+    assert_int_equal(window.window, 16 * MB);
+    assert_true(credit.given == window.limit - window.consumed);
+    credit_close(&credit, &window);
+    assert_int_equal(credit.given, 0);
+}
+
+static void slow_reader_gets_no_more(void **state)
+{
+    (void)state;
+    struct credit credit = {.budget = 256 * MB, .first = 16 * KB, .most = 16 * MB};
+    struct credit_window window;
+    assert_true(credit_open(&credit, &window));
+    assert_false(credit_arrived(&credit, &window, 16 * KB, 16 * KB));
+    assert_int_equal(window.limit, 16 * KB);
+    assert_false(credit_consumed(&credit, &window, KB)); /* not worth a frame */
+    assert_true(credit_consumed(&credit, &window, 4 * KB));
+    assert_int_equal(window.limit, 21 * KB);
+    credit_close(&credit, &window);
+}
+
+static void budget_is_never_exceeded(void **state)
+{
+    (void)state;
+    enum { STREAMS = 40 };
+    struct credit credit = {.budget = 2 * MB, .first = 16 * KB, .most = 16 * MB};
+    struct credit_window windows[STREAMS];
+    uint64_t arrived[STREAMS] = {0};
+    for (int i = 0; i < STREAMS; i++)
+        assert_true(credit_open(&credit, &windows[i]));
+    for (int round = 0; round < 300; round++)
+        for (int i = 0; i < STREAMS; i++) {
+            uint64_t bytes = windows[i].limit - arrived[i];
+            arrived[i] += bytes;
+            credit_arrived(&credit, &windows[i], arrived[i], 0);
+            credit_consumed(&credit, &windows[i], bytes);
+            assert_true(credit.given <= credit.budget);
+            assert_true(windows[i].limit >= arrived[i]);
+            assert_true(windows[i].window >= 16 * KB);
+        }
+    for (int i = 0; i < STREAMS; i++)
+        credit_close(&credit, &windows[i]);
+    assert_int_equal(credit.given, 0);
+}
+
+static void known_end_returns_the_rest(void **state)
+{
+    (void)state;
+    struct credit credit = {.budget = MB, .first = 16 * KB, .most = MB};
+    struct credit_window window;
+    assert_true(credit_open(&credit, &window));
+    credit_finish(&credit, &window, 100);
+    assert_int_equal(credit.given, 100);
+    assert_false(credit_consumed(&credit, &window, 100));
+    assert_int_equal(credit.given, 0);
+    credit_close(&credit, &window);
+    assert_int_equal(credit.given, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_streams_own_their_first_window),
+        cmocka_unit_test(window_grows_for_a_reader_that_keeps_up),
+        cmocka_unit_test(slow_reader_gets_no_more),
+        cmocka_unit_test(budget_is_never_exceeded),
+        cmocka_unit_test(known_end_returns_the_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

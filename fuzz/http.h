@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the HTTP fuzzers share: reading a message in pieces of invented sizes, comparing two messages, and writing one
- * as HTTP/1.1 that must parse back as exactly itself.
+ * What the HTTP fuzzers share: reading a message in pieces of invented sizes, comparing two
+ * messages, and writing one as HTTP/1.1 that must parse back as exactly itself.
  */
 #ifndef FUZZ_HTTP_H
 #define FUZZ_HTTP_H
@@ -57,7 +57,8 @@ static inline void must_be_written_safely(const struct http_fields *fields)
     must(http_fields_are_valid(fields));
 }
 
-/* Seed 0: the input in one piece; else in pieces, each in memory of its own that is gone when the next one comes. */
+/* Seed 0: the input in one piece; else in pieces, each in memory of its own that is gone when
+ * the next one comes. */
 static inline void message_read(struct message *message, const struct context *context,
                                 const struct http_limits *limits, struct span input, uint64_t seed)
 {
@@ -171,8 +172,8 @@ static inline void write_content(struct slice_queue *out, const struct message *
     write(out, slice_copy(span_from(content, half)));
 }
 
-/* A complete message, written as a gateway (request) or an edge (answer) would; it must parse back as itself, whole,
- * with nothing left over. */
+/* A complete message, written as a gateway (request) or an edge (answer) would; it must parse
+ * back as itself, whole, with nothing left over. */
 static inline void must_write_as_itself(const struct message *message,
                                         const struct context *context)
 {

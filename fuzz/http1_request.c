@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests as a client sends them, one behind the other. Whole and in pieces they must tell the same; each that is accepted must,
- * written anew, parse back as exactly itself. The first byte seeds the cuts.
+ * Requests as a client sends them, one behind the other. Whole and in pieces they must tell the
+ * same; each that is accepted must, written anew, parse back as exactly itself. The first byte
+ * seeds the cuts.
  */
 #include "http.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers as an origin sends them. The first byte chooses the request that is answered and seeds the cuts. Whole and in
- * pieces they must tell the same; what is accepted must, written anew, parse back as exactly itself.
+ * Answers as an origin sends them. The first byte chooses the request that is answered and seeds
+ * the cuts. Whole and in pieces they must tell the same; what is accepted must, written anew, parse
+ * back as exactly itself.
  */
 #include "http.h"
 

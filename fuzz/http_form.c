@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The message on its way over the link. The first byte chooses: frames of any kind into the reader, where whatever it
- * accepts must be written as exactly one HTTP/1.1 message (DESIGN: trust); or an HTTP/1.1 message that goes the whole
- * way, parsed, written as frames, read, written and parsed again, and must arrive as itself.
+ * The message on its way over the link. The first byte chooses: frames of any kind into the reader,
+ * where whatever it accepts must be written as exactly one HTTP/1.1 message (DESIGN: trust); or an
+ * HTTP/1.1 message that goes the whole way, parsed, written as frames, read, written and parsed
+ * again, and must arrive as itself.
  */
 #include "http.h"
 

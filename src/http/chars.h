@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which bytes may stand where (RFC 9110 section 5.6, RFC 9112 sections 3 and 5): one table, and runs over field values and
- * targets that take 16 bytes at a time where the machine can. Private to http/.
+ * Which bytes may stand where (RFC 9110 section 5.6, RFC 9112 sections 3 and 5): one table, and
+ * runs over field values and targets that take 16 bytes at a time where the machine can. Private to
+ * http/.
  */
 #ifndef HTTP_CHARS_H
 #define HTTP_CHARS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Content of an HTTP/1.1 message: by length, chunked (RFC 9112 section 7.1), until close, or a tunnel. The bytes are
- * handed on where they lie.
+ * Content of an HTTP/1.1 message: by length, chunked (RFC 9112 section 7.1), until close, or a
+ * tunnel. The bytes are handed on where they lie.
  */
 #include "http/chars.h"
 #include "http/parser.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The list of fields: every way in checks what it adds, so that whatever is in a list may be written.
+ * The list of fields: every way in checks what it adds, so that whatever is in a list may be
+ * written.
  */
 #include "http/fields.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The list of fields as parsers fill it: without copies, after checks of their own. Private to http/.
+ * The list of fields as parsers fill it: without copies, after checks of their own. Private to
+ * http/.
  */
 #ifndef HTTP_FIELDS_H
 #define HTTP_FIELDS_H
@@ -47,8 +48,7 @@ bool http_is_connection_option(const struct http_connection_options *options, st
 /* Whether there is a byte of content to wait for. */
 static inline bool http_has_content(const struct http_head *head)
 {
-    return head->body == HTTP_BODY_LENGTH ? head->content_length > 0
-                                          : head->body != HTTP_BODY_NONE;
+    return head->body == HTTP_BODY_LENGTH ? head->content_length > 0 : head->body != HTTP_BODY_NONE;
 }
 
 /* Whether method and target are such as may go on, and fit each other. */

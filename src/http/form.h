@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The numbers of the message form (docs/protocol/message.md), shared by its writer and its reader. Private to http/.
+ * The numbers of the message form (docs/protocol/message.md), shared by its writer and its reader.
+ * Private to http/.
  */
 #ifndef HTTP_FORM_H
 #define HTTP_FORM_H

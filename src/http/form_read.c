@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames from the link back into a message (docs/protocol/message.md). The other end is a node of ours and yet nothing is
- * believed: what a broken or taken edge sends must not become two requests at the origin.
+ * Frames from the link back into a message (docs/protocol/message.md). The other end is a node of
+ * ours and yet nothing is believed: what a broken or taken edge sends must not become two requests
+ * at the origin.
  */
 #include "http/fields.h"
 #include "http/form.h"

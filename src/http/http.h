@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP without I/O, for edge and gateway alike: the message model, a strict incremental HTTP/1.1 parser (RFC 9112),
- * serialisers, the binary form in which a message crosses the link (docs/protocol/message.md), and the semantics that
- * every intermediary shares (RFC 9110): hop-by-hop fields, Via, Forwarded, hosts, error pages, dates.
+ * HTTP without I/O, for edge and gateway alike: the message model, a strict incremental HTTP/1.1
+ * parser (RFC 9112), serialisers, the binary form in which a message crosses the link
+ * (docs/protocol/message.md), and the semantics that every intermediary shares (RFC 9110):
+ * hop-by-hop fields, Via, Forwarded, hosts, error pages, dates.
  *
- * Ownership: a head and its fields live in the arena that its parser or builder was given; spans in a head stay valid
- * until that arena is cleared. Body bytes are never copied: they come out as parts of what was put in.
+ * Ownership: a head and its fields live in the arena that its parser or builder was given; spans in
+ * a head stay valid until that arena is cleared. Body bytes are never copied: they come out as
+ * parts of what was put in.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -17,7 +19,7 @@
 #include "base/span.h"
 #include "http/names.h"
 
-/* ---- Limits ---------------------------------------------------------------------------------------------------- */
+/* ---- Limits ---- */
 
 /* What a peer may send. A message past a limit is refused with the cause that names it. */
 struct http_limits {
@@ -33,62 +35,62 @@ struct http_limits {
     uint64_t body_bytes;            /* content of one message: 413; UINT64_MAX for no limit */
 };
 
-/* 8 KiB line, 32 KiB and 128 fields, names of 256 bytes, trailers of 8 KiB and 32 fields, chunk lines of 256 bytes,
- * 16 KiB of extensions, 16 informational answers, bodies without limit. */
+/* 8 KiB line, 32 KiB and 128 fields, names of 256 bytes, trailers of 8 KiB and 32 fields, chunk
+ * lines of 256 bytes, 16 KiB of extensions, 16 informational answers, bodies without limit. */
 extern const struct http_limits http_limits_default;
 
-/* ---- Why a message is refused ---------------------------------------------------------------------------------- */
+/* ---- Why a message is refused ---- */
 
 /* name, status for a client, text. The name labels the counters. A gateway answers 502 whatever the
  * cause was; an edge answers http_cause_status(). */
 // clang-format off
-#define HTTP_CAUSE_LIST(X)                                                                                   \
-    X(NONE,                  0, "no error")                                                                  \
-    X(EMPTY_LINES,         400, "more than one empty line before the request")                               \
-    X(METHOD,              400, "malformed method")                                                          \
-    X(METHOD_LONG,         501, "method too long")                                                           \
-    X(METHOD_CONNECT,      501, "CONNECT is not offered here")                                               \
-    X(TARGET,              400, "malformed request target")                                                  \
-    X(TARGET_FORM,         400, "this form of request target does not fit the method")                       \
-    X(TARGET_LONG,         414, "request line too long")                                                     \
-    X(VERSION,             400, "malformed HTTP version")                                                    \
-    X(VERSION_UNSUPPORTED, 505, "HTTP version not supported")                                                \
-    X(STATUS_LINE,         400, "malformed status line")                                                     \
-    X(STATUS_UNEXPECTED,   400, "status does not fit the request")                                           \
-    X(LINE_END,            400, "line does not end with CR LF")                                              \
-    X(FIELD_NAME,          400, "malformed field name")                                                      \
-    X(FIELD_SPACE,         400, "white space between field name and colon")                                  \
-    X(FIELD_FOLDED,        400, "folded field line")                                                         \
-    X(FIELD_VALUE,         400, "control byte in a field value")                                             \
-    X(FIELD_NAME_LONG,     431, "field name too long")                                                       \
-    X(HEAD_LONG,           431, "header section too long")                                                   \
-    X(HEAD_FIELDS,         431, "too many header fields")                                                    \
-    X(HOST_MISSING,        400, "Host is missing")                                                           \
-    X(HOST_DUPLICATE,      400, "more than one Host")                                                        \
-    X(HOST_INVALID,        400, "malformed Host")                                                            \
-    X(LENGTH_INVALID,      400, "malformed Content-Length")                                                  \
-    X(LENGTH_DUPLICATE,    400, "more than one Content-Length")                                              \
-    X(LENGTH_AND_CODING,   400, "both Content-Length and Transfer-Encoding")                                 \
-    X(CODING_INVALID,      400, "malformed Transfer-Encoding")                                               \
-    X(CODING_UNKNOWN,      501, "transfer coding not supported")                                             \
-    X(CODING_VERSION,      400, "Transfer-Encoding in HTTP/1.0")                                             \
-    X(CODING_FORBIDDEN,    400, "framing field where the status forbids content")                            \
-    X(CONNECTION_INVALID,  400, "malformed Connection")                                                      \
-    X(EXPECTATION,         417, "expectation not supported")                                                 \
-    X(CHUNK_SIZE,          400, "malformed chunk size")                                                      \
-    X(CHUNK_EXTENSION,     400, "malformed or too many chunk extensions")                                    \
-    X(CHUNK_LONG,          400, "chunk line too long")                                                       \
-    X(CHUNK_END,           400, "chunk does not end with CR LF")                                             \
-    X(TRAILER_FORBIDDEN,   400, "field not allowed in trailers")                                             \
-    X(TRAILER_LONG,        431, "trailer section too long")                                                  \
-    X(BODY_LONG,           413, "content too long")                                                          \
-    X(INFORMATIONAL_MANY,  400, "too many informational answers")                                            \
-    X(TRUNCATED,           400, "ended in the middle of a message")                                          \
-    X(FORM_VERSION,        400, "message form of an unknown version")                                        \
-    X(FORM_FRAME,          400, "unknown or misplaced frame")                                                \
-    X(FORM_LENGTH,         400, "frame too long")                                                            \
-    X(FORM_CONTENT,        400, "malformed frame")                                                           \
-    X(FORM_FIELD,          400, "field that must not cross the link")                                        \
+#define HTTP_CAUSE_LIST(X) \
+    X(NONE,                  0, "no error") \
+    X(EMPTY_LINES,         400, "more than one empty line before the request") \
+    X(METHOD,              400, "malformed method") \
+    X(METHOD_LONG,         501, "method too long") \
+    X(METHOD_CONNECT,      501, "CONNECT is not offered here") \
+    X(TARGET,              400, "malformed request target") \
+    X(TARGET_FORM,         400, "this form of request target does not fit the method") \
+    X(TARGET_LONG,         414, "request line too long") \
+    X(VERSION,             400, "malformed HTTP version") \
+    X(VERSION_UNSUPPORTED, 505, "HTTP version not supported") \
+    X(STATUS_LINE,         400, "malformed status line") \
+    X(STATUS_UNEXPECTED,   400, "status does not fit the request") \
+    X(LINE_END,            400, "line does not end with CR LF") \
+    X(FIELD_NAME,          400, "malformed field name") \
+    X(FIELD_SPACE,         400, "white space between field name and colon") \
+    X(FIELD_FOLDED,        400, "folded field line") \
+    X(FIELD_VALUE,         400, "control byte in a field value") \
+    X(FIELD_NAME_LONG,     431, "field name too long") \
+    X(HEAD_LONG,           431, "header section too long") \
+    X(HEAD_FIELDS,         431, "too many header fields") \
+    X(HOST_MISSING,        400, "Host is missing") \
+    X(HOST_DUPLICATE,      400, "more than one Host") \
+    X(HOST_INVALID,        400, "malformed Host") \
+    X(LENGTH_INVALID,      400, "malformed Content-Length") \
+    X(LENGTH_DUPLICATE,    400, "more than one Content-Length") \
+    X(LENGTH_AND_CODING,   400, "both Content-Length and Transfer-Encoding") \
+    X(CODING_INVALID,      400, "malformed Transfer-Encoding") \
+    X(CODING_UNKNOWN,      501, "transfer coding not supported") \
+    X(CODING_VERSION,      400, "Transfer-Encoding in HTTP/1.0") \
+    X(CODING_FORBIDDEN,    400, "framing field where the status forbids content") \
+    X(CONNECTION_INVALID,  400, "malformed Connection") \
+    X(EXPECTATION,         417, "expectation not supported") \
+    X(CHUNK_SIZE,          400, "malformed chunk size") \
+    X(CHUNK_EXTENSION,     400, "malformed or too many chunk extensions") \
+    X(CHUNK_LONG,          400, "chunk line too long") \
+    X(CHUNK_END,           400, "chunk does not end with CR LF") \
+    X(TRAILER_FORBIDDEN,   400, "field not allowed in trailers") \
+    X(TRAILER_LONG,        431, "trailer section too long") \
+    X(BODY_LONG,           413, "content too long") \
+    X(INFORMATIONAL_MANY,  400, "too many informational answers") \
+    X(TRUNCATED,           400, "ended in the middle of a message") \
+    X(FORM_VERSION,        400, "message form of an unknown version") \
+    X(FORM_FRAME,          400, "unknown or misplaced frame") \
+    X(FORM_LENGTH,         400, "frame too long") \
+    X(FORM_CONTENT,        400, "malformed frame") \
+    X(FORM_FIELD,          400, "field that must not cross the link") \
     X(FORM_BODY,           400, "content differs from its declared length")
 // clang-format on
 
@@ -103,7 +105,7 @@ unsigned http_cause_status(enum http_cause cause);
 const char *http_cause_text(enum http_cause cause); /* a sentence for an error page or a log */
 const char *http_cause_name(enum http_cause cause); /* "CHUNK_SIZE", for counters */
 
-/* ---- Fields ---------------------------------------------------------------------------------------------------- */
+/* ---- Fields ---- */
 
 struct http_field {
     struct span name; /* as received or as registered; compare `id`, or without case */
@@ -111,8 +113,9 @@ struct http_field {
     enum http_name id;
 };
 
-/* A list in the order of arrival. Everything in it is valid: names are tokens, values hold no control byte but HTAB
- * and neither begin nor end with white space. Change it through the functions only. Zero-initialised but for `arena`. */
+/* A list in the order of arrival. Everything in it is valid: names are tokens, values hold no
+ * control byte but HTAB and neither begin nor end with white space. Change it through the
+ * functions only. Zero-initialised but for `arena`. */
 struct http_fields {
     struct http_field *list;
     uint32_t count, capacity;
@@ -129,7 +132,8 @@ static inline bool http_fields_has(const struct http_fields *fields, enum http_n
 const struct http_field *http_fields_find(const struct http_fields *fields, enum http_name id);
 const struct http_field *http_fields_find_text(const struct http_fields *fields, struct span name);
 
-/* Appends copies. 0, ERROR_INVALID (not a token; control byte in the value), ERROR_LIMIT (HTTP_FIELDS_MOST). */
+/* Appends copies. 0, ERROR_INVALID (not a token; control byte in the value), ERROR_LIMIT
+ * (HTTP_FIELDS_MOST). */
 enum { HTTP_FIELDS_MOST = 1024 }; /* whatever the configured limits say */
 MUST_USE int http_fields_add(struct http_fields *fields, enum http_name id, struct span value);
 MUST_USE int http_fields_add_text(struct http_fields *fields, struct span name, struct span value);
@@ -147,13 +151,14 @@ struct span http_name_text(enum http_name id); /* as registered, "Content-Type";
 bool http_is_token(struct span text);       /* RFC 9110 section 5.6.2, not empty */
 bool http_is_field_value(struct span text); /* HTAB, SP, VCHAR, obs-text; trimmed */
 
-/* Walks a comma-separated list value (RFC 9110 section 5.6.1), empty elements skipped, elements trimmed; commas in
- * quoted strings do not separate. Takes the next element off `rest`; false at the end. */
+/* Walks a comma-separated list value (RFC 9110 section 5.6.1), empty elements skipped, elements
+ * trimmed; commas in quoted strings do not separate. Takes the next element off `rest`; false at
+ * the end. */
 bool http_list_next(struct span *rest, struct span *element);
 /* Whether any field of that name lists the token (without case). */
 bool http_fields_list_has(const struct http_fields *fields, enum http_name id, struct span token);
 
-/* ---- Message heads --------------------------------------------------------------------------------------------- */
+/* ---- Message heads ---- */
 
 /* Codes are those of the message form: add at the end. */
 // clang-format off
@@ -191,9 +196,9 @@ struct http_head {
     struct span method_text;     /* also for known methods */
     struct span target_received; /* as it came, for the log */
     struct span target;          /* origin-form, "/path?query", or "*" */
-    struct span
-        host; /* of the absolute-form target, else of Host: lower case, no port, no final dot; an IPv6
-                                  * literal keeps its brackets. Empty: HTTP/1.0 without Host */
+    /* Of the absolute-form target, else of Host: lower case, no port, no final dot; an IPv6
+     * literal keeps its brackets. Empty: HTTP/1.0 without Host. */
+    struct span host;
     uint16_t port; /* of the same; 0: none */
     bool expects_continue;
 
@@ -214,18 +219,19 @@ struct http_head {
 /* An empty head whose fields live in `arena`. */
 void http_head_init(struct http_head *head, struct arena *arena);
 
-/* ---- Parsing HTTP/1.1 ------------------------------------------------------------------------------------------ */
+/* ---- Parsing HTTP/1.1 ---- */
 
 enum http_event {
-    HTTP_EVENT_MORE, /* all input is used; more is needed */
-    HTTP_EVENT_HEAD, /* the head is complete. Responses: status 1xx but 101 means that another head follows */
+    HTTP_EVENT_MORE,     /* all input is used; more is needed */
+    HTTP_EVENT_HEAD,     /* the head is complete; behind a 1xx but 101 another one follows */
     HTTP_EVENT_DATA,     /* a piece of content */
     HTTP_EVENT_TRAILERS, /* before END, only when there are any */
     HTTP_EVENT_END,      /* the message is complete; nothing behind it was used */
     HTTP_EVENT_ERROR,    /* see `cause`; the connection is of no further use */
 };
 
-/* One message at a time from one direction of a connection. Embed it; only `cause` and `trailers` are for others. */
+/* One message at a time from one direction of a connection. Embed it; only `cause` and
+ * `trailers` are for others. */
 struct http_parser {
     enum http_cause cause;
     struct http_fields trailers;
@@ -261,45 +267,50 @@ void http_parser_start_response(struct http_parser *parser, const struct http_li
                                 struct http_head *head, struct arena *arena,
                                 enum http_method method, bool upgrade);
 
-/* Takes bytes from the front of `input`: `*used` says how many, also with MORE and END. With DATA `*data` is a part of
- * `input`. Call it again with the rest until it returns MORE, END or ERROR. However the stream is cut into calls, the
- * events but for the cuts of DATA are the same. */
+/* Takes bytes from the front of `input`: `*used` says how many, also with MORE and END. With
+ * DATA `*data` is a part of `input`. Call it again with the rest until it returns MORE, END or
+ * ERROR. However the stream is cut into calls, the events but for the cuts of DATA are the same. */
 enum http_event http_parser_feed(struct http_parser *parser, struct span input, size_t *used,
                                  struct span *data);
 
-/* The same from a queue, whose used bytes leave it. With DATA `*data` is a counted reference that the caller releases. */
+/* The same from a queue, whose used bytes leave it. With DATA `*data` is a counted reference
+ * that the caller releases. */
 enum http_event http_parser_next(struct http_parser *parser, struct slice_queue *input,
                                  struct slice *data);
 
-/* The connection ended: END (content until close, or a tunnel), ERROR (in the middle of a message), or MORE (before its
- * first byte: nothing lost). */
+/* The connection ended: END (content until close, or a tunnel), ERROR (in the middle of a
+ * message), or MORE (before its first byte: nothing lost). */
 enum http_event http_parser_finish(struct http_parser *parser);
 
-/* After END of a request that upgrades, once 101 was sent: all further input is DATA. (A response parser does this by
- * itself after 101.) */
+/* After END of a request that upgrades, once 101 was sent: all further input is DATA. (A
+ * response parser does this by itself after 101.) */
 void http_parser_tunnel(struct http_parser *parser);
 
-bool http_parser_is_idle(
-    const struct http_parser *parser); /* nothing of the message has come yet */
+/* Nothing of the message has come yet. */
+bool http_parser_is_idle(const struct http_parser *parser);
 
-/* ---- Writing HTTP/1.1 ------------------------------------------------------------------------------------------ */
+/* ---- Writing HTTP/1.1 ---- */
 
-/* Both write a whole head with its framing and connection fields made from the head's members; such fields in the list
- * (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade ...) are left out. They refuse with
- * ERROR_INVALID, and write nothing, whatever would not parse back as exactly this head. */
+/* Both write a whole head with its framing and connection fields made from the head's members;
+ * such fields in the list (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive,
+ * Upgrade ...) are left out. They refuse with ERROR_INVALID, and write nothing, whatever would
+ * not parse back as exactly this head. */
 
-/* method, target, Host from host and port, fields, body (NONE, LENGTH or CHUNKED), keeps_alive, upgrades. */
+/* method, target, Host from host and port, fields, body (NONE, LENGTH or CHUNKED), keeps_alive,
+ * upgrades. */
 MUST_USE int http_write_request(struct slice_queue *out, const struct http_head *head);
 /* status (the standard reason), fields, body, keeps_alive, upgrades; `minor` is the client's. */
 MUST_USE int http_write_response(struct slice_queue *out, const struct http_head *head);
 
-/* Decides how an answer goes to the client that asked: sets body, minor and keeps_alive. An answer of unknown length
- * (`body` CHUNKED or CLOSE) is chunked for HTTP/1.1 and ends with the connection for 1.0. */
+/* Decides how an answer goes to the client that asked: sets body, minor and keeps_alive. An
+ * answer of unknown length (`body` CHUNKED or CLOSE) is chunked for HTTP/1.1 and ends with the
+ * connection for 1.0. */
 void http_response_frame(struct http_head *response, const struct http_head *request);
 
 /* One chunk of a chunked body; takes the reference. An empty slice writes nothing. */
 void http_write_chunk(struct slice_queue *out, struct slice data);
-/* The end of a chunked body; `trailers` may be NULL. Forbidden trailers (RFC 9110 section 6.5.1) are left out. */
+/* The end of a chunked body; `trailers` may be NULL. Forbidden trailers (RFC 9110 section 6.5.1)
+ * are left out. */
 MUST_USE int http_write_last_chunk(struct slice_queue *out, const struct http_fields *trailers);
 
 /* "HTTP/1.1 100 Continue". */
@@ -308,7 +319,7 @@ void http_write_continue(struct slice_queue *out);
 const char *http_status_reason(unsigned status); /* "Not Found"; "Unknown" where there is none */
 bool http_status_has_body(unsigned status);      /* not 1xx, 204, 304 */
 
-/* ---- The message on the link ----------------------------------------------------------------------------------- */
+/* ---- The message on the link ---- */
 
 enum {
     HTTP_FORM_VERSION = 1,
@@ -319,8 +330,7 @@ enum {
 
 /* What the edge knows of a request beyond the request itself; opens its stream. */
 struct http_opening {
-    struct span
-        site; /* name in the configuration, a token; chosen by the edge, checked against the allow-list */
+    struct span site;       /* name in the configuration, a token; checked by the allow-list */
     struct span request_id; /* a token */
     struct address client;  /* with its port */
     uint16_t edge_port;     /* local port that the client came to */
@@ -328,8 +338,9 @@ struct http_opening {
     uint8_t priority; /* class, 0 is the highest */
 };
 
-/* Appends HEADERS. Hop-by-hop and framing fields of the list stay behind; Content-Length crosses as the head's
- * content_length, Upgrade as its flag and protocol. 0, ERROR_INVALID or ERROR_LIMIT; writes nothing on error. */
+/* Appends HEADERS. Hop-by-hop and framing fields of the list stay behind; Content-Length crosses
+ * as the head's content_length, Upgrade as its flag and protocol. 0, ERROR_INVALID or
+ * ERROR_LIMIT; writes nothing on error. */
 MUST_USE int http_form_write_request(struct slice_queue *out, const struct http_opening *opening,
                                      const struct http_head *head);
 /* HEADERS of a final answer or of 101, INFORMATIONAL of another 1xx. */
@@ -339,7 +350,8 @@ void http_form_write_data(struct slice_queue *out, struct slice data);
 MUST_USE int http_form_write_trailers(struct slice_queue *out, const struct http_fields *trailers);
 void http_form_write_end(struct slice_queue *out);
 
-/* Reads one message from one direction of a stream. Embed it; only `cause` and `trailers` are for others. */
+/* Reads one message from one direction of a stream. Embed it; only `cause` and `trailers` are
+ * for others. */
 struct http_form_reader {
     enum http_cause cause;
     struct http_fields trailers;
@@ -365,21 +377,23 @@ void http_form_reader_start_response(struct http_form_reader *reader,
                                      const struct http_limits *limits, struct http_head *head,
                                      struct arena *arena, enum http_method method, bool upgrade);
 
-/* Takes bytes from the front of the queue. Every name, value, method, target and host is checked as the HTTP/1.1 parser
- * does. Events as there: HEAD (1xx but 101: another follows), DATA (a counted reference for the caller to release),
- * TRAILERS, END, ERROR, MORE (part of a HEADERS frame may stay in the queue, at most
- * HTTP_FORM_HEAD_MOST bytes). The head's body member is NONE, LENGTH, CHUNKED (unknown length) or TUNNEL. Behind the head of
- * a request that upgrades, DATA is what the client sends into the tunnel. */
+/* Takes bytes from the front of the queue. Every name, value, method, target and host is checked
+ * as the HTTP/1.1 parser does. Events as there: HEAD (1xx but 101: another follows), DATA (a
+ * counted reference for the caller to release), TRAILERS, END, ERROR, MORE (part of a HEADERS
+ * frame may stay in the queue, at most HTTP_FORM_HEAD_MOST bytes). The head's body member is
+ * NONE, LENGTH, CHUNKED (unknown length) or TUNNEL. Behind the head of a request that upgrades,
+ * DATA is what the client sends into the tunnel. */
 enum http_event http_form_reader_next(struct http_form_reader *reader, struct slice_queue *input,
                                       struct slice *data);
 
 /* The stream ended: END when the message had, else ERROR: a truncated message is never complete. */
 enum http_event http_form_reader_finish(struct http_form_reader *reader);
 
-/* ---- Semantics shared by edge and gateway ---------------------------------------------------------------------- */
+/* ---- Semantics shared by edge and gateway ---- */
 
-/* Connection and the fields that it names (never Host), Keep-Alive, Proxy-*, TE (but for "trailers"), Upgrade,
- * Transfer-Encoding, Content-Length. Their meaning stays in the head's members. */
+/* Connection and the fields that it names (never Host), Keep-Alive, Proxy-*, TE (but for
+ * "trailers"), Upgrade, Transfer-Encoding, Content-Length. Their meaning stays in the head's
+ * members. */
 void http_remove_hop_by_hop(struct http_fields *fields);
 
 /* Via: 1.1 pseudonym (RFC 9110 section 7.6.3); `minor` is of the received message. */
@@ -388,27 +402,29 @@ MUST_USE int http_add_via(struct http_fields *fields, uint8_t minor, struct span
 /* Forwarded, X-Forwarded-* and X-Real-IP of whoever is not a trusted proxy. */
 void http_remove_forwarded(struct http_fields *fields);
 
-/* Forwarded (RFC 7239), X-Forwarded-For, -Proto, -Host and -Port from the opening record and the request's host; appended to
- * what a trusted proxy sent. */
+/* Forwarded (RFC 7239), X-Forwarded-For, -Proto, -Host and -Port from the opening record and the
+ * request's host; appended to what a trusted proxy sent. */
 MUST_USE int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
                                 const struct http_head *head);
 
-/* "Example.COM.:8080" -> "example.com", 8080. Refuses what cannot be a host (RFC 9110 section 4.2.1): the empty name, user
- * information, bytes outside letters, digits, "-._~" and the address literals. The result is in `text` or in `arena`. 0 or
- * ERROR_INVALID. */
+/* "Example.COM.:8080" -> "example.com", 8080. Refuses what cannot be a host (RFC 9110 section
+ * 4.2.1): the empty name, user information, bytes outside letters, digits, "-._~" and the
+ * address literals. The result is in `text` or in `arena`. 0 or ERROR_INVALID. */
 MUST_USE int http_host_parse(struct span text, struct arena *arena, struct span *host,
                              uint16_t *port);
 
-/* Whether a request target is what http_head.target may be: origin-form of visible ASCII without '#', or "*". */
+/* Whether a request target is what http_head.target may be: origin-form of visible ASCII without
+ * '#', or "*". */
 bool http_is_target(struct span target);
 
 enum { HTTP_DATE_BYTES = 30 }; /* with its NUL */
 /* "Sun, 06 Nov 1994 08:49:37 GMT" from seconds since 1970, years 1970 to 9999. Returns `out`. */
 const char *http_date_text(uint64_t seconds, char out[HTTP_DATE_BYTES]);
 
-/* Makes `head` an answer with a short page: status, cause, request id; text/plain when the request's Accept names it and
- * not text/html, else HTML. Sets status, body, content_length and fields (Content-Type, Cache-Control: no-store); returns
- * the page's bytes in the head's arena. `request` may be NULL. The caller adds Date, then frames and writes it. */
+/* Makes `head` an answer with a short page: status, cause, request id; text/plain when the
+ * request's Accept names it and not text/html, else HTML. Sets status, body, content_length and
+ * fields (Content-Type, Cache-Control: no-store); returns the page's bytes in the head's arena.
+ * `request` may be NULL. The caller adds Date, then frames and writes it. */
 struct span http_error_page(struct http_head *head, const struct http_head *request,
                             unsigned status, struct span cause, struct span request_id);
 

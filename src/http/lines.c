@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Start lines and field lines of HTTP/1.1 (RFC 9112 sections 2 to 5), strictly: every line ends with CR LF,
- * nothing is folded, no control byte passes. One pass over the bytes; a line that is not complete yet is taken up where
- * it stopped.
+ * Start lines and field lines of HTTP/1.1 (RFC 9112 sections 2 to 5), strictly: every line ends
+ * with CR LF, nothing is folded, no control byte passes. One pass over the bytes; a line that is
+ * not complete yet is taken up where it stopped.
  */
 #include "http/chars.h"
 #include "http/fields.h"

@@ -58,8 +58,9 @@ static uint32_t load_4(const uint8_t *bytes)
     return value;
 }
 
-/* Whether a token is a known name in any case. Setting bit 5 makes one of both cases; as known names hold only letters,
- * digits and hyphens, no other token byte becomes equal to theirs by it. */
+/* Whether a token is a known name in any case. Setting bit 5 makes one of both cases; as known
+ * names hold only letters, digits and hyphens, no other token byte becomes equal to theirs by
+ * it. */
 static bool is_same_token(const uint8_t *token, const uint8_t *name, size_t length)
 {
     const uint64_t low = 0x2020202020202020u;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The field names that the program knows. A row is: constant, code, slot, spelling. The code is the name's byte in the
- * link's message form (docs/protocol/message.md): rows are only ever added at the end. The slot is the name's place in
- * the perfect hash of names.c; two rows with one slot do not compile, a wrong slot fails the unit test, which prints
- * the right one. Part of http.h, apart from it for its length.
+ * The field names that the program knows. A row is: constant, code, slot, spelling. The code is the
+ * name's byte in the link's message form (docs/protocol/message.md): rows are only ever added at
+ * the end. The slot is the name's place in the perfect hash of names.c; two rows with one slot do
+ * not compile, a wrong slot fails the unit test, which prints the right one. Part of http.h, apart
+ * from it for its length.
  */
 #ifndef HTTP_NAMES_H
 #define HTTP_NAMES_H

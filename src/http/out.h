@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing twice: the same function first counts its bytes and then stores them, so that a head goes into one piece of
- * memory of just its size. Private to http/.
+ * Writing twice: the same function first counts its bytes and then stores them, so that a head goes
+ * into one piece of memory of just its size. Private to http/.
  */
 #ifndef HTTP_OUT_H
 #define HTTP_OUT_H

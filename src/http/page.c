@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The short page that tells a visitor why there is no answer: status, cause, request id, nothing of the inside.
+ * The short page that tells a visitor why there is no answer: status, cause, request id, nothing of
+ * the inside.
  */
 #include "base/text.h"
 #include "http/fields.h"

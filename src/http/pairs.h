@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whole fields that cross the link as one byte. A row is: code, slot, name, value. Codes belong to version 1 of the message
- * form (docs/protocol/message.md); the slot is the place in the perfect hash of form_table.c, checked as in names.h.
- * Private to http/.
+ * Whole fields that cross the link as one byte. A row is: code, slot, name, value. Codes belong to
+ * version 1 of the message form (docs/protocol/message.md); the slot is the place in the perfect
+ * hash of form_table.c, checked as in names.h. Private to http/.
  */
 #ifndef HTTP_PAIRS_H
 #define HTTP_PAIRS_H

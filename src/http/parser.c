@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Feeding bytes to the parser. A head that lies whole in one piece of input, as nearly all do, is parsed where it lies
- * and copied once; one that comes in pieces is gathered in the arena first.
+ * Feeding bytes to the parser. A head that lies whole in one piece of input, as nearly all do, is
+ * parsed where it lies and copied once; one that comes in pieces is gathered in the arena first.
  */
 #include "http/parser.h"
 #include "http/fields.h"
@@ -18,7 +18,8 @@ static void move_span(struct span *span, const uint8_t *from, const uint8_t *to)
         span->data = to + (span->data - from);
 }
 
-/* The lines' bytes have moved: whatever points into them follows. Names and methods that are known do not. */
+/* The lines' bytes have moved: whatever points into them follows. Names and methods that are
+ * known do not. */
 static void move_lines(struct http_parser *parser, const uint8_t *from, const uint8_t *to)
 {
     struct http_fields *fields = &parser->trailers;

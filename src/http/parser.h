@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The parts of the HTTP/1.1 parser: lines (lines.c), what they mean for the message (settle.c), content
- * (content.c), and the feeding of bytes to them (parser.c). Private to http/.
+ * The parts of the HTTP/1.1 parser: lines (lines.c), what they mean for the message (settle.c),
+ * content (content.c), and the feeding of bytes to them (parser.c). Private to http/.
  */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
@@ -70,9 +70,10 @@ enum lines_outcome {
     LINES_REFUSED
 };
 
-/* Goes on at parser->at over [bytes, bytes + end), the head's (or the trailers') bytes from its first on: MORE,
- * COMPLETE (parser->at is behind the empty line) or REFUSED. What it decides depends on positions alone, never on how
- * much has come: that makes every cut of the input equal. */
+/* Goes on at parser->at over [bytes, bytes + end), the head's (or the trailers') bytes from its
+ * first on: MORE, COMPLETE (parser->at is behind the empty line) or REFUSED. What it decides
+ * depends on positions alone, never on how much has come: that makes every cut of the input
+ * equal. */
 enum lines_outcome http_parser_lines(struct http_parser *parser, const uint8_t *bytes,
                                      uint32_t end);
 

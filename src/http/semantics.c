@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What every intermediary does to a message (RFC 9110 section 7.6, RFC 7239), and the host of a request.
+ * What every intermediary does to a message (RFC 9110 section 7.6, RFC 7239), and the host of a
+ * request.
  */
 #include "http/chars.h"
 #include "http/fields.h"
@@ -21,8 +22,8 @@ typedef uint64_t name_set[2];
      SET(word, TRANSFER_ENCODING) | SET(word, UPGRADE) | SET(word, CONTENT_LENGTH) | \
      SET(word, HOST))
 
-/* RFC 9110 section 6.5.1: what frames, routes, authenticates, modifies a request, controls an answer or says how to
- * process content has no place behind it. */
+/* RFC 9110 section 6.5.1: what frames, routes, authenticates, modifies a request, controls an
+ * answer or says how to process content has no place behind it. */
 #define NO_TRAILER(word)                                                                          \
     (FRAMING(word) | HOP_BY_HOP(word) | SET(word, TRAILER) | SET(word, AUTHORIZATION) |           \
      SET(word, WWW_AUTHENTICATE) | SET(word, COOKIE) | SET(word, SET_COOKIE) |                    \
@@ -126,7 +127,8 @@ void http_remove_hop_by_hop(struct http_fields *fields)
         INVARIANT(!"room for a field that was removed");
 }
 
-/* "X_Forwarded_For": origins that hand fields on as environment variables cannot tell it from the true one. */
+/* "X_Forwarded_For": origins that hand fields on as environment variables cannot tell it from
+ * the true one. */
 static bool is_forwarded_in_disguise(const struct http_field *field, const void *context)
 {
     uint8_t plain[sizeof "X-Forwarded-Proto"];
@@ -169,7 +171,8 @@ static void put(struct value *value, struct span part)
     value->length += part.length;
 }
 
-/* Gives the list element to whatever the name's field says already (the last of them), or to a new field. */
+/* Gives the list element to whatever the name's field says already (the last of them), or to a
+ * new field. */
 static int add_element(struct http_fields *fields, enum http_name id, struct span element)
 {
     struct http_field *last = NULL;

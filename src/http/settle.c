@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a complete head means: where the request goes (RFC 9112 section 3), how the content is delimited (section 6),
- * whether the connection stays (section 9) or becomes something else. Whatever two implementations might read in two ways is
- * refused here: that is how requests are smuggled.
+ * What a complete head means: where the request goes (RFC 9112 section 3), how the content is
+ * delimited (section 6), whether the connection stays (section 9) or becomes something else.
+ * Whatever two implementations might read in two ways is refused here: that is how requests are
+ * smuggled.
  */
 #include "http/chars.h"
 #include "http/fields.h"
@@ -186,7 +187,8 @@ enum http_cause http_settle_request(struct http_head *head, const struct http_li
         head->upgrades = true;
         head->upgrade_protocol = SPAN("websocket");
     }
-    /* HTTP/1.0 knows no Expect (RFC 9110 section 10.1.1); forwarded as 1.1 it would gain a meaning. */
+    /* HTTP/1.0 knows no Expect (RFC 9110 section 10.1.1); forwarded as 1.1 it would gain a
+     * meaning. */
     if (!head->minor)
         http_fields_remove(&head->fields, HTTP_NAME_EXPECT);
     const struct http_field *expect = http_fields_find(&head->fields, HTTP_NAME_EXPECT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 heads and chunked content, written (RFC 9112). Framing and connection fields are made here and nowhere else,
- * and whatever could be read in another way than it was meant is refused.
+ * HTTP/1.1 heads and chunked content, written (RFC 9112). Framing and connection fields are made
+ * here and nowhere else, and whatever could be read in another way than it was meant is refused.
  */
 #include "http/chars.h"
 #include "http/fields.h"

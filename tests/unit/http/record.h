@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A parser's events as text, so that two ways of feeding the same bytes can be compared and a test row can say what it
- * expects. Each piece is fed from memory of its own that is freed at once: a span that points into it is found.
+ * A parser's events as text, so that two ways of feeding the same bytes can be compared and a test
+ * row can say what it expects. Each piece is fed from memory of its own that is freed at once: a
+ * span that points into it is found.
  */
 #ifndef TESTS_HTTP_RECORD_H
 #define TESTS_HTTP_RECORD_H

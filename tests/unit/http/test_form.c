@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The message as it crosses the link: the vectors of its specification, both ways; what a broken or taken edge might
- * send; every cut of the stream.
+ * The message as it crosses the link: the vectors of its specification, both ways; what a broken or
+ * taken edge might send; every cut of the stream.
  */
 #include "record.h"
 

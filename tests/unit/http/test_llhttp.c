@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Beside llhttp, the parser of Node.js: whatever this parser takes as a message, llhttp takes too, and as the same one: same
- * method, target, fields, content and end. (Not the other way round: much that llhttp takes is refused here.) Inputs are good messages
- * and mutations of them by a seeded generator.
+ * Beside llhttp, the parser of Node.js: whatever this parser takes as a message, llhttp takes too,
+ * and as the same one: same method, target, fields, content and end. (Not the other way round: much
+ * that llhttp takes is refused here.) Inputs are good messages and mutations of them by a seeded
+ * generator.
  */
 #include "record.h"
 
@@ -215,8 +216,9 @@ static struct message read_there(struct span input, bool is_response, llhttp_err
     return there.message;
 }
 
-/* Where llhttp takes less or otherwise: it knows a list of methods and of versions only, reads chunk extensions, which are
- * skipped here, and does not see that HTAB around a length or a coding is white space (RFC 9110 section 5.5). */
+/* Where llhttp takes less or otherwise: it knows a list of methods and of versions only, reads
+ * chunk extensions, which are skipped here, and does not see that HTAB around a length or a
+ * coding is white space (RFC 9110 section 5.5). */
 static bool is_beyond_llhttp(llhttp_errno_t error, const struct message *here, struct span input)
 {
     if (here->has_framing && span_find(input, '\t') < input.length)

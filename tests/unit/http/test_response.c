@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers of an origin: what is refused (for a 502), and how content is delimited for each kind of request.
+ * Answers of an origin: what is refused (for a 502), and how content is delimited for each kind of
+ * request.
  */
 #include "record.h"
 

@@ -229,6 +229,11 @@ struct conf_reader conf_file_reader(void); /* reads real files, checks modes of 
 int conf_read_file(const char *file, struct text *content, struct text *why)
     __attribute__((warn_unused_result));
 
+/* Settings of this node and of the link that differ and that a reload does not change, as names for a sentence
+ * ("link.packet, me.workers"); nothing where there are none. */
+void conf_write_unchangeable(const struct conf *running, const struct conf *loaded,
+                             struct text *names);
+
 const struct conf_site *conf_find_host(
     const struct conf *conf,
     struct span host); /* normalised host; exact before wildcard; NULL: none. O(1) for exact. */

@@ -32,8 +32,9 @@ static const struct word log_levels[] = {{.text = "error"}, {.text = "warning"},
 static const struct setting access_log_settings[] = {
     {"path", &type_path, MEMBER(conf_edge, access_log), RESTART,
      .help = "File of one line for each request. Without it there is none."},
-    {"format", &type_choice, MEMBER(conf_edge, access_log_format), .words = access_log_formats,
-     .preset = "json", .help = "JSON objects, or the combined form that log analysers know."},
+    {"format", &type_choice, MEMBER(conf_edge, access_log_format), RESTART,
+     .words = access_log_formats, .preset = "json",
+     .help = "JSON objects, or the combined form that log analysers know."},
 };
 static const struct section access_log_section = {"access_log", "The access log of an edge.",
                                                   ROWS(access_log_settings)};
@@ -70,15 +71,15 @@ static const struct section edge_timeouts_section = {"edge timeouts", "How long 
                                                      ROWS(edge_timeout_settings)};
 
 static const struct setting port_settings[] = {
-    {"listen", &type_listen, MEMBER(conf_port, listen), REQUIRED, RESTART,
+    {"listen", &type_listen, MEMBER(conf_port, listen), REQUIRED,
      .help = "Address and TCP port at which clients come in."},
-    {"site", &type_site, MEMBER(conf_port, site), REQUIRED, RESTART,
+    {"site", &type_site, MEMBER(conf_port, site), REQUIRED,
      .help = "The site whose origin gets the traffic."},
-    {"port", &type_integer, MEMBER(conf_port, port), RANGE("1", "65535"), RESTART,
+    {"port", &type_integer, MEMBER(conf_port, port), RANGE("1", "65535"),
      .preset_note = "the listening port", .help = "Port of the origin."},
-    {"ring", &type_integer, MEMBER(conf_port, ring), RANGE("0", "4"), RESTART, .preset = "2",
+    {"ring", &type_integer, MEMBER(conf_port, ring), RANGE("0", "4"), .preset = "2",
      .help = "Priority on the link: 0 is the most urgent."},
-    {"secure", &type_boolean, MEMBER(conf_port, is_secure), RESTART, .preset = "true",
+    {"secure", &type_boolean, MEMBER(conf_port, is_secure), .preset = "true",
      .help = "The traffic is encrypted end to end: it is neither compressed nor looked at."},
 };
 static const struct section port_section = {
@@ -86,12 +87,12 @@ static const struct section port_section = {
     ROWS(port_settings), sizeof(struct conf_port)};
 
 static const struct setting edge_settings[] = {
-    {"listen", &type_listen, LIST, TEXTS(conf_edge, listen), RESTART,
+    {"listen", &type_listen, LIST, TEXTS(conf_edge, listen),
      .help = "Where HTTP requests come in."},
-    {"gateways", &type_node, LIST, ITEMS(conf_edge, gateways, gateway_count), RESTART,
+    {"gateways", &type_node, LIST, ITEMS(conf_edge, gateways, gateway_count),
      .preset_note = "every gateway of the file", .help = "Gateways that the edge is linked to."},
     {"ports", SECTION(port_section), .shape = SHAPE_LIST, .limit = PORTS_LIMIT,
-     ITEMS(conf_edge, ports, port_count), RESTART,
+     ITEMS(conf_edge, ports, port_count),
      .help = "TCP ports that are passed through, undecrypted."},
     {"trusted_proxies", &type_network, LIST, TEXTS(conf_edge, trusted_proxies),
      .help =
@@ -120,7 +121,7 @@ static const struct section allow_section = {
 static const struct setting gateway_settings[] = {
     {"allow", SECTION(allow_section), LIST, ITEMS(conf_gateway, allow, allow_count),
      .help = "Which edges may reach which sites and ports through this gateway."},
-    {"dial", &type_node, LIST, ITEMS(conf_gateway, dial, dial_count), RESTART,
+    {"dial", &type_node, LIST, ITEMS(conf_gateway, dial, dial_count),
      .help = "Edges that this gateway dials, because they cannot reach it (NAT)."},
     {"allow_local", &type_boolean, MEMBER(conf_gateway, allow_local), .preset = "false",
      .help = "Origins at loopback and link-local addresses may be used."},
@@ -160,7 +161,7 @@ static const struct section dns_section = {
     ROWS(dns_settings), sizeof(struct conf_dns)};
 
 static const struct setting admin_settings[] = {
-    {"listen", &type_listen, LIST, TEXTS(conf_admin, listen), RESTART, .preset = "127.0.0.1:9180",
+    {"listen", &type_listen, LIST, TEXTS(conf_admin, listen), .preset = "127.0.0.1:9180",
      .help = "Where the read-only pages /metrics, /status and /readyz are served over HTTP."},
     {"hosts", &type_host, LIST, TEXTS(conf_admin, hosts),
      .help = "Host names that requests may carry, besides addresses and localhost."},
@@ -171,7 +172,7 @@ static const struct section admin_section = {"admin", "The read-only pages for m
 static const struct setting node_link_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_node, link_listen), RESTART,
      .help = "UDP addresses for the link. A node that only dials needs none."},
-    {"address", &type_listen, MEMBER(conf_node, link_address), RESTART,
+    {"address", &type_listen, MEMBER(conf_node, link_address),
      .preset_note = "the first of listen, where that is not a wildcard",
      .help = "Where others dial this node."},
 };
@@ -180,7 +181,7 @@ static const struct section node_link_section = {"node link",
                                                  ROWS(node_link_settings)};
 
 static const struct setting log_settings[] = {
-    {"path", &type_path, MEMBER(conf_node, log_path), RESTART, .preset_note = "standard error",
+    {"path", &type_path, MEMBER(conf_node, log_path), .preset_note = "standard error",
      .help = "File of the log; it is reopened on SIGUSR1."},
     {"level", &type_word, MEMBER(conf_node, log_level), .words = log_levels, .preset = "notice",
      .help = "The least urgent message that is written."},
@@ -209,13 +210,11 @@ static const struct setting node_settings[] = {
      .help = "Folder of the control sockets."},
     {"log", GROUP(log_section), .help = "The log."},
     {"link", GROUP(node_link_section), .help = "How the link is reached."},
-    {"edge", SECTION(edge_section), MEMBER(conf_node, edge), RESTART,
-     .help = "Role: serves visitors."},
-    {"gateway", SECTION(gateway_section), MEMBER(conf_node, gateway), RESTART,
+    {"edge", SECTION(edge_section), MEMBER(conf_node, edge), .help = "Role: serves visitors."},
+    {"gateway", SECTION(gateway_section), MEMBER(conf_node, gateway),
      .help = "Role: asks the origins."},
-    {"dns", SECTION(dns_section), MEMBER(conf_node, dns), RESTART,
-     .help = "Role: answers DNS queries."},
-    {"admin", SECTION(admin_section), MEMBER(conf_node, admin), RESTART, .can_be_off = true,
+    {"dns", SECTION(dns_section), MEMBER(conf_node, dns), .help = "Role: answers DNS queries."},
+    {"admin", SECTION(admin_section), MEMBER(conf_node, admin), .can_be_off = true,
      .preset_note = "present on nodes with a role",
      .help = "The read-only pages for monitoring, or `off`."},
 };
@@ -339,9 +338,8 @@ static const struct section zone_section = {"zone", "A DNS zone that this networ
 
 static const struct setting root_settings[] = {
     {"nodes", SECTION(node_section), .shape = SHAPE_MAP, .limit = CONF_NODES_LIMIT,
-     ITEMS(conf, nodes, node_count), REQUIRED, RESTART,
-     .help = "All nodes of the network, by name."},
-    {"link", GROUP(link_section), MEMBER(conf, link), RESTART, .help = "The link, for all nodes."},
+     ITEMS(conf, nodes, node_count), REQUIRED, .help = "All nodes of the network, by name."},
+    {"link", GROUP(link_section), MEMBER(conf, link), .help = "The link, for all nodes."},
     {"sites", SECTION(site_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
      ITEMS(conf, sites, site_count), .help = "What is published, by name."},
     {"zones", SECTION(zone_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,

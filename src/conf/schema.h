@@ -29,6 +29,7 @@ struct type {
     /* NULL when the value is at `out`; else why not: a sentence, or "" for "not <noun>". */
     const char *(*parse)(const struct value *value, void *out);
     uint64_t scale; /* numbers: one of the member is so many of the base unit (ns, byte) */
+    bool is_text;   /* in memory a pointer to a text */
 };
 
 extern const struct type type_text, type_path, type_word, type_choice, type_boolean, type_integer,

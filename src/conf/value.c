@@ -337,76 +337,97 @@ static const char *parse_site(const struct value *value, void *out)
     return NULL;
 }
 
-const struct type type_text = {"text", "a text", "like europe", NULL, NULL, parse_text, 0};
+const struct type type_text = {"text", "a text", "like europe", NULL, NULL, parse_text, 0, true};
 const struct type type_path = {"path", "a path", "like /var/log/causeway/access.log",
                                NULL,   NULL,     parse_path,
-                               0};
-const struct type type_word = {"word", "one of the words", "", NULL, NULL, parse_word, 0};
-const struct type type_choice = {"word", "one of the words", "", NULL, NULL, parse_choice, 0};
+                               0,      true};
+const struct type type_word = {"word", "one of the words", "", NULL, NULL, parse_word, 0, true};
+const struct type type_choice = {"word", "one of the words", "", NULL,
+                                 NULL,   parse_choice,       0,  false};
 const struct type type_boolean = {"boolean", "a boolean", "either true or false",
                                   NULL,      "boolean",   parse_boolean,
-                                  0};
+                                  0,         false};
 const struct type type_integer = {"integer", "an integer", "like 64", NULL,
-                                  "integer", parse_number, 1};
+                                  "integer", parse_number, 1,         false};
 const struct type type_size = {
-    "size", "a size", "bytes, or like 64k, 8M or 1G", "^[0-9]+[kKmMgG]?$", NULL, parse_number, 1};
+    "size", "a size", "bytes, or like 64k, 8M or 1G", "^[0-9]+[kKmMgG]?$", NULL, parse_number,
+    1,      false};
 const struct type type_duration = {"duration",
                                    "a duration",
                                    "like 250ms, 10s, 5m or 1h",
                                    "^[0-9]+(us|ms|s|m|h)$",
                                    NULL,
                                    parse_number,
-                                   1};
-const struct type type_seconds = {
-    "seconds",    "whole seconds", "like 20, 20s, 5m or 1h", "^[0-9]+[smh]?$", NULL,
-    parse_number, 1000000000};
+                                   1,
+                                   false};
+const struct type type_seconds = {"seconds",
+                                  "whole seconds",
+                                  "like 20, 20s, 5m or 1h",
+                                  "^[0-9]+[smh]?$",
+                                  NULL,
+                                  parse_number,
+                                  1000000000,
+                                  false};
 const struct type type_address = {"address",
                                   "an address",
                                   "like 203.0.113.10 or \"2001:db8::10\"",
                                   "^[0-9A-Fa-f:.]+$",
                                   NULL,
                                   parse_address,
-                                  0};
+                                  0,
+                                  false};
 const struct type type_listen = {"address with port",
                                  "an address with port",
                                  "like \":80\", \"192.0.2.1:80\" or \"[::]:80\"",
                                  "^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]*|\\*):[0-9]{1,5}$",
                                  NULL,
                                  parse_listen,
-                                 0};
+                                 0,
+                                 false};
 const struct type type_network = {"network",
                                   "a network",
                                   "like 192.0.2.0/24 or \"2001:db8::/32\"",
                                   "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
                                   NULL,
                                   parse_network,
-                                  0};
+                                  0,
+                                  false};
 const struct type type_host = {"host", "a host name", "like www.shop.example or \"*.shop.example\"",
                                NULL,   NULL,          parse_host,
-                               0};
+                               0,      true};
 const struct type type_domain = {
-    "domain name", "a domain name", "like ns1.shop.example", NULL, NULL, parse_domain, 0};
-const struct type type_mailbox = {
-    "mail address", "a mail address", "like hostmaster@shop.example", NULL, NULL, parse_mailbox, 0};
+    "domain name", "a domain name", "like ns1.shop.example", NULL, NULL, parse_domain, 0, true};
+const struct type type_mailbox = {"mail address",
+                                  "a mail address",
+                                  "like hostmaster@shop.example",
+                                  NULL,
+                                  NULL,
+                                  parse_mailbox,
+                                  0,
+                                  true};
 const struct type type_key = {"key",
                               "a key",
                               "32 bytes in base64, as `causeway keygen` prints it",
                               "^[A-Za-z0-9+/]{43}=$",
                               NULL,
                               parse_key,
-                              0};
+                              0,
+                              false};
 const struct type type_origin = {"origin",
                                  "the URL of an origin",
                                  "like http://192.0.2.80:8080 or http://app.internal",
                                  "^http://[^/]+/?$",
                                  NULL,
                                  parse_origin,
-                                 0};
+                                 0,
+                                 false};
 const struct type type_record = {
-    "record",     "a record", "like \"www A 192.0.2.1\" or \"@ 300 TXT hello\"", NULL, NULL,
-    parse_record, 0};
+    "record", "a record", "like \"www A 192.0.2.1\" or \"@ 300 TXT hello\"",
+    NULL,     NULL,       parse_record,
+    0,        false};
 const struct type type_node = {
-    "node", "the name of a node", "like edge-fra", NULL, NULL, parse_node, 0};
-const struct type type_site = {"site", "the name of a site", "like shop", NULL, NULL, parse_site,
-                               0};
-const struct type type_section = {"section", "a section", "of settings", NULL, "object", NULL, 0};
+    "node", "the name of a node", "like edge-fra", NULL, NULL, parse_node, 0, false};
+const struct type type_site = {"site", "the name of a site", "like shop", NULL,
+                               NULL,   parse_site,           0,           false};
+const struct type type_section = {"section", "a section", "of settings", NULL, "object",
+                                  NULL,      0,           false};

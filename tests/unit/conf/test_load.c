@@ -269,6 +269,34 @@ static void aliases_stand_for_their_anchors(void **state)
     conf_free(conf);
 }
 
+/* A list, texts, an array and a number that differ are named; what a reload changes is not. */
+static void what_needs_a_restart_is_named(void **state)
+{
+    (void)state;
+    static const char before[] =
+        "nodes: { me: { gateway: { dial: [] }, dns: { listen: [\":53\"] } } }\n";
+    static const char after[] =
+        "nodes: { me: { gateway: { allow_local: true }, dns: { listen: [\":53\", \":54\"] }, \n"
+        "  region: asia, workers: 3, run_dir: /run/other, log: { level: debug } } }\n"
+        "link: { packet: 1300, weights: [16, 8, 4, 2, 2] }\n";
+    static const struct canned_file files[] = {{0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0}, names = {0};
+    struct conf *running = conf_load("c.yaml", span_text(before), NULL, &reader, &errors);
+    struct conf *loaded = conf_load("c.yaml", span_text(after), NULL, &reader, &errors);
+    struct conf *same = conf_load("c.yaml", span_text(after), NULL, &reader, &errors);
+    conf_write_unchangeable(loaded, same, &names);
+    assert_int_equal(names.length, 0);
+    conf_write_unchangeable(running, loaded, &names);
+    assert_string_equal(names.data,
+                        "me.workers, me.run_dir, me.dns.listen, link.packet, link.weights");
+    text_clear(&names);
+    text_clear(&errors);
+    conf_free(running);
+    conf_free(loaded);
+    conf_free(same);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +308,7 @@ int main(void)
         cmocka_unit_test(one_node_needs_no_keys),
         cmocka_unit_test(a_private_key_gives_the_public_one),
         cmocka_unit_test(aliases_stand_for_their_anchors),
+        cmocka_unit_test(what_needs_a_restart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

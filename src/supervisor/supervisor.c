@@ -68,18 +68,13 @@ static void use(struct supervisor *supervisor, struct conf *conf, struct bundle 
     supervisor->loaded_wall_ns = clock_wall_ns();
 }
 
-static void warn_of_restart(const struct supervisor *supervisor, const struct conf_node *node)
+static void warn_of_restart(const struct supervisor *supervisor, const struct conf *loaded)
 {
-    if (strcmp(node->run_dir, supervisor->run_dir) != 0)
-        log_warning("supervisor", "run_dir takes effect at the next start");
-    if (node->workers && node->workers != supervisor->workers)
-        log_warning("supervisor", "workers takes effect at the next start");
-    struct identity identity;
-    struct text why = {0};
-    if (identity_find(node->user, &identity, &why) == 0 &&
-        identity.user != supervisor->identity.user)
-        log_warning("supervisor", "user takes effect at the next start");
-    text_clear(&why);
+    struct text names = {0};
+    conf_write_unchangeable(supervisor->conf, loaded, &names);
+    if (names.length)
+        log_warning("supervisor", "takes effect at the next start: %s", names.data);
+    text_clear(&names);
 }
 
 static void keep_old(struct supervisor *supervisor, const struct text *errors)
@@ -117,7 +112,7 @@ static void reload(struct supervisor *supervisor)
     } else {
         log_lines(LOG_WARNING, &errors);
         supervisor->reload_error[0] = 0;
-        warn_of_restart(supervisor, conf->self);
+        warn_of_restart(supervisor, conf);
         use(supervisor, conf, &bundle);
         if (log_open_node(conf->self, "supervisor"))
             log_error("supervisor", "cannot open the log %s: %s", conf->self->log_path,

@@ -9,7 +9,12 @@
 #include "supervisor/child.h"
 
 /* ---- report.c: one question to every child, and the answers put together */
-enum report_kind { REPORT_STATUS, REPORT_METRICS, REPORT_COMMAND };
+enum report_kind {
+    REPORT_STATUS,
+    REPORT_READY, /* the supervisor's part of the status */
+    REPORT_METRICS,
+    REPORT_COMMAND,
+};
 
 struct report {
     struct child_question question;

@@ -33,7 +33,7 @@ struct client {
 static const struct {
     const char *path;
     enum report_kind kind;
-} pages[] = {{"/metrics", REPORT_METRICS}, {"/status", REPORT_STATUS}, {"/readyz", REPORT_STATUS}};
+} pages[] = {{"/metrics", REPORT_METRICS}, {"/status", REPORT_STATUS}, {"/readyz", REPORT_READY}};
 
 static void client_close(struct client *client)
 {
@@ -153,12 +153,17 @@ static void on_report(void *owner, struct report *report)
 {
     struct client *client = owner;
     client->report = NULL;
-    if (report->kind == REPORT_METRICS)
+    switch (report->kind) {
+    case REPORT_METRICS:
         answer_metrics(client, report);
-    else if (span_equal(client->request.target, SPAN("/readyz")))
+        return;
+    case REPORT_READY:
         answer_ready(client, report);
-    else
+        return;
+    case REPORT_STATUS:
+    case REPORT_COMMAND:
         answer_json(client, 200, report->status);
+    }
 }
 
 /* ---- requests */

@@ -23,7 +23,7 @@
 
 enum {
     ROLES_LIMIT = 16,
-    HEARTBEAT_MS = 500,
+    HEARTBEAT_MS = 200,
     DRAIN_POLL_MS = 50,
     DRAIN_S = 5, /* longest wait for what is under way */
     QUESTIONS_AT_ONCE = 16,

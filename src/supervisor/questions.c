@@ -11,7 +11,8 @@
 
 static const uint64_t limit_ns = 3000000000; /* for all answers */
 
-static const char *const kinds[] = {"status", "metrics", "command"};
+/* "ready" is for the supervisor alone: what children say of themselves is in their heartbeats. */
+static const char *const kinds[] = {"status", "metrics", "command", "ready"};
 
 static struct process *admin_of(struct supervisor *supervisor)
 {
@@ -83,9 +84,10 @@ void questions_ask(struct supervisor *supervisor, const json_t *message)
                                   .number = ++supervisor->next_question,
                                   .is_used = true,
                                   .limit.fire = on_limit};
-    if (strcmp(what, "status") == 0)
+    bool is_ready = strcmp(what, "ready") == 0;
+    if (is_ready || strcmp(what, "status") == 0)
         send_own_status(supervisor, question->id);
-    for (int i = 0; i < CHILDREN; i++) {
+    for (int i = 0; i < CHILDREN && !is_ready; i++) {
         struct process *process = &supervisor->processes[i];
         if (process->state != PROCESS_READY)
             continue;

@@ -6,8 +6,10 @@
 
 #include "base/memory.h"
 
-static const char *const questions[] = {
-    [REPORT_STATUS] = "status", [REPORT_METRICS] = "metrics", [REPORT_COMMAND] = "command"};
+static const char *const questions[] = {[REPORT_STATUS] = "status",
+                                        [REPORT_READY] = "ready",
+                                        [REPORT_METRICS] = "metrics",
+                                        [REPORT_COMMAND] = "command"};
 
 static void report_free(struct report *report)
 {
@@ -42,7 +44,7 @@ static void on_part(struct child_question *question, const char *child, struct s
     json_t *part = json_loadb((const char *)content.data, content.length, 0, NULL);
     if (report->kind == REPORT_COMMAND && json_is_array(part))
         json_array_extend(report->answers, part);
-    else if (report->kind == REPORT_STATUS && json_is_object(part))
+    else if (report->kind != REPORT_COMMAND && json_is_object(part))
         add_status(report, child, part);
     json_decref(part);
 }

@@ -340,7 +340,9 @@ void processes_follow(struct supervisor *supervisor)
     for (int i = 0; i < CHILDREN; i++) {
         struct process *process = &supervisor->processes[i];
         uint32_t wanted = wanted_roles(process);
-        if (process->state == PROCESS_ABSENT && wanted) {
+        if (process->state == PROCESS_STOPPING) {
+            process->restarts_at_once = wanted != 0;
+        } else if (process->state == PROCESS_ABSENT && wanted) {
             start(process);
         } else if (process->state != PROCESS_ABSENT && process->roles != wanted) {
             log_notice("supervisor", "%s is stopped%s: its roles have changed", process->name,

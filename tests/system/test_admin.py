@@ -136,7 +136,7 @@ def test_head_has_no_body_and_unknown_paths_are_404(node):
     (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100000, b"431"),
     (b"GET /" + b"x" * 100000, b"414"),
     (b"\x00\x01\x02\r\n\r\n", b"400"),
-])
+], ids=["no Host", "two Hosts", "bare LF", "long head", "long line", "no HTTP"])
 def test_malformed_requests_are_refused(node, request_bytes, expected):
     with socket.create_connection((node.host, node.admin), timeout=10) as connection:
         try:

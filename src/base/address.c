@@ -62,7 +62,7 @@ static bool mask(struct address *address, unsigned bits)
     bool had = false;
     for (unsigned i = 0; i < address_bits(address) / 8; i++) {
         unsigned kept = bits > i * 8 ? bits - i * 8 : 0;
-        uint8_t keep = kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+        uint8_t keep = (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
         had |= (address->bytes[i] & (uint8_t)~keep) != 0;
         address->bytes[i] &= keep;
     }

@@ -4,6 +4,8 @@
  */
 #include "conf/load.h"
 
+#include "base/memory.h"
+
 #include <limits.h>
 #include <stdio.h>
 
@@ -297,13 +299,19 @@ static const char *parse_record(const struct value *value, void *out)
 
 /* --- references ------------------------------------------------------------------------------- */
 
-/* Which of a few names was meant; many names are not worth the time. */
-static const char *unknown_name(const struct value *value, const char *kind,
-                                const char *const *names, size_t count)
+/* No such name; which was meant is only looked for while there is room to say it, for that takes time. `names` are
+ * the first members of structs of `size` bytes. */
+static const char *unknown_name(const struct value *value, const char *kind, const void *names,
+                                size_t size, size_t count)
 {
-    struct report *report = &value->loader->report;
-    const char *nearest =
-        report->lost ? NULL : nearest_word((const char *)value->text.data, names, count);
+    struct loader *loader = value->loader;
+    if (loader->report.count >= CONF_ERRORS_LIMIT)
+        return "unknown";
+    const char **candidates = memory_raw(count * sizeof *candidates);
+    for (size_t i = 0; i < count; i++)
+        candidates[i] = *(const char *const *)(const void *)((const char *)names + i * size);
+    const char *nearest = nearest_word((const char *)value->text.data, candidates, count);
+    memory_free((void *)candidates);
     if (nearest)
         return SENTENCE(value, "no %s has this name; did you mean '%s'?", kind, nearest);
     return SENTENCE(value, "no %s has this name", kind);
@@ -313,12 +321,8 @@ static const char *parse_node(const struct value *value, void *out)
 {
     struct conf *conf = value->loader->conf;
     const struct conf_node *node = table_find(&value->loader->names[0], value->text);
-    if (!node) {
-        const char **names = ARENA_ARRAY(&value->loader->scratch, const char *, conf->node_count);
-        for (size_t i = 0; i < conf->node_count; i++)
-            names[i] = conf->nodes[i].name;
-        return unknown_name(value, "node", names, conf->node_count);
-    }
+    if (!node)
+        return unknown_name(value, "node", conf->nodes, sizeof *conf->nodes, conf->node_count);
     *(const struct conf_node **)out = node;
     return NULL;
 }
@@ -327,12 +331,8 @@ static const char *parse_site(const struct value *value, void *out)
 {
     struct conf *conf = value->loader->conf;
     const struct conf_site *site = table_find(&value->loader->names[1], value->text);
-    if (!site) {
-        const char **names = ARENA_ARRAY(&value->loader->scratch, const char *, conf->site_count);
-        for (size_t i = 0; i < conf->site_count; i++)
-            names[i] = conf->sites[i].name;
-        return unknown_name(value, "site", names, conf->site_count);
-    }
+    if (!site)
+        return unknown_name(value, "site", conf->sites, sizeof *conf->sites, conf->site_count);
     *(const struct conf_site **)out = site;
     return NULL;
 }

@@ -114,7 +114,8 @@ uint64_t transport_next_wake(const struct transport *transport)
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
     wake_ns = least(wake_ns, dead_at(transport));
     wake_ns = least(wake_ns, path->quality_at_ns);
-    wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
+    if (!path->ping_waits) /* else it is the pacer's turn */
+        wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
     if (!path->is_proven)
         wake_ns = least(wake_ns, path->prove_at_ns);
     if (has_data && !path->is_window_full && !sent_log_is_full(&path->sent))

@@ -348,10 +348,36 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
     worker_post(owner->worker, &forwarded->message);
 }
 
+/* NULL: the index was given out by a process before this one, or never. */
 static struct link *find_link(struct driver *driver, uint32_t index)
 {
     uint32_t slot = index >> INDEX_SESSION_BITS & ((1u << INDEX_SLOT_BITS) - 1);
-    return link_by_slot(driver->set, slot);
+    uint32_t generation =
+        index >> (INDEX_SESSION_BITS + INDEX_SLOT_BITS) & ((1u << INDEX_GENERATION_BITS) - 1);
+    return generation == driver->set->options.generation ? link_by_slot(driver->set, slot) : NULL;
+}
+
+/* A peer that has restarted says so; it cannot name our indexes, so every lane looks whether the token is its session's. */
+static void receive_close(struct udp_socket *socket, const struct transport_datagram *datagram)
+{
+    struct driver *driver = socket->driver;
+    struct link *link;
+    for (uint32_t slot = 0; (link = link_by_slot(driver->set, slot)); slot++) {
+        if (link->owner != worker_id(driver->worker))
+            forward(driver, link, datagram);
+        else if (link->lane)
+            lane_receive(link->lane, NULL, datagram, 1);
+    }
+}
+
+static void receive_stray(struct udp_socket *socket, const struct transport_datagram *datagram,
+                          uint64_t now_ns)
+{
+    uint8_t reply_bytes[64];
+    struct transport_transmit reply = {.data = reply_bytes, .capacity = sizeof reply_bytes};
+    metric_add(&link_packets_foreign, 1);
+    if (transport_listener_stray(socket->driver->listener, datagram, now_ns, &reply))
+        udp_send(socket, &reply, 1);
 }
 
 /* Datagrams of one lane that follow each other go to it together. */
@@ -368,9 +394,13 @@ static void dispatch(struct udp_socket *socket, struct transport_datagram *datag
             receive_hello(socket, &datagrams[i], now_ns);
             continue;
         }
+        if (kind == TRANSPORT_PACKET_CLOSE) {
+            receive_close(socket, &datagrams[i]);
+            continue;
+        }
         struct link *link = kind == TRANSPORT_PACKET_INDEXED ? find_link(driver, index) : NULL;
         if (!link) {
-            metric_add(&link_packets_foreign, 1);
+            receive_stray(socket, &datagrams[i], now_ns);
             continue;
         }
         if (link->owner != worker_id(driver->worker)) {

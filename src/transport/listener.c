@@ -107,9 +107,11 @@ enum transport_packet_kind transport_packet_kind(struct span datagram, uint32_t 
     case PACKET_DATA:
     case PACKET_RESP:
     case PACKET_COOKIE:
-    case PACKET_CLOSE_STATELESS:
         *receiver_index = load_u32(datagram.data + PACKET_RECEIVER_INDEX_OFFSET);
         return TRANSPORT_PACKET_INDEXED;
+    case PACKET_CLOSE_STATELESS:
+        return datagram.length == HANDSHAKE_CLOSE_BYTES ? TRANSPORT_PACKET_CLOSE
+                                                        : TRANSPORT_PACKET_FOREIGN;
     default:
         return TRANSPORT_PACKET_FOREIGN;
     }

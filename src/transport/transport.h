@@ -193,6 +193,7 @@ MUST_USE int transport_accept(struct transport *transport, struct transport_hell
 enum transport_packet_kind {
     TRANSPORT_PACKET_HELLO,   /* an INIT: for transport_listener_hello() */
     TRANSPORT_PACKET_INDEXED, /* *receiver_index names worker, generation, lane slot and session */
+    TRANSPORT_PACKET_CLOSE, /* by a peer that has forgotten us: it names none of our indexes; for every lane whose peer has its address */
     TRANSPORT_PACKET_FOREIGN, /* none of ours: drop it */
 };
 enum transport_packet_kind transport_packet_kind(struct span datagram, uint32_t *receiver_index);

@@ -85,6 +85,9 @@ static void end_receive(struct sim_node *node, struct sim_packet *packet)
         else if (transport_listener_stray(end->listener, &datagram, node->sim->now_ns, &reply))
             put_on_wire(end, &reply);
         break;
+    case TRANSPORT_PACKET_CLOSE:
+        transport_receive(end->transport, node->sim->now_ns, &datagram, 1);
+        break;
     case TRANSPORT_PACKET_FOREIGN:
         break;
     }

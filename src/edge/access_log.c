@@ -90,16 +90,16 @@ static void add_json(struct text *line, const struct access_facts *facts)
     text_add(line, "}");
 }
 
-void edge_access_log_write(struct edge *edge, const struct access_facts *facts)
+void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts)
 {
-    static _Thread_local struct text line;
-    line.limit = LINE_MOST;
-    text_reset(&line);
-    if (edge->access_log_is_json)
-        add_json(&line, facts);
+    struct text *line = &worker->log_line;
+    line->limit = LINE_MOST;
+    text_reset(line);
+    if (worker->edge->access_log_is_json)
+        add_json(line, facts);
     else
-        add_combined(&line, facts);
-    line.limit = LINE_MOST + 1;
-    text_add(&line, "\n");
-    log_file_write(edge->access_log, text_span(&line));
+        add_combined(line, facts);
+    line->limit = LINE_MOST + 1;
+    text_add(line, "\n");
+    log_file_write(worker->edge->access_log, text_span(line));
 }

@@ -132,7 +132,7 @@ static void write_log(struct edge_client *client)
                                  .total_ns = total_ns,
                                  .bytes_in = client->bytes_in,
                                  .bytes_out = client->bytes_out};
-    edge_access_log_write(worker->edge, &facts);
+    edge_access_log_write(worker, &facts);
 }
 
 static void drop_stream(struct edge_client *client, uint32_t code)
@@ -162,7 +162,8 @@ static void start_request(struct edge_client *client)
 /* What a request held; the connection may carry another. */
 static void clear_request(struct edge_client *client)
 {
-    drop_stream(client, TRANSPORT_CODE_CANCELLED);
+    bool is_whole = client->answer_ended && client->stream_finished;
+    drop_stream(client, is_whole ? TRANSPORT_CODE_NONE : TRANSPORT_CODE_CANCELLED);
     slice_queue_clear(&client->to_link);
     arena_clear(&client->arena);
     arena_clear(&client->answer_arena);

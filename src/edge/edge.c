@@ -149,6 +149,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_clients_abort(own);
     edge_ports_abort(own);
     loop_timer_stop(own->loop, &own->second);
+    text_clear(&own->log_line);
     own->edge = NULL;
 }
 

@@ -45,6 +45,7 @@ struct edge_worker {
     struct http_limits limits; /* of the configuration, as of the last accepted connection */
     struct loop_timer second;  /* keeps `date` */
     char date[HTTP_DATE_BYTES];
+    struct text log_line;           /* room for one line of the access log */
     struct edge_reporter *reporter; /* worker 0 */
 };
 
@@ -93,7 +94,7 @@ struct access_facts {
     uint64_t began_wall_ns, first_byte_ns, total_ns; /* since the request's first byte */
     uint64_t bytes_in, bytes_out;                    /* of bodies */
 };
-void edge_access_log_write(struct edge *edge, const struct access_facts *facts);
+void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts);
 
 /* ---- report.c */
 struct edge_reporter *

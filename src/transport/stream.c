@@ -144,8 +144,23 @@ void stream_set_standing(struct transport_stream *stream)
         blender_set_ring(blender, &stream->resend.buffer, open->ring, open->weight);
 }
 
+/* Nobody reads it any more: what comes is thrown away, so that the end can come. */
+static void discard_input(struct transport_stream *stream)
+{
+    struct slice_queue bytes = {0};
+    bool ended = receive_buffer_take(&stream->in, &bytes, UINT64_MAX);
+    transport_stream_consume(stream, stream->in.taken - stream->credit.consumed);
+    slice_queue_clear(&bytes);
+    if (ended)
+        stream_settle(stream);
+}
+
 void stream_readable(struct transport_stream *stream)
 {
+    if (stream->is_released && !stream->is_reset) {
+        discard_input(stream);
+        return;
+    }
     if (stream->is_opened && receive_buffer_is_readable(&stream->in))
         event_stream(stream, STREAM_EVENT_READABLE);
 }
@@ -327,6 +342,8 @@ void transport_stream_release(struct transport_stream *stream)
     }
     if (stream->is_reset || (stream->out.is_finished && stream->in.end_taken))
         stream_settle(stream);
+    else if (stream->out.is_finished)
+        discard_input(stream); /* what was written is still delivered */
     else
         stream_reset_by(stream, TRANSPORT_CODE_CANCELLED, false);
 }

@@ -234,8 +234,9 @@ void transport_stream_reset(
 void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring,
                                uint8_t weight); /* tells the peer too */
 void transport_stream_release(
-    struct transport_stream
-        *stream); /* the caller will not use it again; an unfinished one is reset with CANCELLED */
+    struct transport_stream *
+        stream); /* the caller will not use it again. One that was finished from here still delivers what was written and throws away what comes;
+                  * an unfinished one is reset with CANCELLED */
 
 /* Settings that may change while running (R12). */
 void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);

@@ -56,7 +56,9 @@ static void packets_are_sealed_as_on_the_page(void **state)
     static const enum aead_kind kinds[] = {AEAD_AES_128_GCM, AEAD_CHACHA20_POLY1305};
     static const char *names[] = {"AES-128-GCM", "ChaCha20-Poly1305"};
     for (int i = 0; i < 2; i++) {
-        struct handshake_result result = {.own_index = 1, .peer_index = 0x00412345, .aead = kinds[i]};
+        struct handshake_result result = {.own_index = 1,
+                                          .peer_index = 0x00412345,
+                                          .aead = kinds[i]};
         memset(result.send_secret.bytes, 0x0b, KEY_BYTES);
         memset(result.receive_secret.bytes, 0x0c, KEY_BYTES);
         struct session session;

@@ -21,23 +21,22 @@ endif
 .PHONY: all deps test demo bench check fuzz install clean help
 .NOTPARALLEL:
 
-all: $(BUILD)/build.ninja
+all: deps $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
-$(BUILD)/build.ninja:
-	@command -v meson >/dev/null || { echo 'make: meson is missing; run tools/install-deps' >&2; exit 1; }
+$(BUILD)/build.ninja: | deps
 	@meson setup --prefix=$(PREFIX) $(SETUP) $(BUILD)
 
 deps:
 	@tools/install-deps
 
-test: deps all
+test: all
 	@tools/run-tests --build $(BUILD) $(if $(SAN),--sanitizers $(SAN)) $(TESTS)
 
-demo: deps all
+demo: all
 	@$(BUILD)/src/cli/causeway demo $(if $(ONCE),--once)
 
-bench: deps all
+bench: all
 	@for script in $(BENCH); do \
 	    CAUSEWAY_BUILD=$(BUILD) $$script $(if $(QUICK),--quick) || exit 1; \
 	done
@@ -55,7 +54,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@echo 'make                 build into $(BUILD)/'
+	@echo 'make                 install what is missing (Debian), build into $(BUILD)/'
 	@echo 'make demo            the whole network on this machine; ONCE=1 tells the story once and ends'
 	@echo 'make test            unit, simulation and system tests; SAN=address,undefined or SAN=thread'
 	@echo '                     TESTS="unit sim system" or any of them'

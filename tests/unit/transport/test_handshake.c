@@ -369,6 +369,59 @@ static void negotiation(void **state)
     }
 }
 
+/* An authentic responder that answers nonsense: RESP is made from the Noise message up. */
+static void responder_may_choose_only_what_was_offered(void **state)
+{
+    (void)state;
+    enum { PAYLOAD = HANDSHAKE_RESP_PAYLOAD_BYTES };
+    static const struct {
+        size_t offset;
+        uint8_t value;
+        int result;
+    } cases[] = {
+        {4, 0, ERROR_INVALID}, /* version */
+        {4, HANDSHAKE_VERSION + 1, ERROR_INVALID},
+        {5, AEAD_AES_128_GCM, ERROR_INVALID}, /* known, not offered */
+        {5, AEAD_KINDS, ERROR_INVALID},       /* unknown */
+        {5, 255, ERROR_INVALID},
+        {8, 0x80, ERROR_INVALID}, /* a feature not offered */
+        {0, 0xff, ERROR_AUTH},    /* another index than in clear */
+        {6, HANDSHAKE_BUSY, ERROR_UNSUPPORTED},
+        {6, 200, ERROR_UNSUPPORTED}, /* of a later release */
+        {31, 0xff, 0},               /* of a later release: ignored */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ends ends;
+        enum handshake_answer answer;
+        ends_init(&ends, 60 + i);
+        ends.edge_offer.aead_kinds = AEAD_BIT(AEAD_CHACHA20_POLY1305);
+        ends_start(&ends);
+        struct handshake_responder *responder = &ends.responder;
+        assert_int_equal(handshake_responder_open(responder, &ends.gateway,
+                                                  span_of(ends.init, sizeof ends.init)),
+                         0);
+        assert_int_equal(handshake_responder_verify(responder, &ends.of_gateway, &ends.replay), 0);
+
+        uint8_t resp[HANDSHAKE_RESP_BYTES] = {PACKET_RESP << 4};
+        uint8_t payload[PAYLOAD] = {0, 0, 0, 9, HANDSHAKE_VERSION, AEAD_CHACHA20_POLY1305};
+        memcpy(resp + HANDSHAKE_SENDER_INDEX_OFFSET, payload, 4);
+        memcpy(resp + PACKET_RECEIVER_INDEX_OFFSET, ends.init + HANDSHAKE_SENDER_INDEX_OFFSET, 4);
+        payload[cases[i].offset] = cases[i].value;
+        struct key ephemeral;
+        key_generate(&ends.crypto, &ephemeral);
+        assert_int_equal(noise_write_second(&responder->noise, &ephemeral, &responder->ephemeral,
+                                            &ends.edge.public_key, &ends.of_gateway.pre_shared_key,
+                                            span_of(payload, PAYLOAD), resp + 12),
+                         0);
+        size_t mac1 = sizeof resp - COOKIE_MAC_BYTES;
+        cookie_mac(&ends.crypto, span_of(ends.edge.cookie_keys.mac1.bytes, KEY_BYTES),
+                   span_of(resp, mac1), resp + mac1);
+        assert_int_equal(ends_finish(&ends, span_of(resp, sizeof resp), &answer), cases[i].result);
+        assert_int_equal(answer, cases[i].result == ERROR_UNSUPPORTED ? cases[i].value : 0);
+        ends_clear(&ends);
+    }
+}
+
 static void peer_refuses_own_and_small_order_keys(void **state)
 {
     (void)state;
@@ -482,6 +535,7 @@ int main(void)
         cmocka_unit_test(R9_stranger_costs_one_curve_operation),
         cmocka_unit_test(initiator_takes_only_the_resp_to_its_last_init),
         cmocka_unit_test(negotiation),
+        cmocka_unit_test(responder_may_choose_only_what_was_offered),
         cmocka_unit_test(peer_refuses_own_and_small_order_keys),
         cmocka_unit_test(small_order_ephemeral_is_refused),
         cmocka_unit_test(traffic_keys_differ_by_phase_and_kind),

@@ -109,8 +109,7 @@ struct crypto {
     const void *state; /* the implementation's own */
 };
 
-/* The real one. The table lives as long as the process; first call from one thread, before any
- * other starts. */
+/* The real one. The table lives as long as the process. */
 const struct crypto *crypto_openssl(void);
 
 /* No secrecy at all: for tests and for measuring the cost of what is around. The AEAD copies and

@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -93,13 +94,13 @@ static const struct aead_functions openssl_functions = {openssl_seal, openssl_op
 static struct aead *openssl_aead_new(const struct crypto *crypto, enum aead_kind kind,
                                      const uint8_t *key)
 {
-    const struct openssl_state *state = crypto->state;
+    const struct openssl_state *fetched = crypto->state;
     INVARIANT((unsigned)kind < AEAD_KINDS);
     struct openssl_aead *own = NEW(struct openssl_aead);
     own->aead.functions = &openssl_functions;
     own->context = EVP_CIPHER_CTX_new();
     INVARIANT(own->context != NULL);
-    check(EVP_EncryptInit_ex2(own->context, state->ciphers[kind], key, NULL, NULL));
+    check(EVP_EncryptInit_ex2(own->context, fetched->ciphers[kind], key, NULL, NULL));
     return &own->aead;
 }
 
@@ -168,10 +169,10 @@ static int openssl_shared(const struct crypto *crypto, const struct key *private
 static void openssl_hash(const struct crypto *crypto, const struct span *parts, size_t count,
                          uint8_t out[HASH_BYTES])
 {
-    const struct openssl_state *state = crypto->state;
+    const struct openssl_state *fetched = crypto->state;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     INVARIANT(context != NULL);
-    check(EVP_DigestInit_ex2(context, state->sha256, NULL));
+    check(EVP_DigestInit_ex2(context, fetched->sha256, NULL));
     for (size_t i = 0; i < count; i++)
         check(EVP_DigestUpdate(context, parts[i].data, parts[i].length));
     check(EVP_DigestFinal_ex(context, out, NULL));
@@ -189,26 +190,31 @@ static bool aes_is_in_hardware(void)
 #endif
 }
 
+static struct openssl_state state;
+static struct crypto table = {
+    .name = "OpenSSL",
+    .random = openssl_random,
+    .public_key = openssl_public_key,
+    .shared = openssl_shared,
+    .hash = openssl_hash,
+    .aead_new = openssl_aead_new,
+    .state = &state,
+};
+
+static void fetch_algorithms(void)
+{
+    state.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    state.ciphers[AEAD_CHACHA20_POLY1305] = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    state.ciphers[AEAD_AES_128_GCM] = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
+    INVARIANT(state.sha256 && state.ciphers[AEAD_CHACHA20_POLY1305] &&
+              state.ciphers[AEAD_AES_128_GCM]);
+    table.aead_kinds =
+        AEAD_BIT(AEAD_CHACHA20_POLY1305) | (aes_is_in_hardware() ? AEAD_BIT(AEAD_AES_128_GCM) : 0);
+}
+
 const struct crypto *crypto_openssl(void)
 {
-    static struct openssl_state state;
-    static struct crypto table = {
-        .name = "OpenSSL",
-        .random = openssl_random,
-        .public_key = openssl_public_key,
-        .shared = openssl_shared,
-        .hash = openssl_hash,
-        .aead_new = openssl_aead_new,
-        .state = &state,
-    };
-    if (!table.aead_kinds) {
-        state.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-        state.ciphers[AEAD_CHACHA20_POLY1305] = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-        state.ciphers[AEAD_AES_128_GCM] = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
-        INVARIANT(state.sha256 && state.ciphers[AEAD_CHACHA20_POLY1305] &&
-                  state.ciphers[AEAD_AES_128_GCM]);
-        table.aead_kinds = AEAD_BIT(AEAD_CHACHA20_POLY1305) |
-                           (aes_is_in_hardware() ? AEAD_BIT(AEAD_AES_128_GCM) : 0);
-    }
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch_algorithms);
     return &table;
 }

@@ -249,8 +249,18 @@ int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_
 void descriptors_close_unwanted(struct descriptors *table)
 {
     for (size_t i = table->count; i-- > 0;)
-        if (!table->items[i].is_wanted)
+        if (!table->items[i].is_wanted && !table->items[i].sent && !table->items[i].leaving)
             remove_at(table, i);
+}
+
+void descriptors_left(struct descriptors *table, uint8_t child_bit, bool is_gone)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        table->items[i].leaving &= (uint8_t)~child_bit;
+        if (is_gone)
+            table->items[i].sent &= (uint8_t)~child_bit;
+    }
+    descriptors_close_unwanted(table);
 }
 
 static const char log_prefix[] = "log:";

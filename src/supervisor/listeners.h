@@ -15,8 +15,9 @@ struct descriptor {
     char *name;
     const char *child; /* who gets it: a role's `child`; NULL: all */
     int fd;
-    bool is_wanted; /* by the newest configuration */
-    uint8_t sent;   /* bit for each child that has it */
+    bool is_wanted;  /* by the newest configuration */
+    uint8_t sent;    /* bit for each child that has it */
+    uint8_t leaving; /* bit for each child that was told to close it and has not said that it did */
 };
 
 /* Zero-initialised is empty. */
@@ -38,7 +39,10 @@ void descriptors_clear(struct descriptors *table);                  /* closes al
  * sentence for each. What is no longer wanted stays open until descriptors_close_unwanted(). */
 MUST_USE int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_t workers,
                               struct text *errors);
+/* Closes what is not wanted, once no child has it any more: until then the address could not be opened again. */
 void descriptors_close_unwanted(struct descriptors *table);
+/* The child has ended (`is_gone`), or has closed what it was told to. */
+void descriptors_left(struct descriptors *table, uint8_t child_bit, bool is_gone);
 void logs_reopen(
     struct descriptors *table); /* after rotation; what cannot be opened is logged and stays */
 

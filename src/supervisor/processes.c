@@ -103,6 +103,7 @@ static void on_ready(struct process *process)
 
 static void on_reloaded(const struct process *process, const json_t *message)
 {
+    descriptors_left(&process->supervisor->descriptors, process->bit, false);
     const char *why = json_string_value(json_object_get(message, "why"));
     if (!why)
         return;
@@ -238,6 +239,7 @@ static void ended(struct process *process, int status)
     describe_end(process, status);
     loop_timer_stop(supervisor->loop, &process->kill);
     channel_stop(&process->channel);
+    descriptors_left(&supervisor->descriptors, process->bit, true);
     questions_child_ended(process);
     if (before == PROCESS_STOPPING) {
         log_info("supervisor", "%s (pid %d) %s", process->name, (int)process->pid,
@@ -364,9 +366,12 @@ void processes_reload(struct supervisor *supervisor)
             continue;
         json_t *gone = json_array();
         for (size_t k = 0; k < supervisor->descriptors.count; k++) {
-            const struct descriptor *descriptor = &supervisor->descriptors.items[k];
-            if (!descriptor->is_wanted && (descriptor->sent & process->bit))
-                json_array_append_new(gone, json_string(descriptor->name));
+            struct descriptor *descriptor = &supervisor->descriptors.items[k];
+            if (descriptor->is_wanted || !(descriptor->sent & process->bit))
+                continue;
+            json_array_append_new(gone, json_string(descriptor->name));
+            descriptor->sent &= (uint8_t)~process->bit;
+            descriptor->leaving |= process->bit;
         }
         send_descriptors(process);
         send_bundle(process, json_pack("{s:s, s:o}", "type", "reload", "gone", gone));

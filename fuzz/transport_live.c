@@ -22,7 +22,6 @@ struct half {
 struct model {
     struct half half[WIRE_ENDS];
     uint64_t key;
-    bool was_reset;
 };
 
 static struct model models[MODELS_MAX];
@@ -119,7 +118,7 @@ static void on_event(struct wire *wire, int end, const struct transport_event *e
         transport_stream_set_owner(event->stream, (void *)(uintptr_t)event->open->port);
         break;
     case TRANSPORT_EVENT_RESET:
-        model->was_reset = true;
+        must(event->code != TRANSPORT_CODE_PROTOCOL && event->code != TRANSPORT_CODE_INTERNAL);
         over(model, end);
         break;
     case TRANSPORT_EVENT_DONE:
@@ -146,6 +145,20 @@ static bool misbehave(struct wire *wire, int from, uint8_t *packet, uint32_t len
     if (misdeed & 2) /* the tag: the null table tells */
         packet[length - 1] ^= 1;
     return true;
+}
+
+/* The end's process ends; another may take its place. */
+static void leave(struct wire *wire, int end, bool comes_back)
+{
+    if (!comes_back) {
+        transport_close(wire->ends[end].transport, TRANSPORT_CODE_SHUTDOWN, wire->now_ns);
+        return;
+    }
+    for (uint32_t i = 0; i < model_count; i++)
+        models[i].half[end].stream = NULL;
+    wire_start(wire, end);
+    if (end == WIRE_EDGE)
+        wire_dial(wire);
 }
 
 static void operate(struct wire *wire, uint8_t code, uint8_t argument)
@@ -184,6 +197,10 @@ static void operate(struct wire *wire, uint8_t code, uint8_t argument)
         wire->delay_ns = (1 + (uint64_t)argument) * MS;
         return;
     case 9:
+        if (argument >= 0xe0) {
+            leave(wire, end, argument < 0xfc);
+            return;
+        }
         transport_set_packet_bytes(wire->ends[end].transport, (uint16_t)(1200 + argument * 4));
         return;
     }
@@ -210,7 +227,6 @@ static void operate(struct wire *wire, uint8_t code, uint8_t argument)
     case 15:
         if (code >> 4 > 3)
             return;
-        model->was_reset = true;
         if (code >> 4 & 1)
             transport_stream_reset(half->stream, TRANSPORT_CODE_REFUSED);
         over(model, end);

@@ -225,8 +225,10 @@ void transport_close(struct transport *transport, uint32_t code, uint64_t now_ns
 
 struct session *lane_session(struct transport *transport, uint32_t index)
 {
-    struct session *sessions[] = {&transport->current, &transport->previous, &transport->pending};
-    for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++)
+    enum { SESSIONS = 3 };
+    struct session *sessions[SESSIONS] = {&transport->current, &transport->previous,
+                                          &transport->pending};
+    for (int i = 0; i < SESSIONS; i++)
         if (session_is_on(sessions[i]) && sessions[i]->result.own_index == index)
             return sessions[i];
     return NULL;

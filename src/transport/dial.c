@@ -83,7 +83,8 @@ void dial_on_resp(struct transport *transport, struct span packet)
 {
     struct handshake_result result;
     enum handshake_answer answer;
-    if (handshake_initiator_finish(&transport->dial.initiator, packet, &result, &answer)) {
+    if (!transport->dial.is_wanted || /* closed in the meantime */
+        handshake_initiator_finish(&transport->dial.initiator, packet, &result, &answer)) {
         transport->counters.datagrams_refused++;
         return;
     }

@@ -244,6 +244,21 @@ static void T1_close_tells_the_other_end(void **state)
     wire_clear(&wire);
 }
 
+static void T1_closed_while_dialling_stays_closed(void **state)
+{
+    (void)state;
+    struct wire wire;
+    begin(&wire, crypto_openssl(), 14);
+    wire_dial(&wire);
+    wire_step(&wire); /* INIT is out */
+    transport_close(wire.ends[WIRE_EDGE].transport, TRANSPORT_CODE_SHUTDOWN, wire.now_ns);
+    wire_run(&wire, 5 * SECOND);
+    assert_int_equal(facts_of(&wire, WIRE_EDGE).state, TRANSPORT_STATE_CLOSED);
+    assert_int_equal(wire.ends[0].ups + wire.ends[1].ups, 0);
+    transport_close(wire.ends[WIRE_EDGE].transport, TRANSPORT_CODE_SHUTDOWN, wire.now_ns);
+    wire_clear(&wire);
+}
+
 static void T1_lane_follows_the_peer_to_a_new_address(void **state)
 {
     (void)state;
@@ -423,6 +438,7 @@ int main(void)
         cmocka_unit_test(T1_restarted_responder_is_found_at_once),
         cmocka_unit_test(T1_restarted_initiator_replaces_its_former_self),
         cmocka_unit_test(T1_close_tells_the_other_end),
+        cmocka_unit_test(T1_closed_while_dialling_stays_closed),
         cmocka_unit_test(T1_lane_follows_the_peer_to_a_new_address),
         cmocka_unit_test(T1_forwarded_packet_steals_little),
         cmocka_unit_test(T1_every_loss_of_the_first_ten_packets_is_survived),

@@ -59,9 +59,14 @@ const char *status_edge_state_text(enum status_edge_state state)
     return "unknown";
 }
 
+static bool is_taken_out(const struct status_report *report)
+{
+    return report->flags & (STATUS_DRAINING | STATUS_ADMIN_DOWN | STATUS_LEAVING);
+}
+
 bool status_edge_is_usable(const struct status_edge *edge)
 {
-    if (edge->report.flags & (STATUS_DRAINING | STATUS_ADMIN_DOWN | STATUS_LEAVING))
+    if (is_taken_out(&edge->report))
         return false;
     return edge->state == STATUS_EDGE_LIVE || edge->state == STATUS_EDGE_UNHEARD || edge->is_kept;
 }
@@ -254,8 +259,9 @@ static void consider_fail_closed(struct status_receiver *receiver)
 /* Silence for too long. */
 static void edge_die(struct status_receiver *receiver, struct edge *edge, uint64_t now_ns)
 {
-    /* One that was never heard says something about us only when nobody was. */
-    bool counts = status_edge_is_usable(&edge->seen) || edge->seen.state == STATUS_EDGE_UNWELL;
+    /* One that was taken out is not missed. One that was never heard says something about us only
+     * when nobody was. */
+    bool counts = !is_taken_out(&edge->seen.report);
     if (edge->seen.state == STATUS_EDGE_UNHEARD && receiver->has_heard)
         counts = false;
     edge->has_vanished = counts;
@@ -392,10 +398,14 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
     result = status_read(aead, datagram, &standing, &report);
     bool follows = is_known && standing.turn == edge->turn && header.sequence > edge->sequence;
     bool takes_over = standing.turn == edge->turn + 1;
+    bool had_turn = standing.epoch == receiver->epoch && standing.turn != 0 && !takes_over;
     if (result == ERROR_AUTH) {
         receiver->counters.forged++;
     } else if (result < 0) {
         receiver->counters.malformed++;
+    } else if (!is_known && had_turn && edge->seen.state != STATUS_EDGE_DEAD) {
+        receiver->counters.superseded++;
+        result = ERROR_REPLAY;
     } else if (standing.epoch != receiver->epoch || (!is_known && !takes_over)) {
         result = edge_answer(receiver, edge, &header, now_ns, reply);
     } else if (!follows && !takes_over) {

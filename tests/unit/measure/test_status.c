@@ -232,12 +232,37 @@ static void R9_withheld_reports_of_the_process_before_change_nothing(void **stat
     world_free(world);
 }
 
-/* An upgrade that was rolled back: for a while both processes report, then the older one goes on
- * alone. */
-static void R8_older_process_that_outlives_the_newer_is_believed_again(void **state)
+/* An upgrade: both processes report for a while, the older one draining; the newer one counts. */
+static void R8_newer_process_wins_while_both_report(void **state)
 {
     (void)state;
     struct world *world = world_new(10, 1);
+    world_run_ms(world, 1000);
+    struct status_sender older = world->edges[0].sender;
+    world->edges[0].is_running = false;
+    world_start_edge(world, 0);
+    world_run_ms(world, 100);
+    assert_int_equal(world_edge(world, 0)->incarnations, 2);
+    const struct status_report draining = {.flags = STATUS_DRAINING};
+    for (int i = 0; i < 40; i++) {
+        uint8_t bytes[STATUS_DATAGRAM_MAX];
+        size_t length = status_sender_write(&older, world->now_ns, &draining, bytes);
+        assert_int_equal(world_deliver_report(world, 0, bytes, length), ERROR_REPLAY);
+        world_run_ms(world, 250);
+    }
+    assert_int_equal(world_edge(world, 0)->incarnations, 2);
+    assert_int_equal(world->events[STATUS_EVENT_FLAGS], 0);
+    assert_int_equal(world->events[STATUS_EVENT_DEAD], 0);
+    assert_int_equal(status_receiver_counters(world->receiver)->superseded, 40);
+    status_sender_clear(&older);
+    world_free(world);
+}
+
+/* And one that was rolled back: the older process goes on alone. */
+static void R8_older_process_that_outlives_the_newer_is_believed_again(void **state)
+{
+    (void)state;
+    struct world *world = world_new(11, 1);
     world_run_ms(world, 1000);
     struct status_sender older = world->edges[0].sender, newer;
     world->edges[0].is_running = false;
@@ -245,10 +270,12 @@ static void R8_older_process_that_outlives_the_newer_is_believed_again(void **st
     world_run_ms(world, 1000);
     newer = world->edges[0].sender;
     world->edges[0].sender = older;
-    world_run_ms(world, 3000);
+    world_run_ms(world, 850 + 250 + 3 * 20 + 3);
     assert_int_equal(world_edge(world, 0)->state, STATUS_EDGE_LIVE);
     assert_int_equal(world_edge(world, 0)->incarnations, 3);
-    assert_int_equal(world->events[STATUS_EVENT_DEAD], 0);
+    world_run_ms(world, 3000);
+    assert_int_equal(world_edge(world, 0)->incarnations, 3);
+    assert_int_equal(world->events[STATUS_EVENT_DEAD], 1);
     status_sender_clear(&newer);
     world_free(world);
 }
@@ -451,6 +478,7 @@ int main(void)
         cmocka_unit_test(R9_forged_epoch_changes_nothing),
         cmocka_unit_test(R9_replayed_reports_change_nothing),
         cmocka_unit_test(R9_withheld_reports_of_the_process_before_change_nothing),
+        cmocka_unit_test(R8_newer_process_wins_while_both_report),
         cmocka_unit_test(R8_older_process_that_outlives_the_newer_is_believed_again),
         cmocka_unit_test(R9_bad_network_with_seeds),
         cmocka_unit_test(R9_strangers_leave_no_state),

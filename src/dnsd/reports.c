@@ -165,13 +165,6 @@ static void start_silence_timer(struct dnsd_reports *reports)
         loop_timer_start(reports->loop, &reports->silence, wake_ns);
 }
 
-static void on_silence(struct loop *loop, struct loop_timer *timer)
-{
-    struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, silence);
-    status_receiver_run(reports->receiver, loop_now_ns(loop));
-    start_silence_timer(reports);
-}
-
 /* One datagram, if there is one. */
 static bool receive_one(struct dnsd_reports *reports)
 {
@@ -190,13 +183,27 @@ static bool receive_one(struct dnsd_reports *reports)
     return true;
 }
 
+static void receive_waiting(struct dnsd_reports *reports)
+{
+    for (int i = 0; i < DATAGRAMS && receive_one(reports); i++)
+        continue;
+}
+
 static void on_datagrams(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
     (void)loop;
     (void)events;
     struct dnsd_reports *reports = CONTAINER_OF(watch, struct dnsd_reports, watch);
-    for (int i = 0; i < DATAGRAMS && receive_one(reports); i++)
-        continue;
+    receive_waiting(reports);
+    start_silence_timer(reports);
+}
+
+/* What waits in the socket comes first: a turn of this loop that took long is no edge's silence. */
+static void on_silence(struct loop *loop, struct loop_timer *timer)
+{
+    struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, silence);
+    receive_waiting(reports);
+    status_receiver_run(reports->receiver, loop_now_ns(loop));
     start_silence_timer(reports);
 }
 

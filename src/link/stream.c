@@ -153,6 +153,7 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
 {
     struct mail *mail = CONTAINER_OF(message, struct mail, message);
     struct link_stream *stream = mail->stream;
+    struct link *link = stream->link; /* the stream may be gone behind MAIL_GONE */
     (void)receiver;
     uint64_t bytes = mail->bytes.bytes;
     switch (mail->kind) {
@@ -193,8 +194,8 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
     case MAIL_GONE:
         INVARIANT(!"mail for the home half");
     }
-    if (lane_of(stream))
-        lane_wants_flush(lane_of(stream));
+    if (link->lane)
+        lane_wants_flush(link->lane);
     slice_queue_clear(&mail->bytes);
     memory_free(mail);
 }

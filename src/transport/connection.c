@@ -119,6 +119,7 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     } else {
         start_connection(transport, &transport->dial.to);
         transport->current = next;
+        rtt_sample(&transport->path.rtt, transport->now_ns - transport->dial.sent_ns, 0);
     }
 }
 
@@ -138,6 +139,13 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
     if (frame_read(&reader, &frame) || frame.type != FRAME_SETTINGS)
         return ERROR_INVALID;
     const struct frame_settings *settings = &frame.settings;
+    bool is_known =
+        transport->state == TRANSPORT_STATE_UP && settings->own == transport->peer_incarnation;
+    /* An incarnation has one connection only: it goes on, also where the initiator has not heard of us yet. */
+    if (is_known && (!settings->peer || settings->peer == transport->incarnation)) {
+        change_session(transport, &transport->pending);
+        return 0;
+    }
     if (!settings->peer) {
         struct session fresh = transport->pending;
         transport->pending = (struct session){0};
@@ -147,11 +155,6 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
         transport->path.is_proven = address_equal(from, &transport->resp_to);
         transport->current = fresh;
         transport->peer_incarnation = settings->own;
-        return 0;
-    }
-    if (transport->state == TRANSPORT_STATE_UP && settings->peer == transport->incarnation &&
-        settings->own == transport->peer_incarnation) {
-        change_session(transport, &transport->pending);
         return 0;
     }
     /* It wants to go on with a connection that is gone. Nothing under these keys has a number yet: the last one is always newer. */

@@ -76,6 +76,7 @@ void dial_write_init(struct transport *transport, uint8_t out[HANDSHAKE_INIT_BYT
                               transport->now_ns + transport->config.wall_offset_ns, &offer, out);
     dial->attempt_at_ns = transport->now_ns + backoff_ns(transport);
     dial->attempts++;
+    dial->sent_ns = transport->now_ns;
     transport->counters.bytes_sent += HANDSHAKE_INIT_BYTES;
 }
 

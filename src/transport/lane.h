@@ -124,7 +124,7 @@ struct path {
     uint32_t probes; /* packets that may go whatever the window says */
     uint64_t delivered_bytes, delivered_ns;
     uint64_t outstanding_since_ns; /* when the first packet now unsettled went out */
-    uint64_t last_sent_ns, last_heard_ns, last_eliciting_ns;
+    uint64_t last_sent_ns, last_heard_ns;
     uint64_t quality_at_ns;
 };
 
@@ -141,8 +141,7 @@ struct dial {
     struct address to;
     bool is_wanted, is_active; /* a handshake is being tried */
     uint32_t attempts;
-    uint64_t attempt_at_ns;
-    uint32_t index;
+    uint64_t attempt_at_ns, sent_ns; /* the next INIT; the last one */
 };
 
 struct lane_event {

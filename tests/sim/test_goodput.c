@@ -255,7 +255,7 @@ static void T11_many_small_streams_share_packets(void **state)
     print_message("  %llu packets for 500 streams of 400 bytes, %llu acks back\n",
                   (unsigned long long)facts.packets_sent,
                   (unsigned long long)sim_end_facts(&pair.gateway).acks_sent);
-    assert_true(facts.packets_sent < 250);
+    assert_true(facts.packets_sent - facts.packets_lost < 200);
     assert_true(sim_end_facts(&pair.gateway).acks_sent < 150);
     end();
 }

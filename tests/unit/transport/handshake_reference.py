@@ -142,7 +142,7 @@ def read_vectors(page):
 
 def main():
     page = open(sys.argv[-1]).read()
-    vectors = read_vectors(page)
+    vectors = read_vectors(page[page.index("\n```\n"):])
     computed = compute({name: vectors[name] for name in INPUTS})
     if "--print" in sys.argv:
         for name, value in list((n, vectors[n]) for n in INPUTS) + list(computed.items()):

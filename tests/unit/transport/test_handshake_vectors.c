@@ -4,58 +4,8 @@
  * which another implementation computes too. Random numbers are those of the page, in the order
  * in which they are drawn.
  */
+#include "../vectors.h"
 #include "ends.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-static char page[64 * 1024];
-
-/* `name` at the start of a line, then hexadecimal digits that may go on in indented lines. */
-static size_t vector(const char *name, uint8_t *out, size_t size)
-{
-    char start[64];
-    snprintf(start, sizeof start, "\n%s ", name);
-    const char *at = strstr(page, start);
-    assert_non_null(at);
-    at += strlen(start);
-    size_t length = 0;
-    for (;;) {
-        at += strspn(at, " ");
-        unsigned byte = 0;
-        if (*at == '\n' && at[1] == ' ') {
-            at++;
-            continue;
-        }
-        if (sscanf(at, "%2x", &byte) != 1 || *at == '\n')
-            break;
-        assert_true(length < size);
-        out[length++] = (uint8_t)byte;
-        at += 2;
-    }
-    return length;
-}
-
-static void vector_exact(const char *name, void *out, size_t size)
-{
-    assert_int_equal(vector(name, out, size), size);
-}
-
-static void assert_vector(const char *name, const void *bytes, size_t size)
-{
-    uint8_t expected[HANDSHAKE_INIT_BYTES];
-    assert_int_equal(vector(name, expected, sizeof expected), size);
-    assert_memory_equal(bytes, expected, size);
-}
-
-static uint32_t vector_number(const char *name)
-{
-    uint8_t bytes[4];
-    uint32_t number = 0;
-    for (size_t i = 0, length = vector(name, bytes, sizeof bytes); i < length; i++)
-        number = number << 8 | bytes[i];
-    return number;
-}
 
 struct script {
     const char *names[8];
@@ -87,7 +37,6 @@ struct vectors {
 static void vectors_init(struct vectors *v, struct script script)
 {
     struct key edge_private, gateway_private, psk;
-    uint8_t timestamp[8];
     memset(v, 0, sizeof *v);
     v->script = script;
     v->crypto = *crypto_openssl();
@@ -96,9 +45,7 @@ static void vectors_init(struct vectors *v, struct script script)
     vector_exact("edge_private", &edge_private, KEY_BYTES);
     vector_exact("gateway_private", &gateway_private, KEY_BYTES);
     vector_exact("pre_shared_key", &psk, KEY_BYTES);
-    vector_exact("timestamp", timestamp, sizeof timestamp);
-    for (size_t i = 0; i < sizeof timestamp; i++)
-        v->timestamp_ns = v->timestamp_ns << 8 | timestamp[i];
+    v->timestamp_ns = vector_number("timestamp");
     handshake_identity_init(&v->edge, &v->crypto, &edge_private);
     handshake_identity_init(&v->gateway, &v->crypto, &gateway_private);
     assert_int_equal(handshake_peer_init(&v->of_edge, &v->edge, &v->gateway.public_key, &psk), 0);
@@ -108,14 +55,14 @@ static void vectors_init(struct vectors *v, struct script script)
         .version_min = 1,
         .version_max = 1,
         .aead_kinds = AEAD_BIT(AEAD_AES_128_GCM) | AEAD_BIT(AEAD_CHACHA20_POLY1305),
-        .features = vector_number("features"),
-        .index = vector_number("edge_index"),
+        .features = (uint32_t)vector_number("features"),
+        .index = (uint32_t)vector_number("edge_index"),
         .lane = (uint16_t)vector_number("lane"),
         .lane_count = (uint16_t)vector_number("lane_count"),
     };
     v->gateway_offer = v->edge_offer;
-    v->gateway_offer.index = vector_number("gateway_index");
-    v->gateway_offer.features = vector_number("chosen_features");
+    v->gateway_offer.index = (uint32_t)vector_number("gateway_index");
+    v->gateway_offer.features = (uint32_t)vector_number("chosen_features");
     handshake_initiator_init(&v->initiator, &v->edge, &v->of_edge);
     handshake_initiator_start(&v->initiator, NOW_NS, v->timestamp_ns, &v->edge_offer, v->init);
 }
@@ -186,12 +133,8 @@ static void page_has_our_cookie(void **state)
 
 int main(int count, char **arguments)
 {
-    FILE *file = count > 1 ? fopen(arguments[1], "rb") : NULL;
-    if (!file || fread(page, 1, sizeof page - 1, file) == 0) {
-        fprintf(stderr, "usage: %s docs/protocol/handshake.md\n", arguments[0]);
+    if (!vectors_open(count, arguments))
         return 2;
-    }
-    fclose(file);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(page_has_our_handshake),
         cmocka_unit_test(page_has_our_cookie),

@@ -17,12 +17,14 @@ void receipts_clear(struct receipts *receipts)
     receipts_init(receipts);
 }
 
-static uint32_t owed_limit(const struct receipts *receipts)
+/* On a long path acks in large batches would cost the sender its share beside connections that are acknowledged one by one: its window
+ * is shut for part of each round trip. On a short one they only cost time. */
+static uint32_t owed_limit(const struct receipts *receipts, uint64_t srtt_ns)
 {
     uint32_t packets = receipts->round_packets > receipts->last_round_packets
                            ? receipts->round_packets
                            : receipts->last_round_packets;
-    uint32_t every = packets / 8;
+    uint32_t every = packets / (srtt_ns >= RECEIPTS_LONG_PATH_NS ? 32 : 8);
     return every < RECEIPTS_EVERY_MIN   ? RECEIPTS_EVERY_MIN
            : every > RECEIPTS_EVERY_MAX ? RECEIPTS_EVERY_MAX
                                         : every;
@@ -50,7 +52,7 @@ void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting
     if (!is_eliciting)
         return;
     receipts->owed++;
-    if (is_gap || receipts->owed >= owed_limit(receipts)) {
+    if (is_gap || receipts->owed >= owed_limit(receipts, srtt_ns)) {
         receipts->due_ns = now_ns;
     } else if (receipts->due_ns == UINT64_MAX) {
         uint64_t delay = srtt_ns / 8 < ACK_DELAY_MAX_NS ? srtt_ns / 8 : ACK_DELAY_MAX_NS;

@@ -18,7 +18,7 @@ static void T11_acks_go_out_seldom_on_a_busy_path(void **state)
     receipts_init(&receipts);
     uint64_t now_ns = 1000 * MS;
     uint32_t acks = 0;
-    /* 1000 packets a round trip of 40 ms: after a few rounds one ack for 32. */
+    /* 1000 packets a round trip of 40 ms: after a few rounds one ack for 31 or 32. */
     for (uint64_t number = 0; number < 10000; number++) {
         now_ns += 40000;
         receipts_note(&receipts, number, true, 40 * MS, now_ns);
@@ -27,7 +27,7 @@ static void T11_acks_go_out_seldom_on_a_busy_path(void **state)
             acks += number >= 5000;
         }
     }
-    assert_in_range(acks, 5000 / 32, 5000 / 32 + 2);
+    assert_in_range(acks, 5000 / 32, 5000 / 31 + 2);
     receipts_clear(&receipts);
 }
 

@@ -65,11 +65,21 @@ def wan_program(build):
     return build / "tools" / "wan" / "wan"
 
 
+def no_sanitizer_reports(laboratory):
+    """Ends all programs, and fails for what a sanitizer said of any: a child that died of it is replaced without much ado."""
+    for process in reversed(laboratory.processes):
+        process.stop()
+    for name, text in laboratory.logs():
+        found = re.search(r"(?:WARNING|ERROR): \w+Sanitizer(?s:.*)|.*: runtime error: (?s:.*)", text)
+        assert not found, f"{name}:\n{found[0][:6000]}"
+
+
 @pytest.fixture
 def lab(wan_program):
     """A laboratory with namespaces of its own; a test that asks for it is skipped without root."""
     with Lab(wan_program) as made:
         yield made
+        no_sanitizer_reports(made)
 
 
 @pytest.fixture
@@ -77,6 +87,7 @@ def local_lab(wan_program):
     """A laboratory on loopback, for tests that need no root: use only here(), start() and relay()."""
     with Lab(wan_program) as made:
         yield made
+        no_sanitizer_reports(made)
 
 
 @pytest.fixture

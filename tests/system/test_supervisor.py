@@ -72,7 +72,7 @@ def test_backoff_grows_with_each_early_death(node):
     for _ in range(3):
         pid = wait_until(lambda: node.pids().get("dns"))
         wait_until(lambda: node.child("dns")["state"] == "ready")
-        os.kill(pid, signal.SIGSEGV)
+        os.kill(pid, signal.SIGKILL)
         wait_until(lambda: is_gone(pid))
     wait_until(lambda: node.child("dns")["state"] == "ready")
     assert re.findall(r"dns .* again in (\d+) ms", node.causeway.process.output()) == ["100", "200", "400"]

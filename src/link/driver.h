@@ -56,8 +56,10 @@ struct link {
     char *name;                  /* of the peer */
     uint8_t key[CONF_KEY_BYTES]; /* of the peer */
     struct address dial;         /* family 0: the peer dials us */
-    bool is_self;         /* edge and gateway are this node */
-    bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
+    struct address *hosts;       /* where the configuration says that the peer is */
+    size_t host_count;
+    bool is_self;      /* edge and gateway are this node */
+    bool is_edge_side; /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
     _Atomic bool is_wanted; /* by the present configuration */
     uint32_t slot;
@@ -110,6 +112,7 @@ void lane_unblock(struct driver *driver); /* a socket takes datagrams again */
 
 /* ---- link.c */
 struct link *link_by_slot(struct link_set *set, uint32_t slot);
+bool link_has_host(const struct link *link, const struct address *address); /* whatever the port */
 struct link *link_by_key(struct link_set *set,
                          const uint8_t key[CONF_KEY_BYTES]); /* one that the peer dials */
 

@@ -50,6 +50,14 @@ struct link *link_by_slot(struct link_set *set, uint32_t slot)
     return slot < set->link_count ? set->links[slot] : NULL;
 }
 
+bool link_has_host(const struct link *link, const struct address *address)
+{
+    for (size_t i = 0; i < link->host_count; i++)
+        if (address_same_host(&link->hosts[i], address))
+            return true;
+    return false;
+}
+
 struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
 {
     for (uint32_t i = 0; i < set->link_count; i++)
@@ -89,6 +97,10 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
+    link->hosts = memory_new((peer->addresses.count + 1) * sizeof *link->hosts);
+    for (size_t i = 0; i < peer->addresses.count; i++)
+        link->hosts[link->host_count++] = peer->addresses.items[i];
+    link->hosts[link->host_count++] = peer->link_address;
     pthread_mutex_init(&link->facts_lock, NULL);
     set->links[link->slot] = link;
     atomic_fetch_add_explicit(&set->link_count, 1, memory_order_release);
@@ -178,6 +190,7 @@ void link_set_free(struct link_set **freed)
     for (uint32_t i = 0; i < set->link_count; i++) {
         pthread_mutex_destroy(&set->links[i]->facts_lock);
         memory_free(set->links[i]->name);
+        memory_free(set->links[i]->hosts);
         memory_free(set->links[i]);
     }
     memory_free(set->links);

@@ -357,17 +357,29 @@ static struct link *find_link(struct driver *driver, uint32_t index)
     return generation == driver->set->options.generation ? link_by_slot(driver->set, slot) : NULL;
 }
 
-/* A peer that has restarted says so; it cannot name our indexes, so every lane looks whether the token is its session's. */
+/* A peer that has restarted says so; it cannot name our indexes, so every lane to that host looks whether the token is its session's. */
 static void receive_close(struct udp_socket *socket, const struct transport_datagram *datagram)
 {
     struct driver *driver = socket->driver;
     struct link *link;
     for (uint32_t slot = 0; (link = link_by_slot(driver->set, slot)); slot++) {
+        if (!link_has_host(link, &datagram->from))
+            continue;
         if (link->owner != worker_id(driver->worker))
             forward(driver, link, datagram);
         else if (link->lane)
             lane_receive(link->lane, NULL, datagram, 1);
     }
+}
+
+/* Hosts that the configuration does not name get silence. */
+static bool is_known_host(struct link_set *set, const struct address *from)
+{
+    struct link *link;
+    for (uint32_t slot = 0; (link = link_by_slot(set, slot)); slot++)
+        if (link_has_host(link, from))
+            return true;
+    return false;
 }
 
 static void receive_stray(struct udp_socket *socket, const struct transport_datagram *datagram,
@@ -376,7 +388,8 @@ static void receive_stray(struct udp_socket *socket, const struct transport_data
     uint8_t reply_bytes[64];
     struct transport_transmit reply = {.data = reply_bytes, .capacity = sizeof reply_bytes};
     metric_add(&link_packets_foreign, 1);
-    if (transport_listener_stray(socket->driver->listener, datagram, now_ns, &reply))
+    if (is_known_host(socket->driver->set, &datagram->from) &&
+        transport_listener_stray(socket->driver->listener, datagram, now_ns, &reply))
         udp_send(socket, &reply, 1);
 }
 

@@ -7,14 +7,15 @@ def at(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def start_nginx(lab, namespace, listen, root=None, server="", name="nginx", events="worker_connections 4096;"):
+def start_nginx(lab, namespace, listen, root=None, server="", name="nginx", events="worker_connections 4096;",
+                listen_words=""):
     """nginx on every (address, port) of `listen`, serving files from `root`; `server` is put into its server block."""
     folder = lab.path(name)
     os.makedirs(f"{folder}/temp", exist_ok=True)
     if root is None:
         root = f"{folder}/www"
         os.makedirs(root, exist_ok=True)
-    listens = "\n".join(f"        listen {at(address, port)} reuseport;" for address, port in listen)
+    listens = "\n".join(f"        listen {at(address, port)} reuseport {listen_words};" for address, port in listen)
     temporary = "\n".join(f"    {kind}_temp_path {folder}/temp/{kind};"
                           for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""

@@ -177,15 +177,15 @@ enum status_event_kind {
     STATUS_EVENT_FAIL_CLOSED,
 };
 
-#define STATUS_RECEIVER_COUNTER_LIST(X)                                                              \
-    X(believed)                                                                                      \
-    X(malformed)   /* not a STATUS of this version, or its contents do not parse */                  \
-    X(strangers)   /* a tag of no configured edge */                                                 \
-    X(forged)      /* failed authentication */                                                       \
-    X(stale_epoch) /* authentic, of another epoch or process: answered with EPOCH */                 \
-    X(replayed)    /* authentic, of the process that is believed, but not later */                   \
-    X(superseded) /* authentic, of a process that another one has followed and that still reports */ \
-    X(epochs_sent)                                                                                   \
+#define STATUS_RECEIVER_COUNTER_LIST(X)                                              \
+    X(believed)                                                                      \
+    X(malformed)   /* not a STATUS of this version, or its contents do not parse */  \
+    X(strangers)   /* a tag of no configured edge */                                 \
+    X(forged)      /* failed authentication */                                       \
+    X(stale_epoch) /* authentic, of another epoch or process: answered with EPOCH */ \
+    X(replayed)    /* authentic, of the process that is believed, but not later */   \
+    X(superseded)  /* authentic, of a process that another one has followed */       \
+    X(epochs_sent)                                                                   \
     X(epochs_limited) /* not answered: too many for this edge in this second */
 
 struct status_receiver_counters {

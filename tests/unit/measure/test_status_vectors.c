@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * STATUS and EPOCH against the test vectors of docs/protocol/status.md (path: first argument), which
- * another implementation computes too.
+ * STATUS and EPOCH against the test vectors of docs/protocol/status.md (path: first argument),
+ * which another implementation computes too.
  */
 #include "measure/status_wire.h"
 

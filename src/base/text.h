@@ -30,9 +30,6 @@ struct span text_span(const struct text *text);
 /* Length of the valid UTF-8 sequence at the front (RFC 3629), or 0. */
 size_t utf8_length(struct span span);
 
-/* Length of the valid UTF-8 sequence at the front (RFC 3629), or 0. */
-size_t utf8_length(struct span span);
-
 /* Exactly `length` bytes from standard base64 with padding. 0 or ERROR_INVALID. */
 int base64_decode(struct span text, uint8_t *out, size_t length)
     __attribute__((warn_unused_result));

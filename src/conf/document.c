@@ -166,7 +166,7 @@ static const struct format roff = {roff_begin, roff_type, roff_section, roff_set
 
 static const struct type *const explained[] = {
     &type_duration, &type_seconds, &type_size,   &type_address, &type_listen, &type_network,
-    &type_host,     &type_domain,  &type_origin, &type_record,  &type_key,
+    &type_host,     &type_domain,  &type_origin, &type_record,  &type_key,    NULL,
 };
 
 /* Rows of the section; those of groups come with the group's name before theirs. */
@@ -207,7 +207,7 @@ static void write_section(struct text *text, const struct format *format, const 
 static void write_document(struct text *text, const struct format *format)
 {
     format->begin(text);
-    for (size_t i = 0; i < sizeof explained / sizeof *explained; i++)
+    for (size_t i = 0; explained[i]; i++)
         format->type(text, explained[i]);
     write_section(text, format, "", &schema_root);
 }

@@ -18,6 +18,9 @@
 #define SECTION(name)       .type = &type_section, .section = &(name)
 #define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
 
+/* Items of a list may be pointers: references to nodes and sites. */
+// NOLINTBEGIN(bugprone-sizeof-expression)
+
 enum { LIST_LIMIT = 4096, PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT = 65536 };
 
 static const struct word access_log_formats[] = {{"json", CONF_LOG_JSON},
@@ -350,3 +353,5 @@ static const struct setting root_settings[] = {
 };
 const struct section schema_root = {"the configuration", "The whole file.", ROWS(root_settings),
                                     sizeof(struct conf)};
+
+// NOLINTEND(bugprone-sizeof-expression)

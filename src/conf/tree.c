@@ -6,6 +6,7 @@
  */
 #include "conf/tree.h"
 
+#include "base/error.h"
 #include "conf/table.h"
 
 #include <libfyaml.h>
@@ -181,6 +182,7 @@ static bool on_open(struct builder *builder, struct fy_event *event, enum item_k
 
 static bool on_close(struct builder *builder)
 {
+    INVARIANT(builder->depth > 0); /* the parser's events are balanced */
     struct level *level = &builder->levels[--builder->depth];
     remember(builder, level->anchor, level->item);
     return attach(builder, level->item);

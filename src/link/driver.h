@@ -88,10 +88,17 @@ struct link_set {
     struct conf_link settings;
     /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
     struct key self_private_key, self_public_key;
+    struct address local_address; /* where it dials itself when link.address says nothing */
+    int *local_sockets;           /* on loopback, where link.listen says nothing */
+    uint32_t local_count;
     struct link **links; /* LINKS_LIMIT places; a link keeps its own until the set is freed */
     _Atomic uint32_t link_count;
     struct driver *_Atomic *drivers; /* by worker; NULL before it starts and after it stops */
 };
+
+/* ---- local.c */
+MUST_USE int local_open(struct link_set *set, const struct conf_node *self);
+void local_close(struct link_set *set);
 
 /* ---- udp.c */
 MUST_USE int driver_open_sockets(struct driver *driver);

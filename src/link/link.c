@@ -74,11 +74,13 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     const uint8_t *key = !is_self       ? peer->public_key
                          : is_edge_side ? set->options.public_key
                                         : set->self_public_key.bytes;
+    const struct address *dial =
+        is_self && !peer->link_address.family ? &set->local_address : &peer->link_address;
     for (uint32_t i = 0; i < set->link_count; i++) {
         struct link *known = set->links[i];
         if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
-            (!is_dialler || address_equal(&known->dial, &peer->link_address))) {
+            (!is_dialler || address_equal(&known->dial, dial))) {
             known->is_wanted = true;
             return 0;
         }
@@ -93,7 +95,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->is_edge_side = is_edge_side;
     link->is_dialler = is_dialler;
     link->is_wanted = true;
-    link->dial = peer->link_address;
+    link->dial = *dial;
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
@@ -147,7 +149,9 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     crypto_openssl()->public_key(crypto_openssl(), &set->self_private_key, &set->self_public_key);
     set->drivers = memory_new(options->workers * sizeof *set->drivers);
     set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
-    int result = want_links(set, options->conf);
+    int result = local_open(set, options->conf->self);
+    if (result == 0)
+        result = want_links(set, options->conf);
     if (result < 0) {
         link_set_free(&set);
         return result;
@@ -194,6 +198,7 @@ void link_set_free(struct link_set **freed)
         memory_free(set->links[i]);
     }
     memory_free(set->links);
+    local_close(set);
     bytes_wipe(&set->self_private_key, sizeof set->self_private_key);
     bytes_wipe(&set->options, sizeof set->options);
     memory_free((void *)set->drivers);

@@ -25,7 +25,7 @@ enum {
     BATCH = 64,
     QUERY_BYTES = 300,
     ANSWER_BYTES = 1500,
-    LOST_MS = 200, /* silence on all sockets: what is under way is lost */
+    LOST_MS = 1000, /* silence on all sockets: what is under way is lost */
 };
 
 struct query {

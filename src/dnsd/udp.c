@@ -19,6 +19,7 @@ enum {
     BATCH = 64,
     QUERY_BYTES = DNS_UDP_BYTES, /* longer datagrams are no queries */
     CONTROL_BYTES = 64,          /* room for a struct in6_pktinfo */
+    RECEIVE_BYTES = 1 << 20,     /* kernel buffer: a burst of some thousand queries */
     WAIT_MS = 500,               /* how soon a stopping server is noticed */
 };
 
@@ -161,6 +162,7 @@ static int prepare_socket(struct dnsd_udp *udp)
         error = local.family == 4
                     ? setsockopt(udp->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)
                     : setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+    socket_force_buffers(udp->fd, RECEIVE_BYTES);
     /* The thread blocks here by intent; the time limit is for noticing the end. */
     struct timeval wait = {.tv_usec = WAIT_MS * 1000};
     int flags = fcntl(udp->fd, F_GETFL);

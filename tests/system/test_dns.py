@@ -278,6 +278,19 @@ def test_a_reload_changes_zones_at_once_and_mistakes_change_nothing(start_dns):
     assert "198.51.100." in network.dig("new.shop.example", "A", "+short")
 
 
+def test_reloads_and_new_rankings_lose_no_query(start_dns, build, version):
+    network = start_dns(reports=False)
+    load = network.lab.start("load", [build / "bench" / "dns_load", loopback(version), network.port, 3, "www.shop.example", 1,
+                                      1, 0, 4, 16])
+    for i in range(8):
+        network.node.reload(network.config(records=f"      - round{i} TXT here"))
+        wait_until(lambda: "here" in network.dig(f"round{i}.shop.example", "TXT", "+short"), what="the reload is done")
+        network.node.run("edge", "down" if i % 2 else "up", "nrt")
+    load.wait(30)
+    words = load.output().split()
+    assert int(words[1]) > 1000 and words[2:6] == ["lost", "0", "wrong", "0"]
+
+
 def test_R8_a_dead_edge_leaves_the_answers_and_comes_back(start_dns):
     network = start_dns()
     edges = network.start_edges()

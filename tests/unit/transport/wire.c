@@ -38,6 +38,7 @@ void wire_start(struct wire *wire, int end)
     struct wire_end *at = &wire->ends[end];
     transport_free(&at->transport);
     transport_listener_free(&at->listener);
+    at->config.index_base += TRANSPORT_SESSIONS_PER_LANE; /* the null table's keys are all alike */
     at->transport = transport_new(&at->config, wire->now_ns);
     at->listener = transport_listener_new(&wire->crypto, at->config.private_key, wire->now_ns);
 }

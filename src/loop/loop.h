@@ -26,7 +26,7 @@ uint64_t clock_wall_ns(void); /* since 1970 */
 
 /* ---- the loop */
 struct loop *loop_new(void);
-void loop_free(struct loop **loop);
+void loop_free(struct loop **pointer); /* nulls */
 void loop_run(struct loop *loop);              /* until loop_stop(), also one before the run */
 void loop_stop(struct loop *loop);             /* from any thread and from a signal handler */
 uint64_t loop_now_ns(const struct loop *loop); /* as of this turn of the loop; cheap */
@@ -79,7 +79,7 @@ struct worker_hooks {
 /* 0, or the first error of a start hook (everything is stopped again then). `count` 0: one for each core this process may use. */
 MUST_USE int workers_start(struct worker_set **set, uint32_t count, const char *name,
                            const struct worker_hooks *hooks);
-void workers_stop(struct worker_set **set); /* tells all, waits for all, frees */
+void workers_stop(struct worker_set **pointer); /* tells all, waits for all, frees */
 uint32_t workers_default(void); /* cores that this process may use, at most WORKERS_LIMIT */
 uint32_t workers_count(const struct worker_set *set);
 struct worker *workers_get(const struct worker_set *set, uint32_t id);

@@ -165,7 +165,7 @@ static bool is_error_of_one_connection(int code)
 
 int socket_accept(int listener, struct address *peer, int *out)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     for (int i = 0; i < ACCEPT_TRIES; i++) {
         socklen_t length = sizeof storage;
         int fd =
@@ -217,7 +217,7 @@ uint32_t socket_force_buffers(int fd, uint32_t bytes)
 
 int socket_local(int fd, struct address *address)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof storage;
     if (getsockname(fd, (struct sockaddr *)&storage, &length))
         return from_errno(errno);
@@ -227,7 +227,7 @@ int socket_local(int fd, struct address *address)
 
 int socket_peer(int fd, struct address *address)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof storage;
     if (getpeername(fd, (struct sockaddr *)&storage, &length))
         return from_errno(errno);

@@ -86,7 +86,7 @@ enum { METRICS_SUM_LIMIT = 16384 };
 
 void metrics_export(struct text *text); /* for metrics_sum_add() of the same program only */
 struct metrics_sum *metrics_sum_new(void);
-void metrics_sum_free(struct metrics_sum **sum);
+void metrics_sum_free(struct metrics_sum **pointer); /* nulls */
 /* 0, ERROR_INVALID (what came before the bad line counts) or ERROR_LIMIT. */
 int metrics_sum_add(struct metrics_sum *sum, struct span exported)
     __attribute__((warn_unused_result));

@@ -31,7 +31,7 @@ struct report {
 /* NULL: too many at once. Steals `argument`. */
 struct report *report_new(struct child *child, enum report_kind kind, json_t *argument,
                           void (*done)(void *owner, struct report *report), void *owner);
-void report_forget(struct report **report); /* NULL inside is fine; `done` is not called */
+void report_forget(struct report **pointer); /* NULL inside is fine; `done` is not called */
 
 /* ---- admin.c */
 enum { ADMIN_LISTENERS_LIMIT = 64 };

@@ -98,6 +98,8 @@ static void add_type(struct writer *writer, const struct setting *setting)
     }
     if (type->pattern)
         member(writer, "pattern", type->pattern);
+    else if (type->is_text)
+        member_number(writer, "minLength", 1);
     if (setting->words) {
         name(writer, "enum");
         for (const struct word *word = setting->words; word->text; word++) {
@@ -129,6 +131,8 @@ static void add_list(struct writer *writer, const struct setting *setting)
 static void add_map(struct writer *writer, const struct setting *setting)
 {
     member(writer, "type", "object");
+    if (setting->is_required)
+        member_number(writer, "minProperties", 1);
     member_number(writer, "maxProperties", setting->limit);
     open_object(writer, "additionalProperties");
     add_type(writer, setting);

@@ -67,8 +67,12 @@ void lane_start_congestion(struct transport *transport)
         recovery_forget_congestion(transport);
         lane_congestion->destroy(path->congestion);
     }
+    const struct known_path *known = &transport->known_path;
+    bool is_known = known->bdp_bytes && address_equal(&known->peer, &path->peer) &&
+                    transport->now_ns - known->at_ns < LANE_PATH_KNOWN_NS;
     const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
-                                             .hosted_cap = transport->config.hosted_cap};
+                                             .hosted_cap = transport->config.hosted_cap,
+                                             .saved_bdp_bytes = is_known ? known->bdp_bytes : 0};
     path->congestion = lane_congestion->create(&config, transport->now_ns);
     path->hosted = 0;
     pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);

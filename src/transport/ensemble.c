@@ -19,6 +19,7 @@
 #include "transport/congestion.h"
 #include "transport/cubic.h"
 #include "transport/hystart.h"
+#include "transport/resume.h"
 
 #include <string.h>
 
@@ -70,6 +71,7 @@ struct ensemble {
     uint64_t paced_bytes;  /* to be sent in an RTT: sum over flows */
     uint64_t in_flight_bytes;
     struct hystart hystart;
+    struct resume resume;
     uint64_t
         has_room[ENSEMBLE_FLOWS_MAX / 64]; /* a bit for each flow: a packet fits in its window */
     uint32_t flows_made;                   /* of `flow`; they outlive their leaving */
@@ -315,6 +317,37 @@ static void leave_slow_start(struct ensemble *ensemble)
     }
 }
 
+static double share_of_window(const struct ensemble *ensemble, uint64_t window_bytes)
+{
+    return (double)window_bytes /
+           (ensemble->flows * ensemble->multiplicity * (double)ensemble->packet_bytes);
+}
+
+static void jump(struct ensemble *ensemble, uint64_t window_bytes)
+{
+    double window = share_of_window(ensemble, window_bytes);
+    for (uint32_t i = 0; i < ensemble->flows; i++) {
+        if (ensemble->flow[i].cubic.window < window)
+            ensemble->flow[i].cubic.window = window;
+        flow_update(ensemble, i);
+    }
+}
+
+/* The jump went too far: all flows begin anew at what is proven, and none of the packets under way counts against them again. */
+static void retreat(struct ensemble *ensemble, uint64_t window_bytes)
+{
+    double window = share_of_window(ensemble, window_bytes);
+    for (uint32_t i = 0; i < ensemble->flows; i++) {
+        struct virtual_flow *flow = &ensemble->flow[i];
+        if (flow->cubic.window > window)
+            cubic_init(&flow->cubic, window > CUBIC_WINDOW_MIN ? window : CUBIC_WINDOW_MIN,
+                       CUBIC_WINDOW_MIN);
+        flow->cut_number = ensemble->next_number;
+        flow->is_cut_undoable = false;
+        flow_update(ensemble, i);
+    }
+}
+
 static void ensemble_on_acked(struct congestion *congestion, const struct congestion_packet *packet,
                               uint64_t rtt_ns, uint64_t srtt_ns, uint64_t min_rtt_ns,
                               uint64_t now_ns)
@@ -328,6 +361,10 @@ static void ensemble_on_acked(struct congestion *congestion, const struct conges
         next_round(ensemble);
         smooth(ensemble, srtt_ns ? srtt_ns : ENSEMBLE_RTT_GUESS_NS, now_ns);
     }
+    uint64_t jump_bytes = resume_on_acked(&ensemble->resume, packet->number, packet->bytes,
+                                          ensemble->next_number, rtt_ns != 0);
+    if (jump_bytes)
+        jump(ensemble, jump_bytes);
     struct virtual_flow *flow = left_flight(ensemble, packet);
     if (ensemble->hystart.phase != HYSTART_DONE) {
         hystart_on_acked(&ensemble->hystart, packet->number, ensemble->next_number, rtt_ns);
@@ -373,6 +410,11 @@ static void ensemble_on_lost(struct congestion *congestion, const struct congest
     if (is_beyond_window(packet))
         return;
     left_flight(ensemble, packet);
+    uint64_t proven_bytes =
+        resume_on_lost(&ensemble->resume, packet->number,
+                       (uint64_t)ENSEMBLE_INITIAL_WINDOW * ensemble->packet_bytes);
+    if (proven_bytes)
+        retreat(ensemble, proven_bytes);
     signal_congestion(ensemble, packet, true);
     flow_update(ensemble, packet->flow);
 }
@@ -488,6 +530,7 @@ static struct congestion *ensemble_create(const struct congestion_config *config
     ensemble->multiplicity = 1;
     ensemble->smoothed_ns = now_ns;
     hystart_init(&ensemble->hystart);
+    resume_init(&ensemble->resume, config->saved_bdp_bytes);
     flow_join(ensemble);
     return (struct congestion *)(void *)ensemble;
 }

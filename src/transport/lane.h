@@ -45,6 +45,7 @@ enum {
 #define LANE_QUALITY_NS         (1000ull * 1000000)
 #define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
 #define LANE_SOFT_DIAL_PAUSE_NS (1000ull * 1000000)
+#define LANE_PATH_KNOWN_NS      (600ull * 1000000000)
 #define LANE_PROVE_NS           (500ull * 1000000)
 
 /* Frames that a stream owes the peer. */
@@ -144,6 +145,13 @@ struct dial {
     uint64_t attempt_at_ns, sent_ns; /* the next INIT; the last one */
 };
 
+/* What the path carried when it last worked. */
+struct known_path {
+    uint64_t bdp_bytes; /* 0: nothing is known */
+    uint64_t at_ns;
+    struct address peer;
+};
+
 struct lane_event {
     struct list link;
     uint32_t code;
@@ -171,6 +179,7 @@ struct transport {
     struct farewell farewell;
 
     struct path path;
+    struct known_path known_path; /* outlives connections */
     struct blender blender;
     struct hosting hosting;
     struct credit credit;

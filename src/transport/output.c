@@ -53,6 +53,24 @@ static void run_path_proof(struct transport *transport)
     path->prove_at_ns = transport->now_ns + LANE_PROVE_NS;
 }
 
+/* Once a second: forgets slowly what it has seen, and not at all while nothing is sent. */
+static void note_capacity(struct transport *transport)
+{
+    const struct path *path = &transport->path;
+    struct known_path *known = &transport->known_path;
+    struct quality quality = path->quality;
+    quality_roll(&quality, transport->now_ns);
+    uint64_t bdp_bytes =
+        quality_delivery_bytes_per_s(&quality) * (path->rtt.min_ns / 1000) / 1000000;
+    if (!bdp_bytes || !path->is_proven)
+        return;
+    bool is_same = address_equal(&known->peer, &path->peer);
+    uint64_t faded = is_same ? known->bdp_bytes - known->bdp_bytes / 8 : 0;
+    *known = (struct known_path){.bdp_bytes = bdp_bytes > faded ? bdp_bytes : faded,
+                                 .at_ns = transport->now_ns,
+                                 .peer = path->peer};
+}
+
 static void run_up_timers(struct transport *transport)
 {
     struct path *path = &transport->path;
@@ -66,6 +84,7 @@ static void run_up_timers(struct transport *transport)
     if (now_ns >= path->quality_at_ns) {
         path->quality_at_ns = now_ns + LANE_QUALITY_NS;
         path->quality_waits = true;
+        note_capacity(transport);
     }
     if (now_ns - path->last_sent_ns >= transport->config.keep_alive_ns)
         path->ping_waits = true;

@@ -128,6 +128,49 @@ static void reordering_alone_is_not_loss(void **state)
     end();
 }
 
+/* After an outage that ended the session: half of what the path carried is there again after a round trip, and if the path has become
+ * ten times slower meanwhile it is not flooded. */
+static double megabyte_after_an_outage(uint64_t later_bytes_per_s, uint64_t *lost)
+{
+    struct sim_impairment_config clean = {0};
+    begin(&long_path, &clean, 9);
+    workload.expects_loss = true;
+    workload_add(&workload, EDGE_SIDE, 1000ull * MEGABYTE, 0);
+    come_up();
+    sim_run(&pair.sim, pair.sim.now_ns + 5 * SIM_SECOND, NULL, NULL);
+    pair.up_impairment.is_cut = pair.down_impairment.is_cut = true;
+    sim_run(&pair.sim, pair.sim.now_ns + 12 * SIM_SECOND, NULL, NULL);
+    assert_true(pair.edge.downs == 1);
+    pair.up_impairment.is_cut = pair.down_impairment.is_cut = false;
+    pair.up_link.config.bytes_per_s = later_bytes_per_s;
+    pair.up_link.config.queue_bytes = later_bytes_per_s / 10;
+    uint64_t lost_before = sim_end_facts(&pair.edge).packets_lost;
+    for (int i = 0; i < 2000 && pair.edge.ups < 2; i++)
+        sim_run(&pair.sim, pair.sim.now_ns + 10 * SIM_MS, NULL, NULL);
+    workload_add(&workload, EDGE_SIDE, MEGABYTE, 0);
+    sim_end_touch(&pair.edge);
+    uint64_t start_ns = pair.sim.now_ns;
+    assert_true(workload_run(&workload, 60 * SIM_SECOND));
+    workload_check(&workload);
+    *lost = sim_end_facts(&pair.edge).packets_lost - lost_before;
+    double took_s = (double)(pair.sim.now_ns - start_ns) * 1e-9;
+    end();
+    return took_s;
+}
+
+static void T1_a_link_that_comes_back_is_soon_as_fast_as_before(void **state)
+{
+    (void)state;
+    uint64_t lost;
+    double same_s = megabyte_after_an_outage(12500000, &lost);
+    print_message("  1 MB in %.2f s, %llu packets lost", same_s, (unsigned long long)lost);
+    assert_true(same_s < 0.65 && lost == 0);
+    double slower_s = megabyte_after_an_outage(1250000, &lost);
+    print_message("; on a tenth of the rate %.2f s, %llu lost\n", slower_s,
+                  (unsigned long long)lost);
+    assert_true(slower_s < 2.5 && lost < 500);
+}
+
 static int compare_times(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -267,6 +310,7 @@ int main(void)
         cmocka_unit_test(T7_downloads_and_uploads_at_once),
         cmocka_unit_test(T7_loss_and_reordering_do_not_stop_it),
         cmocka_unit_test(reordering_alone_is_not_loss),
+        cmocka_unit_test(T1_a_link_that_comes_back_is_soon_as_fast_as_before),
         cmocka_unit_test(T3_an_urgent_request_does_not_wait_for_bulk),
         cmocka_unit_test(a_slow_reader_stalls_only_itself),
         cmocka_unit_test(T3_shares_hold_end_to_end),

@@ -25,11 +25,18 @@ struct bench {
     uint64_t number, now_ns;
 };
 
-static void bench_open(struct bench *bench, uint32_t cap)
+static void bench_open_known(struct bench *bench, uint32_t cap, uint64_t saved_bdp_bytes)
 {
     *bench = (struct bench){.now_ns = 1000 * MS};
-    struct congestion_config config = {.packet_bytes = PACKET, .hosted_cap = cap};
+    struct congestion_config config = {.packet_bytes = PACKET,
+                                       .hosted_cap = cap,
+                                       .saved_bdp_bytes = saved_bdp_bytes};
     bench->cc = OPS->create(&config, bench->now_ns);
+}
+
+static void bench_open(struct bench *bench, uint32_t cap)
+{
+    bench_open_known(bench, cap, 0);
 }
 
 static void bench_close(struct bench *bench)
@@ -359,6 +366,40 @@ static void an_application_that_sends_little_grows_no_window(void **state)
     bench_close(&bench);
 }
 
+/* Careful resume: half of what the path carried, as soon as the round trip is known. */
+static void a_known_path_is_not_searched_again(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_open_known(&bench, 256, 1000 * PACKET);
+    run_round(&bench);
+    assert_true(OPS->window_bytes(bench.cc) >= 500 * PACKET);
+    run_round(&bench);
+    run_round(&bench); /* validated: a loss is now a loss like others */
+    fill(&bench);
+    uint64_t before = OPS->window_bytes(bench.cc);
+    OPS->on_lost(bench.cc, &bench.flight[5], bench.now_ns);
+    assert_true(OPS->window_bytes(bench.cc) >= before * 69 / 100);
+    bench_close(&bench);
+}
+
+static void a_path_that_has_shrunk_is_left_in_peace(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_open_known(&bench, 256, 1000 * PACKET);
+    run_round(&bench);
+    fill(&bench);
+    bench.now_ns += RTT_MS * MS;
+    for (size_t i = 0; i < 40; i++) /* forty get through */
+        ack(&bench, &bench.flight[i]);
+    for (size_t i = 40; i < bench.count; i++) {
+        OPS->on_lost(bench.cc, &bench.flight[i], bench.now_ns);
+        assert_int_equal(OPS->window_bytes(bench.cc), 20 * PACKET);
+    }
+    bench_close(&bench);
+}
+
 /* Random fates, joins and leaves: what is in flight always adds up, and nothing is left at the end. */
 static void flight_adds_up_whatever_happens(void **state)
 {
@@ -430,6 +471,8 @@ int main(void)
         cmocka_unit_test(a_mark_counts_like_a_loss_once),
         cmocka_unit_test(T7_fuse_spreads_the_floor_over_backed_off_timeouts),
         cmocka_unit_test(an_application_that_sends_little_grows_no_window),
+        cmocka_unit_test(a_known_path_is_not_searched_again),
+        cmocka_unit_test(a_path_that_has_shrunk_is_left_in_peace),
         cmocka_unit_test(flight_adds_up_whatever_happens),
         cmocka_unit_test(fixed_window_is_fixed),
     };

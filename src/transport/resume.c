@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Careful resume: reconnaissance (the first round trip), the jump, and validation or safe retreat.
+ */
+#include "transport/resume.h"
+
+void resume_init(struct resume *resume, uint64_t saved_bdp_bytes)
+{
+    *resume = (struct resume){.phase = saved_bdp_bytes ? RESUME_ARMED : RESUME_OFF,
+                              .target_bytes = saved_bdp_bytes / 2};
+}
+
+uint64_t resume_on_acked(struct resume *resume, uint64_t number, uint32_t bytes,
+                         uint64_t next_number, bool has_rtt)
+{
+    switch (resume->phase) {
+    case RESUME_OFF:
+        break;
+    case RESUME_ARMED:
+        if (!has_rtt)
+            break;
+        resume->phase = RESUME_JUMPED;
+        resume->jumped_number = next_number;
+        return resume->target_bytes;
+    case RESUME_JUMPED:
+        if (number < resume->jumped_number)
+            break;
+        resume->delivered_bytes += bytes;
+        if (resume->proven_number == 0)
+            resume->proven_number = next_number;
+        else if (number >= resume->proven_number)
+            resume->phase = RESUME_OFF;
+        break;
+    }
+    return 0;
+}
+
+uint64_t resume_on_lost(struct resume *resume, uint64_t number, uint64_t least_bytes)
+{
+    if (resume->phase == RESUME_ARMED) {
+        resume->phase = RESUME_OFF; /* no room to jump into */
+        return 0;
+    }
+    if (resume->phase != RESUME_JUMPED || number < resume->jumped_number)
+        return 0;
+    resume->phase = RESUME_OFF;
+    uint64_t proven = resume->delivered_bytes / 2;
+    return proven > least_bytes ? proven : least_bytes;
+}

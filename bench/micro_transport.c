@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the transport's core costs by itself: two lanes joined in memory on one core, real encryption, no sockets. Prints one JSON object a
- * line: case, subject, metric, value, unit.
+ * What the transport's core costs by itself: two lanes joined in memory on one core, real
+ * encryption, no sockets. Prints one JSON object a line: case, subject, metric, value, unit.
  *
  *     micro_transport [seconds] [packet bytes] [streams]
  */

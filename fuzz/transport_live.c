@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two live lanes and a network between them, driven by the input: each pair of bytes is an operation of a caller or a misdeed of the network.
- * Every byte of a stream follows from the stream and its offset, so what arrives is checked at once. At the end the network heals: then every
+ * Two live lanes and a network between them, driven by the input: each pair of bytes is an
+ * operation of a caller or a misdeed of the network. Every byte of a stream follows from the stream
+ * and its offset, so what arrives is checked at once. At the end the network heals: then every
  * stream must end as its callers asked, and both lanes must be empty.
  */
 #include "fuzz.h"

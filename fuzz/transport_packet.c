@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames from a peer gone mad: the input is cut into packets, sealed under a running session (null table) and given to a lane that
- * has streams of both ends open. It may end the session; it may not crash, leak, or send without end.
+ * Frames from a peer gone mad: the input is cut into packets, sealed under a running session (null
+ * table) and given to a lane that has streams of both ends open. It may end the session; it may not
+ * crash, leak, or send without end.
  *
- *     input: { flags, length (2 bytes), frames }*    flags: 1 reads and consumes, 2 lets time pass, 4 repeats the packet number
+ *     input: { flags, length (2 bytes), frames }*
+ *     flags: 1 reads and consumes, 2 lets time pass, 4 repeats the packet number
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One packet: acknowledgements and what the lane itself owes, then the streams' control frames, then sub-packets as the blender
- * decides. Bytes of streams are bound here and not earlier.
+ * One packet: acknowledgements and what the lane itself owes, then the streams' control frames,
+ * then sub-packets as the blender decides. Bytes of streams are bound here and not earlier.
  */
 #include "transport/lane.h"
 
@@ -71,7 +71,8 @@ static void put_ack(struct build *build)
     build->at = at;
     note(build, NULL, SENT_ACK)->offset =
         ranges_items(&receipts->numbers)[receipts->numbers.count - 1].end;
-    /* Ranges pile up on a lossy path until the peer is known to have them: ask it to say so, once a round trip. */
+    /* Ranges pile up on a lossy path until the peer is known to have them: ask it to say so,
+     * once a round trip. */
     if (receipts->numbers.count > RANGES_TOLERATED && build->at < build->end &&
         t->now_ns - t->path.loss.last_sent_ns > t->path.rtt.smoothed_ns) {
         *build->at++ = FRAME_PING;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Connections over sessions. Each end draws an incarnation when a connection begins; SETTINGS, first in the first packets of every session,
- * says whether the session starts a connection or goes on with one, so that fresh keys never cost a stream and a restarted peer is
- * never taken for the one before.
+ * Connections over sessions. Each end draws an incarnation when a connection begins; SETTINGS,
+ * first in the first packets of every session, says whether the session starts a connection or goes
+ * on with one, so that fresh keys never cost a stream and a restarted peer is never taken for the
+ * one before.
  */
 #include "transport/lane.h"
 
@@ -145,7 +146,8 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
     const struct frame_settings *settings = &frame.settings;
     bool is_known =
         transport->state == TRANSPORT_STATE_UP && settings->own == transport->peer_incarnation;
-    /* An incarnation has one connection only: it goes on, also where the initiator has not heard of us yet. */
+    /* An incarnation has one connection only: it goes on, also where the initiator has not heard
+     * of us yet. */
     if (is_known && (!settings->peer || settings->peer == transport->incarnation)) {
         change_session(transport, &transport->pending);
         return 0;
@@ -161,7 +163,8 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
         transport->peer_incarnation = settings->own;
         return 0;
     }
-    /* It wants to go on with a connection that is gone. Nothing under these keys has a number yet: the last one is always newer. */
+    /* It wants to go on with a connection that is gone. Nothing under these keys has a number
+     * yet: the last one is always newer. */
     say_farewell(transport, &transport->pending, PACKET_NUMBER_MAX, TRANSPORT_CODE_LINK_LOST, from);
     return ERROR_CLOSED;
 }

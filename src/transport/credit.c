@@ -28,7 +28,8 @@ void credit_close(struct credit *credit, struct credit_window *window)
     *window = (struct credit_window){0};
 }
 
-/* Raises the limit to consumed + window as far as the budget goes. True: enough to be worth a frame. */
+/* Raises the limit to consumed + window as far as the budget goes. True: enough to be worth a
+ * frame. */
 static bool extend(struct credit *credit, struct credit_window *window)
 {
     if (window->is_final)
@@ -51,8 +52,9 @@ void credit_finish(struct credit *credit, struct credit_window *window, uint64_t
     window->is_final = true;
 }
 
-/* A reader that gets through half of the window in a round trip is held back by it, or soon will be: aim at four times what it reads in
- * one, so that a sender that doubles its rate each round trip never finds the window shut. */
+/* A reader that gets through half of the window in a round trip is held back by it, or soon will
+ * be: aim at four times what it reads in one, so that a sender that doubles its rate each round
+ * trip never finds the window shut. */
 static void widen(struct credit *credit, struct credit_window *window, uint64_t now_ns,
                   uint64_t rtt_ns)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Flow control: how much the peer may send on each stream, out of one budget for the lane. Each open stream owns its first window; the rest
- * is lent to streams whose readers keep up. Credit once given is never withdrawn; only its growth shrinks.
+ * Flow control: how much the peer may send on each stream, out of one budget for the lane. Each
+ * open stream owns its first window; the rest is lent to streams whose readers keep up. Credit once
+ * given is never withdrawn; only its growth shrinks.
  */
 #ifndef TRANSPORT_CREDIT_H
 #define TRANSPORT_CREDIT_H
@@ -33,8 +34,8 @@ void credit_close(struct credit *credit, struct credit_window *window); /* gives
 void credit_finish(struct credit *credit, struct credit_window *window,
                    uint64_t final_size); /* gives back what the peer will not use */
 
-/* The reader is done with so many bytes. Widens the window of one that keeps up with a fast sender. True: the peer should be told
- * the limit. */
+/* The reader is done with so many bytes. Widens the window of one that keeps up with a fast
+ * sender. True: the peer should be told the limit. */
 bool credit_consumed(struct credit *credit, struct credit_window *window, uint64_t bytes,
                      uint64_t now_ns, uint64_t rtt_ns);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Handshakes of a lane: dialling with exponential backoff and jitter, beside a running session for fresh keys and when the peer has fallen
- * silent; answering the other end's. Which connection a finished one belongs to is connection.c's business.
+ * Handshakes of a lane: dialling with exponential backoff and jitter, beside a running session for
+ * fresh keys and when the peer has fallen silent; answering the other end's. Which connection a
+ * finished one belongs to is connection.c's business.
  */
 #include "transport/lane.h"
 

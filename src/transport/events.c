@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the caller is told. A stream with news stands in the lane's list once, whatever its news; they are told in a fixed order, and
- * what a later event makes moot is dropped.
+ * What the caller is told. A stream with news stands in the lane's list once, whatever its news;
+ * they are told in a fixed order, and what a later event makes moot is dropped.
  */
 #include "transport/lane.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames: what a packet carries once it is opened. A type of one byte, then QUIC varints. The decoder is strict: whatever it does not know
- * or finds malformed ends the session. docs/protocol/transport.md is the specification.
+ * Frames: what a packet carries once it is opened. A type of one byte, then QUIC varints. The
+ * decoder is strict: whatever it does not know or finds malformed ends the session.
+ * docs/protocol/transport.md is the specification.
  */
 #ifndef TRANSPORT_FRAME_H
 #define TRANSPORT_FRAME_H
@@ -119,11 +120,13 @@ uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
                            const uint8_t token[FRAME_TOKEN_BYTES]);
 uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *quality);
 
-/* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself when not even one does. */
+/* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself
+ * when not even one does. */
 uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_t delay_us,
                          const struct ranges *ranges);
 
-/* The head of a STREAM frame; `length` bytes of data follow it. Without `has_length` it is the packet's last. */
+/* The head of a STREAM frame; `length` bytes of data follow it. Without `has_length` it is the
+ * packet's last. */
 uint8_t *frame_write_stream(uint8_t *out, uint64_t id, uint64_t offset, uint32_t length, bool fin,
                             bool has_length);
 uint32_t frame_stream_head_bytes(uint64_t id, uint64_t offset, uint32_t length); /* with a length */

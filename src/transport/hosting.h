@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many connections the path carries now (T7): streams with data queued or unacknowledged, and those that had some within
- * the last max(srtt, 100 ms). An idle connection counts for nothing.
+ * How many connections the path carries now (T7): streams with data queued or unacknowledged, and
+ * those that had some within the last max(srtt, 100 ms). An idle connection counts for nothing.
  */
 #ifndef TRANSPORT_HOSTING_H
 #define TRANSPORT_HOSTING_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packets in: opened, checked against replay, their frames acted upon. Malformed or impossible frames end the session with PROTOCOL; nothing that
- * a peer sends stops the process.
+ * Packets in: opened, checked against replay, their frames acted upon. Malformed or impossible
+ * frames end the session with PROTOCOL; nothing that a peer sends stops the process.
  */
 #include "transport/lane.h"
 
@@ -12,8 +12,9 @@ static bool is_own_id(const struct transport *transport, uint64_t id)
     return (id & 1) == !transport->config.is_initiator;
 }
 
-/* The stream that a frame names. 0 with *stream NULL: it has ended long ago, ignore the frame. A stream of the peer's that was never seen comes
- * to be, since packets overtake each other; the caller of this lane hears of it when its OPEN comes. */
+/* The stream that a frame names. 0 with *stream NULL: it has ended long ago, ignore the frame. A
+ * stream of the peer's that was never seen comes to be, since packets overtake each other; the
+ * caller of this lane hears of it when its OPEN comes. */
 static int find_stream(struct transport *transport, uint64_t id, struct transport_stream **stream)
 {
     *stream = stream_table_get(&transport->table, id);
@@ -187,7 +188,8 @@ static int on_frame(struct transport *transport, const struct frame *frame)
     return ERROR_INVALID;
 }
 
-/* 0; ERROR_AGAIN: some frame could not be taken, so the packet must not be acknowledged; ERROR_INVALID, ERROR_CLOSED: the session ends. */
+/* 0; ERROR_AGAIN: some frame could not be taken, so the packet must not be acknowledged;
+ * ERROR_INVALID, ERROR_CLOSED: the session ends. */
 static int on_frames(struct transport *transport, struct span frames, bool *is_eliciting)
 {
     struct reader reader = reader_of(frames);
@@ -208,7 +210,8 @@ static int on_frames(struct transport *transport, struct span frames, bool *is_e
 
 /* ---- packets */
 
-/* The peer's address follows its newest packet; until a token has come back, only a little goes there. */
+/* The peer's address follows its newest packet; until a token has come back, only a little goes
+ * there. */
 static void follow_address(struct transport *transport, const struct address *from, uint64_t number,
                            uint32_t bytes)
 {

@@ -8,8 +8,8 @@
  *     input.c       packets and frames in            recovery.c  acks, loss, probes
  *     connection.c  up, down, sessions that change
  *
- * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes of session between the same two
- * incarnations; the *lane* outlives both.
+ * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes
+ * of session between the same two incarnations; the *lane* outlives both.
  */
 #ifndef TRANSPORT_LANE_H
 #define TRANSPORT_LANE_H
@@ -66,7 +66,8 @@ enum stream_event {
     STREAM_EVENT_DONE = 16,
 };
 
-/* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost ones. */
+/* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost
+ * ones. */
 struct stream_turn {
     struct blend_buffer buffer;
     struct transport_stream *stream;
@@ -256,7 +257,8 @@ void lane_run_sessions(struct transport *transport);                       /* ra
 struct session *lane_session(struct transport *transport, uint32_t index); /* NULL: none */
 /* The initiator's handshake succeeded: a connection starts, or goes on under new keys. */
 void lane_dialled(struct transport *transport, struct handshake_result *result);
-/* The first packet under the pending session. 0: that is the current one now; else it is dropped. */
+/* The first packet under the pending session. 0: that is the current one now; else it is
+ * dropped. */
 MUST_USE int lane_confirm(struct transport *transport, struct span frames,
                           const struct address *from);
 MUST_USE int lane_on_settings(struct transport *transport, const struct frame_settings *settings);

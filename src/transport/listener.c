@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a listening socket does with INITs before it is known whose they are, and with packets for sessions that it has forgotten.
+ * What a listening socket does with INITs before it is known whose they are, and with packets for
+ * sessions that it has forgotten.
  */
 #include "transport/lane.h"
 

@@ -30,7 +30,8 @@ bool loss_next(struct loss *loss, const struct sent_log *log, const struct rtt *
             *cursor = number + 1;
             return true;
         }
-        /* Packets behind it were sent later and are nearer to the greatest acknowledged: they cannot be lost yet. */
+        /* Packets behind it were sent later and are nearer to the greatest acknowledged: they
+         * cannot be lost yet. */
         loss->loss_at_ns = packet->sent_ns + threshold_ns;
         return false;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * When a packet counts as lost and when to probe (RFC 9002 section 6), over a sent log. The packet threshold starts at 3 and grows with
- * every loss that proves spurious, so that a path that reorders is not taken for one that loses.
+ * When a packet counts as lost and when to probe (RFC 9002 section 6), over a sent log. The packet
+ * threshold starts at 3 and grows with every loss that proves spurious, so that a path that
+ * reorders is not taken for one that loses.
  */
 #ifndef TRANSPORT_LOSS_H
 #define TRANSPORT_LOSS_H
@@ -27,8 +28,8 @@ struct loss {
 
 void loss_init(struct loss *loss);
 
-/* The next packet that is lost by now, in order; false: no more, and loss_at_ns is set. The caller settles each one with sent_log_set_state().
- * `cursor` starts at log->first_open. */
+/* The next packet that is lost by now, in order; false: no more, and loss_at_ns is set. The
+ * caller settles each one with sent_log_set_state(). `cursor` starts at log->first_open. */
 bool loss_next(struct loss *loss, const struct sent_log *log, const struct rtt *rtt,
                uint64_t now_ns, uint64_t *cursor);
 

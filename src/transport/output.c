@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What goes out when: timers, then handshakes and last words, then batches of packets as far as window and pacer allow. Acknowledgements, answers to
- * challenges and probes go whatever the window says.
+ * What goes out when: timers, then handshakes and last words, then batches of packets as far as
+ * window and pacer allow. Acknowledgements, answers to challenges and probes go whatever the window
+ * says.
  */
 #include "transport/lane.h"
 
@@ -170,7 +171,8 @@ static bool may_send_data(struct transport *transport, struct packet_plan *plan)
     return true;
 }
 
-/* What was taken from the window goes back: the packet did not come about, or is not ack-eliciting. */
+/* What was taken from the window goes back: the packet did not come about, or is not
+ * ack-eliciting. */
 static void give_back(struct transport *transport, const struct packet_plan *plan)
 {
     struct path *path = &transport->path;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The header of a DATA packet: 12 bytes in clear, all of them authenticated, before the sealed frames and a tag of 16.
+ * The header of a DATA packet: 12 bytes in clear, all of them authenticated, before the sealed
+ * frames and a tag of 16.
  *
- *     type (4 bits) | key phase (2) | reserved (2, zero)    path id (8)    packet number (48)    receiver index (32)
+ *     type (4 bits), key phase (2), reserved (2, zero) | path id (8) | packet number (48) |
+ *     receiver index (32)
  */
 #ifndef TRANSPORT_PACKET_H
 #define TRANSPORT_PACKET_H

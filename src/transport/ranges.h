@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A set of numbers as sorted ranges that neither overlap nor touch. Nearly always there is only one, which needs no
- * memory of its own; appending at the end is O(1), everything else a binary search and a short move.
+ * A set of numbers as sorted ranges that neither overlap nor touch. Nearly always there is only
+ * one, which needs no memory of its own; appending at the end is O(1), everything else a binary
+ * search and a short move.
  */
 #ifndef TRANSPORT_RANGES_H
 #define TRANSPORT_RANGES_H

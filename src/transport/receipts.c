@@ -17,8 +17,9 @@ void receipts_clear(struct receipts *receipts)
     receipts_init(receipts);
 }
 
-/* On a long path acks in large batches would cost the sender its share beside connections that are acknowledged one by one: its window
- * is shut for part of each round trip. On a short one they only cost time. */
+/* On a long path acks in large batches would cost the sender its share beside connections that
+ * are acknowledged one by one: its window is shut for part of each round trip. On a short one
+ * they only cost time. */
 static uint32_t owed_limit(const struct receipts *receipts, uint64_t srtt_ns)
 {
     uint32_t packets = receipts->round_packets > receipts->last_round_packets

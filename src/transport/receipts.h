@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which packets of the peer have arrived, and when to say so: after 1/32 of a round trip's packets (1/8 where it is shorter than 4 ms; at least 2,
- * at most 32) or an eighth of its time (at most 5 ms), and at once on a new gap. Acks of our acks shorten the list.
+ * Which packets of the peer have arrived, and when to say so: after 1/32 of a round trip's packets
+ * (1/8 where it is shorter than 4 ms; at least 2, at most 32) or an eighth of its time (at most 5
+ * ms), and at once on a new gap. Acks of our acks shorten the list.
  */
 #ifndef TRANSPORT_RECEIPTS_H
 #define TRANSPORT_RECEIPTS_H

@@ -77,7 +77,8 @@ static void advance(struct receive_buffer *buffer)
     }
 }
 
-/* Keeps bytes that start behind `next`. The run before may be extended; runs behind are joined or cut. */
+/* Keeps bytes that start behind `next`. The run before may be extended; runs behind are joined
+ * or cut. */
 static int keep(struct receive_buffer *buffer, uint64_t offset, struct span data)
 {
     uint32_t at = find_run(buffer, offset);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The incoming half of a stream (T6): puts the bytes in order. What arrives in order is ready to be read at once; what came too early waits in runs,
- * which the credit given to the sender bounds.
+ * The incoming half of a stream (T6): puts the bytes in order. What arrives in order is ready to be
+ * read at once; what came too early waits in runs, which the credit given to the sender bounds.
  *
  *     taken   next                        limit
  *      | ready |  runs ..  gaps  ..  runs   |
@@ -35,8 +35,8 @@ struct receive_buffer {
 
 void receive_buffer_clear(struct receive_buffer *buffer);
 
-/* 0; ERROR_LIMIT: beyond the credit; ERROR_INVALID: against the final size; ERROR_AGAIN: too many gaps, nothing changed: act as if the
- * packet had not come. */
+/* 0; ERROR_LIMIT: beyond the credit; ERROR_INVALID: against the final size; ERROR_AGAIN: too
+ * many gaps, nothing changed: act as if the packet had not come. */
 MUST_USE int receive_buffer_add(struct receive_buffer *buffer, uint64_t offset, struct span data,
                                 bool fin);
 /* Moves up to `limit` ready bytes to `bytes`; true: the end has been reached and told. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What became of our packets: acknowledged, lost, spuriously lost, probed. Frames are sent again, never packets.
+ * What became of our packets: acknowledged, lost, spuriously lost, probed. Frames are sent again,
+ * never packets.
  */
 #include "transport/lane.h"
 
@@ -214,7 +215,8 @@ static void range_acked(struct transport *transport, uint64_t start, uint64_t en
     ranges_add(&log->acked, start, end);
 }
 
-/* The round-trip sample that the frame gives, 0 for none: its greatest packet is acknowledged for the first time. */
+/* The round-trip sample that the frame gives, 0 for none: its greatest packet is acknowledged
+ * for the first time. */
 static uint64_t sample_rtt(struct transport *transport, const struct frame_ack *ack,
                            uint64_t largest)
 {
@@ -268,7 +270,8 @@ static uint32_t urgency(const struct sent_log *log, const struct sent_packet *pa
     return best;
 }
 
-/* The oldest packet in flight with the most urgent bytes is taken for lost as far as its frames go. */
+/* The oldest packet in flight with the most urgent bytes is taken for lost as far as its frames
+ * go. */
 static void probe(struct transport *transport)
 {
     const struct sent_log *log = &transport->path.sent;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which packet numbers of a path have been seen: a sliding bitmap (RFC 6479's shape). It is asked only about packets whose tag
- * was right. Numbers behind the window count as seen.
+ * Which packet numbers of a path have been seen: a sliding bitmap (RFC 6479's shape). It is asked
+ * only about packets whose tag was right. Numbers behind the window count as seen.
  */
 #ifndef TRANSPORT_REPLAY_H
 #define TRANSPORT_REPLAY_H

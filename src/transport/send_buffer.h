@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The outgoing half of a stream: bytes wait here by reference until they are acknowledged, and are copied only when a packet is built (late
- * binding). Knows what is unsent, lost or acknowledged; knows nothing of packets.
+ * The outgoing half of a stream: bytes wait here by reference until they are acknowledged, and are
+ * copied only when a packet is built (late binding). Knows what is unsent, lost or acknowledged;
+ * knows nothing of packets.
  *
  *     base             next                     end
  *      |  in flight, lost |  unsent (up to limit) |

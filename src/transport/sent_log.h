@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was sent and is not settled: a ring of packet records indexed by packet number, and a ring of frame records that they refer to.
- * No lists; nothing is allocated for a packet. A lost packet's record stays for a while, so that a late ack shows the loss as spurious.
+ * What was sent and is not settled: a ring of packet records indexed by packet number, and a ring
+ * of frame records that they refer to. No lists; nothing is allocated for a packet. A lost packet's
+ * record stays for a while, so that a late ack shows the loss as spurious.
  */
 #ifndef TRANSPORT_SENT_LOG_H
 #define TRANSPORT_SENT_LOG_H
@@ -69,7 +70,8 @@ struct sent_log {
 void sent_log_clear(struct sent_log *log);
 bool sent_log_is_full(const struct sent_log *log);
 
-/* The record of packet `log->next`; frames are added with sent_log_frame() until sent_log_commit(). */
+/* The record of packet `log->next`; frames are added with sent_log_frame() until
+ * sent_log_commit(). */
 struct sent_packet *sent_log_begin(struct sent_log *log);
 struct sent_frame *sent_log_frame(struct sent_log *log); /* uninitialised */
 void sent_log_commit(struct sent_log *log, enum sent_state state);
@@ -89,7 +91,8 @@ static inline struct sent_frame *sent_log_frame_at(const struct sent_log *log,
 /* Settles the state of a packet: the count of packets in flight and first_open follow. */
 void sent_log_set_state(struct sent_log *log, uint64_t number, enum sent_state state);
 
-/* Forgets the oldest record; its frames' references are the caller's business. log->oldest < log->next. */
+/* Forgets the oldest record; its frames' references are the caller's business. log->oldest <
+ * log->next. */
 void sent_log_retire(struct sent_log *log);
 
 #endif

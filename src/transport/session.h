@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session: the keys that one handshake made, in both directions, with their phases. Each direction ratchets by itself, every
- * 2^22 packets or 120 s: the sender moves on once the peer has acknowledged a packet of the present phase; the receiver holds the
- * next key ready and the previous one for three probe timeouts. Packet numbers and streams belong to the connection and survive a
- * change of sessions. (T9)
+ * A session: the keys that one handshake made, in both directions, with their phases. Each
+ * direction ratchets by itself, every 2^22 packets or 120 s: the sender moves on once the peer has
+ * acknowledged a packet of the present phase; the receiver holds the next key ready and the
+ * previous one for three probe timeouts. Packet numbers and streams belong to the connection and
+ * survive a change of sessions. (T9)
  */
 #ifndef TRANSPORT_SESSION_H
 #define TRANSPORT_SESSION_H
@@ -54,17 +55,19 @@ static inline bool session_is_on(const struct session *session)
     return session->crypto != NULL;
 }
 
-/* Seals `packet` in place: header, `plain` bytes of frames behind it, and the tag: PACKET_OVERHEAD_BYTES + plain in all. */
+/* Seals `packet` in place: header, `plain` bytes of frames behind it, and the tag:
+ * PACKET_OVERHEAD_BYTES + plain in all. */
 void session_seal(struct session *session, uint8_t path, uint64_t number, uint8_t *packet,
                   uint32_t plain);
 
-/* Opens a packet in place; *frames are the bytes between header and tag. A new key phase of the peer is followed; the previous is kept for
- * `keep_ns`. 0 or ERROR_AUTH. */
+/* Opens a packet in place; *frames are the bytes between header and tag. A new key phase of the
+ * peer is followed; the previous is kept for `keep_ns`. 0 or ERROR_AUTH. */
 MUST_USE int session_open(struct session *session, const struct packet_header *header,
                           uint8_t *packet, uint32_t length, uint64_t keep_ns, uint64_t now_ns,
                           struct span *frames);
 
-/* Moves to the next key phase when it is time and the peer has acknowledged a packet of this one (numbers below `next_acked` may be). */
+/* Moves to the next key phase when it is time and the peer has acknowledged a packet of this one
+ * (numbers below `next_acked` may be). */
 void session_ratchet(struct session *session, uint64_t next_number, uint64_t next_acked,
                      uint64_t now_ns);
 

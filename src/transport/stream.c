@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A stream's life: opened by either end, two independent halves that end each for itself or both at once by a reset, kept until the peer knows all that
- * it must know, then freed. Its id is never used again.
+ * A stream's life: opened by either end, two independent halves that end each for itself or both at
+ * once by a reset, kept until the peer knows all that it must know, then freed. Its id is never
+ * used again.
  */
 #include "transport/lane.h"
 
@@ -116,8 +117,8 @@ void stream_update(struct transport_stream *stream)
     blender_set_waiting(&transport->blender, &stream->fresh.buffer, send_buffer_sendable(out));
     struct blend_buffer *resend = &stream->resend.buffer;
     if (out->lost_bytes) {
-        if (!resend
-                 ->is_member) /* a newcomer stands one ring higher at first (TRANSPORT: retransmissions) */
+        /* A newcomer stands one ring higher at first: so do bytes that are sent again. */
+        if (!resend->is_member)
             blender_join(&transport->blender, resend, stream->open.ring, stream->open.weight);
         blender_set_waiting(&transport->blender, resend, out->lost_bytes);
     } else if (resend->is_member) {

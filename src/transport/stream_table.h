@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streams by id: open addressing, with a seed because the peer chooses half of the ids. O(1), no memory for each entry.
+ * Streams by id: open addressing, with a seed because the peer chooses half of the ids. O(1), no
+ * memory for each entry.
  */
 #ifndef TRANSPORT_STREAM_TABLE_H
 #define TRANSPORT_STREAM_TABLE_H

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The transport: one end of one lane of the link between an edge and a gateway (T1-T8, T10, T11). A lane carries very
- * many streams over encrypted UDP datagrams, blends them by priority, and shares the path like as many TCP
- * connections as it hosts. It outlives its sessions: when the network breaks, it dials anew.
+ * The transport: one end of one lane of the link between an edge and a gateway (T1-T8, T10, T11). A
+ * lane carries very many streams over encrypted UDP datagrams, blends them by priority, and shares
+ * the path like as many TCP connections as it hosts. It outlives its sessions: when the network
+ * breaks, it dials anew.
  *
- * Pure: bytes, facts and `now_ns` go in; datagrams, events and the next wake time come out. No socket, clock,
- * thread or random source inside; same inputs and seed, same packets. docs/protocol/transport.md is the wire.
+ * Pure: bytes, facts and `now_ns` go in; datagrams, events and the next wake time come out. No
+ * socket, clock, thread or random source inside; same inputs and seed, same packets.
+ * docs/protocol/transport.md is the wire.
  *
- * Use, in this order whenever anything happened: transport_receive() and stream calls; then transport_next_event()
- * until it says false; then transport_send() until it returns 0; then sleep until transport_next_wake().
- * No call re-enters the caller.
+ * Use, in this order whenever anything happened: transport_receive() and stream calls; then
+ * transport_next_event() until it says false; then transport_send() until it returns 0; then sleep
+ * until transport_next_wake(). No call re-enters the caller.
  */
 #ifndef TRANSPORT_TRANSPORT_H
 #define TRANSPORT_TRANSPORT_H
@@ -72,30 +74,32 @@ struct transport_config {
     uint8_t peer_key[TRANSPORT_KEY_BYTES];
     uint8_t pre_shared_key[TRANSPORT_KEY_BYTES]; /* zero: none */
     uint64_t random_seed;                        /* for jitter and choices that need no secrecy */
-    uint64_t
-        wall_offset_ns; /* wall clock (ns since 1970) minus now_ns; for the handshake's timestamp */
-    uint32_t
-        index_base; /* receiver indexes: worker (10 bits) | generation (2) | lane slot (14) | session (6, zero here) */
+    uint64_t wall_offset_ns; /* wall clock (ns since 1970) minus now_ns, for the handshake */
+
+    /* Receiver indexes: worker (10 bits) | generation (2) | lane slot (14) | session (6, zero). */
+    uint32_t index_base;
     uint16_t lane, lanes;  /* this lane's number and how many the link has */
     uint16_t packet_bytes; /* UDP payload of a full packet, 1200 .. 65000; default 1400 (T5) */
     uint8_t weights[TRANSPORT_RINGS]; /* default 16, 8, 4, 2, 1 (T3) */
     uint32_t sub_packet_bytes;        /* blending quantum, default 512 (T4) */
-    uint32_t hosted_cap; /* most connections that congestion control counts; default 256 (T7) */
-    uint64_t
-        window_budget; /* most bytes of receive credit given out over all streams; default 256 MiB */
-    uint32_t stream_window;     /* first credit of a stream; default 16 KiB */
+
+    /* Most connections that congestion control counts; default 256 (T7). */
+    uint32_t hosted_cap;
+    /* Most bytes of receive credit given out over all streams; default 256 MiB. */
+    uint64_t window_budget;
+    uint32_t stream_window;     /* first credit of a stream; default and least 16 KiB */
     uint32_t stream_window_max; /* most credit of a stream; default 16 MiB */
     uint64_t keep_alive_ns;     /* a packet at least so often; default 5 s */
-    uint64_t
-        dead_after_ns; /* nothing authenticated for so long, with something outstanding: the session is lost; default 10 s */
-    uint64_t
-        dial_backoff_max_ns; /* default 8 s; the first retry comes after 250 ms, doubled, with jitter */
+    /* Nothing authenticated for so long, with something outstanding: lost; default 10 s. */
+    uint64_t dead_after_ns;
+    /* Default 8 s; the first retry comes after 250 ms, then doubled, with jitter. */
+    uint64_t dial_backoff_max_ns;
     uint64_t handshake_every_ns; /* fresh Diffie-Hellman; default 1 h; 0: never */
 };
 void transport_config_defaults(struct transport_config *config);
 
-/* A received datagram or GRO batch: `length` bytes of which each `segment_bytes` (the last may be shorter) are one packet;
- * 0 means a single one. The bytes are decrypted in place. */
+/* A received datagram or GRO batch: `length` bytes of which each `segment_bytes` (the last may
+ * be shorter) are one packet; 0 means a single one. The bytes are decrypted in place. */
 struct transport_datagram {
     struct address from;
     uint8_t *data;
@@ -104,8 +108,9 @@ struct transport_datagram {
     uint8_t ecn; /* the two ECN bits as received */
 };
 
-/* A batch to be sent in one call to one address (GSO): `data` has room for `capacity` bytes, given by the caller; the core sets the rest.
- * All segments have `segment_bytes` bytes but the last, which may be shorter. */
+/* A batch to be sent in one call to one address (GSO): `data` has room for `capacity` bytes,
+ * given by the caller; the core sets the rest. All segments have `segment_bytes` bytes but the
+ * last, which may be shorter. */
 struct transport_transmit {
     uint8_t *data;
     uint32_t capacity;
@@ -116,14 +121,13 @@ struct transport_transmit {
 
 /* What travels with the opening of a stream (T10). */
 struct transport_open {
-    uint16_t
-        port; /* service port tag: the port at which the client's traffic arrived; delivered to the same one */
-    uint8_t flags;         /* TRANSPORT_OPEN_* */
-    uint8_t ring;          /* 0 .. 4 */
-    uint8_t weight;        /* within the ring, 1 .. 255; default 16 */
+    uint16_t port;  /* the one at which the client's traffic arrived; delivered to the same one */
+    uint8_t flags;  /* TRANSPORT_OPEN_* */
+    uint8_t ring;   /* 0 .. 4 */
+    uint8_t weight; /* within the ring, 1 .. 255; 0: the default, 16 */
     struct address client; /* family 0: none */
-    uint16_t
-        service; /* which of the sender's services opened it; the far end's allow-list decides what it may do */
+    /* Which of the sender's services opened it; the far end's allow-list says what it may do. */
+    uint16_t service;
 };
 enum {
     TRANSPORT_OPEN_HTTP = 1,   /* the bytes are the message form of docs/protocol/message.md */
@@ -137,7 +141,7 @@ enum transport_event_kind {
     TRANSPORT_EVENT_READABLE, /* bytes or the end can be read */
     TRANSPORT_EVENT_WRITABLE, /* transport_stream_room() is positive again after it was 0 */
     TRANSPORT_EVENT_RESET,    /* ended abnormally, both directions; `code` says why; release it */
-    TRANSPORT_EVENT_DONE, /* both directions ended well and everything was acknowledged; release it */
+    TRANSPORT_EVENT_DONE,     /* ended well both ways, all acknowledged; release it */
 };
 
 struct transport_event {
@@ -151,12 +155,14 @@ struct transport_event {
 /* Life cycle. */
 struct transport *transport_new(const struct transport_config *config, uint64_t now_ns);
 void transport_free(struct transport **transport); /* streams and all; no events any more */
-void transport_dial(struct transport *transport, const struct address *peer,
-                    uint64_t now_ns); /* initiator: connect, and again whenever lost */
-void transport_close(struct transport *transport, uint32_t code,
-                     uint64_t now_ns); /* streams are reset; CLOSE goes out with the next send */
 
-/* A responder's INIT, authenticated as far as the initiator's static key (src/transport/handshake.h has the crypto). */
+/* Initiator: connect, and again whenever lost. */
+void transport_dial(struct transport *transport, const struct address *peer, uint64_t now_ns);
+/* Streams are reset; CLOSE goes out with the next send. */
+void transport_close(struct transport *transport, uint32_t code, uint64_t now_ns);
+
+/* A responder's INIT, authenticated as far as the initiator's static key
+ * (src/transport/handshake.h has the crypto). */
 struct transport_hello;
 struct transport_hello_facts {
     uint8_t peer_key[TRANSPORT_KEY_BYTES];
@@ -170,22 +176,25 @@ struct transport_listener *transport_listener_new(const struct crypto *crypto,
                                                   uint64_t now_ns);
 void transport_listener_free(struct transport_listener **listener);
 
-/* Examines an INIT. 0: *hello is set, `facts` say who; look the key up, then transport_accept() or transport_hello_free(). ERROR_AGAIN: the
- * listener is busy and wrote a COOKIE into `reply` (length set) to be sent back. Other errors: silence. Strangers leave no state. */
+/* Examines an INIT. 0: *hello is set, `facts` say who; look the key up, then transport_accept()
+ * or transport_hello_free(). ERROR_AGAIN: the listener is busy and wrote a COOKIE into `reply`
+ * (length set) to be sent back. Other errors: silence. Strangers leave no state. */
 MUST_USE int transport_listener_hello(struct transport_listener *listener,
                                       const struct transport_datagram *datagram, uint64_t now_ns,
                                       struct transport_transmit *reply,
                                       struct transport_hello **hello,
                                       struct transport_hello_facts *facts);
-/* A packet for an index that this process knows nothing of (it has restarted): writes a stateless close into `reply`, on which the peer dials anew
- * at once. False: answer nothing; the rate is limited. */
+/* A packet for an index that this process knows nothing of (it has restarted): writes a
+ * stateless close into `reply`, on which the peer dials anew at once. False: answer nothing; the
+ * rate is limited. */
 bool transport_listener_stray(struct transport_listener *listener,
                               const struct transport_datagram *datagram, uint64_t now_ns,
                               struct transport_transmit *reply);
 void transport_hello_free(struct transport_hello **hello);
 
-/* The lane answers with RESP (through transport_send()). A replay is refused: ERROR_REPLAY. The running session, if any, stays until the
- * first authenticated packet of the new one arrives. Takes the hello in any case. */
+/* The lane answers with RESP (through transport_send()). A replay is refused: ERROR_REPLAY. The
+ * running session, if any, stays until the first authenticated packet of the new one arrives.
+ * Takes the hello in any case. */
 MUST_USE int transport_accept(struct transport *transport, struct transport_hello **hello,
                               const struct address *from, uint64_t now_ns);
 
@@ -193,7 +202,9 @@ MUST_USE int transport_accept(struct transport *transport, struct transport_hell
 enum transport_packet_kind {
     TRANSPORT_PACKET_HELLO,   /* an INIT: for transport_listener_hello() */
     TRANSPORT_PACKET_INDEXED, /* *receiver_index names worker, generation, lane slot and session */
-    TRANSPORT_PACKET_CLOSE, /* by a peer that has forgotten us: it names none of our indexes; for every lane whose peer has its address */
+    /* By a peer that has forgotten us. It names none of our indexes: for every lane whose peer
+     * has its address. */
+    TRANSPORT_PACKET_CLOSE,
     TRANSPORT_PACKET_FOREIGN, /* none of ours: drop it */
 };
 enum transport_packet_kind transport_packet_kind(struct span datagram, uint32_t *receiver_index);
@@ -201,9 +212,9 @@ enum transport_packet_kind transport_packet_kind(struct span datagram, uint32_t 
 /* Packets in and out. */
 void transport_receive(struct transport *transport, uint64_t now_ns,
                        const struct transport_datagram *datagrams, size_t count);
+/* How many transmits were filled; call again while it is all of them. */
 size_t transport_send(struct transport *transport, uint64_t now_ns,
-                      struct transport_transmit *transmits,
-                      size_t count);                             /* how many were filled */
+                      struct transport_transmit *transmits, size_t count);
 uint64_t transport_next_wake(const struct transport *transport); /* UINT64_MAX: never */
 bool transport_next_event(struct transport *transport, struct transport_event *event);
 
@@ -214,29 +225,29 @@ void transport_stream_set_owner(struct transport_stream *stream, void *owner);
 void *transport_stream_owner(const struct transport_stream *stream);
 uint64_t transport_stream_id(const struct transport_stream *stream);
 
-/* Takes all of `bytes` (the queue is left empty); references are held until acknowledged. Writing more than transport_stream_room() is allowed
- * but queues without bound of its own: stop at 0 and wait for WRITABLE. */
+/* Takes all of `bytes` (the queue is left empty); references are held until acknowledged.
+ * Writing more than transport_stream_room() is allowed but queues without bound of its own: stop
+ * at 0 and wait for WRITABLE. */
 void transport_stream_write(struct transport_stream *stream, struct slice_queue *bytes);
 void transport_stream_finish(struct transport_stream *stream); /* no more bytes from here */
-uint64_t transport_stream_room(
-    const struct transport_stream *
-        stream); /* how much more is useful now: about two times its share of the path, at least 16 KiB */
+/* How much more is useful now: about two times its share of the path, at least 16 KiB. */
+uint64_t transport_stream_room(const struct transport_stream *stream);
 uint64_t transport_stream_unsent(const struct transport_stream *stream);
 
-/* Moves what has arrived in order to `bytes`, up to `limit`. *ended: everything up to the sender's end has been read. */
+/* Moves what has arrived in order to `bytes`, up to `limit`. *ended: everything up to the
+ * sender's end has been read. */
 void transport_stream_read(struct transport_stream *stream, struct slice_queue *bytes,
                            uint64_t limit, bool *ended);
-void transport_stream_consume(struct transport_stream *stream,
-                              uint64_t bytes); /* of the bytes read: credit for the sender */
-void transport_stream_reset(
-    struct transport_stream *stream,
-    uint32_t code); /* both directions; no further event but none needed: release it */
-void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring,
-                               uint8_t weight); /* tells the peer too */
-void transport_stream_release(
-    struct transport_stream *
-        stream); /* the caller will not use it again. One that was finished from here still delivers what was written and throws away what comes;
-                  * an unfinished one is reset with CANCELLED */
+/* So many of the bytes read are done with: credit for the sender. */
+void transport_stream_consume(struct transport_stream *stream, uint64_t bytes);
+
+/* Ends both directions and tells the peer why. No event follows; release it. */
+void transport_stream_reset(struct transport_stream *stream, uint32_t code);
+/* Tells the peer too. */
+void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, uint8_t weight);
+/* The caller will not use it again. One that was finished from here still delivers what was
+ * written and throws away what comes; an unfinished one is reset with CANCELLED. */
+void transport_stream_release(struct transport_stream *stream);
 
 /* Settings that may change while running (R12). */
 void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames of a peer that says what it must not, or what comes too late to matter, in packets that are authentic.
+ * Frames of a peer that says what it must not, or what comes too late to matter, in packets that
+ * are authentic.
  */
 #include "transport/lane.h"
 #include "wire.h"

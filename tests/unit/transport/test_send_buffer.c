@@ -32,8 +32,8 @@ struct packet {
     bool fin;
 };
 
-/* Sends at random, loses and acknowledges at random, until all is acknowledged; what goes out is right and nothing is
- * sent that has been acknowledged. */
+/* Sends at random, loses and acknowledges at random, until all is acknowledged; what goes out is
+ * right and nothing is sent that has been acknowledged. */
 static void T6_every_byte_is_sent_until_acknowledged(void **state)
 {
     (void)state;

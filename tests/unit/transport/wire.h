@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two lanes and what lies between them, in virtual time: packets are delayed, lost, repeated, swapped or damaged as a seed or a callback says. Small on
- * purpose; tests/sim has the full network.
+ * Two lanes and what lies between them, in virtual time: packets are delayed, lost, repeated,
+ * swapped or damaged as a seed or a callback says. Small on purpose; tests/sim has the full
+ * network.
  */
 #ifndef TEST_TRANSPORT_WIRE_H
 #define TEST_TRANSPORT_WIRE_H

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 /* Relative to the folder of the program: build/src/cli in the source tree, or PREFIX/bin. */
-static const char *const scripts[] = {"../../../demo/demo", "../share/causeway/demo/demo",
-                                      "../../demo/demo"};
+static const char *const scripts[] = {"../../../demo/demo", "../share/causeway/demo/demo"};
 
 static int run_demo(const struct cli_arguments *arguments)
 {

@@ -9,6 +9,7 @@
 #include "observe/observe.h"
 #include "supervisor/bundle.h"
 #include "supervisor/channel.h"
+#include "supervisor/counts.h"
 #include "supervisor/listeners.h"
 #include "supervisor/process.h"
 
@@ -300,7 +301,7 @@ static void on_ask(struct child *child, const json_t *message)
     if (strcmp(what, "status") == 0)
         answer_status(child, &answer);
     else if (strcmp(what, "metrics") == 0)
-        metrics_export(&answer);
+        counts_export(&answer);
     else if (strcmp(what, "command") == 0)
         answer_command(child, json_object_get(message, "argument"), &answer);
     json_t *reply = json_pack("{s:s, s:O}", "type", "answer", "id", json_object_get(message, "id"));

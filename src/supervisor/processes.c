@@ -5,6 +5,7 @@
 #include "supervisor/private.h"
 
 #include "observe/observe.h"
+#include "supervisor/counts.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -35,6 +36,7 @@ static void set_state(struct process *process, enum process_state state)
     log_debug("supervisor", "%s: %s -> %s", process->name, state_names[process->state],
               state_names[state]);
     process->state = state;
+    counts_ready((unsigned)(process - process->supervisor->processes), state == PROCESS_READY);
 }
 
 static bool is_alive(const struct process *process)
@@ -183,7 +185,8 @@ static void start(struct process *process)
         return;
     }
     process->pid = pid;
-    process->starts++;
+    if (process->starts++)
+        counts_respawn((unsigned)(process - supervisor->processes));
     process->started_ns = process->heard_ns = clock_now_ns();
     channel_start(&process->channel, supervisor->loop, pair[0]);
     set_state(process, PROCESS_STARTING);

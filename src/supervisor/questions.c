@@ -6,6 +6,7 @@
 #include "supervisor/private.h"
 
 #include "observe/observe.h"
+#include "supervisor/counts.h"
 
 #include <unistd.h>
 
@@ -46,17 +47,31 @@ static void send_part(struct supervisor *supervisor, json_int_t id, const char *
                  json_pack("{s:s, s:I, s:s}", "type", "part", "id", id, "child", child), &fd, 1);
 }
 
+static void send_own(struct supervisor *supervisor, json_int_t id, struct span content)
+{
+    int fd;
+    if (bulk_new(content, "own part", &fd))
+        return;
+    send_part(supervisor, id, "supervisor", fd);
+    close(fd);
+}
+
 static void send_own_status(struct supervisor *supervisor, json_int_t id)
 {
     json_t *status = supervisor_status(supervisor);
     char *text = json_dumps(status, JSON_COMPACT);
-    int fd;
-    if (text && bulk_new(span_text(text), "status", &fd) == 0) {
-        send_part(supervisor, id, "supervisor", fd);
-        close(fd);
-    }
+    if (text)
+        send_own(supervisor, id, span_text(text));
     free(text);
     json_decref(status);
+}
+
+static void send_own_metrics(struct supervisor *supervisor, json_int_t id)
+{
+    struct text text = {0};
+    counts_export(&text);
+    send_own(supervisor, id, text_span(&text));
+    text_clear(&text);
 }
 
 static bool is_known(const char *what)
@@ -87,6 +102,8 @@ void questions_ask(struct supervisor *supervisor, const json_t *message)
     bool is_ready = strcmp(what, "ready") == 0;
     if (is_ready || strcmp(what, "status") == 0)
         send_own_status(supervisor, question->id);
+    if (strcmp(what, "metrics") == 0)
+        send_own_metrics(supervisor, question->id);
     for (int i = 0; i < CHILDREN && !is_ready; i++) {
         struct process *process = &supervisor->processes[i];
         if (process->state != PROCESS_READY)

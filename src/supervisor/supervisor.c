@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "observe/observe.h"
+#include "supervisor/counts.h"
 #include "supervisor/notify.h"
 
 #include <errno.h>
@@ -66,6 +67,7 @@ static void use(struct supervisor *supervisor, struct conf *conf, struct bundle 
     supervisor->conf = conf;
     supervisor->bundle = *bundle;
     supervisor->loaded_wall_ns = clock_wall_ns();
+    counts_loaded(supervisor->loaded_wall_ns);
 }
 
 static void warn_of_restart(const struct supervisor *supervisor, const struct conf *loaded)
@@ -107,6 +109,7 @@ static void reload(struct supervisor *supervisor)
         conf = NULL;
         bundle_clear(&bundle);
     }
+    counts_reload(conf != NULL);
     if (!conf) {
         keep_old(supervisor, &errors);
     } else {
@@ -325,6 +328,7 @@ int supervisor_run(const struct supervisor_options *options)
                                     .started_ns = clock_now_ns()};
     struct text errors = {0};
     notify_init();
+    counts_start();
 #if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces the process */
     prctl(PR_SET_DUMPABLE, 0);     /* it holds the node's private key */
 #endif
@@ -348,6 +352,7 @@ int supervisor_run(const struct supervisor_options *options)
                    (unsigned long long)((clock_now_ns() - supervisor.started_ns) / ns_per_second));
     }
     log_close();
+    metrics_thread_stop();
     clear(&supervisor);
     return result ? 1 : supervisor.exit_status;
 }

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import stat
+import time
 
 import pytest
 from lab import wait_until
@@ -61,6 +62,21 @@ def test_metrics_follow_the_exposition_format(node):
     after = parse_metrics(node.get("/metrics")[2])
     assert after["causeway_edge_requests_total"] == before["causeway_edge_requests_total"] + 1
     assert any(name.startswith("causeway_dns_") for name in after)  # of another process
+    assert all(after[f'causeway_child_ready{{child="{name}"}}'] == 1 for name in CHILDREN)
+    assert after["causeway_log_lines_dropped_total"] == 0
+
+
+def test_metrics_count_deaths_and_reloads(node):
+    node.causeway.reload(node.text() + "nodez: {}\n")
+    node.causeway.wait_for_log("reload failed")
+    os.kill(node.pids()["front"], signal.SIGKILL)
+    wait_until(lambda: node.child("front")["respawns"] == 1 and node.child("front")["state"] == "ready")
+    metrics = parse_metrics(node.get("/metrics")[2])
+    assert metrics['causeway_child_respawns_total{child="front"}'] == 1
+    assert metrics['causeway_child_respawns_total{child="dns"}'] == 0
+    assert metrics['causeway_configuration_reloads_total{result="refused"}'] == 1
+    assert metrics['causeway_configuration_reloads_total{result="good"}'] == 0
+    assert abs(metrics["causeway_configuration_loaded_seconds"] - time.time()) < 60
 
 
 def test_status_tells_of_all_processes(node):

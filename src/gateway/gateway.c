@@ -37,6 +37,9 @@ struct metric gateway_connect_failures =
 struct metric gateway_open_requests =
     METRIC(GAUGE, "causeway_gateway_requests_open", "", "Requests under way.");
 
+struct metric gateway_resolve_failures = METRIC(COUNTER, "causeway_gateway_resolve_failures_total",
+                                                "", "Names of origins that could not be resolved.");
+
 static void register_metrics(void)
 {
     struct metric *all[] = {&gateway_requests,
@@ -51,7 +54,8 @@ static void register_metrics(void)
                             &gateway_connections,
                             &gateway_connections_reused,
                             &gateway_connect_failures,
-                            &gateway_open_requests};
+                            &gateway_open_requests,
+                            &gateway_resolve_failures};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
 }
@@ -71,6 +75,8 @@ void gateway_free(struct gateway **freed)
     if (!gateway)
         return;
     *freed = NULL;
+    for (uint32_t i = 0; i < gateway->options.workers; i++)
+        gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
     memory_free(gateway->workers);
     memory_free(gateway);
 }
@@ -88,12 +94,18 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
     list_init(&own->requests);
     list_init(&own->ports);
     gateway_pools_reload(own);
+    if (worker_id(worker) == 0)
+        gateway->resolver =
+            gateway_resolver_start(gateway, worker_peers(worker), gateway_conf(own));
     return 0;
 }
 
 void gateway_reload(struct gateway *gateway, struct worker *worker)
 {
-    gateway_pools_reload(&gateway->workers[worker_id(worker)]);
+    struct gateway_worker *own = &gateway->workers[worker_id(worker)];
+    gateway_pools_reload(own);
+    if (worker_id(worker) == 0)
+        gateway_resolver_follow(gateway->resolver, gateway_conf(own));
 }
 
 void gateway_stop(struct gateway *gateway, struct worker *worker)
@@ -104,6 +116,8 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
     gateway_requests_abort(own);
     gateway_ports_abort(own);
     gateway_pools_free(own);
+    if (worker_id(worker) == 0)
+        gateway_resolver_stop(&gateway->resolver);
     own->gateway = NULL;
 }
 

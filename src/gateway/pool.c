@@ -51,6 +51,21 @@ static struct origin_pool *find_or_add(struct gateway_worker *worker, const stru
     return pool;
 }
 
+/* The addresses of an origin, written as number or name, with its port (or `port` unless 0). Returns how many. */
+static size_t origin_addresses(const struct gateway_worker *worker,
+                               const struct conf_origin *origin, uint16_t port,
+                               struct address addresses[RESOLVED_ADDRESSES])
+{
+    const struct resolved_name *name =
+        origin->host ? gateway_names_find(worker->names, worker->name_count, origin->host) : NULL;
+    size_t count = name ? name->count : origin->address.family ? 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = name ? name->addresses[i] : origin->address;
+        addresses[i].port = port ? port : origin->port;
+    }
+    return count;
+}
+
 static void free_if_unused(struct origin_pool *pool)
 {
     if (pool->is_configured || pool->connection_count || pool->pending)
@@ -67,6 +82,14 @@ static void close_idle(struct origin_pool *pool)
     }
 }
 
+static void configure(struct gateway_worker *worker, const struct conf_origin *origin)
+{
+    struct address addresses[RESOLVED_ADDRESSES];
+    size_t count = origin_addresses(worker, origin, 0, addresses);
+    for (size_t i = 0; i < count; i++)
+        find_or_add(worker, &addresses[i])->is_configured = true;
+}
+
 void gateway_pools_reload(struct gateway_worker *worker)
 {
     const struct conf *conf = gateway_conf(worker);
@@ -74,8 +97,7 @@ void gateway_pools_reload(struct gateway_worker *worker)
         CONTAINER_OF(item, struct origin_pool, link)->is_configured = false;
     for (size_t i = 0; i < conf->site_count; i++)
         for (size_t k = 0; k < conf->sites[i].origin_count; k++)
-            if (conf->sites[i].origins[k].address.family)
-                find_or_add(worker, &conf->sites[i].origins[k].address)->is_configured = true;
+            configure(worker, &conf->sites[i].origins[k]);
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)
@@ -107,29 +129,44 @@ static bool may_connect(const struct conf *conf, const struct address *address)
            !address_is_any(address);
 }
 
-struct origin_pool *gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                                      uint16_t port, const struct origin_pool *except)
+/* What pool_pick() chooses among. */
+struct candidates {
+    struct balance_candidate list[GATEWAY_ORIGINS_MOST];
+    struct origin_pool *pools[GATEWAY_ORIGINS_MOST];
+    size_t count;
+};
+
+static void add_candidates(struct gateway_worker *worker, const struct conf_site *site,
+                           const struct conf_origin *origin, uint16_t port,
+                           const struct origin_pool *except, struct candidates *candidates)
 {
     const struct conf *conf = gateway_conf(worker);
-    struct balance_candidate candidates[GATEWAY_ORIGINS_MOST];
-    struct origin_pool *pools[GATEWAY_ORIGINS_MOST];
-    size_t count = 0;
-    uint64_t now_ns = loop_now_ns(worker->loop);
-    for (size_t i = 0; i < site->origin_count && count < GATEWAY_ORIGINS_MOST; i++) {
-        struct address address = site->origins[i].address;
-        if (port)
-            address.port = port;
-        if (!address.family || !may_connect(conf, &address))
+    struct address addresses[RESOLVED_ADDRESSES];
+    size_t count = origin_addresses(worker, origin, port, addresses);
+    for (size_t i = 0; i < count && candidates->count < GATEWAY_ORIGINS_MOST; i++) {
+        if (!may_connect(conf, &addresses[i]))
             continue;
-        struct origin_pool *pool = find_or_add(worker, &address);
-        candidates[count] = (struct balance_candidate){.pending = pool->pending,
-                                                       .limit = site->connections_limit,
-                                                       .is_usable = pool != except &&
-                                                                    pool->avoid_until_ns <= now_ns};
-        pools[count++] = pool;
+        struct origin_pool *pool = find_or_add(worker, &addresses[i]);
+        bool is_avoided = pool == except || pool->avoid_until_ns > loop_now_ns(worker->loop);
+        candidates->list[candidates->count] = (struct balance_candidate){
+            .pending = pool->pending, .limit = site->connections_limit, .is_usable = !is_avoided};
+        candidates->pools[candidates->count++] = pool;
     }
-    size_t picked = balance_least_pending.pick(candidates, count, &worker->random);
-    return picked == BALANCE_NONE ? NULL : pools[picked];
+}
+
+int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site, uint16_t port,
+                      const struct origin_pool *except, struct origin_pool **picked)
+{
+    struct candidates candidates = {.count = 0};
+    for (size_t i = 0; i < site->origin_count; i++)
+        add_candidates(worker, site, &site->origins[i], port, except, &candidates);
+    if (!candidates.count)
+        return ERROR_UNREACHABLE;
+    size_t index = balance_least_pending.pick(candidates.list, candidates.count, &worker->random);
+    if (index == BALANCE_NONE)
+        return ERROR_LIMIT;
+    *picked = candidates.pools[index];
+    return 0;
 }
 
 struct origin_connection *gateway_pool_take(struct origin_pool *pool)

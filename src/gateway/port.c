@@ -49,11 +49,11 @@ static void on_splice_done(void *owner, struct link_splice *splice, uint32_t cod
 static void connect_origin(struct gateway_port *port, const struct conf_site *site)
 {
     struct gateway_worker *worker = port->worker;
-    struct origin_pool *pool = gateway_pool_pick(worker, site, port->port, NULL);
-    int fd;
-    if (!pool) {
-        metric_add(&gateway_full, 1);
-        end(port, TRANSPORT_CODE_LIMIT);
+    struct origin_pool *pool;
+    int fd, result = gateway_pool_pick(worker, site, port->port, NULL, &pool);
+    if (result < 0) {
+        metric_add(result == ERROR_LIMIT ? &gateway_full : &gateway_unreachable, 1);
+        end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
         return;
     }
     if (socket_connect_tcp(&pool->address, &fd) < 0) {

@@ -47,6 +47,15 @@ struct origin_connection {
     bool is_reused;
 };
 
+enum { RESOLVED_ADDRESSES = 8 }; /* of a name that are used */
+
+/* An origin's name and what it stood for last. */
+struct resolved_name {
+    char *host;
+    struct address addresses[RESOLVED_ADDRESSES];
+    size_t count; /* 0: not known yet */
+};
+
 /* A passed-through port. */
 struct gateway_port;
 
@@ -56,15 +65,18 @@ struct gateway_worker {
     struct loop *loop;
     struct random random;
     struct list pools;
-    struct list requests; /* struct gateway_request */
-    struct list ports;    /* struct gateway_port */
+    struct list requests;        /* struct gateway_request */
+    struct list ports;           /* struct gateway_port */
+    struct resolved_name *names; /* of origins, as last resolved */
+    size_t name_count;
     struct http_limits limits;
     uint64_t head_timeout_ns; /* for a head that an edge began to send */
 };
 
 struct gateway {
     struct gateway_options options;
-    struct gateway_worker *workers; /* by worker id */
+    struct gateway_worker *workers;    /* by worker id */
+    struct gateway_resolver *resolver; /* worker 0 starts and stops it */
 };
 
 static inline const struct conf *gateway_conf(const struct gateway_worker *worker)
@@ -85,9 +97,11 @@ void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
 void gateway_pools_free(struct gateway_worker *worker);
-/* The origin of the site for the next request, not `except` unless there is no other; NULL: none is left. */
-struct origin_pool *gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                                      uint16_t port, const struct origin_pool *except);
+/* The origin of the site for the next request, not `except` unless there is no other. 0, ERROR_LIMIT: all are full, ERROR_UNREACHABLE: none has an
+ * address to which this gateway may connect. `port` 0: the origin's own. */
+MUST_USE int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                               uint16_t port, const struct origin_pool *except,
+                               struct origin_pool **picked);
 struct origin_connection *
 gateway_pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
 struct origin_connection *
@@ -97,6 +111,17 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
                        uint32_t keep_most); /* gives it back after use */
 void gateway_pool_close(struct origin_connection **connection);
 void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
+
+/* ---- resolver.c */
+struct gateway_resolver *gateway_resolver_start(struct gateway *gateway,
+                                                const struct worker_set *workers,
+                                                const struct conf *conf);
+void gateway_resolver_follow(struct gateway_resolver *resolver,
+                             const struct conf *conf); /* another configuration */
+void gateway_resolver_stop(struct gateway_resolver **resolver);
+const struct resolved_name *gateway_names_find(const struct resolved_name *names, size_t count,
+                                               const char *host); /* NULL: unknown */
+void gateway_names_free(struct resolved_name *names, size_t count);
 
 /* ---- request.c */
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,
@@ -113,6 +138,6 @@ void gateway_ports_abort(struct gateway_worker *worker);
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
     gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
     gateway_connections, gateway_connections_reused, gateway_connect_failures,
-    gateway_open_requests;
+    gateway_open_requests, gateway_resolve_failures;
 
 #endif

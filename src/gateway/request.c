@@ -165,9 +165,13 @@ static void connect_origin(struct gateway_request *request, const struct conf_si
                            const struct origin_pool *except)
 {
     struct gateway_worker *worker = request->worker;
-    struct origin_pool *pool = gateway_pool_pick(worker, site, 0, except);
-    if (!pool) {
-        fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
+    struct origin_pool *pool;
+    int result = gateway_pool_pick(worker, site, 0, except, &pool);
+    if (result < 0) {
+        if (result == ERROR_LIMIT)
+            fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
+        else
+            fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
         return;
     }
     request->pool = pool;

@@ -2,6 +2,7 @@
 """The road under bad networks, deaths and strangers."""
 import os
 import re
+import shutil
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 from lab.causeway import Causeway, descendants
 from lab.process import wait_until
-from road import LINK, ORIGIN, SITE, Road, expected_sha256, find
+from road import LINK, ORIGIN, SITE, Road, at, expected_sha256, find
 
 SIZE = 2 << 20
 
@@ -228,3 +229,23 @@ def test_a_client_in_no_hurry_is_let_go(lab, causeway_program, version, start_or
     assert road.raw(f"GET /hang HTTP/1.1\r\n{HOST}\r\n".encode()).startswith(b"HTTP/1.1 504 ")
     assert road.raw(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode()).startswith(b"HTTP/1.1 200 "), "then the idle connection ends"
     assert road.raw(b"") == b""
+
+
+def test_an_origin_by_name_is_resolved_and_followed(lab, causeway_program, version, start_origin):
+    road = Road(lab, causeway_program, version)
+    start_origin(lab, road.origin, (road.origin_at, ORIGIN))
+    road.gateway.run("mkdir", "-p", f"/etc/netns/{road.gateway.name}")
+    try:
+        hosts = f"/etc/netns/{road.gateway.name}/hosts"
+        with open(hosts, "w", encoding="ascii") as file:
+            file.write(f"{road.origin_at} origin.test.example\n")
+        name = road.text().replace(f"http://{at(road.origin_at, ORIGIN)}", f"http://origin.test.example:{ORIGIN}")
+        road.text = lambda **_: name
+        road.start()
+        wait_until(lambda: road.code("/") == 200, 10, "the name is known")
+        assert road.seen()["by_name"]["host"] == SITE
+        unknown = name.replace("origin.test.example", "nobody.test.example")
+        road.nodes["gateway"].reload(unknown)
+        wait_until(lambda: road.code("/") == 502, 10, "a name without an address")
+    finally:
+        shutil.rmtree(f"/etc/netns/{road.gateway.name}")

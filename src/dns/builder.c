@@ -33,6 +33,7 @@ struct row {
 
 struct dns_builder {
     struct dns_zones *zones;
+    struct arena arena; /* names and records until they are packed */
     struct row *rows;
     size_t row_count, row_capacity;
     size_t node_capacity, zone_capacity;
@@ -45,7 +46,6 @@ struct dns_builder *dns_builder_new(uint64_t seed)
     struct dns_builder *builder = NEW(struct dns_builder);
     builder->complaints.limit = COMPLAINTS_BYTES;
     struct dns_zones *zones = builder->zones = NEW(struct dns_zones);
-    zones->arena = NEW(struct arena);
     zones->seed = seed;
     zones->mask = 63;
     zones->slots = memory_new((zones->mask + 1) * sizeof *zones->slots);
@@ -59,6 +59,7 @@ void dns_builder_free(struct dns_builder *builder)
     dns_zones_free(builder->zones);
     memory_free(builder->rows);
     memory_free(builder->apexes);
+    arena_clear(&builder->arena);
     text_clear(&builder->complaints);
     memory_free(builder);
 }
@@ -104,6 +105,7 @@ static void make_room(struct dns_builder *builder)
     if (zones->node_count == builder->node_capacity) {
         builder->node_capacity = builder->node_capacity ? builder->node_capacity * 2 : 64;
         zones->nodes = memory_resize(zones->nodes, builder->node_capacity, sizeof *zones->nodes);
+        zones->memory = zones->nodes;
     }
     if ((zones->node_count + 1) * 2 <= (size_t)zones->mask + 1)
         return;
@@ -121,7 +123,7 @@ static uint32_t put_node(struct dns_builder *builder, struct span name, uint8_t 
     make_room(builder);
     struct dns_zones *zones = builder->zones;
     uint32_t index = (uint32_t)zones->node_count++;
-    zones->nodes[index] = (struct dns_node){.name = arena_copy(zones->arena, name).data,
+    zones->nodes[index] = (struct dns_node){.name = arena_copy(&builder->arena, name).data,
                                             .name_length = (uint8_t)name.length,
                                             .labels = labels,
                                             .site = DNS_NO_SITE,
@@ -146,7 +148,7 @@ static void add_row(struct dns_builder *builder, const struct dns_name *owner, s
     }
     struct dns_name lower = *owner;
     dns_name_lower(&lower);
-    row.owner = arena_copy(builder->zones->arena, span_of(lower.wire, lower.length));
+    row.owner = arena_copy(&builder->arena, span_of(lower.wire, lower.length));
     row.labels = owner->labels;
     row.order = (uint32_t)builder->row_count;
     builder->rows[builder->row_count++] = row;
@@ -181,7 +183,7 @@ void dns_builder_add(struct dns_builder *builder, const struct dns_name *owner, 
     add_row(builder, owner,
             (struct row){.type = type,
                          .ttl_s = ttl_s & 0x7fffffff, /* RFC 2181 section 8 */
-                         .rdata = arena_copy(builder->zones->arena, rdata)});
+                         .rdata = arena_copy(&builder->arena, rdata)});
 }
 
 void dns_builder_add_text(struct dns_builder *builder, const struct dns_name *owner,
@@ -294,7 +296,7 @@ static void make_rrset(struct dns_builder *builder, const struct row *rows, size
         complain(builder, rows[0].owner, "too many records of one type");
         count = 0;
     }
-    uint8_t *wire = arena_take(builder->zones->arena, bytes), *to = wire;
+    uint8_t *wire = arena_take(&builder->arena, bytes), *to = wire;
     const struct dns_type *type = dns_type_find(rows[0].type);
     bool has_names = type && strchr(type->layout, 'n');
     *rrset =
@@ -324,7 +326,7 @@ static void fill_node(struct dns_builder *builder, const struct row *rows, size_
             complain(builder, rows[i].owner, "the name belongs to two sites");
         node->site = (int32_t)rows[i].site;
     }
-    struct dns_rrset *rrsets = ARENA_ARRAY(builder->zones->arena, struct dns_rrset, count - i);
+    struct dns_rrset *rrsets = ARENA_ARRAY(&builder->arena, struct dns_rrset, count - i);
     node->rrsets = rrsets;
     while (i < count) {
         size_t same = 1;
@@ -446,6 +448,7 @@ struct dns_zones *dns_builder_finish(struct dns_builder **owned, struct text *co
         text_add_span(complaints, text_span(&builder->complaints));
         zones = NULL;
     } else {
+        dns_zones_pack(zones);
         builder->zones = NULL;
     }
     dns_builder_free(builder);

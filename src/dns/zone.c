@@ -4,7 +4,6 @@
  */
 #include "dns/zone.h"
 
-#include "base/arena.h"
 #include "base/hash.h"
 #include "base/memory.h"
 
@@ -60,10 +59,8 @@ void dns_zones_free(struct dns_zones *zones)
 {
     if (!zones)
         return;
-    arena_clear(zones->arena);
-    memory_free(zones->arena);
     memory_free(zones->slots);
-    memory_free(zones->nodes);
+    memory_free(zones->memory);
     memory_free(zones->zones);
     memory_free(zones);
 }

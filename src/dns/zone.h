@@ -33,7 +33,10 @@ struct dns_node {
     const struct dns_rrset *rrsets;
     const struct dns_node *cut;      /* the delegation at or above this node; NULL: authoritative */
     const struct dns_node *wildcard; /* the child "*" */
+    uint8_t unused[16];              /* to a whole cache line */
 };
+
+enum { DNS_UNIT_BYTES = 64 };
 
 struct dns_zone {
     const struct dns_node *apex;
@@ -64,10 +67,11 @@ static inline const struct dns_rrset *dns_node_rrset(const struct dns_node *node
     return NULL;
 }
 
-/* Shared by zone.c and builder.c: the store itself. */
+/* The store itself. While it is built `nodes` is an array; dns_zones_pack() then spreads the nodes over as many units
+ * as each needs with its name and records. */
 struct dns_slot {
     uint32_t tag;  /* of the hash */
-    uint32_t node; /* index + 1; 0: free */
+    uint32_t node; /* unit + 1; 0: free */
 };
 
 struct dns_zones {
@@ -75,11 +79,13 @@ struct dns_zones {
     uint32_t mask; /* slots - 1 */
     uint8_t labels_most;
     struct dns_slot *slots;
-    struct dns_node *nodes;
+    struct dns_node *nodes; /* in units */
     struct dns_zone *zones;
     size_t node_count, zone_count;
-    struct arena *arena; /* names and records */
+    void *memory; /* that the nodes lie in */
 };
+
+void dns_zones_pack(struct dns_zones *zones);
 
 struct dns_node *dns_zones_probe(const struct dns_zones *zones, struct span name);
 

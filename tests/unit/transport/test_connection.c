@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/lane.h"
 #include "wire.h"
 
 // clang-format off
@@ -115,6 +116,7 @@ static void T1_streams_survive_fresh_handshakes(void **state)
     assert_int_equal(near_received, 300 * 3000);
     assert_int_equal(wire.ends[0].downs + wire.ends[1].downs, 0);
     assert_int_equal(facts_of(&wire, WIRE_EDGE).sessions, 1);
+    assert_true(wire.now_ns - wire.ends[0].transport->current.started_ns < 25 * SECOND);
     wire_clear(&wire);
 }
 
@@ -273,6 +275,31 @@ static void T1_lane_follows_the_peer_to_a_new_address(void **state)
     wire_run(&wire, SECOND);
     assert_int_equal(near_received, 60000);
     assert_int_equal(far_received, 200);
+    wire_clear(&wire);
+}
+
+static void T1_late_packet_does_not_move_the_lane_back(void **state)
+{
+    (void)state;
+    struct wire wire;
+    begin(&wire, crypto_openssl(), 15);
+    come_up(&wire);
+    /* A packet stays in the network while the edge's address changes. */
+    struct session *session = &wire.ends[WIRE_EDGE].transport->current;
+    uint8_t late[PACKET_OVERHEAD_BYTES + 1] = {[PACKET_HEADER_BYTES] = FRAME_PING};
+    session_seal(session, 0, wire.ends[WIRE_EDGE].transport->path.sent.next - 1, late, 1);
+    uint64_t word = wire.ends[WIRE_GATEWAY].transport->path.replay.words[0];
+    wire.ends[WIRE_GATEWAY].transport->path.replay.words[0] =
+        word & ~(1ull << (wire.ends[WIRE_EDGE].transport->path.sent.next - 1));
+    struct transport_datagram datagram = {.from = wire.ends[WIRE_EDGE].address,
+                                          .data = late,
+                                          .length = sizeof late};
+    wire.ends[WIRE_EDGE].address.port = 7777;
+    say(near, 100);
+    wire_run(&wire, SECOND);
+    transport_receive(wire.ends[WIRE_GATEWAY].transport, wire.now_ns, &datagram, 1);
+    assert_int_equal(facts_of(&wire, WIRE_GATEWAY).packets_replayed, 0);
+    assert_int_equal(facts_of(&wire, WIRE_GATEWAY).peer.port, 7777);
     wire_clear(&wire);
 }
 
@@ -440,6 +467,7 @@ int main(void)
         cmocka_unit_test(T1_close_tells_the_other_end),
         cmocka_unit_test(T1_closed_while_dialling_stays_closed),
         cmocka_unit_test(T1_lane_follows_the_peer_to_a_new_address),
+        cmocka_unit_test(T1_late_packet_does_not_move_the_lane_back),
         cmocka_unit_test(T1_forwarded_packet_steals_little),
         cmocka_unit_test(T1_every_loss_of_the_first_ten_packets_is_survived),
         cmocka_unit_test(T1_same_seed_gives_the_same_packets),

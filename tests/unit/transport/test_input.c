@@ -90,8 +90,9 @@ static void what_cannot_be_ends_the_session(void **state)
         if (victim_of(&wire)->state == TRANSPORT_STATE_UP)
             fail_msg("%s was accepted", cases[i].what);
         /* The peer is told, and dials anew. */
-        wire_run(&wire, 10 * SECOND);
+        wire_run(&wire, 50 * MS);
         assert_int_equal(wire.ends[WIRE_EDGE].downs, 1);
+        wire_run(&wire, 10 * SECOND);
         assert_int_equal(wire.ends[WIRE_EDGE].ups, 2);
         wire_clear(&wire);
     }
@@ -249,6 +250,85 @@ static void lost_frames_are_sent_again(void **state)
     }
 }
 
+/* Loses the first DATA packet from the gateway. */
+static bool lose_settings(struct wire *wire, int from, uint8_t *packet, uint32_t length)
+{
+    (void)length;
+    bool *armed = wire->argument;
+    if (from != WIRE_GATEWAY || !*armed || packet_type(packet[0]) != PACKET_DATA)
+        return true;
+    *armed = false;
+    return false;
+}
+
+static void responders_settings_are_sent_again(void **state)
+{
+    (void)state;
+    struct wire wire;
+    bool armed = true;
+    wire_init(&wire, crypto_openssl(), 2);
+    wire.filter = lose_settings;
+    wire.argument = &armed;
+    wire_dial(&wire);
+    wire_run(&wire, SECOND);
+    assert_false(armed);
+    assert_true(wire.ends[WIRE_EDGE].transport->peer_incarnation == victim_of(&wire)->incarnation);
+    wire_clear(&wire);
+}
+
+static void a_session_that_came_and_went_untold_is_not_told(void **state)
+{
+    (void)state;
+    struct wire wire;
+    struct transport_event event;
+    begin(&wire);
+    struct transport *lane = wire.ends[WIRE_EDGE].transport;
+    assert_false(transport_next_event(lane, &event));
+    event_up(lane);
+    event_down(lane, TRANSPORT_CODE_LINK_LOST);
+    assert_false(transport_next_event(lane, &event));
+    event_down(lane, TRANSPORT_CODE_LINK_LOST);
+    event_up(lane);
+    event_down(lane, TRANSPORT_CODE_SHUTDOWN);
+    event_up(lane);
+    assert_true(transport_next_event(lane, &event));
+    assert_int_equal(event.kind, TRANSPORT_EVENT_DOWN);
+    assert_true(transport_next_event(lane, &event));
+    assert_int_equal(event.kind, TRANSPORT_EVENT_UP);
+    assert_false(transport_next_event(lane, &event));
+    wire_clear(&wire);
+}
+
+/* Loses every seventh packet of the edge. */
+static bool lose_some(struct wire *wire, int from, uint8_t *packet, uint32_t length)
+{
+    (void)packet, (void)length;
+    return from != WIRE_EDGE || wire->sent[from] % 7 != 0;
+}
+
+static void T11_acks_of_acks_keep_acks_short(void **state)
+{
+    (void)state;
+    struct wire wire;
+    begin(&wire);
+    wire.filter = lose_some;
+    const struct transport_open open = {.port = 80};
+    struct transport_stream *near;
+    assert_int_equal(transport_stream_open(wire.ends[0].transport, &open, &near), 0);
+    uint32_t most = 0;
+    for (int i = 0; i < 400; i++) {
+        struct slice_queue bytes = {0};
+        slice_queue_append(&bytes, SPAN("a packet of its own"));
+        transport_stream_write(near, &bytes);
+        wire_run(&wire, 10 * MS);
+        uint32_t ranges = victim_of(&wire)->path.receipts.numbers.count;
+        most = ranges > most ? ranges : most;
+        slice_queue_clear(&bytes);
+    }
+    assert_in_range(most, 2, 20);
+    wire_clear(&wire);
+}
+
 static void T11_bytes_and_end_share_a_packet(void **state)
 {
     (void)state;
@@ -306,6 +386,9 @@ int main(void)
         cmocka_unit_test(challenges_are_answered),
         cmocka_unit_test(what_cannot_be_kept_is_not_acknowledged),
         cmocka_unit_test(lost_frames_are_sent_again),
+        cmocka_unit_test(responders_settings_are_sent_again),
+        cmocka_unit_test(a_session_that_came_and_went_untold_is_not_told),
+        cmocka_unit_test(T11_acks_of_acks_keep_acks_short),
         cmocka_unit_test(T11_bytes_and_end_share_a_packet),
         cmocka_unit_test(reordering_raises_the_loss_threshold),
     };

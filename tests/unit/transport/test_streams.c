@@ -331,6 +331,32 @@ static void finished_and_released_streams_still_deliver(void **state)
     wire_clear(&wire);
 }
 
+static void what_waits_at_release_is_thrown_away(void **state)
+{
+    (void)state;
+    struct wire wire;
+    wire_init(&wire, crypto_openssl(), 18);
+    come_up(&wire);
+    struct transport_stream *near = open_at(&wire, WIRE_EDGE, 1);
+    say(near, 10);
+    wire_run(&wire, SECOND);
+    struct transport_stream *far = seen[0].stream;
+    say(far, 40000); /* more than the first credit */
+    transport_stream_finish(far);
+    wire_run(&wire, SECOND);
+    transport_stream_finish(near);
+    transport_stream_release(near);
+    wire_run(&wire, 2 * SECOND);
+    bool ended;
+    assert_int_equal(hear(far, &ended), 10);
+    wire_run(&wire, 2 * SECOND);
+    assert_true(find(WIRE_GATEWAY, TRANSPORT_EVENT_DONE) < SEEN_MAX);
+    transport_stream_release(far);
+    wire_run(&wire, 3 * SECOND);
+    assert_int_equal(open_streams(&wire, 0) + open_streams(&wire, 1), 0);
+    wire_clear(&wire);
+}
+
 static void streams_cost_at_most_a_kilobyte_when_idle(void **state)
 {
     (void)state;
@@ -377,6 +403,7 @@ int main(void)
         cmocka_unit_test(writable_comes_after_room_was_zero),
         cmocka_unit_test(T2_ring_changes_on_both_ends),
         cmocka_unit_test(finished_and_released_streams_still_deliver),
+        cmocka_unit_test(what_waits_at_release_is_thrown_away),
         cmocka_unit_test(streams_cost_at_most_a_kilobyte_when_idle),
         cmocka_unit_test(nothing_is_sent_while_nothing_happens),
     };

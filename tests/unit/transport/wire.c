@@ -89,12 +89,15 @@ static bool chance(struct wire *wire, uint32_t ppm)
     return ppm && random_below(&wire->random, 1000000) < ppm;
 }
 
-static void put(struct wire *wire, int from, const uint8_t *data, uint32_t length)
+static void put(struct wire *wire, int from, const struct address *to, const uint8_t *data,
+                uint32_t length)
 {
     uint8_t bytes[65536];
     memcpy(bytes, data, length);
     wire->sent[from]++;
     wire->digest = hash_span(span_of(data, length), wire->digest);
+    if (!address_equal(to, &wire->ends[!from].address))
+        return;
     if (wire->filter && !wire->filter(wire, from, bytes, length))
         return;
     if (chance(wire, wire->loss_ppm))
@@ -137,7 +140,7 @@ static void deliver(struct wire *wire, struct wire_packet *packet)
     if (!error)
         error = transport_accept(end->transport, &hello, &packet->from, wire->now_ns);
     else if (error == ERROR_AGAIN)
-        put(wire, packet->to, reply.data, reply.length);
+        put(wire, packet->to, &reply.to, reply.data, reply.length);
 }
 
 static void pump(struct wire *wire, int end)
@@ -163,7 +166,7 @@ static void pump(struct wire *wire, int end)
             for (uint32_t from = 0; from < transmits[i].length;
                  from += transmits[i].segment_bytes) {
                 uint32_t left = transmits[i].length - from;
-                put(wire, end, bytes[i] + from,
+                put(wire, end, &transmits[i].to, bytes[i] + from,
                     left < transmits[i].segment_bytes ? left : transmits[i].segment_bytes);
             }
         if (!count)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Up: the head of a request, which site and gateway it is for, its body to the stream; and what becomes of it when the stream is
+ * lost. A request is repeated only as far as that does no harm.
+ */
+#include "edge/client.h"
+
+#include "base/memory.h"
+
+/* ---- the stream */
+
+void edge_client_finish_stream(struct edge_client *client)
+{
+    if (!client->stream || client->stream_finished)
+        return;
+    link_stream_write(client->stream, &client->to_link);
+    link_stream_finish(client->stream);
+    client->stream_finished = true;
+}
+
+/* Sends the head to a gateway; the body follows from edge_client_go_up(). */
+static void open_stream(struct edge_client *client)
+{
+    struct edge_worker *worker = client->worker;
+    const struct conf_site *site = conf_find_site(edge_conf(worker), span_text(client->site));
+    struct link *link;
+    while (site && client->tries < EDGE_TRIES_MOST &&
+           (link = edge_route_pick(worker, site, client->tried, client->tries))) {
+        struct transport_open open = {.port = client->local_port,
+                                      .flags = TRANSPORT_OPEN_HTTP,
+                                      .ring = client->opening.priority,
+                                      .weight = 16,
+                                      .client = client->peer};
+        client->tried[client->tries++] = link;
+        if (link_stream_open(link, &open, &edge_client_stream_events, client, &client->stream) < 0)
+            continue;
+        if (http_form_write_request(&client->to_link, &client->opening, &client->head) < 0) {
+            edge_client_refuse(client, HTTP_CAUSE_HEAD_LONG);
+            return;
+        }
+        http_form_reader_start_response(&client->reader, &http_limits_default, &client->answer,
+                                        &client->answer_arena, client->head.method,
+                                        client->head.upgrades);
+        edge_client_set_state(client, CLIENT_EXCHANGE);
+        edge_client_made_progress(client);
+        return;
+    }
+    metric_add(&edge_no_gateway, 1);
+    edge_client_answer_page(client, 503, "no gateway can be reached");
+}
+
+/* Nothing of the answer has come and nothing of the request but its head was sent. */
+static bool can_repeat(const struct edge_client *client)
+{
+    return !client->answer_began && !client->body_was_sent &&
+           http_method_is_idempotent(client->head.method) && client->head.body == HTTP_BODY_NONE &&
+           client->tries < EDGE_TRIES_MOST;
+}
+
+void edge_client_stream_lost(struct edge_client *client, uint32_t code)
+{
+    static const struct {
+        uint32_t code;
+        unsigned status;
+        const char *cause;
+    } pages[] = {
+        {TRANSPORT_CODE_REFUSED, 502, "the gateway does not serve this site to this edge"},
+        {TRANSPORT_CODE_UNREACHABLE, 502, "the origin cannot be reached"},
+        {TRANSPORT_CODE_TIMEOUT, 504, "the origin did not answer in time"},
+        {TRANSPORT_CODE_PROTOCOL, 502, "the origin sent a malformed answer"},
+        {TRANSPORT_CODE_LIMIT, 503, "the origin is busy"},
+        {TRANSPORT_CODE_LINK_LOST, 502, "the link to the gateway was lost"},
+        {TRANSPORT_CODE_SHUTDOWN, 502, "the gateway shuts down"},
+    };
+    if (client->answer_began) {
+        edge_client_abort(client, "the answer was cut short");
+        return;
+    }
+    bool may_repeat =
+        (code == TRANSPORT_CODE_LINK_LOST || code == TRANSPORT_CODE_SHUTDOWN) && can_repeat(client);
+    edge_client_drop_stream(client, TRANSPORT_CODE_NONE);
+    if (may_repeat) {
+        metric_add(&edge_retries, 1);
+        arena_clear(&client->answer_arena);
+        open_stream(client);
+        if (client->request_ended && client->state == CLIENT_EXCHANGE)
+            http_form_write_end(&client->to_link);
+        return;
+    }
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        if (pages[i].code == code) {
+            edge_client_answer_page(client, pages[i].status, pages[i].cause);
+            return;
+        }
+    edge_client_answer_page(client, 502, "the gateway gave the request up");
+}
+
+/* ---- from the client */
+
+static void make_request_id(struct edge_client *client)
+{
+    snprintf(client->request_id, sizeof client->request_id, "%016lx%016lx",
+             random_u64(&client->worker->random), random_u64(&client->worker->random));
+}
+
+static bool is_trusted(const struct conf_edge *conf, const struct address *peer)
+{
+    for (size_t i = 0; i < conf->trusted_proxies.count; i++)
+        if (network_has(&conf->trusted_proxies.items[i], peer))
+            return true;
+    return false;
+}
+
+/* The head is complete: whose is it, and where does it go? */
+static void begin(struct edge_client *client)
+{
+    struct edge_worker *worker = client->worker;
+    const struct conf *conf = edge_conf(worker);
+    const struct conf_edge *edge = conf->self->edge;
+    client->has_head = true;
+    if (!edge) {
+        edge_client_answer_page(client, 503, "this node is no edge any more");
+        return;
+    }
+    const struct conf_site *site =
+        client->head.host.length ? conf_find_host(conf, client->head.host) : NULL;
+    if (client->head.method == HTTP_METHOD_TRACE) {
+        edge_client_answer_page(client, 405, "TRACE is not offered here");
+        return;
+    }
+    if (!site || !edge_route_serves(conf, site)) {
+        edge_client_answer_page(client, 404,
+                                client->head.host.length ? "no site has this host name here"
+                                                         : "Host is missing");
+        return;
+    }
+    client->site = memory_text(site->name, strlen(site->name));
+    client->body_timeout_ns = edge->body_timeout_ns;
+    client->gateway_timeout_ns = edge->gateway_timeout_ns;
+    if (!is_trusted(edge, &client->peer))
+        http_remove_forwarded(&client->head.fields);
+    client->opening = (struct http_opening){.site = span_text(client->site),
+                                            .request_id = span_text(client->request_id),
+                                            .client = client->peer,
+                                            .edge_port = client->local_port,
+                                            .priority = site->ring};
+    open_stream(client);
+}
+
+static bool take_piece(struct edge_client *client)
+{
+    struct slice data;
+    switch (http_parser_next(&client->parser, &client->in, &data)) {
+    case HTTP_EVENT_HEAD:
+        begin(client);
+        return true;
+    case HTTP_EVENT_DATA:
+        client->body_was_sent = true;
+        client->bytes_in += data.length;
+        http_form_write_data(&client->to_link, data);
+        return true;
+    case HTTP_EVENT_TRAILERS:
+        if (http_form_write_trailers(&client->to_link, &client->parser.trailers) == 0)
+            return true;
+        edge_client_refuse(client, HTTP_CAUSE_TRAILER_FORBIDDEN);
+        return false;
+    case HTTP_EVENT_END:
+        client->request_ended = true;
+        edge_client_made_progress(client);
+        if (client->state == CLIENT_EXCHANGE && (client->is_tunnel || !client->head.upgrades))
+            http_form_write_end(
+                &client->to_link); /* of a request for an upgrade only when the answer is no 101 */
+        return false;
+    case HTTP_EVENT_MORE:
+        return false;
+    case HTTP_EVENT_ERROR:
+        if (client->answer_began)
+            edge_client_abort(client, http_cause_text(client->parser.cause));
+        else
+            edge_client_refuse(client, client->parser.cause);
+        return false;
+    }
+    return false;
+}
+
+/* The client will send no more. */
+static void on_client_end(struct edge_client *client)
+{
+    client->client_ended = true;
+    if (client->state == CLIENT_IDLE || client->state == CLIENT_HEAD) {
+        edge_client_set_state(client, client->out.bytes ? CLIENT_CLOSING : CLIENT_OVER);
+    } else if (client->state == CLIENT_EXCHANGE && client->is_tunnel) {
+        client->request_ended = true;
+        http_form_write_end(&client->to_link);
+    } else if (client->state == CLIENT_EXCHANGE && !client->request_ended) {
+        edge_client_abort(client, "the client left in the middle of its request");
+    } /* else half-closed: the answer still goes out */
+}
+
+static void begin_head(struct edge_client *client)
+{
+    const struct conf_edge *conf = edge_conf(client->worker)->self->edge;
+    edge_client_set_state(client, CLIENT_HEAD);
+    make_request_id(client);
+    client->began_ns = loop_now_ns(client->worker->loop);
+    client->began_wall_ns = clock_wall_ns();
+    if (conf)
+        edge_client_set_deadline(client, conf->header_timeout_ns);
+}
+
+/* Behind a head there may be something to take without further bytes: the end of a request without a body. */
+static bool wants_pieces(const struct edge_client *client)
+{
+    return !client->request_ended &&
+           ((client->state == CLIENT_HEAD && client->in.bytes) || client->state == CLIENT_EXCHANGE);
+}
+
+void edge_client_go_up(struct edge_client *client)
+{
+    if (client->state == CLIENT_IDLE && client->in.bytes && client->out.bytes < EDGE_HELD_MOST)
+        begin_head(client);
+    while (wants_pieces(client) && take_piece(client)) {
+    }
+    if (client->read_ended && !client->client_ended && !client->in.bytes &&
+        client->state != CLIENT_OVER)
+        on_client_end(client);
+    if (client->stream && client->to_link.bytes)
+        link_stream_write(client->stream, &client->to_link);
+    bool waits_for_upgrade = client->head.upgrades && !client->answer_began;
+    if (client->state == CLIENT_EXCHANGE && client->request_ended && !waits_for_upgrade)
+        edge_client_finish_stream(client);
+}

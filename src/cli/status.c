@@ -6,6 +6,15 @@
 
 #include <stdlib.h>
 
+/* Strings come from processes that speak to strangers: nothing in them may drive the terminal. */
+static void add_plain(struct text *text, const char *string)
+{
+    for (; *string; string++) {
+        uint8_t byte = (uint8_t)*string;
+        text_add_format(text, "%c", byte < 0x20 || byte >= 0x7f ? '?' : byte);
+    }
+}
+
 /* One line for each scalar; objects and lists below their name, indented. */
 static void add_value(struct text *text, const char *name, json_t *value, int depth)
 {
@@ -29,7 +38,9 @@ static void add_value(struct text *text, const char *name, json_t *value, int de
         }
         return;
     case JSON_STRING:
-        text_add_format(text, " %s\n", json_string_value(value));
+        text_add(text, " ");
+        add_plain(text, json_string_value(value));
+        text_add(text, "\n");
         return;
     case JSON_INTEGER:
         text_add_format(text, " %lld\n", (long long)json_integer_value(value));
@@ -84,7 +95,7 @@ static void add_readable(struct text *text, json_t *status)
                     json_is_true(json_object_get(status, "ready")) ? "ready" : "not ready",
                     json_real_value(json_object_get(status, "uptime_s")));
     json_array_foreach(json_object_get(status, "reasons"), index, reason)
-        text_add_format(text, "  %s\n", json_string_value(reason));
+        add_value(text, "", reason, 0);
     text_add_format(text, "configuration %s, hash %s\n",
                     json_string_value(json_object_get(configuration, "file")),
                     json_string_value(json_object_get(configuration, "hash")));

@@ -455,6 +455,88 @@ static void R9_replayed_packets_are_counted_and_ignored(void **state)
     wire_clear(&wire);
 }
 
+/* Cookies that went over the wire. */
+static bool count_cookies(struct wire *wire, int from, uint8_t *packet, uint32_t length)
+{
+    (void)from, (void)length;
+    *(int *)wire->argument += packet_type(packet[0]) == PACKET_COOKIE;
+    return true;
+}
+
+static void R9_busy_listener_asks_for_a_cookie(void **state)
+{
+    (void)state;
+    struct wire wire;
+    int cookies = 0;
+    begin(&wire, crypto_openssl(), 16);
+    wire.filter = count_cookies;
+    wire.argument = &cookies;
+    /* Others who know the gateway's public key keep it busy. */
+    struct transport *edge = wire.ends[WIRE_EDGE].transport;
+    for (uint32_t i = 0; i < GUARD_FREE_PER_S + 10; i++) {
+        uint8_t init[HANDSHAKE_INIT_BYTES], reply_bytes[HANDSHAKE_COOKIE_BYTES];
+        const struct handshake_offer offer = {.version_min = 1, .version_max = 1, .lane_count = 1};
+        handshake_initiator_start(&edge->dial.initiator, wire.now_ns, 1, &offer, init);
+        const struct transport_datagram datagram = {
+            .from = {.family = 4, .bytes = {198, 51, (uint8_t)(i / 250), (uint8_t)i}},
+            .data = init,
+            .length = sizeof init};
+        struct transport_transmit reply = {.data = reply_bytes, .capacity = sizeof reply_bytes};
+        struct transport_hello *hello;
+        struct transport_hello_facts facts;
+        if (!transport_listener_hello(wire.ends[WIRE_GATEWAY].listener, &datagram, wire.now_ns,
+                                      &reply, &hello, &facts))
+            transport_hello_free(&hello);
+    }
+    wire_dial(&wire);
+    wire_run(&wire, 150 * MS);
+    assert_int_equal(cookies, 1);
+    assert_int_equal(wire.ends[0].ups + wire.ends[1].ups, 2);
+    wire_clear(&wire);
+}
+
+static void T1_stateless_close_of_a_restarted_peer_is_believed(void **state)
+{
+    (void)state;
+    struct wire wire;
+    begin(&wire, crypto_openssl(), 17);
+    come_up(&wire);
+    wire_start(&wire, WIRE_GATEWAY);
+    uint8_t packet[PACKET_OVERHEAD_BYTES + 20] = {0}, bytes[HANDSHAKE_CLOSE_BYTES];
+    const struct packet_header header = {
+        .index = wire.ends[WIRE_EDGE].transport->current.result.peer_index};
+    packet_header_write(&header, packet);
+    struct transport_datagram datagram = {.from = wire.ends[WIRE_EDGE].address,
+                                          .data = packet,
+                                          .length = sizeof packet};
+    struct transport_transmit reply = {.data = bytes, .capacity = sizeof bytes};
+    assert_true(
+        transport_listener_stray(wire.ends[WIRE_GATEWAY].listener, &datagram, wire.now_ns, &reply));
+    assert_int_equal(reply.length, HANDSHAKE_CLOSE_BYTES);
+    datagram = (struct transport_datagram){.from = wire.ends[WIRE_GATEWAY].address,
+                                           .data = bytes,
+                                           .length = reply.length};
+    /* Another node's token is not believed. */
+    bytes[HANDSHAKE_CLOSE_BYTES - 1] ^= 1;
+    transport_receive(wire.ends[WIRE_EDGE].transport, wire.now_ns, &datagram, 1);
+    assert_int_equal(facts_of(&wire, WIRE_EDGE).state, TRANSPORT_STATE_UP);
+    bytes[HANDSHAKE_CLOSE_BYTES - 1] ^= 1;
+    transport_receive(wire.ends[WIRE_EDGE].transport, wire.now_ns, &datagram, 1);
+    assert_int_equal(facts_of(&wire, WIRE_EDGE).state, TRANSPORT_STATE_DIALLING);
+    wire_run(&wire, 100 * MS);
+    assert_int_equal(facts_of(&wire, WIRE_EDGE).state, TRANSPORT_STATE_UP);
+    /* Answers are few. */
+    datagram = (struct transport_datagram){.from = wire.ends[WIRE_EDGE].address,
+                                           .data = packet,
+                                           .length = sizeof packet};
+    int answers = 0;
+    for (int i = 0; i < 1000; i++)
+        answers += transport_listener_stray(wire.ends[WIRE_GATEWAY].listener, &datagram,
+                                            wire.now_ns, &reply);
+    assert_in_range(answers, 1, 100);
+    wire_clear(&wire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +554,8 @@ int main(void)
         cmocka_unit_test(T1_every_loss_of_the_first_ten_packets_is_survived),
         cmocka_unit_test(T1_same_seed_gives_the_same_packets),
         cmocka_unit_test(T9_damaged_packets_change_nothing),
+        cmocka_unit_test(R9_busy_listener_asks_for_a_cookie),
+        cmocka_unit_test(T1_stateless_close_of_a_restarted_peer_is_believed),
         cmocka_unit_test(R9_replayed_packets_are_counted_and_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,9 @@
 #include "link/driver.h"
 #include "observe/observe.h"
 
+/* Most messages are smaller: none waits a round trip for credit. */
+enum { STREAM_WINDOW_LENT = 256 * 1024 };
+
 static struct udp_socket *socket_of(struct lane *lane, const struct address *to)
 {
     if (lane->socket && lane->socket->family == to->family)
@@ -124,6 +127,7 @@ void lane_new(struct driver *driver, struct link *link)
     memcpy(config.weights, settings->weights, sizeof config.weights);
     config.hosted_cap = settings->hosted_cap;
     config.window_budget = settings->window_budget_bytes;
+    config.stream_window_lent = STREAM_WINDOW_LENT;
     config.keep_alive_ns = settings->keep_alive_ns;
     config.dead_after_ns = settings->dead_after_ns;
 

@@ -4,7 +4,11 @@
  */
 #include "transport/credit.h"
 
-enum { GROWTH = 4, MEASURES_PER_WINDOW = 4 };
+enum {
+    GROWTH = 4,
+    MEASURES_PER_WINDOW = 4,
+    LENT_AT_OPEN_SHARE = 32, /* of a quarter of the budget: each gets less the more are open */
+};
 
 static uint64_t left(const struct credit *credit)
 {
@@ -43,6 +47,18 @@ static bool extend(struct credit *credit, struct credit_window *window)
         window->limit += more;
     }
     return window->limit - window->told >= window->window / 4;
+}
+
+bool credit_lend(struct credit *credit, struct credit_window *window)
+{
+    uint64_t kept = credit->budget - credit->budget / 4; /* for first windows of many streams */
+    uint64_t wider = left(credit) > kept ? (left(credit) - kept) / LENT_AT_OPEN_SHARE : 0;
+    if (wider > credit->at_open)
+        wider = credit->at_open;
+    if (wider <= window->window)
+        return false;
+    window->window = (uint32_t)wider;
+    return extend(credit, window);
 }
 
 void credit_finish(struct credit *credit, struct credit_window *window, uint64_t final_size)

@@ -15,6 +15,7 @@ struct credit {
     uint64_t budget;
     uint64_t given;       /* sum over streams of limit - consumed */
     uint32_t first, most; /* windows of a stream */
+    uint32_t at_open;     /* window of a stream that opens while much of the budget is left */
 };
 
 /* A stream's. */
@@ -30,6 +31,10 @@ struct credit_window {
 bool credit_open(struct credit *credit,
                  struct credit_window *window); /* false: beyond the budget */
 void credit_close(struct credit *credit, struct credit_window *window); /* gives all back */
+
+/* Lends a stream that has just opened more than its own first window, while the budget is little
+ * used; the frame that tells so flies with the one that opens it. True: the peer should be told. */
+bool credit_lend(struct credit *credit, struct credit_window *window);
 
 void credit_finish(struct credit *credit, struct credit_window *window,
                    uint64_t final_size); /* gives back what the peer will not use */

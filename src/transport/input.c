@@ -40,6 +40,8 @@ static int find_stream(struct transport *transport, uint64_t id, struct transpor
         stream_reset_by(fresh, TRANSPORT_CODE_LIMIT, false);
         return 0;
     }
+    if (credit_lend(&transport->credit, &fresh->credit))
+        stream_owe(fresh, CONTROL_WINDOW);
     fresh->in.limit = fresh->credit.limit;
     *stream = fresh;
     return 0;

@@ -225,6 +225,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
         return ERROR_LIMIT;
     uint64_t id = transport->next_ordinal++ << 1 | !transport->config.is_initiator;
     struct transport_stream *stream = stream_new(transport, id, true);
+    bool tell = credit_lend(&transport->credit, &credit);
     stream->credit = credit;
     stream->in.limit = credit.limit;
     stream->open = *open;
@@ -234,6 +235,8 @@ int transport_stream_open(struct transport *transport, const struct transport_op
     blender_join(&transport->blender, &stream->fresh.buffer, stream->open.ring,
                  stream->open.weight);
     stream_owe(stream, CONTROL_OPEN);
+    if (tell)
+        stream_owe(stream, CONTROL_WINDOW);
     transport->counters.streams_opened++;
     *out = stream;
     return 0;

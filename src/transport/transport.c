@@ -73,7 +73,8 @@ struct transport *transport_new(const struct transport_config *config, uint64_t 
         (struct credit){.budget = config->window_budget,
                         .first = first,
                         .most =
-                            config->stream_window_max > first ? config->stream_window_max : first};
+                            config->stream_window_max > first ? config->stream_window_max : first,
+                        .at_open = config->stream_window_lent};
     transport->table.seed = random_u64(&transport->random);
     lane_reset_connection(transport);
     return transport;

@@ -89,7 +89,9 @@ struct transport_config {
     uint64_t window_budget;
     uint32_t stream_window;     /* first credit of a stream; default and least 16 KiB */
     uint32_t stream_window_max; /* most credit of a stream; default 16 MiB */
-    uint64_t keep_alive_ns;     /* a packet at least so often; default 5 s */
+    /* Credit of a stream that opens while much of the budget is left; default 0: the first. */
+    uint32_t stream_window_lent;
+    uint64_t keep_alive_ns; /* a packet at least so often; default 5 s */
     /* Nothing authenticated for so long, with something outstanding: lost; default 10 s. */
     uint64_t dead_after_ns;
     /* Default 8 s; the first retry comes after 250 ms, then doubled, with jitter. */

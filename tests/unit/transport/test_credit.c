@@ -43,6 +43,28 @@ static void window_grows_for_a_reader_that_keeps_up(void **state)
     assert_int_equal(credit.given, 0);
 }
 
+static void a_little_used_budget_is_lent_at_once(void **state)
+{
+    (void)state;
+    enum { STREAMS = 12000 };
+    struct credit credit = {
+        .budget = 256 * MB, .first = 16 * KB, .most = 16 * MB, .at_open = 256 * KB};
+    static struct credit_window windows[STREAMS];
+    uint64_t given = 0;
+    for (int i = 0; i < STREAMS; i++) {
+        assert_true(credit_open(&credit, &windows[i])); /* loans leave room for first windows */
+        if (credit_lend(&credit, &windows[i]))
+            assert_true(windows[i].limit > windows[i].told);
+        given += windows[i].limit;
+    }
+    assert_int_equal(windows[0].limit, 256 * KB);
+    assert_int_equal(windows[STREAMS - 1].limit, 16 * KB);
+    assert_true(credit.given == given && given <= credit.budget);
+    for (int i = 0; i < STREAMS; i++)
+        credit_close(&credit, &windows[i]);
+    assert_int_equal(credit.given, 0);
+}
+
 static void slow_reader_gets_no_more(void **state)
 {
     (void)state;
@@ -99,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_streams_own_their_first_window),
         cmocka_unit_test(window_grows_for_a_reader_that_keeps_up),
+        cmocka_unit_test(a_little_used_budget_is_lent_at_once),
         cmocka_unit_test(slow_reader_gets_no_more),
         cmocka_unit_test(budget_is_never_exceeded),
         cmocka_unit_test(known_end_returns_the_rest),

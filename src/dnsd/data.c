@@ -96,6 +96,17 @@ struct edges {
     size_t count;
 };
 
+/* Not an error: the region may have no clients of its own. More likely it is misspelt. */
+static void check_region(const struct dnsd_data *data, const struct conf_node *node)
+{
+    if (!node->region || regions_count(data->regions) == 1 ||
+        regions_number(data->regions, span_text(node->region)) != REGION_NONE)
+        return;
+    const char *nearest = regions_nearest_name(data->regions, node->region);
+    log_warning("dns", "the region map does not name the edge's region: edge=%s region=%s%s%s",
+                node->name, node->region, nearest ? "; did you mean " : "", nearest ? nearest : "");
+}
+
 static void take_edges(struct dnsd_data *data, const struct conf *conf, struct edges *edges)
 {
     edges->items = memory_new(conf->node_count * sizeof *edges->items);
@@ -106,6 +117,7 @@ static void take_edges(struct dnsd_data *data, const struct conf *conf, struct e
         edges->numbers[i] = (uint32_t)NOT_AN_EDGE;
         if (!node->edge)
             continue;
+        check_region(data, node);
         edges->numbers[i] = (uint32_t)edges->count;
         edges->items[edges->count++] =
             (struct director_edge){node->region, node->addresses.items, node->addresses.count};

@@ -27,7 +27,7 @@ def hold(condition, sentence):
 
 
 def say(line=""):
-    print(line, flush=True)
+    print(line.rstrip(" "), flush=True)
 
 
 class Story:

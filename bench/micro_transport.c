@@ -3,7 +3,8 @@
  * What the transport's core costs by itself: two lanes joined in memory on one core, real
  * encryption, no sockets. Prints one JSON object a line: case, subject, metric, value, unit.
  *
- *     micro_transport [seconds] [packet bytes] [streams]
+ *     micro_transport [seconds] [packet bytes] [streams]        bulk
+ *     micro_transport [seconds] [packet bytes] requests         streams of 200 bytes there and 1000 back
  */
 #include "crypto/crypto.h"
 #include "transport/transport.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ENDS = 2, TRANSMITS = 4, BLOCK = 65536, STREAMS_MAX = 20000 };
+enum { ENDS = 2, TRANSMITS = 4, BLOCK = 65536, STREAMS_MAX = 20000, REQUESTS_AT_ONCE = 100 };
 
 struct end {
     struct transport *transport;
@@ -24,7 +25,8 @@ struct end {
 static struct end ends[ENDS];
 static struct transport_listener *listener;
 static struct transport_stream *streams[STREAMS_MAX];
-static uint64_t delivered;
+static uint64_t delivered, requests;
+static bool is_bulk = true;
 static struct slice block;
 
 static uint64_t clock_ns(clockid_t id)
@@ -80,6 +82,41 @@ static void drain(struct transport_stream *stream)
     slice_queue_clear(&bytes);
 }
 
+static void write_bytes(struct transport_stream *stream, uint32_t length)
+{
+    struct slice_queue bytes = {0};
+    slice_queue_push(&bytes, (struct slice){slice_retain(block).chunk, 0, length});
+    transport_stream_write(stream, &bytes);
+    transport_stream_finish(stream);
+    slice_queue_clear(&bytes);
+}
+
+static void ask(void)
+{
+    const struct transport_open open = {.port = 80, .ring = 1};
+    struct transport_stream *stream;
+    if (!transport_stream_open(ends[0].transport, &open, &stream))
+        write_bytes(stream, 200);
+}
+
+/* One end of a request: reads all, then answers or asks the next. */
+static void serve(const struct end *end, struct transport_stream *stream)
+{
+    struct slice_queue bytes = {0};
+    bool ended;
+    transport_stream_read(stream, &bytes, UINT64_MAX, &ended);
+    transport_stream_consume(stream, bytes.bytes);
+    slice_queue_clear(&bytes);
+    if (!ended)
+        return;
+    if (end == &ends[1]) {
+        write_bytes(stream, 1000);
+    } else {
+        requests++;
+        ask();
+    }
+}
+
 static void tell(struct end *end)
 {
     struct transport_event event;
@@ -89,16 +126,22 @@ static void tell(struct end *end)
             end->is_up = true;
             break;
         case TRANSPORT_EVENT_READABLE:
-            drain(event.stream);
+            if (is_bulk)
+                drain(event.stream);
+            else
+                serve(end, event.stream);
             break;
         case TRANSPORT_EVENT_WRITABLE:
-            fill(event.stream);
+            if (is_bulk)
+                fill(event.stream);
             break;
         case TRANSPORT_EVENT_OPENED:
             break;
+        case TRANSPORT_EVENT_DONE:
+            transport_stream_release(event.stream);
+            break;
         case TRANSPORT_EVENT_DOWN:
         case TRANSPORT_EVENT_RESET:
-        case TRANSPORT_EVENT_DONE:
             fprintf(stderr, "the link broke: %s\n", transport_code_text(event.code));
             exit(1);
         }
@@ -147,7 +190,8 @@ int main(int count, char **words)
 {
     double seconds = count > 1 ? atof(words[1]) : 3;
     uint16_t packet_bytes = (uint16_t)(count > 2 ? atoi(words[2]) : 1400);
-    int stream_count = count > 3 ? atoi(words[3]) : 1;
+    is_bulk = count <= 3 || strcmp(words[3], "requests") != 0;
+    int stream_count = !is_bulk ? REQUESTS_AT_ONCE : count > 3 ? atoi(words[3]) : 1;
     if (stream_count < 1 || stream_count > STREAMS_MAX)
         return 2;
     start(packet_bytes);
@@ -156,6 +200,10 @@ int main(int count, char **words)
     static uint8_t zero[BLOCK];
     block = slice_copy(span_of(zero, stream_count > 100 ? 4096 : BLOCK));
     for (int i = 0; i < stream_count; i++) {
+        if (!is_bulk) {
+            ask();
+            continue;
+        }
         const struct transport_open open = {.port = 80, .ring = 2};
         if (transport_stream_open(ends[0].transport, &open, &streams[i]))
             return 1;
@@ -164,7 +212,7 @@ int main(int count, char **words)
     uint64_t warm_ns = clock_ns(CLOCK_MONOTONIC) + 500000000;
     while (clock_ns(CLOCK_MONOTONIC) < warm_ns)
         turn();
-    delivered = 0;
+    delivered = requests = 0;
     uint64_t began_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint64_t ends_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
     while (clock_ns(CLOCK_MONOTONIC) < ends_ns)
@@ -172,9 +220,14 @@ int main(int count, char **words)
     double used_s = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - began_ns) * 1e-9;
     struct transport_facts facts;
     transport_read_facts(ends[0].transport, &facts);
-    printf("{\"case\":\"core to core, %d streams, %u-byte packets\",\"subject\":\"causeway\","
-           "\"metric\":\"bytes_per_cpu_s\",\"value\":%.0f,\"unit\":\"B/s\"}\n",
-           stream_count, packet_bytes, (double)delivered / used_s);
+    if (!is_bulk)
+        printf("{\"case\":\"core to core, requests, %u-byte packets\",\"subject\":\"causeway\","
+               "\"metric\":\"cpu_us_per_request\",\"value\":%.3f,\"unit\":\"us\"}\n",
+               packet_bytes, used_s * 1e6 / (double)requests);
+    else
+        printf("{\"case\":\"core to core, %d streams, %u-byte packets\",\"subject\":\"causeway\","
+               "\"metric\":\"bytes_per_cpu_s\",\"value\":%.0f,\"unit\":\"B/s\"}\n",
+               stream_count, packet_bytes, (double)delivered / used_s);
     fprintf(stderr, "window %.1f MB, rtt %.0f us, %llu packets lost, %llu acks\n",
             (double)facts.window_bytes / 1e6, (double)facts.srtt_ns / 1e3,
             (unsigned long long)facts.packets_lost, (unsigned long long)facts.acks_sent);

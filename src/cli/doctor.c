@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * causeway doctor: looks at the machine for what usually bites, and says what to do. The checks of sockets do what the program
- * does, on loopback.
+ * causeway doctor: looks at the machine for what usually bites, and says what to do. The checks of
+ * sockets do what the program does, on loopback.
  */
 #include "cli/doctor.h"
 

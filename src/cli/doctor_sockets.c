@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tries what the program does with sockets, on loopback: segmentation offload (one call, many datagrams), receive offload (many
- * datagrams, one call), several listeners of one port.
+ * Tries what the program does with sockets, on loopback: segmentation offload (one call, many
+ * datagrams), receive offload (many datagrams, one call), several listeners of one port.
  */
 #include "cli/doctor.h"
 #include "loop/loop.h"

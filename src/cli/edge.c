@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * causeway edge: an administrator's word on an edge. To a DNS node it concerns the answers, to the edge itself what it
- * reports and how it treats its clients.
+ * causeway edge: an administrator's word on an edge. To a DNS node it concerns the answers, to the
+ * edge itself what it reports and how it treats its clients.
  */
 #include "cli/node.h"
 

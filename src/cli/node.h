@@ -16,7 +16,8 @@
         "run-dir", 0, "DIR", "where its control socket is, instead of a configuration" \
     }
 
-/* Sends the request (steals it) to the node that the options name. NULL after a sentence on standard error. */
+/* Sends the request (steals it) to the node that the options name. NULL after a sentence on
+ * standard error. */
 json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * causeway run: the supervisor and its children. `causeway child` is what the supervisor executes, and no verb of its own.
+ * causeway run: the supervisor and its children. `causeway child` is what the supervisor executes,
+ * and no verb of its own.
  */
 #include "cli/cli.h"
 #include "cli/roles.h"

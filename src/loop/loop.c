@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop. A turn: wait; messages; descriptors; timers that are due; tasks; then nothing of a snapshot is held
- * any more.
+ * The loop. A turn: wait; messages; descriptors; timers that are due; tasks; then nothing of a
+ * snapshot is held any more.
  */
 #include "loop/private.h"
 
@@ -70,8 +70,8 @@ void loop_stop(struct loop *loop)
 
 /* ---- timers */
 
-/* A time in the past counts as now: it stands behind those that are due already, so that a timer that always starts
- * itself anew with an old time starves no other. */
+/* A time in the past counts as now: it stands behind those that are due already, so that a timer
+ * that always starts itself anew with an old time starves no other. */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_ns)
 {
     heap_put(&loop->timers, &timer->node, due_ns > loop->now_ns ? due_ns : loop->now_ns);
@@ -87,7 +87,8 @@ bool loop_timer_is_running(const struct loop_timer *timer)
     return heap_has(&timer->node);
 }
 
-/* A timer that was started by one that fires here waits for the next turn, also when it is due: descriptors are not starved. */
+/* A timer that was started by one that fires here waits for the next turn, also when it is due:
+ * descriptors are not starved. */
 static void fire_timers(struct loop *loop)
 {
     uint64_t order = loop->timers.next_order;
@@ -193,7 +194,8 @@ void loop_deliver(struct loop *loop)
     while (oldest) {
         struct message *message = oldest;
         oldest = message->next;
-        /* an exchange, not a store: it must see what a poster wrote who found the message posted already */
+        /* an exchange, not a store: it must see what a poster wrote who found the message posted
+         * already */
         atomic_exchange_explicit(&message->is_posted, false, memory_order_acq_rel);
         message->deliver(loop->worker, message);
     }

@@ -21,9 +21,10 @@ struct loop {
     _Atomic bool is_stopping;
     _Atomic uint64_t last_turn_ns;
 
-    /* The inbox: a stack that posters push to and the owner empties in one exchange, hence without ABA. A poster writes to `wake`
-     * only when it finds `is_asleep`, and is the only one to do so. Both are sequentially consistent:
-     * either the owner sees the message before it sleeps, or the poster sees it asleep. */
+    /* The inbox: a stack that posters push to and the owner empties in one exchange, hence without
+     * ABA. A poster writes to `wake` only when it finds `is_asleep`, and is the only one to do so.
+     * Both are sequentially consistent: either the owner sees the message before it sleeps, or the
+     * poster sees it asleep. */
     struct message *_Atomic inbox;
     _Atomic bool is_asleep;
     struct worker *worker; /* NULL: a loop that receives no messages */

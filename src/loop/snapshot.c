@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Immutable snapshots under read-copy-update: threads that run loops are QSBR readers; old snapshots are freed by
- * liburcu's own thread after a grace period, so that publishing never waits.
+ * Immutable snapshots under read-copy-update: threads that run loops are QSBR readers; old
+ * snapshots are freed by liburcu's own thread after a grace period, so that publishing never waits.
  */
 #include "loop/private.h"
 
@@ -11,7 +11,8 @@
 #include <signal.h>
 #include <urcu/urcu-qsbr.h>
 
-/* ThreadSanitizer does not see into liburcu: tell it that a grace period orders readers before the release. */
+/* ThreadSanitizer does not see into liburcu: tell it that a grace period orders readers before the
+ * release. */
 #if defined(__SANITIZE_THREAD__)
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);

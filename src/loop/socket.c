@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sockets: opened non-blocking and close-on-exec, with the options that every listener or connection here wants.
+ * Sockets: opened non-blocking and close-on-exec, with the options that every listener or
+ * connection here wants.
  */
 #include "loop/loop.h"
 
@@ -155,7 +156,8 @@ int socket_connect_tcp(const struct address *to, int *out)
     return 0;
 }
 
-/* Linux passes pending network errors of the new connection on through accept(2): such a connection is skipped. */
+/* Linux passes pending network errors of the new connection on through accept(2): such a connection
+ * is skipped. */
 static bool is_error_of_one_connection(int code)
 {
     return code == ECONNABORTED || code == EINTR || code == EPROTO || code == ENETDOWN ||

@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
-/* An idle worker still turns this often, so that the age of its last turn tells whether it lives (R8). */
+/* An idle worker still turns this often, so that the age of its last turn tells whether it lives
+ * (R8). */
 static const uint64_t heartbeat_ns = 100 * 1000000ull;
 
 enum {
@@ -94,8 +95,8 @@ static void beat(struct loop *loop, struct loop_timer *timer)
     loop_timer_start(loop, timer, loop_now_ns(loop) + heartbeat_ns);
 }
 
-/* The steps keep workers together: nobody runs before all have started well, and nobody frees what is his while another may
- * still post to him. */
+/* The steps keep workers together: nobody runs before all have started well, and nobody frees what
+ * is his while another may still post to him. */
 static void *run_worker(void *argument)
 {
     struct worker *worker = argument;

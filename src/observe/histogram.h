@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Log-linear buckets of durations: eight for each power of two from 1.024 us to 73 minutes. A duration in that range
- * is told with an error below 6 %.
+ * Log-linear buckets of durations: eight for each power of two from 1.024 us to 73 minutes. A
+ * duration in that range is told with an error below 6 %.
  */
 #ifndef OBSERVE_HISTOGRAM_H
 #define OBSERVE_HISTOGRAM_H
@@ -19,10 +19,12 @@ enum {
 uint32_t histogram_bucket(uint64_t duration_ns);
 uint64_t histogram_lower_ns(uint32_t bucket); /* of bucket HISTOGRAM_BUCKETS: UINT64_MAX */
 
-/* The value that stands for a bucket: the harmonic mean of its bounds, whose greatest relative error is the same at both ends. */
+/* The value that stands for a bucket: the harmonic mean of its bounds, whose greatest relative
+ * error is the same at both ends. */
 uint64_t histogram_value_ns(uint32_t bucket);
 
-/* The least value that `quantile` (0 to 1) of `counts[HISTOGRAM_BUCKETS]` do not exceed; 0 when there are none. */
+/* The least value that `quantile` (0 to 1) of `counts[HISTOGRAM_BUCKETS]` do not exceed; 0 when
+ * there are none. */
 uint64_t histogram_quantile_ns(const uint64_t *counts, double quantile);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Lines of the log: one event is one line whatever its bytes are. Control bytes, line ends and what is not UTF-8
- * are written as escapes, so that nobody whose bytes are logged can forge a line or drive a terminal.
+ * Lines of the log: one event is one line whatever its bytes are. Control bytes, line ends and what
+ * is not UTF-8 are written as escapes, so that nobody whose bytes are logged can forge a line or
+ * drive a terminal.
  */
 #include "observe/observe.h"
 #include "observe/writer.h"
@@ -32,7 +33,8 @@ struct line {
     char bytes[LOG_LINE_BYTES];
 };
 
-/* Adds all of it or nothing; the last byte is kept for the line end, the two before for what closes a JSON object. */
+/* Adds all of it or nothing; the last byte is kept for the line end, the two before for what closes
+ * a JSON object. */
 static bool add(struct line *line, const char *bytes, size_t length)
 {
     if (line->length + length > sizeof line->bytes - 3)

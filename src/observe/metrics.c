@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Counters, gauges and histograms. Each thread has slots of its own, which only it writes: counting is a load, an add and a
- * store, without a lock or a shared cache line. Readers add the threads up.
+ * Counters, gauges and histograms. Each thread has slots of its own, which only it writes: counting
+ * is a load, an add and a store, without a lock or a shared cache line. Readers add the threads up.
  */
 #include "observe/metrics.h"
 

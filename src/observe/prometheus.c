@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sum of metrics over processes, and its text in the Prometheus exposition format 0.0.4. An export is lines of
- * fields between unit separators: kind, name, labels, help, then "slot:value" of what is not zero.
+ * The sum of metrics over processes, and its text in the Prometheus exposition format 0.0.4. An
+ * export is lines of fields between unit separators: kind, name, labels, help, then "slot:value" of
+ * what is not zero.
  */
 #include "base/error.h"
 #include "base/memory.h"
@@ -92,7 +93,8 @@ static bool is_row(const struct summed *row, struct span name, struct span label
     return span_equal(span_text(row->name), name) && span_equal(span_text(row->labels), labels);
 }
 
-/* All processes run the same program and export in nearly the same order: `hint` is where the search begins. */
+/* All processes run the same program and export in nearly the same order: `hint` is where the
+ * search begins. */
 static struct summed *find_row(struct metrics_sum *sum, struct span name, struct span labels,
                                size_t *hint)
 {

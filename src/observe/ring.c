@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Room is given out by moving `head`; a record becomes visible by its header, which is written last.
+ * Room is given out by moving `head`; a record becomes visible by its header, which is written
+ * last.
  */
 #include "observe/ring.h"
 

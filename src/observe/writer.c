@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The writer thread: gathers whole lines of each file's ring into one write. Where a reader does not keep up (a full pipe)
- * only that file waits, its ring fills, and further lines are dropped and counted.
+ * The writer thread: gathers whole lines of each file's ring into one write. Where a reader does
+ * not keep up (a full pipe) only that file waits, its ring fills, and further lines are dropped and
+ * counted.
  */
 #include "observe/writer.h"
 
@@ -26,8 +27,7 @@ enum {
     BATCH_BYTES = 65536,
     GATHER_MS = 5,     /* lines that come together are written together */
     CLOSING_MS = 1000, /* for a reader that does not read */
-    STUCK_LIMIT =
-        64, /* files waited for at once; the others are looked at when one of these moves or a line comes */
+    STUCK_LIMIT = 64,  /* files waited for at once; the others are looked at with the next line */
 };
 
 struct log_file {
@@ -161,7 +161,8 @@ static void reopen(struct log_file *file)
                   strerror(errno));
 }
 
-/* One pass over all files, under `lock`. Returns how many are stuck; their descriptors go to `stuck`. */
+/* One pass over all files, under `lock`. Returns how many are stuck; their descriptors go to
+ * `stuck`. */
 static nfds_t serve(struct pollfd *stuck)
 {
     nfds_t count = 0;
@@ -222,7 +223,8 @@ static void *run_writer(void *argument)
 
 /* ---- the callers' side */
 
-/* Under `lock`. The last thread has ended when `is_running` is false, or is about to and touches nothing more. */
+/* Under `lock`. The last thread has ended when `is_running` is false, or is about to and touches
+ * nothing more. */
 static void add_file(struct log_file *file)
 {
     list_push_back(&files, &file->link);

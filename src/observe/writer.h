@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Log files and the one thread that writes them. What a worker does is a copy into a ring; opening, writing,
- * waiting and reopening happen on the writer's thread.
+ * Log files and the one thread that writes them. What a worker does is a copy into a ring; opening,
+ * writing, waiting and reopening happen on the writer's thread.
  */
 #ifndef OBSERVE_WRITER_H
 #define OBSERVE_WRITER_H
@@ -10,7 +10,8 @@
 
 enum { LOG_LINE_BYTES = 2048, LOG_FILE_LINE_BYTES = 8192 };
 
-/* As log_file_open(); `is_log`: it tells of dropped lines by itself. A `path` of NULL is standard error. */
+/* As log_file_open(); `is_log`: it tells of dropped lines by itself. A `path` of NULL is standard
+ * error. */
 struct log_file *writer_file_open(const char *path, uint64_t ring_bytes, bool is_log);
 
 void writer_file_put(struct log_file *file, struct span line); /* any thread, never blocks */
@@ -22,10 +23,11 @@ int writer_file_move(struct log_file *file, const char *path) __attribute__((war
 /* Writes what waits, for at most a second where nobody reads it, and closes. The memory stays where
  * `is_kept` (other threads may still put lines, which are lost). */
 void writer_file_close(struct log_file *file, bool is_kept);
-int writer_file_resume(struct log_file *file, const char *path)
-    __attribute__((warn_unused_result)); /* a kept one */
+/* A kept one. */
+int writer_file_resume(struct log_file *file, const char *path) __attribute__((warn_unused_result));
 
-/* The log's own line about lines that were dropped, of at most `limit` bytes; returns its length. */
+/* The log's own line about lines that were dropped, of at most `limit` bytes; returns its
+ * length. */
 size_t log_compose_dropped(char *out, size_t limit, uint64_t count);
 
 #endif

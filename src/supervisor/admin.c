@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The admin role: watches its listeners, which come and go with the configuration. It runs on the main thread of a child of its
- * own, without keys.
+ * The admin role: watches its listeners, which come and go with the configuration. It runs on the
+ * main thread of a child of its own, without keys.
  */
 #include "supervisor/admin.h"
 

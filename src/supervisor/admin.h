@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The admin child's parts: reports gathered from all children, the HTTP listener, the control socket.
+ * The admin child's parts: reports gathered from all children, the HTTP listener, the control
+ * socket.
  */
 #ifndef SUPERVISOR_ADMIN_H
 #define SUPERVISOR_ADMIN_H

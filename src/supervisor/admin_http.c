@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The read-only HTTP listener: /metrics, /status, /readyz. GET and HEAD only; one request for each connection. Host must be one
- * of this listener's own names: else a web page could read it through a visitor's browser (DNS rebinding).
+ * The read-only HTTP listener: /metrics, /status, /readyz. GET and HEAD only; one request for each
+ * connection. Host must be one of this listener's own names: else a web page could read it through
+ * a visitor's browser (DNS rebinding).
  */
 #include "supervisor/admin.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * On the way: for each file one byte (1: secret), path and content, each behind its length (32 bits).
+ * On the way: for each file one byte (1: secret), path and content, each behind its length (32
+ * bits).
  */
 #include "supervisor/bundle.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration as bytes: the file's text and the contents of the files that it names, read once by the supervisor, so that every
- * child sees the same and needs no file access. Secrets only go to the children that need them.
+ * The configuration as bytes: the file's text and the contents of the files that it names, read
+ * once by the supervisor, so that every child sees the same and needs no file access. Secrets only
+ * go to the children that need them.
  */
 #ifndef SUPERVISOR_BUNDLE_H
 #define SUPERVISOR_BUNDLE_H

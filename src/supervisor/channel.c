@@ -236,7 +236,8 @@ int bulk_new(struct span content, const char *name, int *out)
     return 0;
 }
 
-/* By pread: a memory map of it could be truncated under our feet. Anything but a regular file could block. */
+/* By pread: a memory map of it could be truncated under our feet. Anything but a regular file could
+ * block. */
 int bulk_read(int fd, struct text *content)
 {
     struct stat status;

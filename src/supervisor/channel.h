@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The socket pair between the supervisor and a child: JSON messages that may carry descriptors. Bulk goes in a memfd.
+ * The socket pair between the supervisor and a child: JSON messages that may carry descriptors.
+ * Bulk goes in a memfd.
  */
 #ifndef SUPERVISOR_CHANNEL_H
 #define SUPERVISOR_CHANNEL_H
@@ -30,10 +31,11 @@ struct channel {
 
 MUST_USE int channel_pair(int fds[2]);                                  /* close-on-exec */
 void channel_start(struct channel *channel, struct loop *loop, int fd); /* owns the descriptor */
-void channel_stop(
-    struct channel *channel); /* harmless when not started; nothing that waits is sent */
+/* Harmless when not started; nothing that waits is sent. */
+void channel_stop(struct channel *channel);
 
-/* Never blocks. Steals the message; descriptors stay the caller's. False: the queue is full, the message is lost. */
+/* Never blocks. Steals the message; descriptors stay the caller's. False: the queue is full, the
+ * message is lost. */
 bool channel_send(struct channel *channel, json_t *message, const int *fds, size_t fd_count);
 
 /* "type" of a message; "" for none. */

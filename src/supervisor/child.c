@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A child process: takes its descriptors and configuration from the supervisor, runs its roles on workers, and answers questions
- * until it is told to end, or the supervisor is gone.
+ * A child process: takes its descriptors and configuration from the supervisor, runs its roles on
+ * workers, and answers questions until it is told to end, or the supervisor is gone.
  */
 #include "supervisor/child.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The control socket: a Unix stream socket of mode 0600. One line of JSON in, one line of JSON out, end. {"verb": "status"}
- * is answered from every child; every other verb goes to the roles as a command.
+ * The control socket: a Unix stream socket of mode 0600. One line of JSON in, one line of JSON out,
+ * end. {"verb": "status"} is answered from every child; every other verb goes to the roles as a
+ * command.
  */
 #include "supervisor/admin.h"
 

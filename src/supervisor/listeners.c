@@ -107,8 +107,8 @@ struct opening {
     int result;
 };
 
-/* Several sockets of one address are allowed to share it, those of another running instance too: so look first whether
- * the address is free at all. */
+/* Several sockets of one address are allowed to share it, those of another running instance too: so
+ * look first whether the address is free at all. */
 static int check_free(const struct address *address, bool is_datagram)
 {
     struct sockaddr_storage storage;

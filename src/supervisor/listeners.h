@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Descriptors with names: which ones a configuration wants, and the table of those that are open. Opened once, by the
- * supervisor; a child that is started anew gets the same ones, so that what waits in their queues is not lost.
+ * Descriptors with names: which ones a configuration wants, and the table of those that are open.
+ * Opened once, by the supervisor; a child that is started anew gets the same ones, so that what
+ * waits in their queues is not lost.
  */
 #ifndef SUPERVISOR_LISTENERS_H
 #define SUPERVISOR_LISTENERS_H
@@ -30,21 +31,24 @@ void listener_name(enum listener_kind kind, const struct address *address, uint3
                    char name[DESCRIPTOR_NAME_BYTES]);
 void log_name(const char *path, char name[DESCRIPTOR_NAME_BYTES]);
 struct descriptor *descriptors_find(const struct descriptors *table, const char *name);
+/* Owns the descriptor; replaces one of the same name. */
 struct descriptor *descriptors_add(struct descriptors *table, const char *name, const char *child,
-                                   int fd); /* owns the descriptor; replaces one of the same name */
+                                   int fd);
 void descriptors_drop(struct descriptors *table, const char *name); /* closes */
 void descriptors_clear(struct descriptors *table);                  /* closes all */
 
-/* Opens what the node wants and is not open, marks what is wanted. On an error the new ones are closed again, and `errors` has one
- * sentence for each. What is no longer wanted stays open until descriptors_close_unwanted(). */
+/* Opens what the node wants and is not open, marks what is wanted. On an error the new ones are
+ * closed again, and `errors` has one sentence for each. What is no longer wanted stays open until
+ * descriptors_close_unwanted(). */
 MUST_USE int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_t workers,
                               struct text *errors);
-/* Closes what is not wanted, once no child has it any more: until then the address could not be opened again. */
+/* Closes what is not wanted, once no child has it any more: until then the address could not be
+ * opened again. */
 void descriptors_close_unwanted(struct descriptors *table);
 /* The child has ended (`is_gone`), or has closed what it was told to. */
 void descriptors_left(struct descriptors *table, uint8_t child_bit, bool is_gone);
-void logs_reopen(
-    struct descriptors *table); /* after rotation; what cannot be opened is logged and stays */
+/* After rotation; what cannot be opened is logged and stays. */
+void logs_reopen(struct descriptors *table);
 
 /* This process's log as the node has it. Negative with errno. */
 MUST_USE int log_open_node(const struct conf_node *node, const char *process);

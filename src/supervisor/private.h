@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The supervisor's state, shared by its own files: supervisor.c (life, signals, reload), processes.c (children),
- * questions.c (what the admin child wants to know of the others).
+ * The supervisor's state, shared by its own files: supervisor.c (life, signals, reload),
+ * processes.c (children), questions.c (what the admin child wants to know of the others).
  */
 #ifndef SUPERVISOR_PRIVATE_H
 #define SUPERVISOR_PRIVATE_H

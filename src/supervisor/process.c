@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between fork and exec: only system calls, since other threads of the supervisor (the log's) may hold locks.
+ * Between fork and exec: only system calls, since other threads of the supervisor (the log's) may
+ * hold locks.
  */
 #include "supervisor/process.h"
 

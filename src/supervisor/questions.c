@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Questions of the admin child to all children: status, metrics, commands. Answers go to it as they come; a child that is silent
- * or gone is named at the end.
+ * Questions of the admin child to all children: status, metrics, commands. Answers go to it as they
+ * come; a child that is silent or gone is named at the end.
  */
 #include "supervisor/private.h"
 

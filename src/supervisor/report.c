@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What all children say, as one: their roles' status under "roles", the sums of their metrics, their answers to a command.
+ * What all children say, as one: their roles' status under "roles", the sums of their metrics,
+ * their answers to a command.
  */
 #include "supervisor/admin.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The supervisor's life: reads and checks the configuration, opens what is listened on, starts the children, then waits for
- * signals. HUP reloads, USR1 reopens logs, TERM and INT end it in order (a second one at once).
+ * The supervisor's life: reads and checks the configuration, opens what is listened on, starts the
+ * children, then waits for signals. HUP reloads, USR1 reopens logs, TERM and INT end it in order (a
+ * second one at once).
  */
 #include "supervisor/private.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The processes of a node. A small supervisor owns every listening descriptor and what root is needed for; unprivileged children
- * do the work: `front` (link, edge, gateway), `dns` (names and the edges' reports), `admin` (read-only HTTP and the control socket).
- * A child gets descriptors and the configuration's bytes over a socket pair and needs no file access.
+ * The processes of a node. A small supervisor owns every listening descriptor and what root is
+ * needed for; unprivileged children do the work: `front` (link, edge, gateway), `dns` (names and
+ * the edges' reports), `admin` (read-only HTTP and the control socket). A child gets descriptors
+ * and the configuration's bytes over a socket pair and needs no file access.
  *
- * A module takes part by a `struct role`: one row in cli/roles.c. Its code runs on the workers of its child.
+ * A module takes part by a `struct role`: one row in cli/roles.c. Its code runs on the workers of
+ * its child.
  */
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
@@ -16,23 +18,25 @@
 
 struct child;
 
-/* ---- what a module offers. Everything but name, child and is_wanted may be NULL. All calls but worker_* come on the child's main thread, where
- * child_loop() runs and which is no worker. */
+/* ---- what a module offers. Everything but name, child and is_wanted may be NULL. All calls but
+ * worker_* come on the child's main thread, where child_loop() runs and which is no worker. */
 struct role {
     const char *name;  /* key of its part of /status */
     const char *child; /* "front", "dns", "admin" */
     bool (*is_wanted)(const struct conf_node *node);
 
-    /* Before the workers start. 0 and the role's state; else an error and a sentence in `why`: the node refuses to start. Roles of a child start in the order of
-     * the table and stop in the reverse one. */
+    /* Before the workers start. 0 and the role's state; else an error and a sentence in `why`: the
+     * node refuses to start. Roles of a child start in the order of the table and stop in the
+     * reverse one. */
     int (*start)(struct child *child, void **state, struct text *why);
     int (*worker_start)(void *state,
                         struct worker *worker); /* on each worker, before its loop runs */
     void (*worker_stop)(void *state, struct worker *worker); /* on each worker, behind its loop */
     void (*stop)(void *state);                               /* after the workers: frees */
 
-    /* A checked new configuration: child_conf() is it already. New listeners are there (child_listener()), removed ones are closed when this has returned
-     * and every message that it posted to workers was delivered. An error keeps the old state. */
+    /* A checked new configuration: child_conf() is it already. New listeners are there
+     * (child_listener()), removed ones are closed when this has returned and every message that it
+     * posted to workers was delivered. An error keeps the old state. */
     int (*reload)(void *state, struct text *why);
 
     void (*drain)(void *state); /* the node ends soon: accept nothing new */
@@ -44,8 +48,8 @@ struct role {
     bool (*is_ready)(const void *state, struct text *why); /* for /readyz; why not */
     json_t *(*status)(void *state);                        /* a new reference */
 
-    /* A verb from the control socket: {"verb": "edge", "action": "down", "name": ...}. ERROR_NOT_FOUND: not mine. Else what to
-     * tell the operator in `answer`. */
+    /* A verb from the control socket: {"verb": "edge", "action": "down", "name": ...}.
+     * ERROR_NOT_FOUND: not mine. Else what to tell the operator in `answer`. */
     int (*command)(void *state, const json_t *command, struct text *answer);
 };
 
@@ -59,8 +63,8 @@ uint8_t child_generation(const struct child *child); /* 0 .. 3, another one afte
 void *child_role(const struct child *child,
                  const char *name); /* the state of an earlier role of the same child; NULL: none */
 
-/* The present configuration: valid on a worker until its turn ends, on the main thread until it returns to its loop. Whoever works on for longer
- * copies what it needs, or looks it up again. */
+/* The present configuration: valid on a worker until its turn ends, on the main thread until it
+ * returns to its loop. Whoever works on for longer copies what it needs, or looks it up again. */
 const struct conf *child_conf(const struct child *child);
 void *_Atomic *child_conf_slot(struct child *child); /* struct conf; for snapshot_read() */
 
@@ -74,8 +78,9 @@ enum listener_kind {
     LISTENER_ADMIN,   /* TCP, worker 0 only */
     LISTENER_CONTROL, /* Unix stream, worker 0 only, no address */
 };
-/* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's: never close it. -1: not configured. `address` as
- * configured; NULL for LISTENER_CONTROL. Main thread, or start. */
+/* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:
+ * never close it. -1: not configured. `address` as configured; NULL for LISTENER_CONTROL. Main
+ * thread, or start. */
 int child_listener(const struct child *child, enum listener_kind kind,
                    const struct address *address, uint32_t worker);
 
@@ -88,13 +93,15 @@ struct supervisor_options {
 };
 int supervisor_run(const struct supervisor_options *options); /* exit status */
 
-/* What the supervisor executes: `causeway child NAME` with the socket pair as descriptor 3. Exit status. */
+/* What the supervisor executes: `causeway child NAME` with the socket pair as descriptor 3. Exit
+ * status. */
 int child_run(const char *name, const struct role *const *roles, const char *version);
 
 extern const struct role admin_role; /* this folder's own */
 
 /* ---- the client's side of the control socket */
-/* Sends one request (a JSON object) to run_dir/control.sock and waits for the answer. NULL and a sentence in `why` on failure. */
+/* Sends one request (a JSON object) to run_dir/control.sock and waits for the answer. NULL and a
+ * sentence in `why` on failure. */
 json_t *control_ask(const char *run_dir, const json_t *request, struct text *why);
 
 #endif

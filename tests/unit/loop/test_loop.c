@@ -143,8 +143,7 @@ static void no_event_reaches_a_watch_that_was_removed_in_the_same_turn(void **st
         assert_int_equal(write(pair[1], "x", 1), 1);
     }
     loop_run(loop);
-    loop_stop(
-        loop); /* one more turn would tell of a watch that is still there: there is none, the stop is taken first */
+    loop_stop(loop); /* the stop is taken before another turn could tell of a watch */
     loop_run(loop);
     assert_int_equal(watches.called, 1);
     for (int i = 0; i < PAIRS; i++) {

@@ -111,7 +111,8 @@ static void a_million_messages_arrive_in_order(void **state)
     assert_true(received >= 1000000);
 }
 
-/* ---- posting a message that is under way coalesces, and nothing written before the post is missed */
+/* ---- posting a message that is under way coalesces, and nothing written before the post is
+ * missed */
 
 static struct message poked;
 static _Atomic uint64_t written;

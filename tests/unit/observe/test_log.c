@@ -164,7 +164,8 @@ static int open_pipe(const char *name)
     return fcntl(pipe_writer, F_DUPFD_CLOEXEC, 3);
 }
 
-/* A pipe that nobody reads: no call blocks, what does not fit is counted, and the reader hears of it in the end. */
+/* A pipe that nobody reads: no call blocks, what does not fit is counted, and the reader hears of
+ * it in the end. */
 static void a_full_pipe_blocks_nobody(void **state)
 {
     (void)state;

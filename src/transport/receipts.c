@@ -8,7 +8,7 @@
 
 void receipts_init(struct receipts *receipts)
 {
-    *receipts = (struct receipts){.due_ns = UINT64_MAX};
+    *receipts = (struct receipts){.due_ns = UINT64_MAX, .oldest_owed = UINT64_MAX};
 }
 
 void receipts_clear(struct receipts *receipts)
@@ -50,6 +50,8 @@ void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting
         receipts->round_ends_ns = now_ns + srtt_ns;
     }
     receipts->round_packets++;
+    if (number < receipts->oldest_owed)
+        receipts->oldest_owed = number;
     if (!is_eliciting)
         return;
     receipts->owed++;
@@ -65,9 +67,12 @@ void receipts_acked(struct receipts *receipts)
 {
     receipts->owed = 0;
     receipts->due_ns = UINT64_MAX;
+    receipts->oldest_owed = UINT64_MAX;
 }
 
 void receipts_prune(struct receipts *receipts, uint64_t below)
 {
-    ranges_remove(&receipts->numbers, 0, below);
+    /* A latecomer may be below what the peer has been told of: it has not. */
+    ranges_remove(&receipts->numbers, 0,
+                  below < receipts->oldest_owed ? below : receipts->oldest_owed);
 }

@@ -23,6 +23,7 @@ struct receipts {
     uint64_t next;          /* one more than the greatest number ever noted */
     uint64_t largest_ns;    /* when the greatest number arrived */
     uint64_t due_ns;        /* UINT64_MAX: no ack is owed */
+    uint64_t oldest_owed;   /* least number that no ACK of ours has told; UINT64_MAX: none */
     uint32_t owed;          /* ack-eliciting packets since the last ack */
     uint32_t round_packets; /* arrived in this round trip, and in the one before */
     uint32_t last_round_packets;

@@ -72,8 +72,27 @@ static void oldest_ranges_are_forgotten(void **state)
         receipts_note(&receipts, number, true, MS, MS);
     assert_int_equal(receipts.numbers.count, RECEIPTS_RANGES_MAX);
     assert_true(ranges_has(&receipts.numbers, 998));
+    receipts_acked(&receipts);
     receipts_prune(&receipts, 990);
     assert_int_equal(receipts.numbers.count, 5);
+    receipts_clear(&receipts);
+}
+
+static void latecomers_are_not_pruned_before_they_are_told(void **state)
+{
+    (void)state;
+    struct receipts receipts;
+    receipts_init(&receipts);
+    for (uint64_t number = 0; number < 10; number++)
+        if (number != 5)
+            receipts_note(&receipts, number, true, MS, MS);
+    receipts_acked(&receipts);
+    receipts_note(&receipts, 5, true, MS, MS);
+    receipts_prune(&receipts, 10);
+    assert_true(ranges_has(&receipts.numbers, 5));
+    receipts_acked(&receipts);
+    receipts_prune(&receipts, 10);
+    assert_int_equal(receipts.numbers.count, 0);
     receipts_clear(&receipts);
 }
 
@@ -82,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T11_acks_go_out_seldom_on_a_busy_path),
         cmocka_unit_test(ack_policy),
+        cmocka_unit_test(latecomers_are_not_pruned_before_they_are_told),
         cmocka_unit_test(oldest_ranges_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streams with a plan: who opens each and when, how much flows in either direction, how it is written, read, finished or reset. Both ends
- * follow the plan, which is also the oracle: every byte that is read is compared with what it must be, and every stream must end as planned.
+ * Streams with a plan: who opens each and when, how much flows in either direction, how it is written, read, finished or reset. Both
+ * ends follow the plan, which is also the oracle: every byte that is read is compared with what it must be, and every stream must end as planned.
  */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H

@@ -16,6 +16,22 @@ BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
 CAUSEWAY = BUILD / "src" / "cli" / "causeway"
 
 
+def cpu_s_by_session(sessions):
+    """User and system time of every thread of these sessions (as their leaders' process ids), in their order."""
+    totals = [0.0] * len(sessions)
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            session = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3])
+            if session in sessions:
+                for task in (entry / "task").iterdir():
+                    totals[sessions.index(session)] += int((task / "schedstat").read_text().split()[0]) / 1e9
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return totals
+
+
 class Subject:
     """Commands that make up one subject; each gets a session of its own."""
 
@@ -37,20 +53,8 @@ class Subject:
                 preexec_fn=lambda: os.sched_setaffinity(0, {core})))
 
     def cpu_s(self):
-        """User and system time of every thread of its sessions, by process: index as in run()."""
-        sessions = [process.pid for process in self.processes]
-        totals = [0.0] * len(sessions)
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                session = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3])
-                if session in sessions:
-                    for task in (entry / "task").iterdir():
-                        totals[sessions.index(session)] += int((task / "schedstat").read_text().split()[0]) / 1e9
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        return totals
+        """By process: index as in run()."""
+        return cpu_s_by_session([process.pid for process in self.processes])
 
     def stop(self):
         for process in reversed(self.processes):

@@ -63,7 +63,7 @@ static void set_defaults(struct wan *wan)
         path_init(&wan->paths[direction], &wan->pool);
 }
 
-/* Settings in two rounds: what a profile sets may stand before or after what refines it, in order given. */
+/* In the order given: what refines a profile stands behind it. */
 static int read_arguments(struct wan *wan, int count, char *const arguments[])
 {
     struct text why = {0};

@@ -66,8 +66,11 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
     slice_queue_clear(&record);
     started->worker = worker;
     list_push_back(&worker->ports, &started->link);
-    struct link_splice_options options = {
-        .fd = fd, .stream = stream, .done = on_done, .owner = started};
+    struct link_splice_options options = {.fd = fd,
+                                          .stream = stream,
+                                          .idle_timeout_ns = EDGE_TUNNEL_IDLE_NS,
+                                          .done = on_done,
+                                          .owner = started};
     started->splice = link_splice_start(worker->loop, &options);
 }
 

@@ -18,7 +18,8 @@ enum {
     EDGE_LISTENERS_MOST = 64,
     EDGE_REQUEST_ID_BYTES = 33, /* 32 hexadecimal digits and a NUL */
 };
-#define EDGE_TUNNEL_IDLE_NS  (3600ull * 1000000000) /* an upgraded connection without a byte */
+#define EDGE_TUNNEL_IDLE_NS \
+    (3600ull * 1000000000) /* an upgraded or passed-through connection without a byte */
 #define EDGE_LINGER_NS       (2ull * 1000000000)
 #define EDGE_ACCEPT_PAUSE_NS (100ull * 1000000) /* out of descriptors: others get time to end */
 

@@ -21,7 +21,8 @@ struct link_splice {
     struct loop *loop;
     struct loop_watch watch;
     struct loop_timer timer;
-    uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
+    uint64_t
+        deadline_ns; /* the timer fires no later; progress moves it without touching the timer */
     struct slice_queue to_socket;
     uint64_t owed; /* read from the stream, credit not yet given */
     uint64_t bytes_to_socket, bytes_from_socket;
@@ -71,6 +72,16 @@ static void progress(struct link_splice *splice)
 {
     if (splice->options.idle_timeout_ns)
         splice->deadline_ns = loop_now_ns(splice->loop) + splice->options.idle_timeout_ns;
+}
+
+static void start_timer(struct link_splice *splice, uint64_t timeout_ns)
+{
+    if (!timeout_ns) {
+        loop_timer_stop(splice->loop, &splice->timer);
+        return;
+    }
+    splice->deadline_ns = loop_now_ns(splice->loop) + timeout_ns;
+    loop_timer_start(splice->loop, &splice->timer, splice->deadline_ns);
 }
 
 /* Stream to socket. */
@@ -157,7 +168,7 @@ static void on_socket(struct loop *loop, struct loop_watch *watch, uint32_t even
             return;
         }
         splice->is_connecting = false;
-        progress(splice);
+        start_timer(splice, splice->options.idle_timeout_ns);
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR) && pull(splice) < 0) || push(splice) < 0) {
         end(splice, TRANSPORT_CODE_CANCELLED);
@@ -215,12 +226,8 @@ struct link_splice *link_splice_start(struct loop *loop, const struct link_splic
         splice->owed = options->first->bytes;
         slice_queue_move(&splice->to_socket, options->first);
     }
-    uint64_t timeout_ns =
-        options->is_connecting ? options->connect_timeout_ns : options->idle_timeout_ns;
-    if (timeout_ns) {
-        splice->deadline_ns = loop_now_ns(loop) + timeout_ns;
-        loop_timer_start(loop, &splice->timer, splice->deadline_ns);
-    }
+    start_timer(splice,
+                options->is_connecting ? options->connect_timeout_ns : options->idle_timeout_ns);
     link_stream_attach(options->stream, &stream_events, splice);
     /* The first event moves whatever waits already: a socket that is ready says so at once. */
     if (loop_watch_set(loop, &splice->watch, EPOLLIN | EPOLLOUT) < 0)

@@ -14,16 +14,16 @@ static bool take_final_head(struct edge_client *client)
     http_response_frame(answer, &client->head);
     if (answer->status == 101) {
         client->is_tunnel = true;
-        client->request_ended = false;
+        client->request_ended = client->client_ended;
         http_parser_tunnel(&client->parser);
-    } else if (client->head.upgrades) {
-        http_form_write_end(&client->to_link); /* it stays HTTP: the request is over */
+    }
+    if (client->head.upgrades && client->request_ended) {
+        http_form_write_end(&client->to_link); /* it stays HTTP, or the client has gone half-way */
         edge_client_finish_stream(client);
     }
     if (answer->status == 101)
         answer->keeps_alive = true;
-    else if (!client->request_ended ||
-             atomic_load_explicit(&worker->edge->admin, memory_order_relaxed) != EDGE_UP)
+    else if (!client->request_ended || !edge_is_up(worker))
         answer->keeps_alive = false;
     bool is_bad = http_add_via(&answer->fields, 1, span_text(conf->self->name)) < 0;
     is_bad |=

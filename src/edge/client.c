@@ -34,13 +34,35 @@ static const struct conf_edge *settings(struct edge_client *client)
     return edge_conf(client->worker)->self->edge;
 }
 
+/* Between two requests, but the answer to the first may still be on its way out. */
+static void set_idle_deadline(struct edge_client *client)
+{
+    const struct conf_edge *conf = settings(client);
+    edge_client_set_deadline(client, client->out.bytes || !conf ? client->body_timeout_ns
+                                                                : conf->idle_timeout_ns);
+}
+
 void edge_client_made_progress(struct edge_client *client)
 {
-    if (client->state == CLIENT_EXCHANGE)
-        edge_client_set_deadline(client, client->is_tunnel ? EDGE_TUNNEL_IDLE_NS
+    switch (client->state) {
+    case CLIENT_EXCHANGE:
+        edge_client_set_deadline(client, client->is_tunnel && !client->answer_ended
+                                             ? EDGE_TUNNEL_IDLE_NS
                                          : client->request_ended && !client->answer_began
                                              ? client->gateway_timeout_ns
                                              : client->body_timeout_ns);
+        break;
+    case CLIENT_IDLE:
+        set_idle_deadline(client);
+        break;
+    case CLIENT_CLOSING:
+        if (client->out.bytes)
+            edge_client_set_deadline(client, client->body_timeout_ns);
+        break;
+    case CLIENT_HEAD: /* has its time as a whole */
+    case CLIENT_OVER:
+        break;
+    }
 }
 
 /* ---- ends of requests and connections */
@@ -118,6 +140,8 @@ static void client_free(struct edge_client *client)
     clear_request(client);
     loop_timer_stop(worker->loop, &client->timer);
     loop_watch_remove(worker->loop, &client->watch);
+    if (client->out.bytes || client->state == CLIENT_EXCHANGE)
+        socket_set_reset_on_close(client->watch.fd); /* not whole: it must not look whole */
     close(client->watch.fd);
     slice_queue_clear(&client->in);
     slice_queue_clear(&client->out);
@@ -139,19 +163,17 @@ void edge_client_abort(struct edge_client *client, const char *cause)
 
 void edge_client_conclude(struct edge_client *client)
 {
-    const struct conf_edge *conf = settings(client);
     bool keep = client->answer.keeps_alive && client->request_ended && !client->client_ended &&
-                !client->is_tunnel;
+                !client->is_tunnel && settings(client) && edge_is_up(client->worker);
     write_log(client);
     clear_request(client);
-    if (keep && conf) {
+    if (keep) {
         start_request(client);
         edge_client_set_state(client, CLIENT_IDLE);
-        edge_client_set_deadline(client, conf->idle_timeout_ns);
+        set_idle_deadline(client);
     } else {
         edge_client_set_state(client, CLIENT_CLOSING);
-        edge_client_set_deadline(client, client->body_timeout_ns ? client->body_timeout_ns
-                                                                 : EDGE_LINGER_NS);
+        edge_client_set_deadline(client, client->body_timeout_ns);
     }
 }
 
@@ -245,24 +267,38 @@ static void close_slowly(struct edge_client *client)
     }
 }
 
+/* The origin has ended its half of a tunnel: so do we, and the client may still speak for a while. */
+static void end_tunnel(struct edge_client *client)
+{
+    if (client->state != CLIENT_EXCHANGE || !client->is_tunnel || !client->answer_ended ||
+        client->out.bytes)
+        return;
+    if (client->request_ended) {
+        edge_client_conclude(client);
+    } else if (!client->is_shut) {
+        client->is_shut = true;
+        shutdown(client->watch.fd, SHUT_WR);
+        edge_client_set_deadline(client, client->body_timeout_ns);
+    }
+}
+
 static void run(struct edge_client *client)
 {
     bool again;
     do {
-        enum client_state before = client->state;
+        bool was_tunnel = client->is_tunnel;
         edge_client_go_up(client);
         edge_client_go_down(client);
         bool was_full = client->out.bytes >= EDGE_HELD_MOST;
         write_client(client);
         give_credit(client);
-        /* Room again for the answer, or a request waits behind the one just answered. */
+        /* Room again for the answer; or a request waits behind the one just answered; or what came behind a request for an
+         * upgrade may go now. */
         again = client->out.bytes < EDGE_HELD_MOST &&
-                (was_full ||
-                 (client->state == CLIENT_IDLE && client->in.bytes && before != CLIENT_IDLE));
+                (was_full || (client->state == CLIENT_IDLE && client->in.bytes) ||
+                 (client->is_tunnel && !was_tunnel));
     } while (again && client->state != CLIENT_OVER);
-    if (client->state == CLIENT_EXCHANGE && client->is_tunnel && client->answer_ended &&
-        client->request_ended && !client->out.bytes)
-        edge_client_conclude(client);
+    end_tunnel(client);
     close_slowly(client);
     if (client->state == CLIENT_OVER) {
         client_free(client);
@@ -309,7 +345,7 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
     case CLIENT_EXCHANGE:
         if (client->answer_began)
             edge_client_abort(client, "the client or the origin stood still");
-        else if (client->request_ended)
+        else if (client->request_ended || wanted_from_client(client) == 0)
             edge_client_answer_page(client, 504, "no answer came in time");
         else
             edge_client_answer_page(client, 408, "the request did not come in time");
@@ -326,9 +362,12 @@ static void on_stream_readable(void *owner, struct link_stream *stream)
 
 static void on_stream_reset(void *owner, struct link_stream *stream, uint32_t code)
 {
+    struct edge_client *client = owner;
     (void)stream;
-    edge_client_stream_lost(owner, code);
-    run(owner);
+    if (client->stream_ended && !client->is_tunnel)
+        return; /* the answer is here as a whole, and waits for the client to take it */
+    edge_client_stream_lost(client, code);
+    run(client);
 }
 
 const struct link_stream_events edge_client_stream_events = {on_stream_readable, on_stream_readable,
@@ -351,7 +390,8 @@ void edge_client_start(struct edge_worker *worker, int fd, const struct address 
     metric_add(&edge_connections, 1);
     metric_add(&edge_connections_open, 1);
     start_request(client);
-    edge_client_set_deadline(client, conf->header_timeout_ns);
+    client->body_timeout_ns = conf ? conf->body_timeout_ns : EDGE_LINGER_NS;
+    edge_client_set_deadline(client, conf ? conf->header_timeout_ns : EDGE_LINGER_NS);
     /* The first bytes are often there already. */
     read_client(client);
     run(client);

@@ -43,6 +43,7 @@ struct edge_client {
     struct slice_queue in, out;
     bool read_ended;   /* the socket's end was read; what came before it may still be in `in` */
     bool client_ended; /* will send no more */
+    bool is_shut;      /* our side of a tunnel */
     bool is_lingering; /* our side is shut, the rest of the request is thrown away */
     uint64_t lingered;
 

@@ -63,6 +63,12 @@ static inline const struct conf *edge_conf(const struct edge_worker *worker)
     return conf_current(&worker->edge->options.conf);
 }
 
+/* Not draining: connections may be kept. */
+static inline bool edge_is_up(const struct edge_worker *worker)
+{
+    return atomic_load_explicit(&worker->edge->admin, memory_order_relaxed) == EDGE_UP;
+}
+
 /* ---- listener.c */
 MUST_USE int edge_listeners_open(struct edge_worker *worker);
 void edge_listeners_close(struct edge_worker *worker);

@@ -83,7 +83,7 @@ void edge_client_stream_lost(struct edge_client *client, uint32_t code)
         metric_add(&edge_retries, 1);
         arena_clear(&client->answer_arena);
         open_stream(client);
-        if (client->request_ended && client->state == CLIENT_EXCHANGE)
+        if (client->request_ended && client->state == CLIENT_EXCHANGE && !client->head.upgrades)
             http_form_write_end(&client->to_link);
         return;
     }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from lab.process import wait_until
-from road import HTTP, ORIGIN, SECURE, SITE, Road, at, fetch_sha256, expected_sha256, find, read_all
+from road import HTTP, ORIGIN, SECURE, SITE, Road, expected_sha256, find, read_all
 
 HOST = f"Host: {SITE}\r\n"
 
@@ -71,3 +71,66 @@ def test_T10_a_connection_passed_through_may_be_silent(make_road):
         client.settimeout(1)
         with pytest.raises(TimeoutError):
             client.recv(1)  # neither an end nor a reset
+
+
+def test_pipelined_requests_that_are_refused_at_once_are_all_answered(make_road):
+    road = make_road()
+    with road.client.connect(road.edge_at, HTTP) as client:
+        client.settimeout(10)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: unknown.example\r\n\r\n" * 3)
+        received = b""
+        while received.count(b"HTTP/1.1 404") < 3:
+            piece = client.recv(65536)
+            assert piece, received
+            received += piece
+
+
+UPGRADE = f"GET /chat HTTP/1.1\r\n{HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" \
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def test_a_tunnel_passes_early_bytes_and_the_origin_may_end_it(make_road):
+    road = make_road()
+    road.origin_ports = [ORIGIN + 1]
+    heard = []
+
+    def serve(connection, _):
+        read_head(connection)
+        connection.sendall(SWITCH)
+        heard.append(connection.recv(5))
+        connection.sendall(b"bye")
+
+    with server(road, ORIGIN + 1, serve):
+        for node in road.nodes.values():
+            node.reload(road.text())
+            node.wait_for_log("reload|new configuration")
+        with road.client.connect(road.edge_at, HTTP) as client:
+            client.settimeout(10)
+            client.sendall(UPGRADE.encode() + b"early")
+            assert read_head(client).startswith(b"HTTP/1.1 101")
+            assert client.recv(10) == b"bye" and client.recv(1) == b"", "its end is passed on"
+        assert heard == [b"early"]
+
+
+def test_an_answer_on_its_way_out_outlives_the_idle_time(make_road):
+    road = make_road(edge="timeouts: {idle: 500ms}")
+    size = 12 << 20
+    client = road.client.open_socket(socket.AF_INET6 if road.version == 6 else socket.AF_INET)
+    with client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((road.edge_at, HTTP))
+        client.settimeout(20)
+        client.sendall(f"GET /bytes/{size} HTTP/1.1\r\n{HOST}\r\n".encode())
+        received = client.recv(1000)
+        length = int(received.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        left = length - len(received.split(b"\r\n\r\n", 1)[1])
+        assert length == size
+        while road.link()["streams_open"]:  # then the edge has all of it, and is done with the request
+            for _ in range(64):
+                left -= len(client.recv(16384))
+        pause = time.monotonic() + 1.5
+        wait_until(lambda: time.monotonic() > pause, 5, "longer than the idle time")
+        while left and (piece := client.recv(65536)):
+            left -= len(piece)
+        assert left == 0

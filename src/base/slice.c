@@ -8,8 +8,8 @@
 #include "base/memory.h"
 
 enum {
-    CHUNK_CACHE_LIMIT = 64, /* chunks kept per thread: 1 MiB */
-    APPEND_SMALLEST = 512,  /* a copy starts a new chunk only for at least so much room */
+    CHUNK_CACHE_LIMIT = 256, /* chunks kept per thread: 4 MiB */
+    APPEND_SMALLEST = 512,   /* a copy starts a new chunk only for at least so much room */
 };
 
 static _Thread_local struct chunk *cache;

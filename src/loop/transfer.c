@@ -7,31 +7,63 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-enum { TRANSFER_VECTORS = 64 }; /* slices for each sendmsg() */
+enum {
+    READ_CHUNKS = 4,       /* at most, for each recvmsg() */
+    TRANSFER_VECTORS = 64, /* slices for each sendmsg() */
+};
 
+/* One call into `count` fresh chunks; what recvmsg() says. */
+static ssize_t read_chunks(int fd, struct slice_queue *bytes, uint32_t wanted, int count)
+{
+    struct chunk *chunks[READ_CHUNKS];
+    struct iovec vectors[READ_CHUNKS];
+    for (int i = 0; i < count; i++) {
+        chunks[i] = chunk_new();
+        uint32_t part = wanted < chunks[i]->capacity ? wanted : chunks[i]->capacity;
+        vectors[i] = (struct iovec){chunks[i]->data, part};
+        wanted -= part;
+    }
+    struct msghdr header = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
+    ssize_t got;
+    do
+        got = recvmsg(fd, &header, 0);
+    while (got < 0 && errno == EINTR);
+    int error = errno;
+    size_t left = got > 0 ? (size_t)got : 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t part = (uint32_t)(left < vectors[i].iov_len ? left : vectors[i].iov_len);
+        left -= part;
+        chunks[i]->filled = part;
+        slice_queue_push(bytes, (struct slice){chunks[i], 0, part});
+    }
+    errno = error;
+    return got;
+}
+
+/* Most reads bring little: the first call has one chunk, and only a full one is followed by a call
+ * with several. */
 int socket_read(int fd, struct slice_queue *bytes, uint32_t limit, bool *ended)
 {
     uint32_t total = 0;
+    int most = 1;
     *ended = false;
     while (total < limit) {
-        struct chunk *chunk = chunk_new();
-        uint32_t wanted = limit - total < chunk->capacity ? limit - total : chunk->capacity;
-        ssize_t got = recv(fd, chunk->data, wanted, 0);
+        uint32_t left = limit - total;
+        int count = left < (uint32_t)most * CHUNK_BYTES
+                        ? (int)((left + CHUNK_BYTES - 1) / CHUNK_BYTES)
+                        : most;
+        uint32_t room = (uint32_t)count * CHUNK_BYTES, wanted = left < room ? left : room;
+        ssize_t got = read_chunks(fd, bytes, wanted, count);
         if (got <= 0) {
-            int error = got < 0 ? errno : 0;
-            chunk_release(chunk);
-            if (error == EINTR)
-                continue;
             *ended = got == 0;
-            if (error && error != EAGAIN && !total)
-                return error == ECONNRESET ? ERROR_RESET : ERROR_IO;
+            if (got < 0 && errno != EAGAIN && !total)
+                return errno == ECONNRESET ? ERROR_RESET : ERROR_IO;
             break;
         }
-        chunk->filled = (uint32_t)got;
-        slice_queue_push(bytes, (struct slice){chunk, 0, (uint32_t)got});
         total += (uint32_t)got;
         if ((uint32_t)got < wanted)
             break; /* the socket is empty: a further call would only say so */
+        most = READ_CHUNKS;
     }
     return (int)total;
 }

@@ -130,6 +130,48 @@ static void buffers_say_what_was_given(void **state)
     close(fd);
 }
 
+static uint8_t pattern(uint64_t offset)
+{
+    return (uint8_t)(offset * 31 + offset / CHUNK_BYTES);
+}
+
+/* Reads of one chunk, of several, cut by the limit, or by what is there: nothing is lost, moved or read too much. */
+static void reads_keep_order_and_limit(void **state)
+{
+    (void)state;
+    enum { MOST = 6 * CHUNK_BYTES + 100 };
+    const uint32_t sizes[] = {
+        1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 7, MOST};
+    const uint32_t limits[] = {10, CHUNK_BYTES, 2 * CHUNK_BYTES + 5, 4 * CHUNK_BYTES, 2 * MOST};
+    static uint8_t sent[MOST], got[MOST];
+    for (uint64_t i = 0; i < MOST; i++)
+        sent[i] = pattern(i);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
+            int ends[2];
+            struct slice_queue bytes = {0};
+            bool ended = false;
+            assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+            socket_force_buffers(ends[0], 4 * MOST);
+            assert_int_equal(write(ends[0], sent, sizes[i]), sizes[i]);
+            close(ends[0]);
+            for (uint64_t before = 0; before < sizes[i]; before = bytes.bytes) {
+                uint64_t left = sizes[i] - before;
+                int count = socket_read(ends[1], &bytes, limits[k], &ended);
+                assert_int_equal(count, bytes.bytes - before);
+                assert_in_range(count, 1, limits[k] < left ? limits[k] : left);
+            }
+            if (!ended)
+                assert_int_equal(socket_read(ends[1], &bytes, limits[k], &ended), 0);
+            assert_true(ended);
+            assert_int_equal(slice_queue_peek(&bytes, 0, got, MOST), sizes[i]);
+            assert_memory_equal(got, sent, sizes[i]);
+            slice_queue_clear(&bytes);
+            close(ends[1]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +180,7 @@ int main(void)
         cmocka_unit_test(an_address_is_bound_twice_only_with_reuseport),
         cmocka_unit_test(both_families_share_a_port),
         cmocka_unit_test(buffers_say_what_was_given),
+        cmocka_unit_test(reads_keep_order_and_limit),
     };
     return cmocka_run_group_tests_name("loop/socket", tests, NULL, NULL);
 }

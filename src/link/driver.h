@@ -61,6 +61,7 @@ struct link {
     bool is_self;      /* edge and gateway are this node */
     bool is_edge_side; /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
+    bool is_named;          /* by the configuration being read; the reloading thread's own */
     _Atomic bool is_wanted; /* by the present configuration */
     uint32_t slot;
     uint32_t owner;    /* worker */

@@ -60,18 +60,20 @@ static void send_all(struct lane *lane, uint64_t now_ns)
 {
     struct transport_transmit transmits[SEND_BATCH];
     size_t count;
+    bool is_open = true;
     do {
         for (size_t i = 0; i < SEND_BATCH; i++)
             transmits[i] = (struct transport_transmit){.data = lane->driver->send_buffers +
                                                                i * SEND_BUFFER_BYTES,
                                                        .capacity = SEND_BUFFER_BYTES};
         count = transport_send(lane->transport, now_ns, transmits, SEND_BATCH);
+        /* For the core all of them are sent now: behind one that the socket holds it holds the rest, too. */
         for (size_t i = 0; i < count; i++) {
             struct udp_socket *socket = socket_of(lane, &transmits[i].to);
             if (socket && !udp_send(socket, &transmits[i], 1))
-                count = 0; /* the rest of this batch was handed to the socket, which holds it */
+                is_open = false;
         }
-    } while (count == SEND_BATCH);
+    } while (is_open && count == SEND_BATCH);
 }
 
 static void flush(struct loop *loop, struct loop_task *task)

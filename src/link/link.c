@@ -81,8 +81,8 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
         if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
             (!is_dialler || address_equal(&known->dial, dial))) {
-            known->is_wanted = true;
-            return 0;
+            known->is_named = true;
+            return 0; /* wanted from when all is read */
         }
     }
     if (set->link_count == LINKS_LIMIT)
@@ -94,7 +94,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->is_self = is_self;
     link->is_edge_side = is_edge_side;
     link->is_dialler = is_dialler;
-    link->is_wanted = true;
+    link->is_named = link->is_wanted = true;
     link->dial = *dial;
     link->slot = set->link_count;
     link->owner =
@@ -179,8 +179,11 @@ int link_set_reload(struct link_set *set, struct worker_set *workers, const stru
 {
     set->settings = conf->link;
     for (uint32_t i = 0; i < set->link_count; i++)
-        set->links[i]->is_wanted = false;
+        set->links[i]->is_named = false;
     int result = want_links(set, conf);
+    /* Workers look at them all the while: a link that stays must not seem to be away for a moment. */
+    for (uint32_t i = 0; i < set->link_count && result == 0; i++)
+        set->links[i]->is_wanted = set->links[i]->is_named;
     workers_run_on_all(workers, follow, set);
     return result;
 }

@@ -334,7 +334,11 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
         return;
     }
     if (link->owner == worker_id(driver->worker)) {
-        lane_accept(link->lane, socket, &hello, &datagram->from);
+        if (link->lane)
+            lane_accept(link->lane, socket, &hello, &datagram->from);
+        else
+            transport_hello_free(
+                &hello); /* a reload has named the peer, its lane comes in a moment */
         return;
     }
     struct driver *owner = driver->set->drivers[link->owner];

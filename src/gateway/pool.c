@@ -102,10 +102,9 @@ void gateway_pools_reload(struct gateway_worker *worker)
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)
             continue;
-        pool->pending++; /* keeps it through the closing of its last connection */
+        gateway_pool_begin(pool); /* keeps it through the closing of its last connection */
         close_idle(pool);
-        pool->pending--;
-        free_if_unused(pool);
+        gateway_pool_end(pool);
     }
 }
 
@@ -113,7 +112,7 @@ void gateway_pools_free(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
-        pool->is_configured = true;
+        pool->is_configured = true; /* not freed with its last connection */
         close_idle(pool);
         list_remove(&pool->link);
         memory_free(pool);
@@ -169,6 +168,18 @@ int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *sit
     return 0;
 }
 
+void gateway_pool_begin(struct origin_pool *pool)
+{
+    pool->pending++;
+}
+
+void gateway_pool_end(struct origin_pool *pool)
+{
+    INVARIANT(pool->pending > 0);
+    pool->pending--;
+    free_if_unused(pool);
+}
+
 struct origin_connection *gateway_pool_take(struct origin_pool *pool)
 {
     struct list *item = list_pop_front(&pool->idle);
@@ -182,12 +193,14 @@ struct origin_connection *gateway_pool_take(struct origin_pool *pool)
     return connection;
 }
 
-struct origin_connection *gateway_pool_connect(struct gateway_worker *worker,
-                                               struct origin_pool *pool)
+int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
+                         struct origin_connection **made)
 {
     int fd;
-    if (socket_connect_tcp(&pool->address, &fd) < 0)
-        return NULL;
+    *made = NULL;
+    int result = socket_connect_tcp(&pool->address, &fd);
+    if (result < 0)
+        return result;
     socket_set_nodelay(fd);
     struct origin_connection *connection = NEW(struct origin_connection);
     connection->worker = worker;
@@ -199,9 +212,12 @@ struct origin_connection *gateway_pool_connect(struct gateway_worker *worker,
     list_init(&connection->link);
     pool->connection_count++;
     metric_add(&gateway_connections, 1);
-    if (loop_watch_set(worker->loop, &connection->watch, EPOLLIN | EPOLLOUT) < 0)
+    if (loop_watch_set(worker->loop, &connection->watch, EPOLLIN | EPOLLOUT) < 0) {
         gateway_pool_close(&connection);
-    return connection;
+        return ERROR_LIMIT;
+    }
+    *made = connection;
+    return 0;
 }
 
 void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,

@@ -26,7 +26,7 @@ static void end(struct gateway_port *port, uint32_t code)
         link_stream_release(&port->stream);
     }
     if (port->pool)
-        port->pool->pending--;
+        gateway_pool_end(port->pool);
     list_remove(&port->link);
     slice_queue_clear(&port->in);
     memory_free(port);
@@ -56,14 +56,17 @@ static void connect_origin(struct gateway_port *port, const struct conf_site *si
         end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
         return;
     }
-    if (socket_connect_tcp(&pool->address, &fd) < 0) {
-        gateway_pool_failed(worker, pool);
-        end(port, TRANSPORT_CODE_UNREACHABLE);
+    result = socket_connect_tcp(&pool->address, &fd);
+    if (result < 0) {
+        metric_add(&gateway_unreachable, 1);
+        if (result != ERROR_LIMIT)
+            gateway_pool_failed(worker, pool);
+        end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
         return;
     }
     socket_set_nodelay(fd);
     port->pool = pool;
-    pool->pending++;
+    gateway_pool_begin(pool);
     metric_add(&gateway_ports, 1);
     struct link_splice_options options = {.fd = fd,
                                           .is_connecting = true,
@@ -96,7 +99,7 @@ static void on_readable(void *owner, struct link_stream *stream)
     link_stream_consume(stream, before - port->in.bytes);
     const struct conf *conf = gateway_conf(port->worker);
     const struct conf_site *site = conf_find_site(conf, name);
-    const struct conf_node *edge = gateway_edge(port->worker, port->from);
+    const struct conf_node *edge = gateway_edge(conf, port->from);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, port->port)) {
         metric_add(&gateway_refused, 1);

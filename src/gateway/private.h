@@ -85,10 +85,8 @@ static inline const struct conf *gateway_conf(const struct gateway_worker *worke
 }
 
 /* The edge behind a link; NULL: the configuration knows it no more. */
-static inline const struct conf_node *gateway_edge(const struct gateway_worker *worker,
-                                                   const struct link *link)
+static inline const struct conf_node *gateway_edge(const struct conf *conf, const struct link *link)
 {
-    const struct conf *conf = gateway_conf(worker);
     return link_is_self(link) ? conf->self : conf_find_key(conf, link_peer_key(link));
 }
 
@@ -102,11 +100,14 @@ void gateway_pools_free(struct gateway_worker *worker);
 MUST_USE int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
                                uint16_t port, const struct origin_pool *except,
                                struct origin_pool **picked);
+/* What counts as pending. The pool may be gone behind the latter. */
+void gateway_pool_begin(struct origin_pool *pool);
+void gateway_pool_end(struct origin_pool *pool);
 struct origin_connection *
 gateway_pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
-struct origin_connection *
-gateway_pool_connect(struct gateway_worker *worker,
-                     struct origin_pool *pool); /* NULL: the system refuses, errno says why */
+/* ERROR_LIMIT: this system has no descriptors or ports left, the origin may be well; other errors are the origin's. */
+MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
+                                  struct origin_connection **connection);
 void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
                        uint32_t keep_most); /* gives it back after use */
 void gateway_pool_close(struct origin_connection **connection);

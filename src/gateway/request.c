@@ -107,7 +107,7 @@ static void request_free(struct gateway_request *request)
 {
     release_origin(request, false);
     if (request->pool)
-        request->pool->pending--;
+        gateway_pool_end(request->pool);
     loop_timer_stop(request->worker->loop, &request->timer);
     list_remove(&request->link);
     link_stream_release(&request->stream);
@@ -161,29 +161,46 @@ static void write_head(struct gateway_request *request)
     set_deadline(request, request->read_timeout_ns);
 }
 
+static void no_origin(struct gateway_request *request, int error)
+{
+    if (error == ERROR_LIMIT)
+        fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
+    else
+        fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+}
+
+/* Tries as many origins as may be tried until one does not refuse at once. `fresh`: not on a kept connection. */
 static void connect_origin(struct gateway_request *request, const struct conf_site *site,
-                           const struct origin_pool *except)
+                           struct origin_pool *except, bool fresh)
 {
     struct gateway_worker *worker = request->worker;
-    struct origin_pool *pool;
-    int result = gateway_pool_pick(worker, site, 0, except, &pool);
-    if (result < 0) {
-        if (result == ERROR_LIMIT)
-            fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
-        else
-            fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
-        return;
+    uint32_t most = request->retries + (uint32_t)site->origin_count;
+    int result = ERROR_UNREACHABLE;
+    while (!request->connection && request->attempts <= most) {
+        struct origin_pool *pool;
+        result = gateway_pool_pick(worker, site, 0, except, &pool);
+        if (result < 0) {
+            no_origin(request, result);
+            return;
+        }
+        gateway_pool_begin(pool);
+        if (request->pool)
+            gateway_pool_end(request->pool);
+        request->pool = pool;
+        request->attempts++;
+        request->connection = fresh ? NULL : gateway_pool_take(pool);
+        result = request->connection ? 0 : gateway_pool_connect(worker, pool, &request->connection);
+        if (result == ERROR_LIMIT) {
+            log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
+            break;
+        }
+        if (result < 0) {
+            gateway_pool_failed(worker, pool);
+            except = pool;
+        }
     }
-    request->pool = pool;
-    pool->pending++;
-    request->attempts++;
-    request->connection = gateway_pool_take(pool);
-    if (!request->connection)
-        request->connection = gateway_pool_connect(worker, pool);
     if (!request->connection) {
-        log_warning("gateway", "cannot open a connection to an origin: %s", strerror(errno));
-        gateway_pool_failed(worker, pool);
-        fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+        no_origin(request, result);
         return;
     }
     request->connection->request = request;
@@ -200,7 +217,6 @@ static void connect_origin(struct gateway_request *request, const struct conf_si
 static void try_again(struct gateway_request *request, bool was_sent, uint32_t code,
                       struct metric *metric)
 {
-    struct origin_pool *failed = request->pool;
     const struct conf_site *site =
         conf_find_site(gateway_conf(request->worker), span_text(request->site));
     release_origin(request, false);
@@ -212,10 +228,9 @@ static void try_again(struct gateway_request *request, bool was_sent, uint32_t c
         return;
     }
     metric_add(&gateway_retries, 1);
-    failed->pending--;
-    request->pool = NULL;
     arena_clear(&request->answer_arena);
-    connect_origin(request, site, was_sent ? NULL : failed);
+    /* Where one kept connection has died the others may have, too, and not have said so yet. */
+    connect_origin(request, site, was_sent ? NULL : request->pool, was_sent);
 }
 
 static void connect_failed(struct gateway_request *request)
@@ -231,7 +246,7 @@ static void begin(struct gateway_request *request)
 {
     const struct conf *conf = gateway_conf(request->worker);
     const struct conf_site *site = conf_find_site(conf, request->opening.site);
-    const struct conf_node *edge = gateway_edge(request->worker, request->from);
+    const struct conf_node *edge = gateway_edge(conf, request->from);
     metric_add(&gateway_requests, 1);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, 0)) {
@@ -255,7 +270,7 @@ static void begin(struct gateway_request *request)
         request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
         request->head.port = 0;
     }
-    connect_origin(request, site, NULL);
+    connect_origin(request, site, NULL, false);
 }
 
 static void take_body(struct gateway_request *request, struct slice data)
@@ -522,6 +537,24 @@ void gateway_request_on_origin(struct gateway_request *request, uint32_t events)
     run(request);
 }
 
+/* Not while the client takes its time, with its request or with the answer: that is the edge's concern, which resets the stream. */
+static bool waits_for_origin(const struct gateway_request *request)
+{
+    switch (request->state) {
+    case REQUEST_EXCHANGE:
+        return request->connection->out.bytes ||
+               ((request->request_ended || request->head.upgrades) &&
+                link_stream_room(request->stream));
+    case REQUEST_DRAIN:
+        return false;
+    case REQUEST_HEAD:
+    case REQUEST_CONNECT:
+    case REQUEST_OVER:
+        return true;
+    }
+    return true;
+}
+
 static void on_timer(struct loop *loop, struct loop_timer *timer)
 {
     struct gateway_request *request = CONTAINER_OF(timer, struct gateway_request, timer);
@@ -529,6 +562,10 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         return; /* as long as both ends want it; TCP and the link notice the dead */
     if (request->deadline_ns > loop_now_ns(loop)) {
         loop_timer_start(loop, timer, request->deadline_ns);
+        return;
+    }
+    if (!waits_for_origin(request)) {
+        set_deadline(request, request->read_timeout_ns);
         return;
     }
     if (request->state == REQUEST_CONNECT)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from lab.process import wait_until
-from road import HTTP, ORIGIN, SECURE, SITE, Road, expected_sha256, find, read_all
+from road import HTTP, ORIGIN, SECURE, SITE, Road, at, expected_sha256, find, read_all
 
 HOST = f"Host: {SITE}\r\n"
 
@@ -134,3 +134,63 @@ def test_an_answer_on_its_way_out_outlives_the_idle_time(make_road):
     finally:
         for client, _ in clients:
             client.close()
+
+
+def use_origins(road, *origins):
+    """Other origins for the site."""
+    own = road.text().split("origins: [", 1)[1].split("]\n", 1)[0]
+    text = road.text().replace(f"origins: [{own}]", "origins: [" + ", ".join(f'"http://{one}"' for one in origins) + "]", 1)
+    for node in road.nodes.values():
+        node.reload(text)
+        node.wait_for_log("reload|new configuration")
+
+
+def test_an_origin_that_cannot_be_reached_is_passed_over_at_once(make_road):
+    road = make_road()  # no route leads to the first origin: connect() itself says so
+    use_origins(road, at("203.0.113.9" if road.version == 4 else "2001:db8:9::9", 9), at(road.origin_at, ORIGIN))
+    assert [road.code("/") for _ in range(12)] == [200] * 12
+
+
+def test_kept_connections_that_die_together_cost_no_request(make_road):
+    road = make_road()
+    together = threading.Barrier(4)
+
+    def serve(connection, number):
+        read_head(connection)
+        if number < 4:
+            together.wait(20)  # four requests at once: four connections are kept
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        read_head(connection)  # a second request finds it dead
+
+    with server(road, ORIGIN + 1, serve):
+        use_origins(road, at(road.origin_at, ORIGIN + 1))
+        codes = []
+        threads = [threading.Thread(target=lambda: codes.append(road.code("/"))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert codes == [200] * 4
+        assert road.code("/") == 200
+
+
+def test_a_client_may_take_longer_than_the_origin_may(make_road):
+    road = make_road(site="timeouts: {read: 500ms}")
+    with road.client.connect(road.edge_at, HTTP) as client:
+        client.settimeout(20)
+        client.sendall(f"POST /echo HTTP/1.1\r\n{HOST}Content-Length: 10\r\n\r\nhalf ".encode())
+        pause = time.monotonic() + 1.5
+        wait_until(lambda: time.monotonic() > pause, 5, "longer than the origin's time")
+        client.sendall(b"other")
+        assert read_head(client).startswith(b"HTTP/1.1 200")
+    size = 30 << 20
+    with road.client.connect(road.edge_at, HTTP) as client:
+        client.settimeout(20)
+        client.sendall(f"GET /bytes/{size} HTTP/1.1\r\n{HOST}\r\n".encode())
+        body = read_head(client).split(b"\r\n\r\n", 1)[1]
+        pause = time.monotonic() + 2
+        wait_until(lambda: time.monotonic() > pause, 5, "longer than the origin's time")
+        left = size - len(body)
+        while left and (piece := client.recv(1 << 18)):
+            left -= len(piece)
+        assert left == 0

@@ -194,3 +194,57 @@ def test_a_client_may_take_longer_than_the_origin_may(make_road):
         while left and (piece := client.recv(1 << 18)):
             left -= len(piece)
         assert left == 0
+
+
+def test_reloads_under_load_fail_no_request(lab, causeway_program, version, start_origin):
+    road = Road(lab, causeway_program, version, origins=3)
+    for port in road.origin_ports:
+        start_origin(lab, road.origin, (road.origin_at, port), name=f"origin-{port}")
+    road.start()
+    ports, codes, is_over = road.origin_ports, [], threading.Event()
+
+    def ask(start, every_s):
+        """On a connection of its own each time, and on a kept one."""
+        kept = road.client.connect(road.edge_at, HTTP, 20)
+        due = time.monotonic() + start
+        with kept:
+            while not is_over.wait(max(0, due - time.monotonic())):
+                due += every_s
+                with road.client.connect(road.edge_at, HTTP, 20) as fresh:
+                    for connection in (kept, fresh):
+                        connection.sendall(f"GET /bytes/3 HTTP/1.1\r\n{HOST}\r\n".encode())
+                    for connection in (kept, fresh):
+                        received = read_head(connection)
+                        while len(received.split(b"\r\n\r\n", 1)[1]) < 3 and (piece := connection.recv(100)):
+                            received += piece
+                        codes.append(received[9:12])
+
+    threads = [threading.Thread(target=ask, args=(i / 10, 0.1)) for i in range(5)]  # 100 requests a second
+    for thread in threads:
+        thread.start()
+    try:
+        for turn in range(10):
+            road.origin_ports = ports[turn % 3:] or ports
+            wait_until(lambda: len(codes) >= turn * 40, 30, "requests go on")
+            for node in road.nodes.values():
+                node.reload(road.text())
+        wait_until(lambda: len(codes) >= 600, 60, "requests go on")
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join(30)
+    assert len(codes) >= 600 and set(codes) == {b"200"}, {code: codes.count(code) for code in set(codes)}
+
+
+def test_a_stopping_edge_lets_a_download_end(make_road):
+    road = make_road({"rate": "40M", "rtt": "10ms", "queue": "50ms"})
+    size = 8 << 20  # about two seconds
+    results = []
+    thread = threading.Thread(target=lambda: results.append(road.download_sha256(f"/bytes/{size}?seed=6")))
+    thread.start()
+    wait_until(lambda: road.link("gateway")["stream_bytes_sent"] > 1 << 20, what="the answer is under way")
+    started = time.monotonic()
+    road.nodes["edge"].stop()
+    assert time.monotonic() - started < 10
+    thread.join(30)
+    assert results == [(size, expected_sha256(size, 6))]

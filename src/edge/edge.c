@@ -49,6 +49,7 @@ static void register_metrics(void)
         &edge_connections, &edge_connections_open, &edge_requests,  &edge_refused,
         &edge_no_gateway,  &edge_retries,          &edge_aborted,   &edge_ports,
         &edge_paused,      &edge_bytes_in,         &edge_bytes_out, &edge_latency};
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
     for (size_t i = 0; i < sizeof edge_answers / sizeof *edge_answers; i++)

@@ -37,7 +37,7 @@ struct edge_options {
 };
 
 struct edge *edge_new(const struct edge_options *options);
-void edge_free(struct edge **edge); /* after the workers have stopped */
+void edge_free(struct edge **freed); /* after the workers have stopped */
 MUST_USE int edge_start(struct edge *edge, struct worker *worker); /* on each worker */
 /* After the snapshot was swapped: other listeners. Called on no worker; returns when all workers have them. */
 void edge_reload(struct edge *edge, struct worker_set *workers,

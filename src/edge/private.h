@@ -106,8 +106,7 @@ void edge_access_log_write(struct edge_worker *worker, const struct access_facts
 /* ---- report.c */
 struct edge_reporter *
 edge_reporter_start(struct edge_worker *worker); /* NULL: no DNS node wants reports */
-void edge_reporter_stop(struct edge_reporter **reporter,
-                        bool says_goodbye); /* "this edge leaves" */
+void edge_reporter_stop(struct edge_reporter **stopped, bool says_goodbye); /* "this edge leaves" */
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],

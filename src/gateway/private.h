@@ -110,7 +110,7 @@ MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_p
                                   struct origin_connection **connection);
 void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
                        uint32_t keep_most); /* gives it back after use */
-void gateway_pool_close(struct origin_connection **connection);
+void gateway_pool_close(struct origin_connection **closed);
 void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
 
 /* ---- resolver.c */
@@ -119,7 +119,7 @@ struct gateway_resolver *gateway_resolver_start(struct gateway *gateway,
                                                 const struct conf *conf);
 void gateway_resolver_follow(struct gateway_resolver *resolver,
                              const struct conf *conf); /* another configuration */
-void gateway_resolver_stop(struct gateway_resolver **resolver);
+void gateway_resolver_stop(struct gateway_resolver **stopped);
 const struct resolved_name *gateway_names_find(const struct resolved_name *names, size_t count,
                                                const char *host); /* NULL: unknown */
 void gateway_names_free(struct resolved_name *names, size_t count);

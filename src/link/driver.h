@@ -110,7 +110,7 @@ bool udp_send(struct udp_socket *socket, const struct transport_transmit *transm
 
 /* ---- lane.c */
 void lane_new(struct driver *driver, struct link *link);
-void lane_free(struct lane **lane);
+void lane_free(struct lane **freed);
 void lane_receive(struct lane *lane, struct udp_socket *socket,
                   const struct transport_datagram *datagrams, size_t count);
 void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,

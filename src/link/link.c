@@ -41,6 +41,7 @@ static void register_metrics(void)
                             &link_datagrams_received, &link_send_held,      &link_send_failed,
                             &link_forwarded,          &link_streams_opened, &link_streams_accepted,
                             &link_streams_reset,      &link_sessions};
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
 }
@@ -94,7 +95,8 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->is_self = is_self;
     link->is_edge_side = is_edge_side;
     link->is_dialler = is_dialler;
-    link->is_named = link->is_wanted = true;
+    link->is_named = true;
+    link->is_wanted = true;
     link->dial = *dial;
     link->slot = set->link_count;
     link->owner =
@@ -147,7 +149,9 @@ int link_set_new(struct link_set **made, const struct link_options *options)
                        SPAN("causeway edge of this gateway"), set->self_private_key.bytes,
                        KEY_BYTES);
     crypto_openssl()->public_key(crypto_openssl(), &set->self_private_key, &set->self_public_key);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): tables of pointers
     set->drivers = memory_new(options->workers * sizeof *set->drivers);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression)
     set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
     int result = local_open(set, options->conf->self);
     if (result == 0)

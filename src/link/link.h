@@ -42,7 +42,7 @@ MUST_USE int link_set_new(struct link_set **set, const struct link_options *opti
 /* Another snapshot: new links are made, those whose peers are gone are closed at once. Called on no worker. 0, or ERROR_LIMIT: the old ones stay. */
 MUST_USE int link_set_reload(struct link_set *set, struct worker_set *workers,
                              const struct conf *conf);
-void link_set_free(struct link_set **set); /* after the workers have stopped */
+void link_set_free(struct link_set **freed); /* after the workers have stopped */
 MUST_USE int
 link_set_start(struct link_set *set,
                struct worker *worker); /* on each worker's thread; opens its sockets and lanes */
@@ -97,7 +97,7 @@ void link_stream_reset(struct link_stream *stream,
                        uint32_t code); /* no callback follows; release it */
 void link_stream_release(
     struct link_stream *
-        *stream); /* nulls; unfinished directions are reset, finished ones still delivered */
+        *released); /* nulls; unfinished directions are reset, finished ones still delivered */
 
 /* ---- raw TCP over a stream (T10, T12): ports that are passed through */
 

@@ -38,10 +38,11 @@ static void give_up(struct edge_worker *worker, int fd)
 void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
                      size_t port_index)
 {
-    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    const struct conf *conf = edge_conf(worker);
+    const struct conf_edge *edge = conf->self->edge;
     const struct conf_port *port =
-        conf && port_index < conf->port_count ? &conf->ports[port_index] : NULL;
-    struct link *link = port ? edge_route_pick(worker, port->site, NULL, 0) : NULL;
+        edge && port_index < edge->port_count ? &edge->ports[port_index] : NULL;
+    struct link *link = port ? edge_route_pick(worker, conf, port->site, NULL, 0) : NULL;
     if (!link) {
         give_up(worker, fd);
         return;

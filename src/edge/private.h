@@ -86,9 +86,10 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
 void edge_ports_abort(struct edge_worker *worker);
 
 /* ---- route.c */
-/* The link for the next try of a request of the site: up, not among `tried`, the shortest round trip; NULL: none. */
-struct link *edge_route_pick(struct edge_worker *worker, const struct conf_site *site,
-                             struct link *const *tried, size_t tried_count);
+/* The link for the next try of a request of the site, which is of that snapshot: up, not among `tried`, the shortest round trip; NULL: none. */
+struct link *edge_route_pick(struct edge_worker *worker, const struct conf *conf,
+                             const struct conf_site *site, struct link *const *tried,
+                             size_t tried_count);
 bool edge_route_serves(const struct conf *conf,
                        const struct conf_site *site); /* this edge is one of the site's */
 

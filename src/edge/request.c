@@ -22,10 +22,11 @@ void edge_client_finish_stream(struct edge_client *client)
 static void open_stream(struct edge_client *client)
 {
     struct edge_worker *worker = client->worker;
-    const struct conf_site *site = conf_find_site(edge_conf(worker), span_text(client->site));
+    const struct conf *conf = edge_conf(worker);
+    const struct conf_site *site = conf_find_site(conf, span_text(client->site));
     struct link *link;
     while (site && client->tries < EDGE_TRIES_MOST &&
-           (link = edge_route_pick(worker, site, client->tried, client->tries))) {
+           (link = edge_route_pick(worker, conf, site, client->tried, client->tries))) {
         struct transport_open open = {.port = client->local_port,
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = client->opening.priority,

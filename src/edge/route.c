@@ -12,14 +12,15 @@ static bool has(struct link *const *links, size_t count, const struct link *link
     return false;
 }
 
-struct link *edge_route_pick(struct edge_worker *worker, const struct conf_site *site,
-                             struct link *const *tried, size_t tried_count)
+struct link *edge_route_pick(struct edge_worker *worker, const struct conf *conf,
+                             const struct conf_site *site, struct link *const *tried,
+                             size_t tried_count)
 {
     const struct edge_options *options = &worker->edge->options;
     struct link *best = NULL;
     uint32_t best_srtt_us = UINT32_MAX;
     for (size_t i = 0; i < site->gateway_count; i++) {
-        bool is_self = site->gateways[i] == edge_conf(worker)->self;
+        bool is_self = site->gateways[i] == conf->self;
         struct link *link =
             link_to_gateway(options->links,
                             is_self ? options->public_key : site->gateways[i]->public_key);

@@ -110,8 +110,8 @@ void edge_client_drop_stream(struct edge_client *client, uint32_t code)
 
 static void start_request(struct edge_client *client)
 {
-    http_parser_start_request(&client->parser, &client->worker->limits, &client->head,
-                              &client->arena);
+    client->limits = client->worker->limits; /* a reload may change those */
+    http_parser_start_request(&client->parser, &client->limits, &client->head, &client->arena);
     client->has_head = client->request_ended = client->body_was_sent = false;
     client->answer_began = client->answer_ended = client->is_tunnel = false;
     client->tries = 0;

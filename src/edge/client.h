@@ -49,6 +49,7 @@ struct edge_client {
 
     /* The request. */
     struct arena arena;
+    struct http_limits limits;
     struct http_parser parser;
     struct http_head head;
     struct http_opening opening;

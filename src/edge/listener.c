@@ -35,6 +35,16 @@ static void take_settings(struct edge_worker *worker)
     worker->limits.body_bytes = conf->body_bytes ? conf->body_bytes : UINT64_MAX;
 }
 
+/* At the limit accepting pauses and goes on many times a second. */
+static void warn_of_limit(struct edge_worker *worker, uint32_t limit)
+{
+    uint64_t now_ns = loop_now_ns(worker->loop);
+    if (worker->warned_ns && now_ns - worker->warned_ns < EDGE_WARN_EVERY_NS)
+        return;
+    worker->warned_ns = now_ns;
+    log_warning("edge", "the limit of %u connections is reached: new ones wait", limit);
+}
+
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
     struct edge_listener *listener = CONTAINER_OF(watch, struct edge_listener, watch);
@@ -47,7 +57,7 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
         int fd;
         if (worker->connections >= limit) {
             metric_add(&edge_paused, 1);
-            log_warning("edge", "the limit of %u connections is reached: new ones wait", limit);
+            warn_of_limit(worker, limit);
             watch_all(worker, 0);
             return;
         }

@@ -21,7 +21,8 @@ enum {
 #define EDGE_TUNNEL_IDLE_NS \
     (3600ull * 1000000000) /* an upgraded or passed-through connection without a byte */
 #define EDGE_LINGER_NS       (2ull * 1000000000)
-#define EDGE_ACCEPT_PAUSE_NS (100ull * 1000000) /* out of descriptors: others get time to end */
+#define EDGE_ACCEPT_PAUSE_NS (100ull * 1000000)   /* out of descriptors: others get time to end */
+#define EDGE_WARN_EVERY_NS   (10ull * 1000000000) /* of the same limit */
 
 struct edge_worker;
 
@@ -42,6 +43,7 @@ struct edge_worker {
     size_t listener_count;
     struct loop_timer accept_pause;
     bool is_paused;
+    uint64_t warned_ns; /* of the limit of connections; 0: never */
     uint32_t connections;
     struct http_limits limits; /* of the configuration, as of the last accepted connection */
     struct loop_timer second;  /* keeps `date` */

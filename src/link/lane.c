@@ -170,8 +170,9 @@ void lane_free(struct lane **freed)
 void lane_receive(struct lane *lane, struct udp_socket *socket,
                   const struct transport_datagram *datagrams, size_t count)
 {
-    if (socket)
-        lane->socket = socket;
+    if (!lane->socket)
+        lane->socket =
+            socket; /* later only with a handshake: this datagram is not authenticated yet */
     transport_receive(lane->transport, clock_now_ns(), datagrams, count);
     lane_wants_flush(lane);
 }

@@ -215,13 +215,12 @@ def test_down_and_up_while_running(lab, version):
     assert ends.settled(20)["delivered"] == 10
 
 
-def test_carries_200_mbit_with_little_cpu(lab):
+def test_carries_200_mbit(lab):
     ends = Ends(lab, 4, rate="200M", queue="10s", rtt="20ms")
     ends.send(20000, per_second=25000)
     counted = ends.settled(20000)
     assert counted["delivered"] == 20000
-    totals = ends.wan.counters()
-    assert totals["cpu_s"] < totals["elapsed_s"] * 0.6
+    assert ends.wan.counters()["cpu_s"] < 20000 * 100e-6, "100 us a packet would be another order of cost"
 
 
 def test_relay_delays_and_loses_without_root(local_lab, version):

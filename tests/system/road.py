@@ -5,17 +5,14 @@ import ipaddress
 import json
 import socket
 
-from lab.causeway import Causeway, Keys
+from lab.causeway import Causeway, Keys, descendants
 from lab.process import wait_until
+from lab.servers import at
 
 from origin import pattern_sha256
 
 SITE = "www.shop.example"
 HTTP, LINK, ADMIN, SECURE, ORIGIN = 80, 4500, 9180, 8443, 8080
-
-
-def at(address, port):
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class Road:
@@ -162,3 +159,12 @@ def fetch_sha256(connection, path):
 
 def expected_sha256(length, seed=0):
     return pattern_sha256(seed, length)
+
+
+def memory_kb(node):
+    """Resident memory of a node's children."""
+    total = 0
+    for pid in descendants(node.pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
+    return total

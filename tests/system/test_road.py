@@ -6,10 +6,9 @@ import os
 import socket
 
 import pytest
-from lab.causeway import descendants
 from lab.process import wait_until
 from lab.servers import start_nginx
-from road import HTTP, ORIGIN, SECURE, SITE, Road, at, expected_sha256, find
+from road import HTTP, ORIGIN, SECURE, SITE, Road, at, expected_sha256, find, memory_kb
 
 GIGABYTE = 1 << 30
 GIGABYTE_LIMIT_S = 280
@@ -190,14 +189,6 @@ def test_a_slow_reader_stalls_nobody_else(road):
     for connection in slow:
         connection.close()
     wait_until(lambda: road.link()["streams_open"] == 0, 30, "their streams are gone")
-
-
-def memory_kb(node):
-    total = 0
-    for pid in descendants(node.pid):
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:
-            total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
-    return total
 
 
 def test_ten_thousand_idle_clients(road):

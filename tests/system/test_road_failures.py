@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from lab.causeway import Causeway, descendants
+from lab.causeway import Causeway
 from lab.process import wait_until
-from road import LINK, ORIGIN, SITE, Road, at, expected_sha256, find
+from road import LINK, ORIGIN, SITE, Road, at, expected_sha256, find, memory_kb
 
 SIZE = 2 << 20
 
@@ -122,14 +122,6 @@ def test_a_node_with_another_key_does_not_get_in(lab, causeway_program, version,
     Causeway(lab, causeway_program, impostor, "edge", road.edge, name="impostor")
     wait_until(lambda: road.code("/") == 503, 10, "the impostor has no link")
     assert road.part("requests", "gateway") == 0
-
-
-def memory_kb(node):
-    total = 0
-    for pid in descendants(node.pid):
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:
-            total += next((int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
-    return total
 
 
 HOST = f"Host: {SITE}\r\n"

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Model senders and the dumbbell that they share.
+ * Model senders.
  */
 #include "flows.h"
 
 #include "base/error.h"
-#include "base/list.h"
 #include "base/memory.h"
 
 enum {
     FLOW_THRESHOLD = 3, /* packets acknowledged behind it: lost */
     FLOW_INITIAL_WINDOW = 10,
-    FLOW_ACK_BYTES = 40,
 };
 
 static struct flow *flow_of(struct sim_node *node)
@@ -237,80 +235,4 @@ void flow_clear(struct flow *flow)
 void flow_count_anew(struct flow *flow)
 {
     flow->acked = flow->lost = 0;
-}
-
-/* The dumbbell. */
-
-/* The receiver turns each packet into its acknowledgement. */
-static void receiver_receive(struct sim_node *node, struct sim_packet *packet)
-{
-    struct dumbbell *dumbbell = CONTAINER_OF(node, struct dumbbell, receiver);
-    packet->length = FLOW_ACK_BYTES;
-    sim_deliver(&dumbbell->reverse.node, packet);
-}
-
-static void sorter_receive(struct sim_node *node, struct sim_packet *packet)
-{
-    struct dumbbell *dumbbell = CONTAINER_OF(node, struct dumbbell, sorter);
-    sim_deliver(&dumbbell->flows[packet->flow].node, packet);
-}
-
-void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *config, uint64_t seed)
-{
-    *dumbbell = (struct dumbbell){0};
-    struct sim *sim = &dumbbell->sim;
-    sim_init(sim, seed);
-    sim_node_init(&dumbbell->receiver, sim, "receiver");
-    dumbbell->receiver.receive = receiver_receive;
-    sim_node_init(&dumbbell->sorter, sim, "sorter");
-    dumbbell->sorter.receive = sorter_receive;
-
-    double bdp_bytes = (double)config->bytes_per_s * (double)config->rtt_ns * 1e-9;
-    struct sim_link_config bottleneck = {
-        .bytes_per_s = config->bytes_per_s,
-        .queue_bytes = (uint64_t)(bdp_bytes * config->buffer_bdp),
-        .delay_ns = config->rtt_ns / 2,
-    };
-    struct sim_link_config access = {
-        .jitter_ns = config->jitter_packets * FLOW_PACKET_BYTES * SIM_SECOND / config->bytes_per_s,
-    };
-    struct sim_link_config reverse = {.delay_ns = config->rtt_ns - config->rtt_ns / 2};
-    struct sim_impairment_config impairment = {.loss = config->loss};
-    sim_link_init(&dumbbell->reverse, sim, "reverse", &reverse, &dumbbell->sorter);
-    sim_link_init(&dumbbell->bottleneck, sim, "bottleneck", &bottleneck, &dumbbell->receiver);
-    sim_impairment_init(&dumbbell->impairment, sim, "loss", &impairment,
-                        &dumbbell->bottleneck.node);
-    sim_link_init(&dumbbell->access, sim, "access", &access, &dumbbell->impairment.node);
-    dumbbell->flows = memory_new(SIM_FLOWS_MAX * sizeof(struct flow));
-}
-
-struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
-                          uint64_t start_ns)
-{
-    INVARIANT(dumbbell->flow_count < SIM_FLOWS_MAX);
-    uint16_t index = dumbbell->flow_count++;
-    struct flow *flow = &dumbbell->flows[index];
-    flow_init(flow, &dumbbell->sim, kind, index, hosted, start_ns, &dumbbell->access.node);
-    return flow;
-}
-
-void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns)
-{
-    uint64_t start_ns = dumbbell->sim.now_ns;
-    sim_run(&dumbbell->sim, start_ns + warm_up_ns, NULL, NULL);
-    for (uint16_t i = 0; i < dumbbell->flow_count; i++)
-        flow_count_anew(&dumbbell->flows[i]);
-    sim_run(&dumbbell->sim, start_ns + warm_up_ns + measure_ns, NULL, NULL);
-}
-
-void dumbbell_clear(struct dumbbell *dumbbell)
-{
-    for (uint16_t i = 0; i < dumbbell->flow_count; i++)
-        flow_clear(&dumbbell->flows[i]);
-    memory_free(dumbbell->flows);
-    sim_link_clear(&dumbbell->access);
-    sim_impairment_clear(&dumbbell->impairment);
-    sim_link_clear(&dumbbell->bottleneck);
-    sim_link_clear(&dumbbell->reverse);
-    sim_clear(&dumbbell->sim);
 }

@@ -52,29 +52,4 @@ void flow_init(struct flow *flow, struct sim *sim, enum flow_kind kind, uint16_t
 void flow_clear(struct flow *flow);
 void flow_count_anew(struct flow *flow);
 
-/* Many flows over one bottleneck. */
-struct dumbbell_config {
-    uint64_t bytes_per_s, rtt_ns;
-    double buffer_bdp;
-    double loss;
-    uint32_t
-        jitter_packets; /* forward jitter in packet times of the bottleneck: breaks phase effects */
-};
-
-struct dumbbell {
-    struct sim sim;
-    struct sim_link access, bottleneck, reverse;
-    struct sim_impairment impairment;
-    struct sim_node receiver, sorter;
-    struct flow *flows;
-    uint16_t flow_count;
-};
-
-void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *config, uint64_t seed);
-struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
-                          uint64_t start_ns);
-/* Runs `warm_up_ns`, then counts for `measure_ns`. */
-void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns);
-void dumbbell_clear(struct dumbbell *dumbbell);
-
 #endif

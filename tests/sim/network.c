@@ -70,10 +70,10 @@ void sim_node_wake(struct sim_node *node)
     struct sim *sim = node->sim;
     uint64_t next_ns = node->next(node);
     if (next_ns == SIM_NEVER)
-        heap_remove(&sim->timers, &node->timer);
-    else if (next_ns < sim->now_ns)
-        heap_put(&sim->timers, &node->timer, sim->now_ns);
-    else if (!heap_has(&node->timer) || node->timer.key != next_ns)
+        return;
+    if (next_ns < sim->now_ns)
+        next_ns = sim->now_ns;
+    if (!heap_has(&node->timer) || node->timer.key > next_ns)
         heap_put(&sim->timers, &node->timer, next_ns);
 }
 
@@ -81,6 +81,15 @@ void sim_deliver(struct sim_node *node, struct sim_packet *packet)
 {
     node->receive(node, packet);
     sim_node_wake(node);
+}
+
+/* A timer may be early, never late: it was put when next() was sooner. */
+static void put_again(struct sim *sim, struct sim_node *node, uint64_t next_ns)
+{
+    if (next_ns == SIM_NEVER)
+        heap_remove(&sim->timers, &node->timer);
+    else
+        heap_put(&sim->timers, &node->timer, next_ns > sim->now_ns ? next_ns : sim->now_ns);
 }
 
 bool sim_run(struct sim *sim, uint64_t until_ns, bool (*is_done)(void *context), void *context)
@@ -93,11 +102,15 @@ bool sim_run(struct sim *sim, uint64_t until_ns, bool (*is_done)(void *context),
         }
         struct sim_node *node = CONTAINER_OF(first, struct sim_node, timer);
         INVARIANT(first->key >= sim->now_ns);
+        uint64_t next_ns = node->next(node);
+        if (next_ns > first->key) {
+            put_again(sim, node, next_ns);
+            continue;
+        }
         sim->now_ns = first->key;
         sim->runs++;
-        heap_remove(&sim->timers, first);
         node->run(node);
-        sim_node_wake(node);
+        put_again(sim, node, node->next(node));
     }
     return true;
 }
@@ -115,7 +128,7 @@ struct sim_packet *sim_packet_new(struct sim *sim, uint32_t data_bytes)
             capacity = data_bytes;
         packet = memory_raw(sizeof(*packet) + capacity);
     }
-    memset(packet, 0, sizeof(*packet));
+    memset(packet, 0, data_bytes ? sizeof(*packet) : offsetof(struct sim_packet, from));
     packet->capacity = capacity;
     packet->length = data_bytes;
     return packet;

@@ -34,8 +34,8 @@ struct sim_packet {
     uint32_t capacity;
     uint16_t flow; /* index of the sender among model flows */
     uint8_t ecn;
-    struct address from, to;
-    uint8_t data[]; /* `capacity` bytes; none in model packets */
+    struct address from, to; /* not set in model packets */
+    uint8_t data[];          /* `capacity` bytes; none in model packets */
 };
 
 struct sim;
@@ -64,7 +64,8 @@ void sim_clear(struct sim *sim); /* the nodes are cleared by their owners, befor
 void sim_node_init(struct sim_node *node, struct sim *sim, const char *name);
 void sim_node_clear(struct sim_node *node);
 
-/* To be called after whatever may have changed its next(); receiving and running imply it. */
+/* To be called after whatever may have changed its next(); receiving and running imply it. The loop asks next() again before it
+ * runs a node, so that a wish that moves away (each ack moves a retransmission timer) costs nothing. */
 void sim_node_wake(struct sim_node *node);
 void sim_deliver(struct sim_node *node, struct sim_packet *packet);
 

@@ -3,7 +3,7 @@
  * Does a tunnel that hosts N connections take the share of N? One ensemble beside real CUBIC and Reno connections over a drop-tail
  * bottleneck, by the share of a hosted connection in that of a real one: 1 is the aim (T7).
  */
-#include "flows.h"
+#include "dumbbell.h"
 
 #include <stddef.h>
 

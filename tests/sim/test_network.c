@@ -2,7 +2,7 @@
  *
  * The virtual network itself: rates, queues, delays and every impairment do what their configuration says, and it is fast.
  */
-#include "flows.h"
+#include "dumbbell.h"
 
 #include <math.h>
 #include <stdio.h>

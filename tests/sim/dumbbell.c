@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The dumbbell: one bottleneck that all flows share.
+ */
+#include "dumbbell.h"
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/memory.h"
+
+enum { DUMBBELL_ACK_BYTES = 40 };
+
+/* The receiver turns each packet into its acknowledgement; the way back has neither queue nor loss. */
+static void receiver_receive(struct sim_node *node, struct sim_packet *packet)
+{
+    struct dumbbell *dumbbell = CONTAINER_OF(node, struct dumbbell, receiver);
+    packet->length = DUMBBELL_ACK_BYTES;
+    sim_deliver(&dumbbell->flows[packet->flow].node, packet);
+}
+
+void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *config, uint64_t seed)
+{
+    *dumbbell = (struct dumbbell){.config = *config};
+    struct sim *sim = &dumbbell->sim;
+    sim_init(sim, seed);
+    sim_node_init(&dumbbell->receiver, sim, "receiver");
+    dumbbell->receiver.receive = receiver_receive;
+    double bdp_bytes = (double)config->bytes_per_s * (double)config->rtt_ns * 1e-9;
+    struct sim_link_config bottleneck = {
+        .bytes_per_s = config->bytes_per_s,
+        .queue_bytes = (uint64_t)(bdp_bytes * config->buffer_bdp),
+    };
+    struct sim_impairment_config impairment = {.loss = config->loss};
+    sim_link_init(&dumbbell->bottleneck, sim, "bottleneck", &bottleneck, &dumbbell->receiver);
+    sim_impairment_init(&dumbbell->impairment, sim, "loss", &impairment,
+                        &dumbbell->bottleneck.node);
+    dumbbell->flows = memory_new(SIM_FLOWS_MAX * sizeof(struct flow));
+}
+
+static struct sim_node *way_of(struct dumbbell *dumbbell, uint64_t rtt_ns)
+{
+    const struct dumbbell_config *config = &dumbbell->config;
+    size_t i = 0;
+    while (dumbbell->ways[i].rtt_ns != 0 && dumbbell->ways[i].rtt_ns != rtt_ns) {
+        i++;
+        INVARIANT(i < DUMBBELL_WAYS);
+    }
+    struct sim_link *link = &dumbbell->ways[i].link;
+    if (dumbbell->ways[i].rtt_ns == 0) {
+        struct sim_link_config access = {
+            .delay_ns = rtt_ns,
+            .jitter_ns =
+                config->jitter_packets * FLOW_PACKET_BYTES * SIM_SECOND / config->bytes_per_s,
+        };
+        struct sim_node *to =
+            config->loss > 0 ? &dumbbell->impairment.node : &dumbbell->bottleneck.node;
+        sim_link_init(link, &dumbbell->sim, "access", &access, to);
+        dumbbell->ways[i].rtt_ns = rtt_ns;
+    }
+    return &link->node;
+}
+
+struct flow *dumbbell_add_at(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
+                             uint64_t start_ns, uint64_t rtt_ns)
+{
+    INVARIANT(dumbbell->flow_count < SIM_FLOWS_MAX);
+    uint16_t index = dumbbell->flow_count++;
+    struct flow *flow = &dumbbell->flows[index];
+    flow_init(flow, &dumbbell->sim, kind, index, hosted, start_ns, way_of(dumbbell, rtt_ns));
+    return flow;
+}
+
+struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
+                          uint64_t start_ns)
+{
+    return dumbbell_add_at(dumbbell, kind, hosted, start_ns, dumbbell->config.rtt_ns);
+}
+
+void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns)
+{
+    uint64_t start_ns = dumbbell->sim.now_ns;
+    sim_run(&dumbbell->sim, start_ns + warm_up_ns, NULL, NULL);
+    for (uint16_t i = 0; i < dumbbell->flow_count; i++)
+        flow_count_anew(&dumbbell->flows[i]);
+    sim_run(&dumbbell->sim, start_ns + warm_up_ns + measure_ns, NULL, NULL);
+}
+
+void dumbbell_clear(struct dumbbell *dumbbell)
+{
+    for (uint16_t i = 0; i < dumbbell->flow_count; i++)
+        flow_clear(&dumbbell->flows[i]);
+    memory_free(dumbbell->flows);
+    for (size_t i = 0; i < DUMBBELL_WAYS && dumbbell->ways[i].rtt_ns; i++)
+        sim_link_clear(&dumbbell->ways[i].link);
+    sim_impairment_clear(&dumbbell->impairment);
+    sim_link_clear(&dumbbell->bottleneck);
+    sim_clear(&dumbbell->sim);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Many model flows over one bottleneck, each with its own round-trip time:
+ *
+ *     flows -- access (a way of that RTT, jitter) -- loss -- bottleneck (rate, queue) -- back to its flow
+ *
+ * All propagation lies in front of the bottleneck: a flow sees only the sum of its loop, and this way a packet costs two events.
+ */
+#ifndef SIM_DUMBBELL_H
+#define SIM_DUMBBELL_H
+
+#include "flows.h"
+
+enum { DUMBBELL_WAYS = 4 }; /* different round-trip times */
+
+struct dumbbell_config {
+    uint64_t bytes_per_s, rtt_ns; /* rtt_ns: of the buffer's BDP, and of dumbbell_add() */
+    double buffer_bdp;
+    double loss;
+    uint32_t
+        jitter_packets; /* forward jitter in packet times of the bottleneck: breaks phase effects */
+};
+
+struct dumbbell {
+    struct sim sim;
+    struct dumbbell_config config;
+    struct {
+        struct sim_link link;
+        uint64_t rtt_ns; /* 0: not in use */
+    } ways[DUMBBELL_WAYS];
+    struct sim_link bottleneck;
+    struct sim_impairment impairment;
+    struct sim_node receiver;
+    struct flow *flows;
+    uint16_t flow_count;
+};
+
+void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *config, uint64_t seed);
+struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
+                          uint64_t start_ns);
+struct flow *dumbbell_add_at(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
+                             uint64_t start_ns, uint64_t rtt_ns);
+/* Runs `warm_up_ns`, then counts for `measure_ns`. */
+void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns);
+void dumbbell_clear(struct dumbbell *dumbbell);
+
+#endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table on OpenSSL 3's EVP. Algorithms are fetched once; an AEAD context is keyed once and
- * then only given a nonce for each packet, which is what makes it fast (a fetch or a key set-up
- * costs more than sealing a packet).
+ * The table on OpenSSL 3: X25519, SHA-256, randomness. Algorithms are fetched once. openssl_aead.c
+ * has the AEADs.
  */
 #include "crypto/crypto.h"
 
-#include "base/memory.h"
+#include "crypto/openssl_aead.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -19,12 +18,7 @@
 
 struct openssl_state {
     EVP_MD *sha256;
-    EVP_CIPHER *ciphers[AEAD_KINDS];
-};
-
-struct openssl_aead {
-    struct aead aead;
-    EVP_CIPHER_CTX *context;
+    struct openssl_cipher ciphers[AEAD_KINDS];
 };
 
 /* These calls fail only when memory is out or we pass nonsense; neither can be gone on from. */
@@ -33,75 +27,11 @@ static void check(int result)
     INVARIANT(result == 1);
 }
 
-/* The tag goes through a parameter list of our own: EVP_CIPHER_CTX_ctrl() builds the same one,
- * for 7 % of the time of a packet. */
-struct tag_parameters {
-    OSSL_PARAM list[2];
-};
-
-static struct tag_parameters tag_parameters(uint8_t *tag)
-{
-    return (struct tag_parameters){
-        {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AEAD_TAG_BYTES),
-         OSSL_PARAM_construct_end()}};
-}
-
-static void openssl_seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
-                         struct span associated, struct span plain, uint8_t *out)
-{
-    EVP_CIPHER_CTX *context = ((struct openssl_aead *)aead)->context;
-    int length;
-    check(EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL));
-    if (associated.length)
-        check(EVP_EncryptUpdate(context, NULL, &length, associated.data, (int)associated.length));
-    if (plain.length)
-        check(EVP_EncryptUpdate(context, out, &length, plain.data, (int)plain.length));
-    check(EVP_EncryptFinal_ex(context, out + plain.length, &length));
-    struct tag_parameters tag = tag_parameters(out + plain.length);
-    check(EVP_CIPHER_CTX_get_params(context, tag.list));
-}
-
-static int openssl_open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES],
-                        struct span associated, struct span sealed, uint8_t *out)
-{
-    if (sealed.length < AEAD_TAG_BYTES)
-        return ERROR_AUTH;
-    size_t plain_length = sealed.length - AEAD_TAG_BYTES;
-    EVP_CIPHER_CTX *context = ((struct openssl_aead *)aead)->context;
-    int length;
-    uint8_t tag[AEAD_TAG_BYTES];
-    memcpy(tag, sealed.data + plain_length, AEAD_TAG_BYTES);
-    check(EVP_DecryptInit_ex2(context, NULL, NULL, nonce, NULL));
-    struct tag_parameters parameters = tag_parameters(tag);
-    check(EVP_CIPHER_CTX_set_params(context, parameters.list));
-    if (associated.length)
-        check(EVP_DecryptUpdate(context, NULL, &length, associated.data, (int)associated.length));
-    if (plain_length)
-        check(EVP_DecryptUpdate(context, out, &length, sealed.data, (int)plain_length));
-    return EVP_DecryptFinal_ex(context, tag, &length) == 1 ? 0 : ERROR_AUTH;
-}
-
-static void openssl_aead_free(struct aead *aead)
-{
-    struct openssl_aead *own = (struct openssl_aead *)aead;
-    EVP_CIPHER_CTX_free(own->context); /* wipes the key schedule */
-    memory_free(own);
-}
-
-static const struct aead_functions openssl_functions = {openssl_seal, openssl_open,
-                                                        openssl_aead_free};
-
-static struct aead *openssl_aead_new(const struct crypto *crypto, enum aead_kind kind,
-                                     const uint8_t *key)
+static struct aead *aead_new(const struct crypto *crypto, enum aead_kind kind, const uint8_t *key)
 {
     const struct openssl_state *fetched = crypto->state;
     INVARIANT((unsigned)kind < AEAD_KINDS);
-    struct openssl_aead *own = NEW(struct openssl_aead);
-    own->aead.functions = &openssl_functions;
-    own->context = EVP_CIPHER_CTX_new();
-    INVARIANT(own->context != NULL);
-    check(EVP_EncryptInit_ex2(own->context, fetched->ciphers[kind], key, NULL, NULL));
-    return &own->aead;
+    return openssl_aead_new(&fetched->ciphers[kind], key);
 }
 
 static void openssl_random(void *random_state, void *out, size_t length)
@@ -197,17 +127,16 @@ static struct crypto table = {
     .public_key = openssl_public_key,
     .shared = openssl_shared,
     .hash = openssl_hash,
-    .aead_new = openssl_aead_new,
+    .aead_new = aead_new,
     .state = &state,
 };
 
 static void fetch_algorithms(void)
 {
     state.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    state.ciphers[AEAD_CHACHA20_POLY1305] = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-    state.ciphers[AEAD_AES_128_GCM] = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
-    INVARIANT(state.sha256 && state.ciphers[AEAD_CHACHA20_POLY1305] &&
-              state.ciphers[AEAD_AES_128_GCM]);
+    INVARIANT(state.sha256 != NULL);
+    openssl_cipher_fetch(&state.ciphers[AEAD_CHACHA20_POLY1305], "ChaCha20-Poly1305");
+    openssl_cipher_fetch(&state.ciphers[AEAD_AES_128_GCM], "AES-128-GCM");
     table.aead_kinds =
         AEAD_BIT(AEAD_CHACHA20_POLY1305) | (aes_is_in_hardware() ? AEAD_BIT(AEAD_AES_128_GCM) : 0);
 }

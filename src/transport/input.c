@@ -141,10 +141,8 @@ static int on_stream(struct transport *transport, const struct frame_stream *fra
 static void on_response(struct transport *transport, const uint8_t token[FRAME_TOKEN_BYTES])
 {
     struct path *path = &transport->path;
-    if (path->is_proven || memcmp(token, path->challenge, FRAME_TOKEN_BYTES) != 0)
+    if (!path_prove(path, token))
         return;
-    path->is_proven = true;
-    path->challenge_waits = false;
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
     if (!address_same_host(&path->peer, &path->fallback)) {
         rtt_init(&path->rtt);
@@ -212,34 +210,6 @@ static int on_frames(struct transport *transport, struct span frames, bool *is_e
 
 /* ---- packets */
 
-/* The peer's address follows its newest packet; until a token has come back, only a little goes
- * there. */
-static void follow_address(struct transport *transport, const struct address *from, uint64_t number,
-                           uint32_t bytes)
-{
-    struct path *path = &transport->path;
-    if (address_equal(from, &path->peer)) {
-        if (!path->is_proven)
-            path->unproven_in += bytes;
-        return;
-    }
-    if (number + 1 != path->replay.next)
-        return;
-    if (path->is_proven)
-        path->fallback = path->peer;
-    if (address_equal(from, &path->fallback)) {
-        path->peer = *from;
-        path->is_proven = true;
-        return;
-    }
-    path->peer = *from;
-    path->is_proven = false;
-    path->unproven_in = bytes;
-    path->unproven_out = 0;
-    path->prove_attempts = 0;
-    path->prove_at_ns = transport->now_ns;
-}
-
 static void on_packet(struct transport *transport, const struct address *from, uint8_t *packet,
                       uint32_t length)
 {
@@ -270,7 +240,7 @@ static void on_packet(struct transport *transport, const struct address *from, u
     path->last_heard_ns = transport->now_ns;
     counters->packets_received++;
     counters->bytes_received += length;
-    follow_address(transport, from, header.number, length);
+    path_follow(path, from, header.number, length, transport->now_ns);
 
     bool is_eliciting = false;
     int error = on_frames(transport, frames, &is_eliciting);

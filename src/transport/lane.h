@@ -16,16 +16,11 @@
 
 #include "base/list.h"
 #include "transport/blender.h"
-#include "transport/congestion.h"
 #include "transport/credit.h"
 #include "transport/frame.h"
 #include "transport/hosting.h"
-#include "transport/loss.h"
-#include "transport/pacer.h"
-#include "transport/quality.h"
-#include "transport/receipts.h"
+#include "transport/path.h"
 #include "transport/receive_buffer.h"
-#include "transport/replay.h"
 #include "transport/send_buffer.h"
 #include "transport/session.h"
 #include "transport/stream_table.h"
@@ -38,15 +33,12 @@ enum {
     LANE_SESSION_SLOTS = TRANSPORT_SESSIONS_PER_LANE,
     LANE_BATCH_BYTES = 65000, /* below what UDP and GSO carry at once */
     LANE_BATCH_PACKETS = 64,
-    LANE_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
-    LANE_PROVE_ATTEMPTS = 5,
     LANE_SOFT_DIAL_TIMEOUTS = 3, /* probe timeouts in a row before a handshake is tried beside */
 };
 #define LANE_QUALITY_NS         (1000ull * 1000000)
 #define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
 #define LANE_SOFT_DIAL_PAUSE_NS (1000ull * 1000000)
 #define LANE_PATH_KNOWN_NS      (600ull * 1000000000)
-#define LANE_PROVE_NS           (500ull * 1000000)
 
 /* Frames that a stream owes the peer. */
 enum stream_control {
@@ -97,37 +89,6 @@ struct transport_stream {
     bool is_released;    /* the caller has let go, or never knew it */
     bool is_detached;    /* its connection is gone */
     bool wants_room;     /* WRITABLE when there is room again */
-};
-
-/* What happens to a datagram's destination. One for now; the wire has room for 256. */
-struct path {
-    uint8_t wire_id;
-    struct address peer;
-    struct address fallback; /* the last proven one, while `peer` is not */
-    bool is_proven;
-    bool challenge_waits, response_waits;
-    uint8_t challenge[FRAME_TOKEN_BYTES], response[FRAME_TOKEN_BYTES];
-    uint64_t unproven_in, unproven_out; /* bytes */
-    uint64_t prove_at_ns;               /* next challenge */
-    uint32_t prove_attempts;
-
-    struct replay replay;
-    struct receipts receipts;
-    struct sent_log sent;
-    struct rtt rtt;
-    struct loss loss;
-    struct pacer pacer;
-    struct quality quality;
-    struct congestion *congestion;
-    bool is_window_full; /* congestion control refused a packet since the last change */
-    bool is_app_limited;
-    bool ping_waits, quality_waits;
-    uint32_t hosted;
-    uint32_t probes; /* packets that may go whatever the window says */
-    uint64_t delivered_bytes, delivered_ns;
-    uint64_t outstanding_since_ns; /* when the first packet now unsettled went out */
-    uint64_t last_sent_ns, last_heard_ns;
-    uint64_t quality_at_ns;
 };
 
 /* A last word under keys that are about to be forgotten. */

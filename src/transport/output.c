@@ -8,10 +8,6 @@
 
 #include "base/memory.h"
 
-enum {
-    UNPROVEN_PACKET_MIN = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
-};
-
 bool output_has_data(const struct transport *transport)
 {
     const struct path *path = &transport->path;
@@ -37,21 +33,6 @@ static uint64_t dead_at(const struct transport *transport)
     uint64_t since = path->outstanding_since_ns > path->last_heard_ns ? path->outstanding_since_ns
                                                                       : path->last_heard_ns;
     return since + transport->config.dead_after_ns;
-}
-
-static void run_path_proof(struct transport *transport)
-{
-    struct path *path = &transport->path;
-    if (path->is_proven || transport->now_ns < path->prove_at_ns)
-        return;
-    if (path->prove_attempts++ >= LANE_PROVE_ATTEMPTS && path->fallback.family) {
-        path->peer = path->fallback;
-        path->is_proven = true;
-        return;
-    }
-    lane_random(transport, path->challenge, sizeof path->challenge);
-    path->challenge_waits = true;
-    path->prove_at_ns = transport->now_ns + LANE_PROVE_NS;
 }
 
 /* Once a second: forgets slowly what it has seen, and not at all while nothing is sent. */
@@ -89,26 +70,14 @@ static void run_up_timers(struct transport *transport)
     }
     if (now_ns - path->last_sent_ns >= transport->config.keep_alive_ns)
         path->ping_waits = true;
-    run_path_proof(transport);
+    if (path_run_proof(path, now_ns))
+        lane_random(transport, path->challenge, sizeof path->challenge);
     uint32_t hosted = hosting_count(&transport->hosting, path->rtt.smoothed_ns, now_ns);
     if (hosted != path->hosted) {
         path->hosted = hosted;
         lane_congestion->set_hosted(path->congestion, hosted, path->rtt.smoothed_ns, now_ns);
         path->is_window_full = false;
     }
-}
-
-/* Bytes that may go to an address which has not proven itself. */
-static uint64_t unproven_allowance(const struct path *path)
-{
-    uint64_t most = path->unproven_in * LANE_AMPLIFICATION;
-    return path->is_proven ? UINT64_MAX : most > path->unproven_out ? most - path->unproven_out : 0;
-}
-
-/* The address has had all that it may have, until it proves itself or more comes from it. */
-static bool is_muted(const struct path *path)
-{
-    return unproven_allowance(path) < UNPROVEN_PACKET_MIN;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -124,7 +93,7 @@ uint64_t transport_next_wake(const struct transport *transport)
     if (transport->state != TRANSPORT_STATE_UP)
         return wake_ns;
     const struct path *path = &transport->path;
-    bool is_mute = is_muted(path);
+    bool is_mute = path_is_muted(path);
     bool has_data = output_has_data(transport) && !is_mute;
     if (!is_mute) {
         if (has_urgent(transport) || (path->probes && has_data))
@@ -188,10 +157,10 @@ static uint32_t send_packet(struct transport *transport, uint8_t *out, uint32_t 
 {
     struct path *path = &transport->path;
     struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
-    if (is_muted(path))
+    if (path_is_muted(path))
         return 0;
-    if (unproven_allowance(path) < plan.most)
-        plan.most = (uint32_t)unproven_allowance(path);
+    if (path_allowance(path) < plan.most)
+        plan.most = (uint32_t)path_allowance(path);
     bool has_data = output_has_data(transport);
     plan.may_send_data = has_data && may_send_data(transport, &plan);
     if (!plan.may_send_data && !has_urgent(transport))

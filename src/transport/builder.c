@@ -14,6 +14,7 @@ enum {
 
 struct build {
     struct transport *transport;
+    struct path *path;
     struct sent_log *log;
     uint8_t *at, *end;          /* room for frames */
     bool is_eliciting, is_last; /* is_last: a frame without a length ends the packet */
@@ -60,7 +61,8 @@ static void put_settings(struct build *build)
 static void put_ack(struct build *build)
 {
     struct transport *t = build->transport;
-    struct receipts *receipts = &t->path.receipts;
+    struct path *path = build->path;
+    struct receipts *receipts = &path->receipts;
     if (receipts->due_ns == UINT64_MAX)
         return;
     if (!receipts->numbers.count) { /* what was owed has been forgotten */
@@ -69,16 +71,17 @@ static void put_ack(struct build *build)
     }
     uint64_t delay_us = (t->now_ns - receipts->largest_ns) / 1000;
     uint8_t *at =
-        frame_write_ack(build->at, build->end, t->path.wire_id, delay_us, &receipts->numbers);
+        frame_write_ack(build->at, build->end, path->wire_id, delay_us, &receipts->numbers);
     if (at == build->at)
         return;
     build->at = at;
-    note(build, NULL, SENT_ACK)->offset =
-        ranges_items(&receipts->numbers)[receipts->numbers.count - 1].end;
+    struct sent_frame *frame = note(build, NULL, SENT_ACK);
+    frame->path = path->wire_id;
+    frame->offset = ranges_items(&receipts->numbers)[receipts->numbers.count - 1].end;
     /* Ranges pile up on a lossy path until the peer is known to have them: ask it to say so,
      * once a round trip. */
     if (receipts->numbers.count > RANGES_TOLERATED && build->at < build->end &&
-        t->now_ns - t->path.loss.last_sent_ns > t->path.rtt.smoothed_ns) {
+        t->now_ns - path->loss.last_sent_ns > path->rtt.smoothed_ns) {
         *build->at++ = FRAME_PING;
         build->is_eliciting = true;
     }
@@ -88,7 +91,7 @@ static void put_ack(struct build *build)
 
 static void put_tokens(struct build *build)
 {
-    struct path *path = &build->transport->path;
+    struct path *path = build->path;
     if (path->response_waits) {
         build->at = frame_write_token(build->at, FRAME_PATH_RESPONSE, path->response);
         path->response_waits = false;
@@ -104,7 +107,7 @@ static void put_tokens(struct build *build)
 static void put_quality(struct build *build)
 {
     struct transport *t = build->transport;
-    struct path *path = &t->path;
+    struct path *path = build->path;
     if (path->quality_waits && has_frame_room(build, FRAME_CONTROL_MAX)) {
         path->quality_waits = false;
         quality_roll(&path->quality, t->now_ns);
@@ -116,7 +119,7 @@ static void put_quality(struct build *build)
             .rtt_variance_us = path->rtt.variance_ns / 1000,
             .queue_us = path->rtt.samples ? (path->rtt.smoothed_ns - path->rtt.min_ns) / 1000 : 0,
             .delivery_bytes_per_s = quality_delivery_bytes_per_s(&path->quality),
-            .hosted = path->hosted,
+            .hosted = t->hosted,
             .spurious = t->counters.packets_spurious};
         build->at = frame_write_quality(build->at, &quality);
         build->is_eliciting = true;
@@ -242,7 +245,7 @@ static void put_sub_packets(struct build *build)
 static void commit(struct build *build, const struct packet_plan *plan, uint32_t bytes)
 {
     struct transport *t = build->transport;
-    struct path *path = &t->path;
+    struct path *path = build->path;
     struct sent_packet *record = sent_log_packet(build->log, build->log->next);
     record->sent_ns = t->now_ns;
     record->bytes = (uint16_t)bytes;
@@ -250,7 +253,7 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     record->counted_bytes = build->is_eliciting ? (uint16_t)plan->counted_bytes : 0;
     record->delivered_bytes = path->delivered_bytes;
     record->delivered_ns = path->delivered_ns;
-    record->app_limited = !output_has_data(t);
+    record->app_limited = !output_has_data(t, path);
     if (build->is_eliciting) {
         if (!path->sent.in_flight)
             path->outstanding_since_ns = t->now_ns;
@@ -262,10 +265,11 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     t->counters.bytes_sent += bytes;
 }
 
-uint32_t build_packet(struct transport *transport, uint8_t *out, const struct packet_plan *plan)
+uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *out,
+                      const struct packet_plan *plan)
 {
-    struct path *path = &transport->path;
     struct build build = {.transport = transport,
+                          .path = path,
                           .log = &path->sent,
                           .at = out + PACKET_HEADER_BYTES,
                           .end = out + plan->most - PACKET_TAG_BYTES};
@@ -301,7 +305,7 @@ uint32_t build_farewell(struct transport *transport, uint8_t *out)
     uint8_t *start = out + PACKET_HEADER_BYTES;
     uint8_t *at = frame_write_close(start, farewell->code);
     uint32_t plain = (uint32_t)(at - start);
-    session_seal(&farewell->session, transport->path.wire_id, farewell->number, out, plain);
+    session_seal(&farewell->session, transport->primary->wire_id, farewell->number, out, plain);
     session_clear(&farewell->session);
     transport->counters.packets_sent++;
     transport->counters.bytes_sent += plain + PACKET_OVERHEAD_BYTES;

@@ -42,30 +42,41 @@ void lane_clear_sessions(struct transport *transport)
 
 void lane_reset_connection(struct transport *transport)
 {
-    struct path *path = &transport->path;
-    sent_log_clear(&path->sent);
-    receipts_clear(&path->receipts);
-    if (path->congestion)
-        lane_congestion->destroy(path->congestion);
-    *path = (struct path){.is_app_limited = true};
-    receipts_init(&path->receipts);
-    rtt_init(&path->rtt);
-    loss_init(&path->loss);
+    PATHS_EACH (path, transport)
+        path_close(path);
+    transport->primary = &transport->paths[0];
+    path_open(transport->primary, 0);
+    transport->hosted = 0;
     transport->incarnation = transport->peer_incarnation = 0;
     transport->settings_wait = false;
     transport->peer_window = LANE_STREAM_WINDOW_MIN;
     transport->peer_streams_limit = TRANSPORT_STREAMS_LIMIT / 2;
-    transport->peer_quality = (struct frame_quality){0};
     transport->next_ordinal = 0;
     ranges_clear(&transport->peer_ids);
     stream_table_clear(&transport->table);
 }
 
-void lane_start_congestion(struct transport *transport)
+struct path *lane_path(struct transport *transport, uint8_t wire_id)
 {
-    struct path *path = &transport->path;
+    PATHS_EACH (path, transport)
+        if (path->wire_id == wire_id)
+            return path;
+    return NULL;
+}
+
+uint64_t lane_window_bytes(const struct transport *transport)
+{
+    uint64_t bytes = 0;
+    PATHS_EACH (path, transport)
+        if (path->congestion)
+            bytes += lane_congestion->window_bytes(path->congestion);
+    return bytes;
+}
+
+void lane_start_congestion(struct transport *transport, struct path *path)
+{
     if (path->congestion) {
-        recovery_forget_congestion(transport);
+        recovery_forget_congestion(path);
         lane_congestion->destroy(path->congestion);
     }
     const struct known_path *known = &transport->known_path;
@@ -83,10 +94,10 @@ static void start_connection(struct transport *transport, const struct address *
 {
     uint64_t now_ns = transport->now_ns;
     lane_reset_connection(transport);
-    struct path *path = &transport->path;
+    struct path *path = transport->primary;
     path->peer = *peer;
     path->is_proven = true;
-    lane_start_congestion(transport);
+    lane_start_congestion(transport, path);
     path->last_sent_ns = path->last_heard_ns = path->delivered_ns = now_ns;
     path->quality_at_ns = now_ns + LANE_QUALITY_NS;
     quality_roll(&path->quality, now_ns);
@@ -112,7 +123,7 @@ static void change_session(struct transport *transport, struct session *next)
     *next = (struct session){0};
     transport->settings_wait = true;
     /* The other end waits for it: it goes whatever window and pacer say. */
-    transport->path.probes = LOSS_PROBES;
+    transport->primary->probes = LOSS_PROBES;
 }
 
 void lane_dialled(struct transport *transport, struct handshake_result *result)
@@ -124,7 +135,7 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     } else {
         start_connection(transport, &transport->dial.to);
         transport->current = next;
-        rtt_sample(&transport->path.rtt, transport->now_ns - transport->dial.sent_ns, 0);
+        rtt_sample(&transport->primary->rtt, transport->now_ns - transport->dial.sent_ns, 0);
     }
 }
 
@@ -158,7 +169,7 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
         if (transport->state == TRANSPORT_STATE_UP)
             lane_down(transport, TRANSPORT_CODE_LINK_LOST);
         start_connection(transport, from);
-        transport->path.is_proven = address_equal(from, &transport->resp_to);
+        transport->primary->is_proven = address_equal(from, &transport->resp_to);
         transport->current = fresh;
         transport->peer_incarnation = settings->own;
         return 0;
@@ -215,8 +226,8 @@ void lane_down(struct transport *transport, uint32_t code)
 void lane_fail(struct transport *transport, uint32_t code)
 {
     if (session_is_on(&transport->current))
-        say_farewell(transport, &transport->current, transport->path.sent.next, code,
-                     &transport->path.peer);
+        say_farewell(transport, &transport->current, transport->primary->sent.next, code,
+                     &transport->primary->peer);
     lane_down(transport, code);
 }
 
@@ -250,6 +261,6 @@ void lane_run_sessions(struct transport *transport)
         transport->now_ns >= transport->previous_until_ns)
         session_clear(&transport->previous);
     if (transport->state == TRANSPORT_STATE_UP)
-        session_ratchet(&transport->current, transport->path.sent.next,
-                        transport->path.loss.next_acked, transport->now_ns);
+        session_ratchet(&transport->current, transport->primary->sent.next,
+                        transport->primary->loss.next_acked, transport->now_ns);
 }

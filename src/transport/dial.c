@@ -60,7 +60,8 @@ void dial_run(struct transport *transport)
     uint64_t age_ns = transport->now_ns - transport->current.started_ns;
     /* A session that has just begun is given time: another INIT would make the peer forget it. */
     bool is_fresh = !transport->current.is_confirmed && age_ns < LANE_SOFT_DIAL_PAUSE_NS;
-    bool is_silent = transport->path.loss.probe_timeouts >= LANE_SOFT_DIAL_TIMEOUTS && !is_fresh;
+    bool is_silent =
+        transport->primary->loss.probe_timeouts >= LANE_SOFT_DIAL_TIMEOUTS && !is_fresh;
     bool is_old =
         transport->config.handshake_every_ns && age_ns >= transport->config.handshake_every_ns;
     if (is_silent || is_old)

@@ -138,19 +138,20 @@ static int on_stream(struct transport *transport, const struct frame_stream *fra
     return 0;
 }
 
-static void on_response(struct transport *transport, const uint8_t token[FRAME_TOKEN_BYTES])
+static void on_response(struct transport *transport, struct path *path,
+                        const uint8_t token[FRAME_TOKEN_BYTES])
 {
-    struct path *path = &transport->path;
     if (!path_prove(path, token))
         return;
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
     if (!address_same_host(&path->peer, &path->fallback)) {
         rtt_init(&path->rtt);
-        lane_start_congestion(transport);
+        lane_start_congestion(transport, path);
     }
 }
 
-static int on_frame(struct transport *transport, const struct frame *frame)
+/* `path`: on which it came. */
+static int on_frame(struct transport *transport, struct path *path, const struct frame *frame)
 {
     switch (frame->type) {
     case FRAME_PADDING:
@@ -173,14 +174,14 @@ static int on_frame(struct transport *transport, const struct frame *frame)
     case FRAME_STREAM_PRIORITY:
         return on_priority(transport, &frame->priority);
     case FRAME_PATH_CHALLENGE:
-        memcpy(transport->path.response, frame->token, FRAME_TOKEN_BYTES);
-        transport->path.response_waits = true;
+        memcpy(path->response, frame->token, FRAME_TOKEN_BYTES);
+        path->response_waits = true;
         return 0;
     case FRAME_PATH_RESPONSE:
-        on_response(transport, frame->token);
+        on_response(transport, path, frame->token);
         return 0;
     case FRAME_LINK_QUALITY:
-        transport->peer_quality = frame->quality;
+        path->peer_quality = frame->quality;
         return 0;
     case FRAME_STREAM:
         return on_stream(transport, &frame->stream);
@@ -190,7 +191,8 @@ static int on_frame(struct transport *transport, const struct frame *frame)
 
 /* 0; ERROR_AGAIN: some frame could not be taken, so the packet must not be acknowledged;
  * ERROR_INVALID, ERROR_CLOSED: the session ends. */
-static int on_frames(struct transport *transport, struct span frames, bool *is_eliciting)
+static int on_frames(struct transport *transport, struct path *path, struct span frames,
+                     bool *is_eliciting)
 {
     struct reader reader = reader_of(frames);
     int result = frames.length ? 0 : ERROR_INVALID;
@@ -199,7 +201,7 @@ static int on_frames(struct transport *transport, struct span frames, bool *is_e
         if (frame_read(&reader, &frame))
             return ERROR_INVALID;
         *is_eliciting |= frame_is_eliciting(frame.type);
-        int error = on_frame(transport, &frame);
+        int error = on_frame(transport, path, &frame);
         if (error == ERROR_AGAIN)
             result = error;
         else if (error)
@@ -214,10 +216,12 @@ static void on_packet(struct transport *transport, const struct address *from, u
                       uint32_t length)
 {
     struct transport_facts *counters = &transport->counters;
-    struct path *path = &transport->path;
     struct packet_header header;
     struct session *session = NULL;
-    if (!packet_header_read(span_of(packet, length), &header) && header.path == path->wire_id)
+    struct path *path = NULL;
+    if (!packet_header_read(span_of(packet, length), &header))
+        path = lane_path(transport, header.path);
+    if (path)
         session = lane_session(transport, header.index);
     struct span frames;
     if (!session || session_open(session, &header, packet, length, lane_keep_ns(transport),
@@ -226,7 +230,11 @@ static void on_packet(struct transport *transport, const struct address *from, u
         return;
     }
     if (session == &transport->pending) {
-        if (lane_confirm(transport, frames, from)) {
+        if (!lane_confirm(transport, frames, from))
+            path = lane_path(transport, header.path); /* a connection that starts has others */
+        else
+            path = NULL;
+        if (!path) {
             counters->datagrams_refused++;
             return;
         }
@@ -243,7 +251,7 @@ static void on_packet(struct transport *transport, const struct address *from, u
     path_follow(path, from, header.number, length, transport->now_ns);
 
     bool is_eliciting = false;
-    int error = on_frames(transport, frames, &is_eliciting);
+    int error = on_frames(transport, path, frames, &is_eliciting);
     if (error == ERROR_INVALID)
         lane_fail(transport, TRANSPORT_CODE_PROTOCOL);
     else if (!error)

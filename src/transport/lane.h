@@ -7,9 +7,12 @@
  *     events.c      what the caller is told          builder.c   one packet
  *     input.c       packets and frames in            recovery.c  acks, loss, probes
  *     connection.c  up, down, sessions that change
+ *     path.c        what belongs to one path
  *
  * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes
- * of session between the same two incarnations; the *lane* outlives both.
+ * of session between the same two incarnations; the *lane* outlives both. A *path* is where its
+ * packets go: packet numbers, acks, loss and congestion are the path's; streams and what they owe
+ * are the connection's, so that what one path lost may go by another.
  */
 #ifndef TRANSPORT_LANE_H
 #define TRANSPORT_LANE_H
@@ -140,7 +143,9 @@ struct transport {
     struct address resp_to;
     struct farewell farewell;
 
-    struct path path;
+    struct path paths[PATHS_LIMIT];
+    struct path *primary;         /* one of them: where sessions begin and last words go */
+    uint32_t hosted;              /* connections (T7), over all paths */
     struct known_path known_path; /* outlives connections */
     struct blender blender;
     struct hosting hosting;
@@ -153,13 +158,16 @@ struct transport {
     struct ranges peer_ids; /* ordinals of the peer's streams seen so far */
     uint64_t next_ordinal;  /* of our own streams */
     uint64_t peer_window, peer_streams_limit;
-    uint32_t own_open, peer_open; /* streams */
-    struct frame_quality peer_quality;
+    uint32_t own_open, peer_open;     /* streams */
     struct transport_open event_open; /* backs the last event's pointer */
     struct transport_facts counters;  /* only the counting members are used */
 };
 
-extern const struct congestion_ops *const lane_congestion;
+/* Open paths, in the order of their slots. */
+#define PATHS_EACH(path, transport)                                    \
+    for (__typeof__(&(transport)->paths[0]) path = (transport)->paths; \
+         path < (transport)->paths + PATHS_LIMIT; path++)              \
+        if (path->is_open)
 
 /* ---- events.c */
 void event_stream(struct transport_stream *stream, enum stream_event event);
@@ -188,18 +196,19 @@ struct packet_plan {
     uint16_t flow;
     bool may_send_data; /* else only what congestion control does not hold back */
 };
-/* Fills and seals a packet at `out`; its length, 0 when there was nothing to say. */
-uint32_t build_packet(struct transport *transport, uint8_t *out, const struct packet_plan *plan);
+/* Fills and seals a packet for `path` at `out`; its length, 0 when there was nothing to say. */
+uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *out,
+                      const struct packet_plan *plan);
 uint32_t build_farewell(struct transport *transport, uint8_t *out);
 
 /* ---- output.c */
-bool output_has_data(
-    const struct transport *transport); /* something that needs the window's leave */
+/* Something that needs the path's window's leave. */
+bool output_has_data(const struct transport *transport, const struct path *path);
 
 /* ---- recovery.c */
 MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack *ack);
-void recovery_on_timer(struct transport *transport);
-void recovery_forget_congestion(struct transport *transport); /* a new path: start afresh */
+void recovery_on_timer(struct transport *transport, struct path *path);
+void recovery_forget_congestion(struct path *path); /* another way: start afresh */
 
 /* ---- dial.c */
 void dial_start(struct transport *transport,
@@ -227,12 +236,15 @@ void lane_down(struct transport *transport, uint32_t code);
 void lane_fail(struct transport *transport, uint32_t code); /* tells the peer, then goes down */
 void lane_clear_sessions(struct transport *transport);
 void lane_reset_connection(struct transport *transport);
-void lane_start_congestion(struct transport *transport); /* afresh: what was learnt holds no more */
+/* Afresh: what was learnt holds no more. */
+void lane_start_congestion(struct transport *transport, struct path *path);
+struct path *lane_path(struct transport *transport, uint8_t wire_id);    /* NULL: none */
+uint64_t lane_window_bytes(const struct transport *transport);           /* of all paths */
 void lane_random(struct transport *transport, void *out, size_t length); /* unpredictable */
 
 static inline uint64_t lane_keep_ns(const struct transport *transport)
 {
-    return 3 * rtt_probe_timeout(&transport->path.rtt);
+    return 3 * rtt_probe_timeout(&transport->primary->rtt);
 }
 
 #endif

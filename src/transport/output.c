@@ -8,17 +8,15 @@
 
 #include "base/memory.h"
 
-bool output_has_data(const struct transport *transport)
+bool output_has_data(const struct transport *transport, const struct path *path)
 {
-    const struct path *path = &transport->path;
     return transport->settings_wait || path->ping_waits || path->quality_waits ||
            !list_is_empty(&transport->controls) || blender_waiting(&transport->blender);
 }
 
 /* Something that neither window nor pacer holds back. */
-static bool has_urgent(const struct transport *transport)
+static bool has_urgent(const struct transport *transport, const struct path *path)
 {
-    const struct path *path = &transport->path;
     return path->receipts.due_ns <= transport->now_ns || path->challenge_waits ||
            path->response_waits;
 }
@@ -27,7 +25,7 @@ static bool has_urgent(const struct transport *transport)
 
 static uint64_t dead_at(const struct transport *transport)
 {
-    const struct path *path = &transport->path;
+    const struct path *path = transport->primary;
     if (!path->sent.in_flight)
         return UINT64_MAX;
     uint64_t since = path->outstanding_since_ns > path->last_heard_ns ? path->outstanding_since_ns
@@ -36,9 +34,8 @@ static uint64_t dead_at(const struct transport *transport)
 }
 
 /* Once a second: forgets slowly what it has seen, and not at all while nothing is sent. */
-static void note_capacity(struct transport *transport)
+static void note_capacity(struct transport *transport, const struct path *path)
 {
-    const struct path *path = &transport->path;
     struct known_path *known = &transport->known_path;
     struct quality quality = path->quality;
     quality_roll(&quality, transport->now_ns);
@@ -53,31 +50,37 @@ static void note_capacity(struct transport *transport)
                                  .peer = path->peer};
 }
 
-static void run_up_timers(struct transport *transport)
+static void run_path_timers(struct transport *transport, struct path *path)
 {
-    struct path *path = &transport->path;
     uint64_t now_ns = transport->now_ns;
-    if (now_ns >= dead_at(transport)) {
-        lane_down(transport, TRANSPORT_CODE_LINK_LOST);
-        return;
-    }
     if (now_ns >= loss_timer(&path->loss, &path->sent, &path->rtt))
-        recovery_on_timer(transport);
+        recovery_on_timer(transport, path);
     if (now_ns >= path->quality_at_ns) {
         path->quality_at_ns = now_ns + LANE_QUALITY_NS;
         path->quality_waits = true;
-        note_capacity(transport);
+        note_capacity(transport, path);
     }
     if (now_ns - path->last_sent_ns >= transport->config.keep_alive_ns)
         path->ping_waits = true;
     if (path_run_proof(path, now_ns))
         lane_random(transport, path->challenge, sizeof path->challenge);
-    uint32_t hosted = hosting_count(&transport->hosting, path->rtt.smoothed_ns, now_ns);
-    if (hosted != path->hosted) {
-        path->hosted = hosted;
-        lane_congestion->set_hosted(path->congestion, hosted, path->rtt.smoothed_ns, now_ns);
+    if (transport->hosted != path->hosted) {
+        path->hosted = transport->hosted;
+        lane_congestion->set_hosted(path->congestion, path->hosted, path->rtt.smoothed_ns, now_ns);
         path->is_window_full = false;
     }
+}
+
+static void run_up_timers(struct transport *transport)
+{
+    if (transport->now_ns >= dead_at(transport)) {
+        lane_down(transport, TRANSPORT_CODE_LINK_LOST);
+        return;
+    }
+    transport->hosted =
+        hosting_count(&transport->hosting, transport->primary->rtt.smoothed_ns, transport->now_ns);
+    PATHS_EACH (path, transport)
+        run_path_timers(transport, path);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -85,23 +88,17 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t transport_next_wake(const struct transport *transport)
+static uint64_t path_wake(const struct transport *transport, const struct path *path)
 {
-    uint64_t wake_ns = transport->dial.is_active ? transport->dial.attempt_at_ns : UINT64_MAX;
-    if (transport->resp_waits || session_is_on(&transport->farewell.session))
-        return transport->now_ns;
-    if (transport->state != TRANSPORT_STATE_UP)
-        return wake_ns;
-    const struct path *path = &transport->path;
+    uint64_t wake_ns = UINT64_MAX;
     bool is_mute = path_is_muted(path);
-    bool has_data = output_has_data(transport) && !is_mute;
+    bool has_data = output_has_data(transport, path) && !is_mute;
     if (!is_mute) {
-        if (has_urgent(transport) || (path->probes && has_data))
+        if (has_urgent(transport, path) || (path->probes && has_data))
             return transport->now_ns;
-        wake_ns = least(wake_ns, path->receipts.due_ns);
+        wake_ns = path->receipts.due_ns;
     }
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
-    wake_ns = least(wake_ns, dead_at(transport));
     wake_ns = least(wake_ns, path->quality_at_ns);
     if (!path->ping_waits) /* else it is the pacer's turn */
         wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
@@ -112,12 +109,24 @@ uint64_t transport_next_wake(const struct transport *transport)
     return wake_ns;
 }
 
+uint64_t transport_next_wake(const struct transport *transport)
+{
+    uint64_t wake_ns = transport->dial.is_active ? transport->dial.attempt_at_ns : UINT64_MAX;
+    if (transport->resp_waits || session_is_on(&transport->farewell.session))
+        return transport->now_ns;
+    if (transport->state != TRANSPORT_STATE_UP)
+        return wake_ns;
+    wake_ns = least(wake_ns, dead_at(transport));
+    PATHS_EACH (path, transport)
+        wake_ns = least(wake_ns, path_wake(transport, path));
+    return wake_ns;
+}
+
 /* ---- packets */
 
 /* Asks congestion control and pacer for a packet with data. */
-static bool may_send_data(struct transport *transport, struct packet_plan *plan)
+static bool may_send_data(struct transport *transport, struct path *path, struct packet_plan *plan)
 {
-    struct path *path = &transport->path;
     if (sent_log_is_full(&path->sent))
         return false;
     if (path->probes) {
@@ -142,9 +151,8 @@ static bool may_send_data(struct transport *transport, struct packet_plan *plan)
 
 /* What was taken from the window goes back: the packet did not come about, or is not
  * ack-eliciting. */
-static void give_back(struct transport *transport, const struct packet_plan *plan)
+static void give_back(struct path *path, const struct packet_plan *plan)
 {
-    struct path *path = &transport->path;
     if (!plan->counted_bytes)
         return;
     const struct congestion_packet packet = {.flow = plan->flow,
@@ -153,26 +161,26 @@ static void give_back(struct transport *transport, const struct packet_plan *pla
     lane_congestion->on_discarded(path->congestion, &packet);
 }
 
-static uint32_t send_packet(struct transport *transport, uint8_t *out, uint32_t pad_to)
+static uint32_t send_packet(struct transport *transport, struct path *path, uint8_t *out,
+                            uint32_t pad_to)
 {
-    struct path *path = &transport->path;
     struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
     if (path_is_muted(path))
         return 0;
     if (path_allowance(path) < plan.most)
         plan.most = (uint32_t)path_allowance(path);
-    bool has_data = output_has_data(transport);
-    plan.may_send_data = has_data && may_send_data(transport, &plan);
-    if (!plan.may_send_data && !has_urgent(transport))
+    bool has_data = output_has_data(transport, path);
+    plan.may_send_data = has_data && may_send_data(transport, path, &plan);
+    if (!plan.may_send_data && !has_urgent(transport, path))
         return 0;
     plan.pad_to = pad_to;
-    uint32_t bytes = build_packet(transport, out, &plan);
+    uint32_t bytes = build_packet(transport, path, out, &plan);
     if (!bytes) {
-        give_back(transport, &plan);
+        give_back(path, &plan);
         return 0;
     }
     if (!sent_log_packet(&path->sent, path->sent.next - 1)->counted_bytes)
-        give_back(transport, &plan);
+        give_back(path, &plan);
     if (plan.may_send_data)
         pacer_spend(&path->pacer, bytes);
     if (!path->is_proven)
@@ -181,7 +189,8 @@ static uint32_t send_packet(struct transport *transport, uint8_t *out, uint32_t 
 }
 
 /* A batch for one sendmsg: all packets but the last have the length of the first. */
-static bool fill_batch(struct transport *transport, struct transport_transmit *transmit)
+static bool fill_batch(struct transport *transport, struct path *path,
+                       struct transport_transmit *transmit)
 {
     uint32_t capacity =
         transmit->capacity < LANE_BATCH_BYTES ? transmit->capacity : LANE_BATCH_BYTES;
@@ -189,7 +198,7 @@ static bool fill_batch(struct transport *transport, struct transport_transmit *t
     uint32_t length = 0, segment = 0;
     for (int packets = 0; packets < LANE_BATCH_PACKETS && length + most <= capacity; packets++) {
         uint32_t pad_to = segment;
-        uint32_t bytes = send_packet(transport, transmit->data + length, pad_to);
+        uint32_t bytes = send_packet(transport, path, transmit->data + length, pad_to);
         if (!bytes)
             break;
         length += bytes;
@@ -198,7 +207,7 @@ static bool fill_batch(struct transport *transport, struct transport_transmit *t
         if (bytes != segment || bytes < most)
             break;
     }
-    transmit->to = transport->path.peer;
+    transmit->to = path->peer;
     transmit->length = length;
     transmit->segment_bytes = (uint16_t)segment;
     return length > 0;
@@ -227,16 +236,29 @@ static bool fill_datagram(struct transport *transport, struct transport_transmit
     return true;
 }
 
-static void note_app_limit(struct transport *transport)
+static void note_app_limit(struct transport *transport, struct path *path)
 {
-    struct path *path = &transport->path;
-    bool is_limited = !path->is_window_full && !output_has_data(transport);
+    bool is_limited = !path->is_window_full && !output_has_data(transport, path);
     if (is_limited)
         path->probes = 0;
     if (is_limited == path->is_app_limited)
         return;
     path->is_app_limited = is_limited;
     lane_congestion->set_app_limited(path->congestion, is_limited, transport->now_ns);
+}
+
+/* What one path sends: how many transmits were filled. */
+static size_t fill_from(struct transport *transport, struct path *path,
+                        struct transport_transmit *transmits, size_t count)
+{
+    size_t filled = 0;
+    pacer_set_rate(&path->pacer,
+                   lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
+                   transport->now_ns);
+    while (filled < count && fill_batch(transport, path, &transmits[filled]))
+        filled++;
+    note_app_limit(transport, path);
+    return filled;
 }
 
 size_t transport_send(struct transport *transport, uint64_t now_ns,
@@ -253,12 +275,7 @@ size_t transport_send(struct transport *transport, uint64_t now_ns,
         filled++;
     if (transport->state != TRANSPORT_STATE_UP)
         return filled;
-    struct path *path = &transport->path;
-    pacer_set_rate(&path->pacer,
-                   lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
-                   transport->now_ns);
-    while (filled < count && fill_batch(transport, &transmits[filled]))
-        filled++;
-    note_app_limit(transport);
+    PATHS_EACH (path, transport)
+        filled += fill_from(transport, path, transmits + filled, count - filled);
     return filled;
 }

@@ -10,6 +10,23 @@ enum {
     UNPROVEN_PACKET_MIN = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
 };
 
+void path_open(struct path *path, uint8_t wire_id)
+{
+    *path = (struct path){.is_open = true, .wire_id = wire_id, .is_app_limited = true};
+    receipts_init(&path->receipts);
+    rtt_init(&path->rtt);
+    loss_init(&path->loss);
+}
+
+void path_close(struct path *path)
+{
+    sent_log_clear(&path->sent);
+    receipts_clear(&path->receipts);
+    if (path->congestion)
+        lane_congestion->destroy(path->congestion);
+    *path = (struct path){0};
+}
+
 void path_follow(struct path *path, const struct address *from, uint64_t number, uint32_t bytes,
                  uint64_t now_ns)
 {

@@ -19,13 +19,17 @@
 #include "transport/sent_log.h"
 
 enum {
+    PATHS_LIMIT = 8,        /* open at the same time; wire ids go to 255 and none is used twice */
     PATH_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
     PATH_PROVE_ATTEMPTS = 5,
 };
 #define PATH_PROVE_NS (500ull * 1000000)
 
-/* Embed it. */
+extern const struct congestion_ops *const lane_congestion;
+
+/* A place in the lane's table. */
 struct path {
+    bool is_open;
     uint8_t wire_id;
     struct address peer;
     struct address fallback; /* the last proven one, while `peer` is not */
@@ -47,13 +51,18 @@ struct path {
     bool is_window_full; /* congestion control refused a packet since the last change */
     bool is_app_limited;
     bool ping_waits, quality_waits;
-    uint32_t hosted;
+    uint32_t hosted; /* connections that its congestion control was told of */
     uint32_t probes; /* packets that may go whatever the window says */
     uint64_t delivered_bytes, delivered_ns;
     uint64_t outstanding_since_ns; /* when the first packet now unsettled went out */
     uint64_t last_sent_ns, last_heard_ns;
     uint64_t quality_at_ns;
+    struct frame_quality peer_quality; /* of the peer's packets on this path, as it says */
 };
+
+void path_open(struct path *path, uint8_t wire_id);
+/* Records, receipts and congestion control go; what the records refer to is the lane's business. */
+void path_close(struct path *path);
 
 /* The peer's address follows its newest packet; until a token has come back, only a little goes
  * there. */

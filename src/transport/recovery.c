@@ -44,9 +44,12 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
         if (stream->control & CONTROL_RESET)
             stream_pay(stream, CONTROL_RESET);
         break;
-    case SENT_ACK:
-        receipts_prune(&transport->path.receipts, frame->offset);
+    case SENT_ACK: {
+        struct path *path = lane_path(transport, frame->path);
+        if (path)
+            receipts_prune(&path->receipts, frame->offset);
         break;
+    }
     case SENT_WINDOW:
     case SENT_PRIORITY:
     case SENT_SETTINGS:
@@ -99,9 +102,10 @@ static void drop_references(const struct sent_log *log, const struct sent_packet
     }
 }
 
-static void frames_acked(struct transport *transport, const struct sent_packet *packet)
+static void frames_acked(struct transport *transport, const struct path *path,
+                         const struct sent_packet *packet)
 {
-    const struct sent_log *log = &transport->path.sent;
+    const struct sent_log *log = &path->sent;
     for (uint32_t i = 0; i < packet->frames; i++)
         frame_acked(transport, sent_log_frame_at(log, packet, i));
     for (uint32_t i = 0; i < packet->frames; i++) {
@@ -113,18 +117,19 @@ static void frames_acked(struct transport *transport, const struct sent_packet *
     }
 }
 
-static void frames_lost(struct transport *transport, const struct sent_packet *packet)
+static void frames_lost(struct transport *transport, const struct path *path,
+                        const struct sent_packet *packet)
 {
-    const struct sent_log *log = &transport->path.sent;
+    const struct sent_log *log = &path->sent;
     for (uint32_t i = 0; i < packet->frames; i++)
         frame_lost(transport, sent_log_frame_at(log, packet, i));
 }
 
 /* ---- fates of packets */
 
-static void packet_acked(struct transport *transport, uint64_t number, uint64_t rtt_ns)
+static void packet_acked(struct transport *transport, struct path *path, uint64_t number,
+                         uint64_t rtt_ns)
 {
-    struct path *path = &transport->path;
     struct sent_packet *packet = sent_log_packet(&path->sent, number);
     enum sent_state state = (enum sent_state)packet->state;
     sent_log_set_state(&path->sent, number, SENT_ACKED);
@@ -149,12 +154,11 @@ static void packet_acked(struct transport *transport, uint64_t number, uint64_t 
     case SENT_ACKED:
         break;
     }
-    frames_acked(transport, packet);
+    frames_acked(transport, path, packet);
 }
 
-static void detect_losses(struct transport *transport)
+static void detect_losses(struct transport *transport, struct path *path)
 {
-    struct path *path = &transport->path;
     uint64_t cursor = path->sent.first_open;
     while (loss_next(&path->loss, &path->sent, &path->rtt, transport->now_ns, &cursor)) {
         uint64_t number = cursor - 1;
@@ -163,7 +167,7 @@ static void detect_losses(struct transport *transport)
         packet->lost_ns = transport->now_ns;
         transport->counters.packets_lost++;
         quality_lost(&path->quality, transport->now_ns);
-        frames_lost(transport, packet);
+        frames_lost(transport, path, packet);
         if (packet->counted_bytes) {
             const struct congestion_packet fate = describe(packet, number);
             lane_congestion->on_lost(path->congestion, &fate, transport->now_ns);
@@ -172,9 +176,8 @@ static void detect_losses(struct transport *transport)
     }
 }
 
-static void retire_settled(struct transport *transport)
+static void retire_settled(struct transport *transport, struct path *path)
 {
-    struct path *path = &transport->path;
     struct sent_log *log = &path->sent;
     uint64_t lost_kept_ns = 2 * path->rtt.smoothed_ns + LOST_KEPT_NS;
     while (log->oldest < log->next) {
@@ -197,10 +200,10 @@ static void retire_settled(struct transport *transport)
 /* ---- acknowledgements */
 
 /* Packets of [start, end) that are not yet known to have arrived, in order. */
-static void range_acked(struct transport *transport, uint64_t start, uint64_t end, uint64_t newest,
-                        uint64_t rtt_ns)
+static void range_acked(struct transport *transport, struct path *path, uint64_t start,
+                        uint64_t end, uint64_t newest, uint64_t rtt_ns)
 {
-    struct sent_log *log = &transport->path.sent;
+    struct sent_log *log = &path->sent;
     if (start < log->oldest)
         start = log->oldest;
     uint64_t number = start;
@@ -209,7 +212,7 @@ static void range_acked(struct transport *transport, uint64_t start, uint64_t en
         uint64_t known_from = at < log->acked.count ? ranges_items(&log->acked)[at].start : end;
         uint64_t known_to = at < log->acked.count ? ranges_items(&log->acked)[at].end : end;
         for (; number < end && number < known_from; number++)
-            packet_acked(transport, number, number == newest ? rtt_ns : 0);
+            packet_acked(transport, path, number, number == newest ? rtt_ns : 0);
         number = known_to;
     }
     ranges_add(&log->acked, start, end);
@@ -217,10 +220,9 @@ static void range_acked(struct transport *transport, uint64_t start, uint64_t en
 
 /* The round-trip sample that the frame gives, 0 for none: its greatest packet is acknowledged
  * for the first time. */
-static uint64_t sample_rtt(struct transport *transport, const struct frame_ack *ack,
-                           uint64_t largest)
+static uint64_t sample_rtt(struct transport *transport, struct path *path,
+                           const struct frame_ack *ack, uint64_t largest)
 {
-    struct path *path = &transport->path;
     const struct sent_log *log = &path->sent;
     if (largest < log->oldest || ranges_has(&log->acked, largest))
         return 0;
@@ -238,21 +240,21 @@ static uint64_t sample_rtt(struct transport *transport, const struct frame_ack *
 
 int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
 {
-    struct path *path = &transport->path;
+    struct path *path = lane_path(transport, ack->path);
     uint64_t largest = ack->ranges[0].end - 1;
-    if (ack->path != path->wire_id || largest >= path->sent.next)
+    if (!path || largest >= path->sent.next)
         return ERROR_INVALID;
-    uint64_t rtt_ns = sample_rtt(transport, ack, largest);
+    uint64_t rtt_ns = sample_rtt(transport, path, ack, largest);
     uint32_t in_flight = path->sent.in_flight;
     for (uint32_t i = ack->count; i-- > 0;)
-        range_acked(transport, ack->ranges[i].start, ack->ranges[i].end, largest, rtt_ns);
+        range_acked(transport, path, ack->ranges[i].start, ack->ranges[i].end, largest, rtt_ns);
     if (path->sent.in_flight != in_flight) {
         path->is_window_full = false;
         loss_acked(&path->loss, largest);
         path->outstanding_since_ns = transport->now_ns;
     }
-    detect_losses(transport);
-    retire_settled(transport);
+    detect_losses(transport, path);
+    retire_settled(transport, path);
     return 0;
 }
 
@@ -272,9 +274,9 @@ static uint32_t urgency(const struct sent_log *log, const struct sent_packet *pa
 
 /* The oldest packet in flight with the most urgent bytes is taken for lost as far as its frames
  * go. */
-static void probe(struct transport *transport)
+static void probe(struct transport *transport, struct path *path)
 {
-    const struct sent_log *log = &transport->path.sent;
+    const struct sent_log *log = &path->sent;
     struct sent_packet *chosen = NULL;
     uint32_t best = UINT32_MAX;
     int looks = 0;
@@ -291,16 +293,15 @@ static void probe(struct transport *transport)
     }
     if (chosen) {
         chosen->probed = true;
-        frames_lost(transport, chosen);
+        frames_lost(transport, path, chosen);
     }
 }
 
-void recovery_on_timer(struct transport *transport)
+void recovery_on_timer(struct transport *transport, struct path *path)
 {
-    struct path *path = &transport->path;
     if (path->loss.loss_at_ns <= transport->now_ns) {
-        detect_losses(transport);
-        retire_settled(transport);
+        detect_losses(transport, path);
+        retire_settled(transport, path);
         return;
     }
     path->loss.probe_timeouts++;
@@ -312,12 +313,11 @@ void recovery_on_timer(struct transport *transport)
     path->probes = LOSS_PROBES;
     path->ping_waits = true; /* where nothing else is left to send */
     for (uint32_t i = 0; i < LOSS_PROBES; i++)
-        probe(transport);
+        probe(transport, path);
 }
 
-void recovery_forget_congestion(struct transport *transport)
+void recovery_forget_congestion(struct path *path)
 {
-    struct path *path = &transport->path;
     for (uint64_t number = path->sent.oldest; number < path->sent.next; number++) {
         struct sent_packet *packet = sent_log_packet(&path->sent, number);
         packet->counted_bytes = 0;

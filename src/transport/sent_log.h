@@ -32,6 +32,7 @@ struct sent_frame {
     uint64_t offset;
     uint32_t length;
     uint8_t kind; /* enum sent_kind */
+    uint8_t path; /* SENT_ACK: of which path, its wire id */
     bool fin;
 };
 

@@ -101,10 +101,8 @@ void stream_drop_reference(struct transport_stream *stream)
 /* Room for the caller's bytes: two times the stream's share of the window. */
 static uint64_t room_limit(const struct transport *transport)
 {
-    uint64_t hosted = transport->path.hosted ? transport->path.hosted : 1;
-    uint64_t window =
-        transport->path.congestion ? lane_congestion->window_bytes(transport->path.congestion) : 0;
-    uint64_t share = 2 * window / hosted;
+    uint64_t hosted = transport->hosted ? transport->hosted : 1;
+    uint64_t share = 2 * lane_window_bytes(transport) / hosted;
     return share > LANE_STREAM_ROOM_MIN ? share : LANE_STREAM_ROOM_MIN;
 }
 
@@ -312,7 +310,7 @@ void transport_stream_consume(struct transport_stream *stream, uint64_t bytes)
     INVARIANT(bytes <= most);
     const struct transport *transport = stream->transport;
     bool tell = credit_consumed(&stream->transport->credit, &stream->credit, bytes,
-                                transport->now_ns, transport->path.rtt.smoothed_ns);
+                                transport->now_ns, transport->primary->rtt.smoothed_ns);
     in->limit = stream->credit.limit;
     if (tell)
         stream_owe(stream, CONTROL_WINDOW);

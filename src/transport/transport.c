@@ -111,13 +111,14 @@ void transport_set_packet_bytes(struct transport *transport, uint16_t packet_byt
     if (transport->config.packet_bytes == usable_packet_bytes(packet_bytes))
         return;
     transport->config.packet_bytes = usable_packet_bytes(packet_bytes);
-    if (transport->state == TRANSPORT_STATE_UP)
-        lane_start_congestion(transport);
+    PATHS_EACH (path, transport)
+        if (path->congestion)
+            lane_start_congestion(transport, path);
 }
 
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts)
 {
-    const struct path *path = &transport->path;
+    const struct path *path = transport->primary;
     struct quality quality = path->quality;
     quality_roll(&quality, transport->now_ns);
     *facts = transport->counters;
@@ -128,7 +129,7 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
     facts->min_rtt_ns = path->rtt.min_ns;
     facts->rtt_variance_ns = path->rtt.variance_ns;
     facts->delivery_bytes_per_s = quality_delivery_bytes_per_s(&quality);
-    facts->hosted = path->hosted;
+    facts->hosted = transport->hosted;
     if (path->congestion) {
         facts->window_bytes = lane_congestion->window_bytes(path->congestion);
         facts->in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion);
@@ -138,8 +139,8 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
     }
     facts->loss_ppm_1s = quality_loss_ppm(&quality, 1);
     facts->loss_ppm_10s = quality_loss_ppm(&quality, QUALITY_SECONDS);
-    facts->peer_loss_ppm_1s = (uint32_t)(transport->peer_quality.loss_ppm_1s & UINT32_MAX);
-    facts->peer_srtt_us = (uint32_t)(transport->peer_quality.srtt_us & UINT32_MAX);
+    facts->peer_loss_ppm_1s = (uint32_t)(path->peer_quality.loss_ppm_1s & UINT32_MAX);
+    facts->peer_srtt_us = (uint32_t)(path->peer_quality.srtt_us & UINT32_MAX);
     for (int i = 0; i < TRANSPORT_RINGS; i++) {
         const struct blend_ring *ring = &transport->blender.rings[i];
         facts->rings[i] = (struct transport_ring_facts){.sockets = ring->sockets,

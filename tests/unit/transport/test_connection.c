@@ -287,10 +287,10 @@ static void T1_late_packet_does_not_move_the_lane_back(void **state)
     /* A packet stays in the network while the edge's address changes. */
     struct session *session = &wire.ends[WIRE_EDGE].transport->current;
     uint8_t late[PACKET_OVERHEAD_BYTES + 1] = {[PACKET_HEADER_BYTES] = FRAME_PING};
-    session_seal(session, 0, wire.ends[WIRE_EDGE].transport->path.sent.next - 1, late, 1);
-    uint64_t word = wire.ends[WIRE_GATEWAY].transport->path.replay.words[0];
-    wire.ends[WIRE_GATEWAY].transport->path.replay.words[0] =
-        word & ~(1ull << (wire.ends[WIRE_EDGE].transport->path.sent.next - 1));
+    session_seal(session, 0, wire.ends[WIRE_EDGE].transport->primary->sent.next - 1, late, 1);
+    uint64_t word = wire.ends[WIRE_GATEWAY].transport->primary->replay.words[0];
+    wire.ends[WIRE_GATEWAY].transport->primary->replay.words[0] =
+        word & ~(1ull << (wire.ends[WIRE_EDGE].transport->primary->sent.next - 1));
     struct transport_datagram datagram = {.from = wire.ends[WIRE_EDGE].address,
                                           .data = late,
                                           .length = sizeof late};

@@ -44,7 +44,7 @@ static void feed(struct wire *wire, struct span frames)
 
 static bool is_acknowledged(struct wire *wire)
 {
-    return ranges_has(&victim_of(wire)->path.receipts.numbers, next_number - 1);
+    return ranges_has(&victim_of(wire)->primary->receipts.numbers, next_number - 1);
 }
 
 /* Frames written out: the gateway has opened stream 1 and ended stream 3. */
@@ -157,12 +157,12 @@ static void challenges_are_answered(void **state)
     prepare(&wire);
     feed(&wire, SPAN("\x09"
                      "12345678"));
-    assert_true(victim_of(&wire)->path.response_waits);
-    assert_memory_equal(victim_of(&wire)->path.response, "12345678", 8);
+    assert_true(victim_of(&wire)->primary->response_waits);
+    assert_memory_equal(victim_of(&wire)->primary->response, "12345678", 8);
     static uint8_t bytes[2000];
     struct transport_transmit transmit = {.data = bytes, .capacity = sizeof bytes};
     assert_int_equal(transport_send(victim_of(&wire), wire.now_ns, &transmit, 1), 1);
-    assert_false(victim_of(&wire)->path.response_waits);
+    assert_false(victim_of(&wire)->primary->response_waits);
     wire_clear(&wire);
 }
 
@@ -221,7 +221,8 @@ static void lost_frames_are_sent_again(void **state)
             while (!receive_buffer_is_complete(&far->in))
                 wire_step(&wire);
             assert_true(wire.now_ns - from_ns <=
-                        rtt_probe_timeout(&wire.ends[0].transport->path.rtt) + wire.delay_ns + MS);
+                        rtt_probe_timeout(&wire.ends[0].transport->primary->rtt) + wire.delay_ns +
+                            MS);
             break;
         case 1:
             transport_stream_reset(near, TRANSPORT_CODE_REFUSED);
@@ -321,7 +322,7 @@ static void T11_acks_of_acks_keep_acks_short(void **state)
         slice_queue_append(&bytes, SPAN("a packet of its own"));
         transport_stream_write(near, &bytes);
         wire_run(&wire, 10 * MS);
-        uint32_t ranges = victim_of(&wire)->path.receipts.numbers.count;
+        uint32_t ranges = victim_of(&wire)->primary->receipts.numbers.count;
         most = ranges > most ? ranges : most;
         slice_queue_clear(&bytes);
     }
@@ -336,7 +337,7 @@ static void T11_bytes_and_end_share_a_packet(void **state)
     begin(&wire);
     const struct transport_open open = {.port = 80};
     struct transport_stream *near;
-    uint64_t before = wire.ends[0].transport->path.sent.next;
+    uint64_t before = wire.ends[0].transport->primary->sent.next;
     assert_int_equal(transport_stream_open(wire.ends[0].transport, &open, &near), 0);
     struct slice_queue bytes = {0};
     slice_queue_append(&bytes, SPAN("all of it"));
@@ -344,7 +345,7 @@ static void T11_bytes_and_end_share_a_packet(void **state)
     transport_stream_finish(near);
     slice_queue_clear(&bytes);
     wire_run(&wire, 15 * MS);
-    assert_int_equal(wire.ends[0].transport->path.sent.next - before, 1);
+    assert_int_equal(wire.ends[0].transport->primary->sent.next - before, 1);
     assert_true(receive_buffer_is_complete(&stream_table_get(&victim_of(&wire)->table, 0)->in));
     wire_clear(&wire);
 }
@@ -373,7 +374,7 @@ static void reordering_raises_the_loss_threshold(void **state)
         slice_queue_clear(&bytes);
     }
     assert_true(wire.ends[0].transport->counters.packets_spurious > 0);
-    assert_true(wire.ends[0].transport->path.loss.packet_threshold > LOSS_PACKET_THRESHOLD);
+    assert_true(wire.ends[0].transport->primary->loss.packet_threshold > LOSS_PACKET_THRESHOLD);
     wire_clear(&wire);
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the links tell about themselves, as JSON.
+ */
+#include "link/driver.h"
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *rings_status(const struct transport_facts *facts)
+{
+    json_t *rings = json_array();
+    for (int i = 0; i < TRANSPORT_RINGS; i++) {
+        const struct transport_ring_facts *ring = &facts->rings[i];
+        json_array_append_new(rings, json_pack("{s:o, s:o, s:o, s:o, s:o}", "sockets",
+                                               integer(ring->sockets), "ready",
+                                               integer(ring->ready), "bytes", integer(ring->bytes),
+                                               "sent_bytes", integer(ring->sent_bytes),
+                                               "sub_packets", integer(ring->sub_packets)));
+    }
+    return rings;
+}
+
+static json_t *one_status(struct link *link)
+{
+    struct transport_facts facts;
+    char peer[ADDRESS_TEXT_BYTES];
+    pthread_mutex_lock(&link->facts_lock);
+    facts = link->facts;
+    pthread_mutex_unlock(&link->facts_lock);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"sessions", facts.sessions},
+        {"streams_open", facts.streams_open},
+        {"streams_opened", facts.streams_opened},
+        {"streams_reset", facts.streams_reset},
+        {"srtt_us", facts.srtt_ns / 1000},
+        {"min_rtt_us", facts.min_rtt_ns / 1000},
+        {"rtt_variance_us", facts.rtt_variance_ns / 1000},
+        {"window_bytes", facts.window_bytes},
+        {"in_flight_bytes", facts.in_flight_bytes},
+        {"pacing_bytes_per_s", facts.pacing_bytes_per_s},
+        {"delivery_bytes_per_s", facts.delivery_bytes_per_s},
+        {"hosted", facts.hosted},
+        {"virtual_flows", facts.virtual_flows},
+        {"packets_sent", facts.packets_sent},
+        {"packets_received", facts.packets_received},
+        {"packets_lost", facts.packets_lost},
+        {"packets_spurious", facts.packets_spurious},
+        {"packets_replayed", facts.packets_replayed},
+        {"datagrams_refused", facts.datagrams_refused},
+        {"bytes_sent", facts.bytes_sent},
+        {"bytes_received", facts.bytes_received},
+        {"stream_bytes_sent", facts.stream_bytes_sent},
+        {"stream_bytes_resent", facts.stream_bytes_resent},
+        {"acks_sent", facts.acks_sent},
+        {"probe_timeouts", facts.probe_timeouts},
+        {"loss_ppm_1s", facts.loss_ppm_1s},
+        {"loss_ppm_10s", facts.loss_ppm_10s},
+        {"peer_loss_ppm_1s", facts.peer_loss_ppm_1s},
+        {"peer_srtt_us", facts.peer_srtt_us},
+    };
+    json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link->name, "state",
+                               transport_state_text(facts.state), "address",
+                               address_text(&facts.peer, true, peer), "dials", link->is_dialler,
+                               "worker", (int)link->owner);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "rings", rings_status(&facts));
+    return status;
+}
+
+json_t *link_set_status(struct link_set *set)
+{
+    json_t *links = json_array();
+    for (uint32_t i = 0; i < set->link_count; i++)
+        if (set->links[i]->is_wanted)
+            json_array_append_new(links, one_status(set->links[i]));
+    return links;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Deficit round robin between the rings, round robin within a ring. The text of the requirement (T3) and how it is met:
+ * Deficit round robin between the rings, the same between the sites of a ring, round robin between a site's buffers. The text of the requirement (T3) and how it is met:
  *
  *   nSend_r = weight_r x nReady_r          the share of ring r
  *   S = P / sum(nSend)                     normalised to a round of P bytes: one whole pyramid of sub-packets,
@@ -17,7 +17,7 @@
 enum {
     PYRAMID_SUB_PACKETS = BLENDER_RINGS * (BLENDER_RINGS + 1) / 2,
     TURN_SUB_PACKET = BLENDER_WEIGHT_DEFAULT, /* what a sub-packet costs of a buffer's turn */
-    TURN_LOOKS = 16, /* buffers asked for one decision; enough for any weight >= 1 to come up */
+    TURN_LOOKS = 16, /* sites or buffers asked for one decision; enough for any weight >= 1 */
 };
 
 #define CREDIT_PER_BYTE (1 << 24) /* the least share of a round is not rounded away */
@@ -26,8 +26,14 @@ void blender_init(struct blender *blender, const uint8_t weights[BLENDER_RINGS],
 {
     *blender = (struct blender){.quantum = quantum, .boost_bytes = BLENDER_BOOST_BYTES, .round = 2};
     for (int i = 0; i < BLENDER_RINGS; i++)
-        list_init(&blender->rings[i].ready);
+        list_init(&blender->rings[i].queues);
+    blend_sites_init(&blender->sites);
     blender_set_weights(blender, weights);
+}
+
+void blender_clear(struct blender *blender)
+{
+    blend_sites_clear(&blender->sites);
 }
 
 void blender_set_weights(struct blender *blender, const uint8_t weights[BLENDER_RINGS])
@@ -99,6 +105,52 @@ static void start_rounds(struct blender *blender)
     blender->depth = blender->position = 0;
 }
 
+/* Sites. */
+
+/* What a site may give before the next one's turn: never less, at the default weight, than the most that it can have overdrawn. */
+static int64_t site_turn(const struct blender *blender, const struct blend_site *site)
+{
+    uint64_t bytes = blender->largest > blender->quantum ? blender->largest : blender->quantum;
+    return (int64_t)(bytes * site->weight / BLEND_SITE_WEIGHT_DEFAULT + 1);
+}
+
+static void queue_enter(struct blender *blender, struct blend_buffer *buffer)
+{
+    struct blend_queue *queue = &buffer->site->queues[buffer->standing];
+    list_push_back(&queue->ready, &buffer->link);
+    if (queue->ready_count++ > 0)
+        return;
+    queue->credit = site_turn(blender, queue->site);
+    list_push_back(&blender->rings[buffer->standing].queues, &queue->link);
+}
+
+static void queue_exit(struct blend_buffer *buffer)
+{
+    struct blend_queue *queue = &buffer->site->queues[buffer->standing];
+    list_remove(&buffer->link);
+    if (--queue->ready_count == 0)
+        list_remove(&queue->link);
+}
+
+/* The site at the head, or the next one whose credit allows it. If none of the first few has any, the one that lacks least. */
+static struct blend_queue *queue_next(const struct blender *blender, struct blend_ring *ring)
+{
+    struct blend_queue *nearest = NULL;
+    for (int looks = 0; looks < TURN_LOOKS; looks++) {
+        struct blend_queue *queue = CONTAINER_OF(ring->queues.next, struct blend_queue, link);
+        if (queue->credit > 0)
+            return queue;
+        if (!nearest || queue->credit > nearest->credit)
+            nearest = queue;
+        queue->credit += site_turn(blender, queue->site);
+        list_remove(&queue->link);
+        list_push_back(&ring->queues, &queue->link);
+    }
+    list_remove(&nearest->link);
+    list_push_front(&ring->queues, &nearest->link);
+    return nearest;
+}
+
 /* Standing in rings. */
 
 static void ring_enter(struct blender *blender, struct blend_buffer *buffer)
@@ -107,7 +159,7 @@ static void ring_enter(struct blender *blender, struct blend_buffer *buffer)
     ring->sockets++;
     if (!buffer->is_ready)
         return;
-    list_push_back(&ring->ready, &buffer->link);
+    queue_enter(blender, buffer);
     ring->bytes += buffer->bytes;
     if (ring->ready_count++ == 0)
         ring_wake(blender, ring);
@@ -119,7 +171,7 @@ static void ring_exit(struct blender *blender, struct blend_buffer *buffer)
     ring->sockets--;
     if (!buffer->is_ready)
         return;
-    list_remove(&buffer->link);
+    queue_exit(buffer);
     ring->bytes -= buffer->bytes;
     /* What is left of a round is not saved up for later. */
     if (--ring->ready_count == 0 && ring->credit > 0)
@@ -141,11 +193,12 @@ static void stand_rightly(struct blender *blender, struct blend_buffer *buffer)
     ring_enter(blender, buffer);
 }
 
-void blender_join(struct blender *blender, struct blend_buffer *buffer, uint8_t ring,
+void blender_join(struct blender *blender, struct blend_buffer *buffer, uint16_t site, uint8_t ring,
                   uint8_t weight)
 {
     INVARIANT(ring < BLENDER_RINGS && !buffer->is_member);
     *buffer = (struct blend_buffer){
+        .site = blend_site_join(&blender->sites, site),
         .boost_bytes = blender->boost_bytes,
         .ring = ring,
         .weight = weight ? weight : 1,
@@ -163,6 +216,7 @@ void blender_leave(struct blender *blender, struct blend_buffer *buffer)
     ring_exit(blender, buffer);
     buffer->is_member = buffer->is_ready = false;
     buffer->bytes = 0;
+    blend_site_leave(&blender->sites, buffer->site);
 }
 
 void blender_set_ring(struct blender *blender, struct blend_buffer *buffer, uint8_t ring,
@@ -209,11 +263,11 @@ static int ring_next(struct blender *blender)
 
 /* The buffer at the head, or the next one that has saved up a turn: those of less than the default weight pass some. If none
  * of the first few has, the one that is nearest to it. */
-static struct blend_buffer *buffer_next(struct blend_ring *ring)
+static struct blend_buffer *buffer_next(struct blend_queue *queue)
 {
     struct blend_buffer *nearest = NULL;
     for (int looks = 0; looks < TURN_LOOKS; looks++) {
-        struct blend_buffer *buffer = CONTAINER_OF(ring->ready.next, struct blend_buffer, link);
+        struct blend_buffer *buffer = CONTAINER_OF(queue->ready.next, struct blend_buffer, link);
         if (buffer->turn < TURN_SUB_PACKET)
             buffer->turn += buffer->weight;
         if (buffer->turn >= TURN_SUB_PACKET)
@@ -221,10 +275,10 @@ static struct blend_buffer *buffer_next(struct blend_ring *ring)
         if (!nearest || buffer->turn > nearest->turn)
             nearest = buffer;
         list_remove(&buffer->link);
-        list_push_back(&ring->ready, &buffer->link);
+        list_push_back(&queue->ready, &buffer->link);
     }
     list_remove(&nearest->link);
-    list_push_front(&ring->ready, &nearest->link);
+    list_push_front(&queue->ready, &nearest->link);
     return nearest;
 }
 
@@ -242,7 +296,9 @@ struct blend_buffer *blender_next(struct blender *blender, uint32_t room, bool p
         ring = ring_next(blender);
     }
     INVARIANT(ring >= 0);
-    struct blend_buffer *buffer = buffer_next(&blender->rings[ring]);
+    if (room > blender->largest)
+        blender->largest = room;
+    struct blend_buffer *buffer = buffer_next(queue_next(blender, &blender->rings[ring]));
     uint64_t bytes = blender->quantum;
     if (ready == 1 || (packet_is_empty && buffer->bytes >= room))
         bytes = room;
@@ -256,10 +312,13 @@ void blender_took(struct blender *blender, struct blend_buffer *buffer, uint32_t
 {
     INVARIANT(buffer->is_ready && bytes <= buffer->bytes);
     struct blend_ring *ring = &blender->rings[buffer->standing];
+    struct blend_queue *queue = &buffer->site->queues[buffer->standing];
     ring->credit -= (int64_t)bytes * CREDIT_PER_BYTE;
     ring->sent_bytes += bytes;
     ring->sub_packets += bytes > 0;
     ring->bytes -= bytes;
+    queue->credit -= bytes;
+    buffer->site->sent_bytes += bytes;
     buffer->bytes -= bytes;
     buffer->turn -= TURN_SUB_PACKET;
     /* The pyramid's step is done. */
@@ -271,7 +330,12 @@ void blender_took(struct blender *blender, struct blend_buffer *buffer, uint32_t
         blender_set_waiting(blender, buffer, 0);
     } else if (bytes == 0 || buffer->turn < TURN_SUB_PACKET) {
         list_remove(&buffer->link);
-        list_push_back(&ring->ready, &buffer->link);
+        list_push_back(&queue->ready, &buffer->link);
+    }
+    if (queue->ready_count && queue->credit <= 0) {
+        queue->credit += site_turn(blender, queue->site);
+        list_remove(&queue->link);
+        list_push_back(&ring->queues, &queue->link);
     }
     if (buffer->boost_bytes > 0) {
         buffer->boost_bytes -= bytes < buffer->boost_bytes ? bytes : buffer->boost_bytes;

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The blender (T2-T5): decides whose bytes go next. Streams' buffers stand in rings by priority; the share of a ring in a long run
- * is weight x nReady, whatever its bytes; within a ring buffers take turns. A round hands every ring its normalised share
+ * is weight x nReady, whatever its bytes; within a ring first sites take turns, fair by bytes and weight, then the buffers of a site.
+ * A round hands every ring its normalised share
  * (nSendNorm) as a credit; the credits are used up in the order top ring, top two, top three, and so on. What a ring overdraws is
  * taken from its next round, so that no share is off by more than one sub-packet, however long the run.
  *
- * Every decision takes constant time: five rings, and at most sixteen buffers of less than the default weight.
+ * Every decision takes constant time: five rings, and at most sixteen sites and sixteen buffers of less than the default weight.
  */
 #ifndef TRANSPORT_BLENDER_H
 #define TRANSPORT_BLENDER_H
 
-#include "base/list.h"
-
-#include <stdint.h>
+#include "transport/blend_sites.h"
 
 enum {
     BLENDER_RINGS = 5,
@@ -23,7 +22,8 @@ enum {
 
 /* Embed it in a stream. All members belong to the blender. */
 struct blend_buffer {
-    struct list link;     /* in its ring's list of ready buffers */
+    struct list link; /* in its site's list of ready buffers of the ring */
+    struct blend_site *site;
     uint64_t bytes;       /* waiting */
     uint64_t boost_bytes; /* of a new stream that still count one ring higher */
     int32_t turn;     /* sixteenths of a sub-packet that it may give before the next one's turn */
@@ -35,7 +35,7 @@ struct blend_buffer {
 
 /* Counted by where buffers stand now. */
 struct blend_ring {
-    struct list ready;
+    struct list queues;                   /* of sites with something ready, by turns */
     uint64_t sockets, ready_count, bytes; /* nSockets, nReady, nBytes */
     uint64_t sent_bytes, sub_packets;
     int64_t credit; /* bytes left of this round, times 2^24; negative: overdrawn */
@@ -44,9 +44,11 @@ struct blend_ring {
 
 struct blender {
     struct blend_ring rings[BLENDER_RINGS];
+    struct blend_sites sites;
     uint8_t weights[BLENDER_RINGS];
     uint32_t quantum;
     uint32_t boost_bytes; /* first bytes of a stream that count one ring higher; 0: no boost */
+    uint32_t largest;     /* bytes that were asked of one buffer at once: a site's turn */
     uint64_t round;
     uint8_t depth,
         position; /* of the pass: rings 0 .. depth are asked in turn, `position` is next */
@@ -54,8 +56,10 @@ struct blender {
 
 /* Weights below 1 count as 1: none starves. */
 void blender_init(struct blender *blender, const uint8_t weights[BLENDER_RINGS], uint32_t quantum);
+void blender_clear(struct blender *blender); /* all buffers have left */
 void blender_set_weights(struct blender *blender, const uint8_t weights[BLENDER_RINGS]);
-void blender_join(struct blender *blender, struct blend_buffer *buffer, uint8_t ring,
+/* `site` is a number of the opener's: streams of the same number share what their ring has for a site. */
+void blender_join(struct blender *blender, struct blend_buffer *buffer, uint16_t site, uint8_t ring,
                   uint8_t weight);
 void blender_leave(struct blender *blender, struct blend_buffer *buffer);
 void blender_set_ring(struct blender *blender, struct blend_buffer *buffer, uint8_t ring,

@@ -38,7 +38,7 @@ static int read_open(struct reader *reader, struct frame_open *frame)
     struct transport_open *open = &frame->open;
     *open = (struct transport_open){0};
     open->port = read_u16(reader);
-    open->service = read_u16(reader);
+    open->site = read_u16(reader);
     open->flags = read_u8(reader);
     open->ring = read_u8(reader);
     open->weight = read_u8(reader);
@@ -171,7 +171,7 @@ uint8_t *frame_write_open(uint8_t *out, uint64_t id, const struct transport_open
     *out++ = FRAME_OPEN;
     out = varint_store(out, id);
     out = store_u16(out, open->port);
-    out = store_u16(out, open->service);
+    out = store_u16(out, open->site);
     *out++ = open->flags;
     *out++ = open->ring;
     *out++ = open->weight;

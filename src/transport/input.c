@@ -62,7 +62,7 @@ static int on_open(struct transport *transport, const struct frame_open *frame)
     stream->open = frame->open;
     stream->is_opened = true;
     transport->counters.streams_opened++;
-    blender_join(&transport->blender, &stream->fresh.buffer, stream->open.ring,
+    blender_join(&transport->blender, &stream->fresh.buffer, stream->open.site, stream->open.ring,
                  stream->open.weight);
     event_stream(stream, STREAM_EVENT_OPENED);
     stream_readable(stream);

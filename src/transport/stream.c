@@ -117,7 +117,8 @@ void stream_update(struct transport_stream *stream)
     if (out->lost_bytes) {
         /* A newcomer stands one ring higher at first: so do bytes that are sent again. */
         if (!resend->is_member)
-            blender_join(&transport->blender, resend, stream->open.ring, stream->open.weight);
+            blender_join(&transport->blender, resend, stream->open.site, stream->open.ring,
+                         stream->open.weight);
         blender_set_waiting(&transport->blender, resend, out->lost_bytes);
     } else if (resend->is_member) {
         blender_leave(&transport->blender, resend);
@@ -230,7 +231,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
     if (!stream->open.weight)
         stream->open.weight = BLENDER_WEIGHT_DEFAULT;
     stream->is_opened = true;
-    blender_join(&transport->blender, &stream->fresh.buffer, stream->open.ring,
+    blender_join(&transport->blender, &stream->fresh.buffer, stream->open.site, stream->open.ring,
                  stream->open.weight);
     stream_owe(stream, CONTROL_OPEN);
     if (tell)

@@ -97,6 +97,7 @@ void transport_free(struct transport **transport)
         handshake_peer_clear(&gone->peer);
     }
     handshake_identity_clear(&gone->identity);
+    blender_clear(&gone->blender);
     memory_free(gone);
 }
 
@@ -104,6 +105,12 @@ void transport_set_weights(struct transport *transport, const uint8_t weights[TR
 {
     memcpy(transport->config.weights, weights, sizeof transport->config.weights);
     blender_set_weights(&transport->blender, weights);
+}
+
+void transport_set_site_weights(struct transport *transport,
+                                const struct transport_site_weight *weights, size_t count)
+{
+    blend_sites_weigh(&transport->blender.sites, weights, count);
 }
 
 void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes)
@@ -149,6 +156,12 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
                                                         .sent_bytes = ring->sent_bytes,
                                                         .sub_packets = ring->sub_packets};
     }
+}
+
+size_t transport_read_sites(const struct transport *transport, struct transport_site_facts *sites,
+                            size_t count)
+{
+    return blend_sites_read(&transport->blender.sites, sites, count);
 }
 
 const char *transport_state_text(enum transport_state state)

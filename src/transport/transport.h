@@ -128,8 +128,9 @@ struct transport_open {
     uint8_t ring;   /* 0 .. 4 */
     uint8_t weight; /* within the ring, 1 .. 255; 0: the default, 16 */
     struct address client; /* family 0: none */
-    /* Which of the sender's services opened it; the far end's allow-list says what it may do. */
-    uint16_t service;
+    /* The site, as a number that both ends take from the same configuration (0: none). It decides with whom the stream shares its
+     * ring, not what it may do. */
+    uint16_t site;
 };
 enum {
     TRANSPORT_OPEN_HTTP = 1,   /* the bytes are the message form of docs/protocol/message.md */
@@ -251,7 +252,16 @@ void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, ui
  * written and throws away what comes; an unfinished one is reset with CANCELLED. */
 void transport_stream_release(struct transport_stream *stream);
 
+/* A site's weight within a ring; 0 is the default, 16. */
+struct transport_site_weight {
+    uint16_t number;
+    uint8_t weight;
+};
+
 /* Settings that may change while running (R12). */
+/* Of the sites named; all others have the default. The array is copied. */
+void transport_set_site_weights(struct transport *transport,
+                                const struct transport_site_weight *weights, size_t count);
 void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);
 void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes);
 
@@ -275,6 +285,14 @@ struct transport_facts {
     struct transport_ring_facts rings[TRANSPORT_RINGS];
 };
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts);
+struct transport_site_facts {
+    uint16_t number; /* 0: streams of no site, or of more sites than are told apart */
+    uint8_t weight;
+    uint64_t buffers, sent_bytes;
+};
+/* The sites that sent most, most first: at most `count`. How many were written. */
+size_t transport_read_sites(const struct transport *transport, struct transport_site_facts *sites,
+                            size_t count);
 const char *transport_state_text(enum transport_state state);
 
 #endif

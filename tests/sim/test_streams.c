@@ -51,9 +51,9 @@ static struct outcome run_seed(uint64_t seed)
     sim_run(&pair.sim, pair.sim.now_ns + 20 * SIM_SECOND, NULL, NULL);
     assert_int_equal(sim_end_facts(&pair.edge).streams_open, 0);
     assert_int_equal(sim_end_facts(&pair.gateway).streams_open, 0);
-    /* But for a report or a sign of life. */
-    assert_true(sim_end_facts(&pair.edge).in_flight_bytes < 500);
-    assert_true(sim_end_facts(&pair.gateway).in_flight_bytes < 500);
+    /* But for reports, one each second, which wait for probes on a path that loses many. */
+    assert_true(sim_end_facts(&pair.edge).in_flight_bytes < 2000);
+    assert_true(sim_end_facts(&pair.gateway).in_flight_bytes < 2000);
     outcome.hash = pair.edge.hash ^ pair.gateway.hash * 3;
     outcome.packets = pair.edge.packets_out + pair.gateway.packets_out;
     outcome.bytes_checked = workload.bytes_checked;

@@ -68,8 +68,11 @@ static void open_stream(struct workload *workload, struct sim_end *end, uint32_t
 {
     const struct stream_plan *plan = &workload->plans[key];
     struct stream_side *at = &workload->sides[side_of(end)][key];
-    struct transport_open open = {
-        .port = 443, .ring = plan->ring, .weight = plan->weight, .service = (uint16_t)key};
+    struct transport_open open = {.port = 443,
+                                  .ring = plan->ring,
+                                  .weight = plan->weight,
+                                  .site = plan->site,
+                                  .client = {.family = 4, .port = (uint16_t)key}};
     if (transport_stream_open(end->transport, &open, &at->stream) != 0)
         return; /* not up (again) yet */
     transport_stream_set_owner(at->stream, at);
@@ -181,7 +184,7 @@ static void on_event(struct sim_end *end, const struct transport_event *event)
             fail_msg("the link went down");
         break;
     case TRANSPORT_EVENT_OPENED: {
-        uint32_t key = event->open->service;
+        uint32_t key = event->open->client.port;
         assert_true(key < workload->count);
         assert_int_equal(event->open->port, 443);
         assert_true(workload->plans[key].opener != side);
@@ -278,6 +281,7 @@ void workload_add_random(struct workload *workload, struct random *random, uint3
         plan->open_ns = random_below(random, 2 * SIM_SECOND);
         plan->ring = (uint8_t)random_below(random, TRANSPORT_RINGS);
         plan->later_ring = (uint8_t)random_below(random, TRANSPORT_RINGS);
+        plan->site = (uint16_t)random_below(random, 4);
         plan->changes_ring = random_below(random, 4) == 0;
         plan->weight = (uint8_t)(1 + random_below(random, 255));
         for (int side = 0; side < 2; side++) {

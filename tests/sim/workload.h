@@ -23,6 +23,7 @@ struct stream_plan {
     int resetter;               /* side; -1: nobody */
     uint64_t reset_after_bytes; /* that it has read or written */
     uint8_t ring, weight, later_ring;
+    uint16_t site;
     bool changes_ring; /* the opener, half way */
 };
 

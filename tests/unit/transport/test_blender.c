@@ -26,19 +26,35 @@ struct bench {
     int count;
 };
 
+static void bench_clear(struct bench *bench)
+{
+    for (int i = 0; i < BUFFERS; i++)
+        blender_leave(&bench->blender, &bench->buffers[i]);
+    if (bench->blender.sites.count)
+        blender_clear(&bench->blender);
+}
+
+/* What it held before goes. */
 static void bench_init(struct bench *bench, const uint8_t weights[BLENDER_RINGS])
 {
+    bench_clear(bench);
     *bench = (struct bench){0};
     blender_init(&bench->blender, weights, BLENDER_QUANTUM);
     bench->blender.boost_bytes = 0;
 }
 
-static struct blend_buffer *add(struct bench *bench, uint8_t ring, uint64_t bytes)
+static struct blend_buffer *add_for(struct bench *bench, uint16_t site, uint8_t ring,
+                                    uint64_t bytes)
 {
     struct blend_buffer *buffer = &bench->buffers[bench->count++];
-    blender_join(&bench->blender, buffer, ring, BLENDER_WEIGHT_DEFAULT);
+    blender_join(&bench->blender, buffer, site, ring, BLENDER_WEIGHT_DEFAULT);
     blender_set_waiting(&bench->blender, buffer, bytes);
     return buffer;
+}
+
+static struct blend_buffer *add(struct bench *bench, uint8_t ring, uint64_t bytes)
+{
+    return add_for(bench, 0, ring, bytes);
 }
 
 /* Nothing is lost or counted twice. */
@@ -59,6 +75,13 @@ static void check_counts(const struct bench *bench)
         assert_int_equal(bench->blender.rings[i].sockets, sockets[i]);
         assert_int_equal(bench->blender.rings[i].ready_count, ready[i]);
         assert_int_equal(bench->blender.rings[i].bytes, bytes[i]);
+        uint64_t queued = 0;
+        LIST_EACH (item, after, &bench->blender.rings[i].queues) {
+            const struct blend_queue *queue = CONTAINER_OF(item, struct blend_queue, link);
+            assert_true(queue->ready_count > 0);
+            queued += queue->ready_count;
+        }
+        assert_int_equal(queued, ready[i]);
     }
     assert_int_equal(blender_waiting(&bench->blender), all);
 }
@@ -384,7 +407,8 @@ static void T2_counters_hold_whatever_happens(void **state)
         uint8_t ring = (uint8_t)random_below(&random, BLENDER_RINGS);
         uint64_t what = random_below(&random, 10);
         if (!buffer->is_member) {
-            blender_join(&bench.blender, buffer, ring, (uint8_t)random_below(&random, 256));
+            blender_join(&bench.blender, buffer, (uint16_t)random_below(&random, 20), ring,
+                         (uint8_t)random_below(&random, 256));
         } else if (what == 0) {
             in -= buffer->bytes;
             blender_leave(&bench.blender, buffer);
@@ -456,6 +480,219 @@ static void a_buffer_that_cannot_give_loses_its_turn_only(void **state)
     assert_ptr_equal(blender_next(&bench.blender, PACKET, true, &most), first);
 }
 
+/* ---- sites */
+
+/* Random sites with random numbers of streams and weights in one ring: each site has its weight's share by bytes, whatever the
+ * number of its streams and the size of what they send, and its streams share that evenly. */
+static void T4_sites_share_a_ring_by_weight_whatever_their_streams(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    struct random random;
+    random_seed(&random, 11);
+    enum { SITES = 8, PACKETS = 20000 };
+    for (int scenario = 0; scenario < 30; scenario++) {
+        bench_init(&bench, DEFAULT_WEIGHTS);
+        struct transport_site_weight weights[SITES];
+        int first[SITES + 1] = {0};
+        double sum = 0;
+        for (uint16_t i = 0; i < SITES; i++) {
+            uint8_t weight = (uint8_t)(scenario < 10 ? 16 : 1 + random_below(&random, 64));
+            weights[i] = (struct transport_site_weight){(uint16_t)(SITES - i), weight};
+            sum += weight;
+        }
+        blend_sites_weigh(&bench.blender.sites, weights, SITES);
+        for (uint16_t i = 0; i < SITES; i++) {
+            for (uint64_t n = 1 + random_below(&random, 40); n > 0; n--)
+                add_for(&bench, weights[i].number, 2, PLENTY);
+            first[i + 1] = bench.count;
+        }
+        bool is_whole = scenario % 2;
+        uint64_t all = 0;
+        for (int i = 0; i < PACKETS; i++) {
+            struct blend_buffer *who;
+            all += serve(&bench, PACKET, is_whole, &who);
+        }
+        for (uint16_t i = 0; i < SITES; i++) {
+            uint64_t sent = 0, least = UINT64_MAX, most = 0;
+            for (int at = first[i]; at < first[i + 1]; at++) {
+                sent += bench.sent[at];
+                least = bench.sent[at] < least ? bench.sent[at] : least;
+                most = bench.sent[at] > most ? bench.sent[at] : most;
+            }
+            double due = (double)all * weights[i].weight / sum;
+            double turn = (double)PACKET * (2 + weights[i].weight / 16.0);
+            assert_true(fabs((double)sent - due) <= 0.02 * due + 2 * turn);
+            assert_true(most - least <= 2 * PACKET);
+        }
+        check_counts(&bench);
+    }
+}
+
+/* The shares of the rings are those of weight x nReady, whoever's the streams are: a site that opens many in a lower ring takes
+ * nothing from another one in a higher. */
+static void T3_shares_of_rings_do_not_depend_on_sites(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_init(&bench, DEFAULT_WEIGHTS);
+    for (uint16_t i = 0; i < 60; i++)
+        add_for(&bench, i % 7, (uint8_t)(i % 5), PLENTY);
+    uint64_t all = 0;
+    for (int i = 0; i < 30000; i++) {
+        struct blend_buffer *who;
+        all += serve(&bench, PACKET, i & 1, &who);
+    }
+    for (int i = 0; i < BLENDER_RINGS; i++) {
+        double due = (double)all * DEFAULT_WEIGHTS[i] / 31;
+        assert_true(fabs((double)bench.blender.rings[i].sent_bytes - due) <= 15 * 512 + PACKET);
+    }
+}
+
+static void T4_a_site_with_a_thousand_streams_leaves_another_its_half(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_init(&bench, DEFAULT_WEIGHTS);
+    for (int i = 1; i < BUFFERS; i++)
+        add_for(&bench, 7, 3, PLENTY);
+    struct blend_buffer *single = add_for(&bench, 8, 3, 0);
+    /* It asks now and then, and waits for one turn of the other site. */
+    for (int i = 0; i < 200; i++) {
+        struct blend_buffer *who;
+        for (int packets = 0; packets < 10; packets++)
+            serve(&bench, PACKET, true, &who);
+        blender_set_waiting(&bench.blender, single, 900);
+        uint64_t waited = 0;
+        while (single->is_ready)
+            waited += serve(&bench, PACKET, true, &who);
+        assert_true(waited <= 2 * PACKET + 900);
+    }
+}
+
+/* Weights change and streams come, go and change rings while all are served: from any moment on the sites have their new share. */
+static void T4_site_weights_change_while_running(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench_init(&bench, DEFAULT_WEIGHTS);
+    for (int i = 0; i < 40; i++)
+        add_for(&bench, i < 30 ? 1 : 2, 1, PLENTY);
+    struct random random;
+    random_seed(&random, 12);
+    for (int scenario = 0; scenario < 40; scenario++) {
+        struct transport_site_weight weights[] = {
+            {2, (uint8_t)(1 + random_below(&random, 200))},
+            {1, (uint8_t)(1 + random_below(&random, 200))},
+        };
+        blend_sites_weigh(&bench.blender.sites, weights, 2);
+        struct blend_buffer *moving = &bench.buffers[random_below(&random, 30)];
+        blender_set_ring(&bench.blender, moving, moving->ring == 1 ? 3 : 1, 16);
+        struct blend_buffer *leaving = &bench.buffers[random_below(&random, 30)];
+        blender_leave(&bench.blender, leaving);
+        blender_join(&bench.blender, leaving, 1, 1, 16);
+        blender_set_waiting(&bench.blender, leaving, PLENTY);
+        bench.blender.rings[3].credit = 0;
+        double sent[2] = {0};
+        for (int i = 0; i < 20000; i++) {
+            struct blend_buffer *who;
+            uint32_t bytes = serve(&bench, PACKET, true, &who);
+            if (who->standing == 1)
+                sent[who->site->number - 1] += bytes;
+        }
+        double due =
+            (sent[0] + sent[1]) * weights[0].weight / (weights[0].weight + weights[1].weight);
+        assert_true(fabs(sent[1] - due) <= 0.02 * due + 30 * PACKET);
+        check_counts(&bench);
+    }
+    const struct transport_site_weight none = {0};
+    blend_sites_weigh(&bench.blender.sites, &none, 0);
+    assert_int_equal(bench.buffers[0].site->weight, BLEND_SITE_WEIGHT_DEFAULT);
+}
+
+/* More sites than are told apart: the longest idle one goes; while none is, newcomers share. */
+static void T4_sites_are_bounded(void **state)
+{
+    (void)state;
+    struct blend_sites sites;
+    blend_sites_init(&sites);
+    struct blend_site *first = blend_site_join(&sites, 1), *second = blend_site_join(&sites, 2);
+    for (uint32_t i = 3; i < BLEND_SITES_LIMIT; i++)
+        assert_int_equal(blend_site_join(&sites, (uint16_t)i)->number, i);
+    struct blend_site *shared = blend_site_join(&sites, 60000);
+    assert_int_equal(shared->number, 0);
+    blend_site_leave(&sites, shared);
+    second->sent_bytes = 77;
+    blend_site_leave(&sites, second);
+    blend_site_leave(&sites, first);
+    assert_ptr_equal(blend_site_join(&sites, 2), second); /* still known */
+    assert_int_equal(second->sent_bytes, 77);
+    assert_ptr_equal(blend_site_join(&sites, 60000), first);
+    assert_int_equal(first->number, 60000);
+    assert_ptr_equal(blend_site_join(&sites, 1), shared);
+    struct transport_site_facts facts[3];
+    first->sent_bytes = 5;
+    sites.all[100]->sent_bytes = 500;
+    assert_int_equal(blend_sites_read(&sites, facts, 3), 3);
+    assert_int_equal(facts[0].number, sites.all[100]->number);
+    assert_int_equal(facts[1].number, 2);
+    assert_int_equal(facts[2].number, 60000);
+    blend_site_leave(&sites, shared);
+    for (uint32_t i = 1; i < BLEND_SITES_LIMIT; i++)
+        blend_site_leave(&sites, sites.all[i]);
+    blend_sites_clear(&sites);
+}
+
+/* ---- T3 while everything changes */
+
+/* Between random joins, leaves, changes of rings and of weights everyone is backlogged: in each stretch of time every ring has had its
+ * share of what was sent, by the shares that held in the stretch, within two packets and the round that was under way. */
+static void T3_shares_hold_through_random_changes(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    struct random random;
+    random_seed(&random, 14);
+    bench_init(&bench, DEFAULT_WEIGHTS);
+    bench.count = 200;
+    for (int stretch = 0; stretch < 400; stretch++) {
+        for (int changes = 0; changes < 20; changes++) {
+            struct blend_buffer *buffer = &bench.buffers[random_below(&random, 200)];
+            uint8_t ring = (uint8_t)random_below(&random, BLENDER_RINGS);
+            if (!buffer->is_member) {
+                blender_join(&bench.blender, buffer, (uint16_t)random_below(&random, 5), ring, 16);
+                blender_set_waiting(&bench.blender, buffer, PLENTY);
+            } else if (random_below(&random, 2)) {
+                blender_leave(&bench.blender, buffer);
+            } else {
+                blender_set_ring(&bench.blender, buffer, ring, 16);
+            }
+        }
+        uint8_t weights[BLENDER_RINGS];
+        for (int i = 0; i < BLENDER_RINGS; i++)
+            weights[i] = (uint8_t)(1 + random_below(&random, 64));
+        blender_set_weights(&bench.blender, weights);
+        double due[BLENDER_RINGS], before[BLENDER_RINGS], sum = 0, all = 0;
+        for (int i = 0; i < BLENDER_RINGS; i++) {
+            before[i] = (double)bench.blender.rings[i].sent_bytes;
+            due[i] = weights[i] * (double)bench.blender.rings[i].ready_count;
+            sum += due[i];
+        }
+        for (int i = 0; i < 1000 && sum > 0; i++) {
+            struct blend_buffer *who;
+            all += serve(&bench, PACKET, false, &who);
+        }
+        for (int i = 0; i < BLENDER_RINGS && sum > 0; i++) {
+            double sent = (double)bench.blender.rings[i].sent_bytes - before[i];
+            assert_true(fabs(sent - all * due[i] / sum) <= 15 * 512 + 2 * PACKET);
+        }
+        for (int i = 0; i < 200; i++)
+            if (bench.buffers[i].is_member)
+                blender_set_waiting(&bench.blender, &bench.buffers[i], PLENTY);
+    }
+    check_counts(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +710,12 @@ int main(void)
         cmocka_unit_test(T2_counters_hold_whatever_happens),
         cmocka_unit_test(weights_change_while_running),
         cmocka_unit_test(a_buffer_that_cannot_give_loses_its_turn_only),
+        cmocka_unit_test(T4_sites_share_a_ring_by_weight_whatever_their_streams),
+        cmocka_unit_test(T3_shares_of_rings_do_not_depend_on_sites),
+        cmocka_unit_test(T4_a_site_with_a_thousand_streams_leaves_another_its_half),
+        cmocka_unit_test(T4_site_weights_change_while_running),
+        cmocka_unit_test(T4_sites_are_bounded),
+        cmocka_unit_test(T3_shares_hold_through_random_changes),
     };
     return cmocka_run_group_tests_name("transport/blender", tests, NULL, NULL);
 }

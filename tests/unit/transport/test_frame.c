@@ -78,7 +78,7 @@ static void T10_opening_carries_port_service_and_client(void **state)
     (void)state;
     static const struct transport_open cases[] = {
         {.port = 80, .ring = 0, .weight = 1},
-        {.port = 65535, .flags = TRANSPORT_OPEN_SECURE, .ring = 4, .weight = 255, .service = 700},
+        {.port = 65535, .flags = TRANSPORT_OPEN_SECURE, .ring = 4, .weight = 255, .site = 700},
         {.port = 443,
          .flags = TRANSPORT_OPEN_HTTP,
          .ring = 2,
@@ -96,7 +96,7 @@ static void T10_opening_carries_port_service_and_client(void **state)
         assert_prefixes_fail(end);
         assert_true(frame.open.id == 1000 + i);
         assert_int_equal(frame.open.open.port, cases[i].port);
-        assert_int_equal(frame.open.open.service, cases[i].service);
+        assert_int_equal(frame.open.open.site, cases[i].site);
         assert_int_equal(frame.open.open.flags, cases[i].flags);
         assert_int_equal(frame.open.open.ring, cases[i].ring);
         assert_int_equal(frame.open.open.weight, cases[i].weight);

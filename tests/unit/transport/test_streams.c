@@ -100,7 +100,7 @@ static void T10_opening_is_told_before_anything_else(void **state)
         .ring = 3,
         .weight = 7,
         .flags = TRANSPORT_OPEN_SECURE,
-        .service = 12,
+        .site = 12,
         .client = {.bytes = {10, 1, 2, 3}, .port = 99, .family = 4}};
     struct transport_stream *stream;
     assert_int_equal(transport_stream_open(wire.ends[0].transport, &open, &stream), 0);
@@ -109,7 +109,7 @@ static void T10_opening_is_told_before_anything_else(void **state)
     assert_int_equal(seen_count, 2);
     assert_int_equal(seen[0].kind, TRANSPORT_EVENT_OPENED);
     assert_int_equal(seen[0].open.port, 8443);
-    assert_int_equal(seen[0].open.service, 12);
+    assert_int_equal(seen[0].open.site, 12);
     assert_int_equal(seen[0].open.ring, 3);
     assert_int_equal(seen[0].open.weight, 7);
     assert_int_equal(seen[0].open.flags, TRANSPORT_OPEN_SECURE);

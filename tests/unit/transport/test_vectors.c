@@ -34,7 +34,7 @@ static size_t write_frames(uint8_t *out)
         .flags = TRANSPORT_OPEN_SECURE,
         .ring = 1,
         .weight = 16,
-        .service = 2,
+        .site = 2,
         .client = {.bytes = {192, 0, 2, 1}, .port = 50000, .family = 4}};
     struct ranges ranges = {0};
     ranges_add(&ranges, 0, 3);

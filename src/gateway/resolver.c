@@ -99,11 +99,19 @@ static void deliver(struct worker *receiver, struct message *message)
     memory_free(resolved);
 }
 
+static void discard(struct message *message)
+{
+    struct resolved_message *resolved = CONTAINER_OF(message, struct resolved_message, message);
+    gateway_names_free(resolved->names, resolved->count);
+    memory_free(resolved);
+}
+
 static void tell_workers(struct gateway_resolver *resolver)
 {
     for (uint32_t i = 0; i < workers_count(resolver->workers); i++) {
         struct resolved_message *message = NEW(struct resolved_message);
         message->message.deliver = deliver;
+        message->message.discard = discard;
         message->to = &resolver->gateway->workers[i];
         message->names = copy_names(resolver->known, resolver->known_count);
         message->count = resolver->known_count;

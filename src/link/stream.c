@@ -81,9 +81,32 @@ static struct link_stream *new_stream(struct link *link, struct worker *home,
 static void deliver_to_lane(struct worker *receiver, struct message *message);
 static void deliver_to_home(struct worker *receiver, struct message *message);
 
+static void mail_free(struct mail *mail)
+{
+    slice_queue_clear(&mail->bytes);
+    memory_free(mail);
+}
+
+/* The last word between two halves, after which nobody knows the stream. */
+static void stream_free(struct link_stream *stream)
+{
+    slice_queue_clear(&stream->inbound);
+    memory_free(stream);
+}
+
+/* Of a process that ends: lanes and users are gone, and each remote stream has one RELEASE or GONE under way. */
+static void discard(struct message *message)
+{
+    struct mail *mail = CONTAINER_OF(message, struct mail, message);
+    if (mail->kind == MAIL_RELEASE || mail->kind == MAIL_GONE)
+        stream_free(mail->stream);
+    mail_free(mail);
+}
+
 static struct mail *new_mail(struct link_stream *stream, enum mail_kind kind)
 {
     struct mail *mail = NEW(struct mail);
+    mail->message.discard = discard;
     mail->stream = stream;
     mail->kind = kind;
     return mail;
@@ -196,8 +219,7 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
     }
     if (link->lane)
         lane_wants_flush(link->lane);
-    slice_queue_clear(&mail->bytes);
-    memory_free(mail);
+    mail_free(mail);
 }
 
 void stream_opened(struct lane *lane, const struct transport_event *event)
@@ -296,8 +318,7 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
             reset_home(stream, (uint32_t)mail->number);
         break;
     case MAIL_GONE:
-        slice_queue_clear(&stream->inbound);
-        memory_free(stream);
+        stream_free(stream);
         break;
     case MAIL_OPEN:
     case MAIL_WRITE:
@@ -307,8 +328,7 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
     case MAIL_RELEASE:
         INVARIANT(!"mail for the lane half");
     }
-    slice_queue_clear(&mail->bytes);
-    memory_free(mail);
+    mail_free(mail);
 }
 
 int link_stream_open(struct link *link, const struct transport_open *open,

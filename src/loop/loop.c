@@ -179,10 +179,11 @@ static void run_tasks(struct loop *loop)
 
 /* ---- messages */
 
-void loop_deliver(struct loop *loop)
+/* What is in the inbox now, the oldest first. */
+static struct message *empty_inbox(struct loop *loop)
 {
     if (!atomic_load_explicit(&loop->inbox, memory_order_relaxed))
-        return;
+        return NULL;
     struct message *newest = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
     struct message *oldest = NULL;
     while (newest) {
@@ -191,13 +192,36 @@ void loop_deliver(struct loop *loop)
         oldest = newest;
         newest = next;
     }
+    return oldest;
+}
+
+/* The first of the row, which may be posted again from now on. */
+static struct message *take_message(struct message **oldest)
+{
+    struct message *message = *oldest;
+    *oldest = message->next;
+    /* an exchange, not a store: it must see what a poster wrote who found the message posted
+     * already */
+    atomic_exchange_explicit(&message->is_posted, false, memory_order_acq_rel);
+    return message;
+}
+
+void loop_deliver(struct loop *loop)
+{
+    struct message *oldest = empty_inbox(loop);
     while (oldest) {
-        struct message *message = oldest;
-        oldest = message->next;
-        /* an exchange, not a store: it must see what a poster wrote who found the message posted
-         * already */
-        atomic_exchange_explicit(&message->is_posted, false, memory_order_acq_rel);
+        struct message *message = take_message(&oldest);
         message->deliver(loop->worker, message);
+    }
+}
+
+void loop_discard(struct loop *loop)
+{
+    struct message *oldest = empty_inbox(loop);
+    while (oldest) {
+        struct message *message = take_message(&oldest);
+        if (message->discard)
+            message->discard(message);
     }
 }
 

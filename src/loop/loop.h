@@ -99,11 +99,14 @@ const struct worker_set *worker_peers(const struct worker *worker);
  * that post is seen by the delivery). Order is kept between two workers. The number under way is
  * bounded by the objects that embed them: there is at most one for each. Posting wakes the receiver
  * at most once a turn, and only when it sleeps. When workers stop, messages posted before any stop
- * hook runs are delivered; later ones are not. */
+ * hook runs are delivered; later ones are discarded when all stop hooks have run. */
 struct message {
     struct message *next;
-    _Atomic bool is_posted; /* cleared just before deliver() is called */
+    _Atomic bool is_posted; /* cleared just before deliver() or discard() is called */
     void (*deliver)(struct worker *receiver, struct message *message);
+    /* Instead of deliver(): frees what the message owns. NULL: it owns nothing. On the receiver's
+     * thread, when everything else of it is gone; the peers do the same at that time. */
+    void (*discard)(struct message *message);
 };
 void worker_post(struct worker *receiver, struct message *message);
 

@@ -34,6 +34,8 @@ void loop_wake(struct loop *loop);
 
 /* Delivers what is in the inbox now; what is posted meanwhile waits for the next call. */
 void loop_deliver(struct loop *loop);
+/* Nobody will deliver what came behind that. */
+void loop_discard(struct loop *loop);
 
 bool reader_is_entered(void);
 void reader_quiescent(void); /* holds no snapshot now */

@@ -121,6 +121,10 @@ static void *run_worker(void *argument)
     reader_online();
     if (set->hooks.stop && worker->start_result == 0)
         set->hooks.stop(worker, set->hooks.argument);
+    reader_offline();
+    pthread_barrier_wait(&set->step); /* nobody posts any more */
+    reader_online();
+    loop_discard(worker->loop);
     reader_leave();
     chunk_cache_drain();
     return NULL;
@@ -137,8 +141,8 @@ uint32_t workers_default(void)
 
 static void join_and_free(struct worker_set *set)
 {
-    pthread_barrier_wait(&set->step);
-    pthread_barrier_wait(&set->step);
+    for (int step = 0; step < 3; step++) /* of run_worker(), after the start */
+        pthread_barrier_wait(&set->step);
     for (uint32_t i = 0; i < set->count; i++)
         pthread_join(set->workers[i].thread, NULL);
     for (uint32_t i = 0; i < set->count; i++)

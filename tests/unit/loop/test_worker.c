@@ -203,6 +203,38 @@ static void messages_under_way_arrive_before_the_stop_hooks(void **state)
     }
 }
 
+/* A message that owns itself, posted by a stop hook: the worker it is for has stopped, too. */
+static _Atomic int discarded;
+
+static void discard_own(struct message *message)
+{
+    assert_non_null(worker_current());
+    memory_free(message);
+    discarded++;
+}
+
+static void post_at_stop(struct worker *worker, void *argument)
+{
+    struct message *message = NEW(struct message);
+    (void)argument;
+    message->deliver = on_late;
+    message->discard = discard_own;
+    worker_post(workers_get(worker_peers(worker), 1 - worker_id(worker)), message);
+}
+
+static void messages_of_stop_hooks_are_discarded(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        struct worker_hooks hooks = {.stop = post_at_stop};
+        discarded = delivered_late = 0;
+        assert_int_equal(workers_start(&set, 2, "test", &hooks), 0);
+        workers_stop(&set);
+        assert_int_equal(delivered_late, 0);
+        assert_int_equal(discarded, 2);
+    }
+}
+
 static void a_worker_for_each_core(void **state)
 {
     (void)state;
@@ -310,6 +342,7 @@ int main(void)
         cmocka_unit_test(messages_coalesce_without_loss),
         cmocka_unit_test(a_start_that_fails_is_undone),
         cmocka_unit_test(messages_under_way_arrive_before_the_stop_hooks),
+        cmocka_unit_test(messages_of_stop_hooks_are_discarded),
         cmocka_unit_test(a_worker_for_each_core),
         cmocka_unit_test(snapshots_are_swapped_under_readers),
     };

@@ -228,11 +228,11 @@ static const struct section node_section = {"node",
 /* --- link ------------------------------------------------------------------------------------- */
 
 static const struct setting link_settings[] = {
-    {"packet", &type_size, MEMBER(conf_link, packet_bytes), RANGE("1200", "65000"), RESTART,
+    {"packet", &type_size, MEMBER(conf_link, packet_bytes), RANGE("1200", "65000"),
      .preset = "1400", .help = "UDP payload of a full packet."},
     {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
      .offset = offsetof(struct conf_link, weights), .size = sizeof(uint8_t), RANGE("1", "255"),
-     RESTART, .preset = "16, 8, 4, 2, 1",
+     .preset = "16, 8, 4, 2, 1",
      .help = "Service of the five priorities, the most urgent first; none is served less than its "
              "share."},
     {"hosted_cap", &type_integer, MEMBER(conf_link, hosted_cap), RANGE("1", "65536"), RESTART,

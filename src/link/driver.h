@@ -51,15 +51,20 @@ struct lane {
     struct list streams;
 };
 
+/* What the configuration says of a link's peer and a reload may change: an immutable snapshot. */
+struct link_peer {
+    char *name;
+    size_t host_count;
+    struct address hosts[]; /* where it is */
+};
+
 struct link {
     struct link_set *set;
-    char *name;                  /* of the peer */
     uint8_t key[CONF_KEY_BYTES]; /* of the peer */
     struct address dial;         /* family 0: the peer dials us */
-    struct address *hosts;       /* where the configuration says that the peer is */
-    size_t host_count;
-    bool is_self;      /* edge and gateway are this node */
-    bool is_edge_side; /* we are the edge of it, the peer is the gateway */
+    void *_Atomic peer;          /* struct link_peer */
+    bool is_self;                /* edge and gateway are this node */
+    bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
     bool is_named;          /* by the configuration being read; the reloading thread's own */
     _Atomic bool is_wanted; /* by the present configuration */
@@ -110,6 +115,7 @@ bool udp_send(struct udp_socket *socket, const struct transport_transmit *transm
 
 /* ---- lane.c */
 void lane_new(struct driver *driver, struct link *link);
+void lane_configure(struct lane *lane); /* as the settings are now */
 void lane_free(struct lane **freed);
 void lane_receive(struct lane *lane, struct udp_socket *socket,
                   const struct transport_datagram *datagrams, size_t count);

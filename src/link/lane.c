@@ -37,11 +37,11 @@ static void hand_out_event(struct lane *lane, const struct transport_event *even
     case TRANSPORT_EVENT_UP:
         metric_add(&link_sessions, 1);
         publish(lane);
-        log_notice("link", "up peer=%s", lane->link->name);
+        log_notice("link", "up peer=%s", link_peer_name(lane->link));
         break;
     case TRANSPORT_EVENT_DOWN:
         publish(lane);
-        log_warning("link", "down peer=%s reason=\"%s\"", lane->link->name,
+        log_warning("link", "down peer=%s reason=\"%s\"", link_peer_name(lane->link),
                     transport_code_text(event->code));
         break;
     case TRANSPORT_EVENT_OPENED:
@@ -149,6 +149,13 @@ void lane_new(struct driver *driver, struct link *link)
     lane_wants_flush(lane);
 }
 
+void lane_configure(struct lane *lane)
+{
+    const struct conf_link *settings = &lane->driver->set->settings;
+    transport_set_weights(lane->transport, settings->weights);
+    transport_set_packet_bytes(lane->transport, settings->packet_bytes);
+}
+
 void lane_free(struct lane **freed)
 {
     struct lane *lane = *freed;
@@ -183,7 +190,8 @@ void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_
     int result = transport_accept(lane->transport, hello, from, clock_now_ns());
     if (result < 0) {
         metric_add(&link_hello_refused, 1);
-        log_debug("link", "handshake refused peer=%s: %s", lane->link->name, error_text(result));
+        log_debug("link", "handshake refused peer=%s: %s", link_peer_name(lane->link),
+                  error_text(result));
         return;
     }
     if (socket)

@@ -51,10 +51,16 @@ struct link *link_by_slot(struct link_set *set, uint32_t slot)
     return slot < set->link_count ? set->links[slot] : NULL;
 }
 
+static const struct link_peer *peer_of(const struct link *link)
+{
+    return snapshot_read(&link->peer);
+}
+
 bool link_has_host(const struct link *link, const struct address *address)
 {
-    for (size_t i = 0; i < link->host_count; i++)
-        if (address_same_host(&link->hosts[i], address))
+    const struct link_peer *peer = peer_of(link);
+    for (size_t i = 0; i < peer->host_count; i++)
+        if (address_same_host(&peer->hosts[i], address))
             return true;
     return false;
 }
@@ -66,6 +72,24 @@ struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]
             memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
             return set->links[i];
     return NULL;
+}
+
+static struct link_peer *peer_new(const struct conf_node *node)
+{
+    size_t count = node->addresses.count;
+    struct link_peer *peer = memory_new(sizeof *peer + (count + 1) * sizeof *peer->hosts);
+    peer->name = memory_text(node->name, strlen(node->name));
+    for (size_t i = 0; i < count; i++)
+        peer->hosts[peer->host_count++] = node->addresses.items[i];
+    peer->hosts[peer->host_count++] = node->link_address;
+    return peer;
+}
+
+static void peer_free(void *freed)
+{
+    struct link_peer *peer = freed;
+    memory_free(peer->name);
+    memory_free(peer);
 }
 
 static int want_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
@@ -83,6 +107,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
             (!is_dialler || address_equal(&known->dial, dial))) {
             known->is_named = true;
+            snapshot_publish(&known->peer, peer_new(peer), peer_free);
             return 0; /* wanted from when all is read */
         }
     }
@@ -90,7 +115,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
         return ERROR_LIMIT;
     struct link *link = NEW(struct link);
     link->set = set;
-    link->name = memory_text(peer->name, strlen(peer->name));
+    atomic_init(&link->peer, peer_new(peer));
     memcpy(link->key, key, CONF_KEY_BYTES);
     link->is_self = is_self;
     link->is_edge_side = is_edge_side;
@@ -101,10 +126,6 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
-    link->hosts = memory_new((peer->addresses.count + 1) * sizeof *link->hosts);
-    for (size_t i = 0; i < peer->addresses.count; i++)
-        link->hosts[link->host_count++] = peer->addresses.items[i];
-    link->hosts[link->host_count++] = peer->link_address;
     pthread_mutex_init(&link->facts_lock, NULL);
     set->links[link->slot] = link;
     atomic_fetch_add_explicit(&set->link_count, 1, memory_order_release);
@@ -174,7 +195,9 @@ static void follow(struct worker *worker, void *argument)
             continue;
         if (link->is_wanted && !link->lane)
             lane_new(driver, link);
-        else if (!link->is_wanted)
+        else if (link->is_wanted)
+            lane_configure(link->lane);
+        else
             lane_free(&link->lane);
     }
 }
@@ -200,8 +223,7 @@ void link_set_free(struct link_set **freed)
     *freed = NULL;
     for (uint32_t i = 0; i < set->link_count; i++) {
         pthread_mutex_destroy(&set->links[i]->facts_lock);
-        memory_free(set->links[i]->name);
-        memory_free(set->links[i]->hosts);
+        peer_free(atomic_load(&set->links[i]->peer));
         memory_free(set->links[i]);
     }
     memory_free(set->links);
@@ -279,7 +301,7 @@ bool link_is_to_gateway(const struct link *link)
 
 const char *link_peer_name(const struct link *link)
 {
-    return link->name;
+    return peer_of(link)->name;
 }
 
 const uint8_t *link_peer_key(const struct link *link)

@@ -56,7 +56,8 @@ size_t link_set_count(const struct link_set *set);
 struct link *link_set_get(struct link_set *set, size_t index);
 bool link_is_self(const struct link *link); /* this node is its own gateway */
 bool link_is_to_gateway(const struct link *link);
-const char *link_peer_name(const struct link *link);   /* any thread */
+const char *
+link_peer_name(const struct link *link); /* any thread that reads snapshots; for this turn */
 const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */
 bool link_is_up(const struct link *link);              /* any thread */
 struct link_quality {

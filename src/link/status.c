@@ -64,7 +64,7 @@ static json_t *one_status(struct link *link)
         {"peer_loss_ppm_1s", facts.peer_loss_ppm_1s},
         {"peer_srtt_us", facts.peer_srtt_us},
     };
-    json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link->name, "state",
+    json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link_peer_name(link), "state",
                                transport_state_text(facts.state), "address",
                                address_text(&facts.peer, true, peer), "dials", link->is_dialler,
                                "worker", (int)link->owner);

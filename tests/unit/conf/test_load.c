@@ -269,7 +269,7 @@ static void aliases_stand_for_their_anchors(void **state)
     conf_free(conf);
 }
 
-/* A list, texts, an array and a number that differ are named; what a reload changes is not. */
+/* A list, texts and numbers that differ are named; what a reload changes is not. */
 static void what_needs_a_restart_is_named(void **state)
 {
     (void)state;
@@ -278,7 +278,7 @@ static void what_needs_a_restart_is_named(void **state)
     static const char after[] =
         "nodes: { me: { gateway: { allow_local: true }, dns: { listen: [\":53\", \":54\"] }, \n"
         "  region: asia, workers: 3, run_dir: /run/other, log: { level: debug } } }\n"
-        "link: { packet: 1300, weights: [16, 8, 4, 2, 2] }\n";
+        "link: { packet: 1300, weights: [16, 8, 4, 2, 2], hosted_cap: 7, keep_alive: 1s }\n";
     static const struct canned_file files[] = {{0}};
     struct conf_reader reader = canned_reader(files);
     struct text errors = {0}, names = {0};
@@ -289,7 +289,7 @@ static void what_needs_a_restart_is_named(void **state)
     assert_int_equal(names.length, 0);
     conf_write_unchangeable(running, loaded, &names);
     assert_string_equal(names.data,
-                        "me.workers, me.run_dir, me.dns.listen, link.packet, link.weights");
+                        "me.workers, me.run_dir, me.dns.listen, link.hosted_cap, link.keep_alive");
     text_clear(&names);
     text_clear(&errors);
     conf_free(running);

@@ -115,6 +115,7 @@ static void start_request(struct edge_client *client)
     client->has_head = client->request_ended = client->body_was_sent = false;
     client->answer_began = client->answer_ended = client->is_tunnel = false;
     client->tries = 0;
+    client->repeats = 0;
     client->bytes_in = client->bytes_out = client->first_byte_ns = 0;
     client->cause = NULL;
     client->answer.status = 0;

@@ -29,7 +29,10 @@ enum client_state {
 #undef X
 };
 
-enum { EDGE_TRIES_MOST = 3 };
+enum {
+    EDGE_TRIES_MOST = 3,   /* links for a request; some may turn out to be down at once */
+    EDGE_REPEATS_MOST = 1, /* of a request whose stream was lost */
+};
 
 struct edge_client {
     struct list link;
@@ -58,6 +61,7 @@ struct edge_client {
     bool has_head, request_ended, body_was_sent;
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;
+    uint32_t repeats;
 
     /* The answer. */
     struct link_stream *stream;

@@ -34,6 +34,8 @@ struct metric edge_aborted = METRIC(COUNTER, "causeway_edge_aborted_total", "",
                                     "Client connections cut off in the middle of an exchange.");
 struct metric edge_ports = METRIC(COUNTER, "causeway_edge_port_connections_total", "",
                                   "Connections passed through undecrypted.");
+struct metric edge_ports_open = METRIC(GAUGE, "causeway_edge_port_connections_open", "",
+                                       "Connections passed through undecrypted that are open.");
 struct metric edge_paused = METRIC(COUNTER, "causeway_edge_accept_pauses_total", "",
                                    "Times that accepting stopped at a limit.");
 struct metric edge_bytes_in =
@@ -46,9 +48,10 @@ struct metric edge_latency = METRIC(HISTOGRAM, "causeway_edge_request_seconds", 
 static void register_metrics(void)
 {
     struct metric *all[] = {
-        &edge_connections, &edge_connections_open, &edge_requests,  &edge_refused,
-        &edge_no_gateway,  &edge_retries,          &edge_aborted,   &edge_ports,
-        &edge_paused,      &edge_bytes_in,         &edge_bytes_out, &edge_latency};
+        &edge_connections, &edge_connections_open, &edge_requests, &edge_refused,
+        &edge_no_gateway,  &edge_retries,          &edge_aborted,  &edge_ports,
+        &edge_ports_open,  &edge_paused,           &edge_bytes_in, &edge_bytes_out,
+        &edge_latency};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -193,7 +196,7 @@ void edge_drain(struct edge *edge, struct worker_set *workers)
 bool edge_is_drained(const struct edge *edge)
 {
     (void)edge;
-    return metric_read(&edge_connections_open) == 0;
+    return metric_read(&edge_connections_open) == 0 && metric_read(&edge_ports_open) == 0;
 }
 
 void edge_set_admin(struct edge *edge, enum edge_admin state)
@@ -208,11 +211,17 @@ json_t *edge_status(struct edge *edge)
         const char *name;
         struct metric *metric;
     } rows[] = {
-        {"connections", &edge_connections}, {"connections_open", &edge_connections_open},
-        {"requests", &edge_requests},       {"refused", &edge_refused},
-        {"no_gateway", &edge_no_gateway},   {"retries", &edge_retries},
-        {"aborted", &edge_aborted},         {"port_connections", &edge_ports},
-        {"bytes_in", &edge_bytes_in},       {"bytes_out", &edge_bytes_out},
+        {"connections", &edge_connections},
+        {"connections_open", &edge_connections_open},
+        {"requests", &edge_requests},
+        {"refused", &edge_refused},
+        {"no_gateway", &edge_no_gateway},
+        {"retries", &edge_retries},
+        {"aborted", &edge_aborted},
+        {"port_connections", &edge_ports},
+        {"port_connections_open", &edge_ports_open},
+        {"bytes_in", &edge_bytes_in},
+        {"bytes_out", &edge_bytes_out},
     };
     json_t *status = json_pack("{s:s}", "admin", admin[atomic_load(&edge->admin)]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -24,6 +24,7 @@ static void on_done(void *owner, struct link_splice *splice, uint32_t code, uint
               from_socket, to_socket);
     list_remove(&port->link);
     memory_free(port);
+    metric_add(&edge_ports_open, (uint64_t)-1);
     edge_listeners_client_left(worker);
 }
 
@@ -61,6 +62,7 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
         return;
     }
     metric_add(&edge_ports, 1);
+    metric_add(&edge_ports_open, 1);
     socket_set_nodelay(fd);
     link_service_write(&record, span_text(port->site->name));
     link_stream_write(stream, &record);

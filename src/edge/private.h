@@ -113,7 +113,7 @@ void edge_reporter_stop(struct edge_reporter **stopped, bool says_goodbye); /* "
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
-    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_paused,
-    edge_bytes_in, edge_bytes_out, edge_latency;
+    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_ports_open,
+    edge_paused, edge_bytes_in, edge_bytes_out, edge_latency;
 
 #endif

@@ -50,12 +50,39 @@ static void open_stream(struct edge_client *client)
     edge_client_answer_page(client, 503, "no gateway can be reached");
 }
 
-/* Nothing of the answer has come and nothing of the request but its head was sent. */
-static bool can_repeat(const struct edge_client *client)
+/* Another gateway may have more luck, while nothing of the request but its head was sent. */
+static bool can_repeat(const struct edge_client *client, uint32_t code)
 {
-    return !client->answer_began && !client->body_was_sent &&
-           http_method_is_idempotent(client->head.method) && client->head.body == HTTP_BODY_NONE &&
-           client->tries < EDGE_TRIES_MOST;
+    bool is_head_only =
+        !client->body_was_sent && (client->head.body == HTTP_BODY_NONE || !client->request_ended);
+    if (!is_head_only || client->repeats == EDGE_REPEATS_MOST)
+        return false;
+    switch (code) {
+    case TRANSPORT_CODE_UNREACHABLE:
+    case TRANSPORT_CODE_REFUSED:
+        return true; /* says that no origin has acted on it, or that it may be repeated */
+    case TRANSPORT_CODE_LINK_LOST:
+    case TRANSPORT_CODE_SHUTDOWN:
+        return http_method_is_idempotent(client->head.method); /* RFC 9110 section 9.2.2 */
+    }
+    return false;
+}
+
+/* False: there is no other gateway. */
+static bool repeat(struct edge_client *client)
+{
+    const struct conf *conf = edge_conf(client->worker);
+    const struct conf_site *site = conf_find_site(conf, span_text(client->site));
+    if (!site || !edge_route_pick(client->worker, conf, site, client->tried, client->tries))
+        return false;
+    metric_add(&edge_retries, 1);
+    client->repeats++;
+    slice_queue_clear(&client->to_link);
+    arena_clear(&client->answer_arena);
+    open_stream(client);
+    if (client->request_ended && client->state == CLIENT_EXCHANGE && !client->head.upgrades)
+        http_form_write_end(&client->to_link);
+    return true;
 }
 
 void edge_client_stream_lost(struct edge_client *client, uint32_t code)
@@ -77,17 +104,9 @@ void edge_client_stream_lost(struct edge_client *client, uint32_t code)
         edge_client_abort(client, "the answer was cut short");
         return;
     }
-    bool may_repeat =
-        (code == TRANSPORT_CODE_LINK_LOST || code == TRANSPORT_CODE_SHUTDOWN) && can_repeat(client);
     edge_client_drop_stream(client, TRANSPORT_CODE_NONE);
-    if (may_repeat) {
-        metric_add(&edge_retries, 1);
-        arena_clear(&client->answer_arena);
-        open_stream(client);
-        if (client->request_ended && client->state == CLIENT_EXCHANGE && !client->head.upgrades)
-            http_form_write_end(&client->to_link);
+    if (can_repeat(client, code) && repeat(client))
         return;
-    }
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
         if (pages[i].code == code) {
             edge_client_answer_page(client, pages[i].status, pages[i].cause);

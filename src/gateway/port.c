@@ -13,6 +13,7 @@ struct gateway_port {
     struct gateway_worker *worker;
     struct link_stream *stream; /* until the splice has it */
     struct link_splice *splice;
+    struct loop_timer timer; /* until the record has come */
     struct origin_pool *pool;
     struct slice_queue in;
     struct link *from; /* whose edge it is */
@@ -21,6 +22,7 @@ struct gateway_port {
 
 static void end(struct gateway_port *port, uint32_t code)
 {
+    loop_timer_stop(port->worker->loop, &port->timer);
     if (port->stream) {
         link_stream_reset(port->stream, code);
         link_stream_release(&port->stream);
@@ -96,6 +98,7 @@ static void on_readable(void *owner, struct link_stream *stream)
         end(port, TRANSPORT_CODE_PROTOCOL);
         return;
     }
+    loop_timer_stop(port->worker->loop, &port->timer);
     link_stream_consume(stream, before - port->in.bytes);
     const struct conf *conf = gateway_conf(port->worker);
     const struct conf_site *site = conf_find_site(conf, name);
@@ -123,6 +126,13 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     end(owner, code);
 }
 
+static void on_late(struct loop *loop, struct loop_timer *timer)
+{
+    (void)loop;
+    metric_add(&gateway_bad_requests, 1);
+    end(CONTAINER_OF(timer, struct gateway_port, timer), TRANSPORT_CODE_TIMEOUT);
+}
+
 static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
 
 void gateway_port_accept(struct gateway_worker *worker, struct link *link,
@@ -133,7 +143,10 @@ void gateway_port_accept(struct gateway_worker *worker, struct link *link,
     port->stream = stream;
     port->port = open->port;
     port->from = link;
+    port->timer.fire = on_late;
     list_push_back(&worker->ports, &port->link);
+    loop_timer_start(worker->loop, &port->timer,
+                     loop_now_ns(worker->loop) + worker->head_timeout_ns);
     link_stream_attach(stream, &stream_events, port);
 }
 

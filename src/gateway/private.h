@@ -70,7 +70,7 @@ struct gateway_worker {
     struct resolved_name *names; /* of origins, as last resolved */
     size_t name_count;
     struct http_limits limits;
-    uint64_t head_timeout_ns; /* for a head that an edge began to send */
+    uint64_t head_timeout_ns; /* for a head, or the record of a port, that an edge began to send */
 };
 
 struct gateway {

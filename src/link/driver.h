@@ -11,15 +11,13 @@
 #include "base/hash.h"
 #include "crypto/crypto.h"
 #include "link/link.h"
+#include "link/steering.h"
 
 #include <pthread.h>
 
 enum {
     LINKS_LIMIT = 16384, /* 14 bits of a receiver index */
-    INDEX_SESSION_BITS = 6,
-    INDEX_SLOT_BITS = 14,
-    INDEX_GENERATION_BITS = 2,
-    RECEIVE_BATCH = 16, /* datagrams or GRO batches for each recvmmsg() */
+    RECEIVE_BATCH = 16,  /* datagrams or GRO batches for each recvmmsg() */
     RECEIVE_BUFFER_BYTES = 65536,
     SEND_BATCH = 16, /* GSO batches for each round of transport_send() */
     SEND_BUFFER_BYTES = 65000,

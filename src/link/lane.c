@@ -120,11 +120,7 @@ void lane_new(struct driver *driver, struct link *link)
     uint64_t now_ns = clock_now_ns();
     config.random_seed = now_ns ^ hash_span(span_of(link->key, CONF_KEY_BYTES), link->slot);
     config.wall_offset_ns = clock_wall_ns() - now_ns;
-    config.index_base = worker_id(driver->worker)
-                            << (INDEX_GENERATION_BITS + INDEX_SLOT_BITS + INDEX_SESSION_BITS) |
-                        (uint32_t)set->options.generation
-                            << (INDEX_SLOT_BITS + INDEX_SESSION_BITS) |
-                        link->slot << INDEX_SESSION_BITS;
+    config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, settings->weights, sizeof config.weights);
     config.hosted_cap = settings->hosted_cap;

@@ -8,7 +8,6 @@
 #include "observe/observe.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -49,27 +48,6 @@ struct forwarded_hello {
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
 
-/* Sends DATA packets to the socket of the worker that the receiver index names, all others wherever the kernel's hash says. The
- * program sees the UDP payload: byte 0 is the type, bytes 8 and 9 begin with the worker's 10 bits. */
-static void steer(int fd, uint32_t workers)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 12, 0, 6),
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x10, 4, 0), /* type 0 is DATA */
-        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 8),
-        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 6),
-        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
-        BPF_STMT(BPF_RET | BPF_A, 0),
-        BPF_STMT(BPF_RET | BPF_K, 0xffffffff), /* out of range: the kernel's own choice */
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0)
-        log_notice("link", "packets are not steered to workers, they are forwarded: %s",
-                   strerror(errno));
-}
-
 static bool kernel_has_gso(int fd)
 {
     int size = 0;
@@ -109,8 +87,9 @@ int driver_open_sockets(struct driver *driver)
         if (result < 0)
             return result;
         add_socket(driver, fd, local.family, false);
-        if (id == 0 && workers > 1)
-            steer(fd, workers);
+        if (id == 0 && workers > 1 && steering_attach(fd, workers) < 0)
+            log_notice("link", "packets are not steered to workers, they are forwarded: %s",
+                       strerror(errno));
     }
     for (uint8_t family = 4; family <= 6; family += 2) {
         struct address any = {.family = family};
@@ -355,10 +334,9 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
 /* NULL: the index was given out by a process before this one, or never. */
 static struct link *find_link(struct driver *driver, uint32_t index)
 {
-    uint32_t slot = index >> INDEX_SESSION_BITS & ((1u << INDEX_SLOT_BITS) - 1);
-    uint32_t generation =
-        index >> (INDEX_SESSION_BITS + INDEX_SLOT_BITS) & ((1u << INDEX_GENERATION_BITS) - 1);
-    return generation == driver->set->options.generation ? link_by_slot(driver->set, slot) : NULL;
+    return index_generation(index) == driver->set->options.generation
+               ? link_by_slot(driver->set, index_slot(index))
+               : NULL;
 }
 
 /* A peer that has restarted says so; it cannot name our indexes, so every lane to that host looks whether the token is its session's. */

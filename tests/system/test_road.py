@@ -211,7 +211,9 @@ def test_ten_thousand_idle_clients(road):
                 assert connection.recv(4096).startswith(b"HTTP/1.1 200")
         assert find(edge.status(), "connections_open") == 10000
         per_client = (memory_kb(edge) - before) / 10000
-        assert per_client < 8, f"{per_client:.1f} KiB for each idle client"
+        # what a sanitizer notes of each byte is not ours: then only that nothing much larger is kept
+        most = 32 if os.environ.get("CAUSEWAY_SANITIZERS") else 8
+        assert per_client < most, f"{per_client:.1f} KiB for each idle client"
         assert road.curl("/").stdout == "hello from the origin\n"
     finally:
         for connection in connections:

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Changes whenever the network or the real connections of a cell do: what was measured before is then no baseline any more. */
-enum { FAIRNESS_RIG = 1 };
+enum { FAIRNESS_RIG = 2 };
 
 struct fairness_cell {
     uint32_t hosted, others; /* N, M */

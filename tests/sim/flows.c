@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Model senders.
+ * What all model senders have in common: numbers, records, round-trip times, losses, timers.
  */
 #include "flows.h"
 
@@ -9,121 +9,130 @@
 
 enum {
     FLOW_THRESHOLD = 3, /* packets acknowledged behind it: lost */
-    FLOW_INITIAL_WINDOW = 10,
+    FLOW_RECORDS_MIN = 64,
+    FLOW_BACKOFF_MAX = 8,
+    FLOW_ECN_CE = 3,
 };
+
+#define FLOW_TIMEOUT_FIRST_NS   SIM_SECOND
+#define FLOW_TIMEOUT_MARGIN_NS  (10 * SIM_MS)
+#define FLOW_TIMEOUT_TCP_MIN_NS (200 * SIM_MS) /* as Linux */
 
 static struct flow *flow_of(struct sim_node *node)
 {
     return (struct flow *)(void *)node;
 }
 
-static struct flow_record *record_of(struct flow *flow, uint64_t number)
+static struct flow_record *record_of(const struct flow *flow, uint64_t number)
 {
-    return &flow->records[number % FLOW_RECORDS];
+    return &flow->records[number & (flow->records_count - 1)];
+}
+
+static void grow_records(struct flow *flow)
+{
+    uint32_t count = flow->records_count * 2;
+    INVARIANT(count <= FLOW_NUMBERS_MAX);
+    struct flow_record *records = memory_new(count * sizeof(*records));
+    for (uint64_t number = flow->oldest_number; number < flow->next_number; number++)
+        records[number & (count - 1)] = *record_of(flow, number);
+    memory_free(flow->records);
+    flow->records = records;
+    flow->records_count = count;
+}
+
+static struct congestion_packet describe(const struct flow_record *record, uint64_t number)
+{
+    return (struct congestion_packet){
+        .flow = record->virtual_flow,
+        .bytes = FLOW_PACKET_BYTES,
+        .number = number,
+        .sent_ns = record->sent_ns,
+        .delivered_at_sent = record->delivered * FLOW_PACKET_BYTES,
+        .delivered_ns_at_sent = record->delivered_ns,
+        .app_limited = record->is_app_limited,
+    };
 }
 
 static uint64_t timeout_ns(const struct flow *flow)
 {
-    uint64_t timeout =
-        flow->srtt_ns ? flow->srtt_ns + 4 * flow->variance_ns + 10 * SIM_MS : SIM_SECOND;
-    if (flow->kind != FLOW_AGGREGATE && timeout < 200 * SIM_MS)
-        timeout = 200 * SIM_MS; /* as TCP */
-    return timeout << (flow->timeouts < 8 ? flow->timeouts : 8);
+    uint64_t timeout = flow->srtt_ns
+                           ? flow->srtt_ns + 4 * flow->variance_ns + FLOW_TIMEOUT_MARGIN_NS
+                           : FLOW_TIMEOUT_FIRST_NS;
+    if (!flow->control->sends_probes && timeout < FLOW_TIMEOUT_TCP_MIN_NS)
+        timeout = FLOW_TIMEOUT_TCP_MIN_NS;
+    return timeout << (flow->timeouts < FLOW_BACKOFF_MAX ? flow->timeouts : FLOW_BACKOFF_MAX);
+}
+
+/* Packets that still have to go; what is lost has to go again. */
+static bool has_more(const struct flow *flow)
+{
+    return flow->limit_packets == 0 || flow->delivered + flow->in_flight < flow->limit_packets;
+}
+
+static bool is_done(const struct flow *flow)
+{
+    return flow->limit_packets != 0 && flow->delivered >= flow->limit_packets;
 }
 
 static void send_packet(struct flow *flow, uint16_t virtual_flow)
 {
     struct sim *sim = flow->node.sim;
-    INVARIANT(flow->next_number - flow->oldest_number < FLOW_RECORDS);
+    if (flow->next_number - flow->oldest_number == flow->records_count)
+        grow_records(flow);
     struct sim_packet *packet = sim_packet_new(sim, 0);
     packet->length = FLOW_PACKET_BYTES;
     packet->flow = flow->index;
     packet->number = flow->next_number;
-    packet->sent_ns = sim->now_ns;
-    *record_of(flow, flow->next_number) = (struct flow_record){
-        .packet = {.flow = virtual_flow,
-                   .bytes = FLOW_PACKET_BYTES,
-                   .number = flow->next_number,
-                   .sent_ns = sim->now_ns},
+    packet->ecn = flow->ecn;
+    if (flow->in_flight++ == 0)
+        flow->delivered_ns = sim->now_ns; /* idle time is not the path's */
+    *record_of(flow, flow->next_number++) = (struct flow_record){
+        .virtual_flow = virtual_flow,
+        .sent_ns = sim->now_ns,
+        .delivered = flow->delivered,
+        .delivered_ns = flow->delivered_ns,
         .is_in_flight = true,
+        .is_app_limited = !has_more(flow),
     };
-    flow->next_number++;
-    flow->in_flight++;
     sim_deliver(flow->to, packet);
-}
-
-static void send_aggregate(struct flow *flow)
-{
-    uint64_t now_ns = flow->node.sim->now_ns;
-    pacer_set_rate(&flow->pacer, flow->ops->pacing_bytes_per_s(flow->congestion, flow->srtt_ns),
-                   now_ns);
-    for (uint64_t budget = pacer_budget(&flow->pacer, now_ns); budget >= FLOW_PACKET_BYTES;
-         budget -= FLOW_PACKET_BYTES) {
-        uint16_t virtual_flow =
-            flow->ops->take(flow->congestion, FLOW_PACKET_BYTES, flow->next_number, now_ns);
-        if (virtual_flow == CONGESTION_NO_FLOW)
-            return;
-        pacer_spend(&flow->pacer, FLOW_PACKET_BYTES);
-        send_packet(flow, virtual_flow);
-    }
 }
 
 static void send_all(struct flow *flow)
 {
-    if (flow->kind == FLOW_AGGREGATE) {
-        send_aggregate(flow);
-        return;
+    uint64_t now_ns = flow_now_ns(flow), budget = UINT64_MAX;
+    uint64_t rate = flow->control->pacing_bytes_per_s(flow);
+    if (rate > 0) {
+        pacer_set_rate(&flow->pacer, rate, now_ns);
+        budget = pacer_budget(&flow->pacer, now_ns);
     }
-    while (flow->in_flight < (uint64_t)flow->cubic.window)
-        send_packet(flow, 0);
+    uint16_t virtual_flow = 0;
+    for (;
+         budget >= FLOW_PACKET_BYTES && has_more(flow) && flow->control->take(flow, &virtual_flow);
+         budget -= FLOW_PACKET_BYTES) {
+        if (rate > 0)
+            pacer_spend(&flow->pacer, FLOW_PACKET_BYTES);
+        send_packet(flow, virtual_flow);
+    }
 }
 
-static void on_lost(struct flow *flow, struct flow_record *record)
+static void lose(struct flow *flow, uint64_t number)
 {
+    struct flow_record *record = record_of(flow, number);
     record->is_in_flight = false;
     flow->in_flight--;
     flow->lost++;
-    if (flow->kind == FLOW_AGGREGATE) {
-        flow->ops->on_lost(flow->congestion, &record->packet, flow->node.sim->now_ns);
-        return;
-    }
-    if (record->packet.number < flow->recovery_number)
-        return;
-    flow->recovery_number = flow->next_number;
-    if (flow->kind == FLOW_CUBIC) {
-        cubic_on_congestion(&flow->cubic);
-    } else {
-        flow->cubic.window = flow->cubic.window / 2 > 2 ? flow->cubic.window / 2 : 2;
-        flow->cubic.threshold = flow->cubic.window;
-    }
-}
-
-static void on_acked(struct flow *flow, struct flow_record *record, uint64_t rtt_ns)
-{
-    uint64_t now_ns = flow->node.sim->now_ns;
-    record->is_in_flight = false;
-    flow->in_flight--;
-    flow->acked++;
-    if (flow->kind == FLOW_AGGREGATE)
-        flow->ops->on_acked(flow->congestion, &record->packet, rtt_ns, flow->srtt_ns,
-                            flow->min_rtt_ns, now_ns);
-    else if (record->packet.number < flow->recovery_number)
-        return;
-    else if (flow->kind == FLOW_CUBIC)
-        cubic_on_acked(&flow->cubic, 1, 1, flow->srtt_ns, now_ns);
-    else
-        flow->cubic.window += cubic_is_in_slow_start(&flow->cubic) ? 1 : 1 / flow->cubic.window;
+    struct congestion_packet packet = describe(record, number);
+    flow->control->on_lost(flow, &packet);
 }
 
 static void find_losses(struct flow *flow)
 {
     for (; flow->oldest_number < flow->next_number; flow->oldest_number++) {
-        struct flow_record *record = record_of(flow, flow->oldest_number);
-        if (!record->is_in_flight)
+        if (!record_of(flow, flow->oldest_number)->is_in_flight)
             continue;
         if (flow->oldest_number + FLOW_THRESHOLD > flow->largest_acked)
             return;
-        on_lost(flow, record);
+        lose(flow, flow->oldest_number);
     }
 }
 
@@ -141,23 +150,42 @@ static void measure_rtt(struct flow *flow, uint64_t rtt_ns)
         flow->min_rtt_ns = rtt_ns;
 }
 
+static void acknowledge(struct flow *flow, uint64_t number, bool is_marked)
+{
+    struct flow_record *record = record_of(flow, number);
+    uint64_t now_ns = flow_now_ns(flow), rtt_ns = now_ns - record->sent_ns;
+    measure_rtt(flow, rtt_ns);
+    record->is_in_flight = false;
+    flow->in_flight--;
+    flow->acked++;
+    flow->delivered++;
+    flow->delivered_ns = now_ns;
+    struct congestion_packet packet = describe(record, number);
+    flow->control->on_acked(flow, &packet, rtt_ns);
+    if (is_marked) {
+        flow->marked++;
+        flow->control->on_ce(flow, &packet);
+    }
+}
+
 static void flow_receive(struct sim_node *node, struct sim_packet *packet)
 {
     struct flow *flow = flow_of(node);
-    struct flow_record *record = record_of(flow, packet->number);
-    uint64_t rtt_ns = node->sim->now_ns - packet->sent_ns;
+    uint64_t number = packet->number;
+    bool is_marked = packet->ecn == FLOW_ECN_CE;
+    sim_packet_free(node->sim, packet);
+    if (number < flow->oldest_number || !record_of(flow, number)->is_in_flight)
+        return; /* taken for lost, or of a connection that is over */
     flow->progress_ns = node->sim->now_ns;
     flow->timeouts = 0;
-    measure_rtt(flow, rtt_ns);
-    if (packet->number > flow->largest_acked)
-        flow->largest_acked = packet->number;
-    if (packet->number >= flow->oldest_number && record->is_in_flight)
-        on_acked(flow, record, rtt_ns);
-    sim_packet_free(node->sim, packet);
+    if (number > flow->largest_acked)
+        flow->largest_acked = number;
+    acknowledge(flow, number, is_marked);
     find_losses(flow);
-    if (flow->kind == FLOW_AGGREGATE)
-        flow->ops->set_hosted(flow->congestion, flow->hosted, flow->srtt_ns, node->sim->now_ns);
+    flow->control->on_settled(flow);
     send_all(flow);
+    if (is_done(flow) && flow->on_done)
+        flow->on_done(flow);
 }
 
 static uint64_t flow_next(const struct sim_node *node)
@@ -165,10 +193,10 @@ static uint64_t flow_next(const struct sim_node *node)
     const struct flow *flow = (const struct flow *)(const void *)node;
     if (!flow->is_started)
         return flow->start_ns;
+    if (is_done(flow))
+        return SIM_NEVER;
     uint64_t next_ns = flow->progress_ns + timeout_ns(flow);
-    if (flow->kind == FLOW_AGGREGATE &&
-        flow->ops->in_flight_bytes(flow->congestion) + FLOW_PACKET_BYTES <=
-            flow->ops->window_bytes(flow->congestion)) {
+    if (flow->pacer.bytes_per_s > 0 && has_more(flow) && flow->control->has_room(flow)) {
         uint64_t paced_ns = pacer_next(&flow->pacer, node->sim->now_ns);
         /* Asked in vain (a window's fraction is left): the next ack will bring it on. */
         if (paced_ns > node->sim->now_ns && paced_ns < next_ns)
@@ -177,62 +205,96 @@ static uint64_t flow_next(const struct sim_node *node)
     return next_ns;
 }
 
+static void time_out(struct flow *flow)
+{
+    flow->timeouts++;
+    flow->progress_ns = flow_now_ns(flow);
+    if (flow->control->sends_probes) {
+        flow->control->on_timeout(flow);
+        send_packet(flow, CONGESTION_NO_FLOW); /* beyond any window */
+        return;
+    }
+    for (; flow->oldest_number < flow->next_number; flow->oldest_number++) {
+        if (record_of(flow, flow->oldest_number)->is_in_flight)
+            lose(flow, flow->oldest_number);
+    }
+    flow->control->on_timeout(flow);
+}
+
 static void flow_run(struct sim_node *node)
 {
     struct flow *flow = flow_of(node);
     uint64_t now_ns = node->sim->now_ns;
     if (!flow->is_started) {
         flow->is_started = true;
-        flow->progress_ns = now_ns;
-        if (flow->kind == FLOW_AGGREGATE)
-            pacer_init(&flow->pacer, FLOW_PACKET_BYTES, now_ns);
+        flow->progress_ns = flow->delivered_ns = now_ns;
+        pacer_init(&flow->pacer, FLOW_PACKET_BYTES, now_ns);
     } else if (now_ns >= flow->progress_ns + timeout_ns(flow)) {
-        flow->timeouts++;
-        flow->progress_ns = now_ns;
-        if (flow->kind == FLOW_AGGREGATE) {
-            flow->ops->on_probe_timeout(flow->congestion, flow->timeouts, now_ns);
-        } else {
-            /* All is lost; one packet finds out. */
-            for (; flow->oldest_number < flow->next_number; flow->oldest_number++)
-                if (record_of(flow, flow->oldest_number)->is_in_flight)
-                    on_lost(flow, record_of(flow, flow->oldest_number));
-            flow->cubic.window = 1;
-        }
-        if (flow->kind == FLOW_AGGREGATE)
-            send_packet(flow, CONGESTION_NO_FLOW); /* a probe, beyond any window */
+        time_out(flow);
     }
     send_all(flow);
+}
+
+static const struct flow_control *control_of(enum flow_kind kind)
+{
+    switch (kind) {
+    case FLOW_CUBIC:
+    case FLOW_RENO:
+        return &flow_control_tcp;
+    case FLOW_BBR:
+        return &flow_control_bbr;
+    case FLOW_AGGREGATE:
+        return &flow_control_aggregate;
+    }
+    return NULL;
 }
 
 void flow_init(struct flow *flow, struct sim *sim, enum flow_kind kind, uint16_t index,
                uint32_t hosted, uint64_t start_ns, struct sim_node *to)
 {
     *flow = (struct flow){
-        .kind = kind, .index = index, .to = to, .start_ns = start_ns, .hosted = hosted};
+        .kind = kind,
+        .control = control_of(kind),
+        .index = index,
+        .to = to,
+        .start_ns = start_ns,
+        .records_count = FLOW_RECORDS_MIN,
+        .records = memory_new(FLOW_RECORDS_MIN * sizeof(struct flow_record)),
+    };
     sim_node_init(&flow->node, sim, "flow");
     flow->node.receive = flow_receive;
     flow->node.next = flow_next;
     flow->node.run = flow_run;
-    flow->records = memory_new(FLOW_RECORDS * sizeof(struct flow_record));
-    cubic_init(&flow->cubic, FLOW_INITIAL_WINDOW, CUBIC_NO_THRESHOLD);
-    if (kind == FLOW_AGGREGATE) {
-        struct congestion_config config = {.packet_bytes = FLOW_PACKET_BYTES, .hosted_cap = 256};
-        flow->ops = &congestion_ensemble;
-        flow->congestion = flow->ops->create(&config, start_ns);
-        flow->ops->set_hosted(flow->congestion, hosted, 0, start_ns);
-    }
+    if (kind == FLOW_AGGREGATE)
+        flow->aggregate.hosted = hosted;
+    flow->control->start(flow);
     sim_node_wake(&flow->node);
 }
 
 void flow_clear(struct flow *flow)
 {
-    if (flow->congestion)
-        flow->ops->destroy(flow->congestion);
+    flow->control->stop(flow);
     memory_free(flow->records);
     sim_node_clear(&flow->node);
 }
 
 void flow_count_anew(struct flow *flow)
 {
-    flow->acked = flow->lost = 0;
+    flow->acked = flow->lost = flow->marked = 0;
+}
+
+void flow_start_again(struct flow *flow, uint64_t packets, uint64_t start_ns)
+{
+    INVARIANT(is_done(flow) || !flow->is_started);
+    flow->control->stop(flow);
+    for (; flow->oldest_number < flow->next_number; flow->oldest_number++)
+        record_of(flow, flow->oldest_number)->is_in_flight = false;
+    flow->limit_packets = packets;
+    flow->start_ns = start_ns;
+    flow->is_started = false;
+    flow->in_flight = flow->delivered = 0;
+    flow->srtt_ns = flow->variance_ns = flow->min_rtt_ns = 0;
+    flow->timeouts = 0;
+    flow->control->start(flow);
+    sim_node_wake(&flow->node);
 }

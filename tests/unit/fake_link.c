@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Links and streams without a network.
+ */
+#include "fake_link.h"
+
+#include "base/memory.h"
+
+enum { FAKE_ROOM = 1 << 20 };
+
+static struct list all = {&all, &all};
+
+size_t fake_stream_count(void)
+{
+    size_t count = 0;
+    LIST_EACH (item, after, &all)
+        count++;
+    return count;
+}
+
+struct link_stream *fake_stream(size_t index)
+{
+    LIST_EACH (item, after, &all)
+        if (!index--)
+            return CONTAINER_OF(item, struct link_stream, in_all);
+    return NULL;
+}
+
+void fake_clear(void)
+{
+    LIST_EACH (item, after, &all) {
+        struct link_stream *stream = CONTAINER_OF(item, struct link_stream, in_all);
+        list_remove(item);
+        slice_queue_clear(&stream->inbound);
+        text_clear(&stream->written);
+        memory_free(stream);
+    }
+}
+
+struct link_stream *fake_stream_new(struct link *link)
+{
+    struct link_stream *stream = NEW(struct link_stream);
+    stream->link = link;
+    stream->room = FAKE_ROOM;
+    list_push_back(&all, &stream->in_all);
+    return stream;
+}
+
+void fake_deliver(struct link_stream *stream, struct span bytes, bool is_end)
+{
+    slice_queue_append(&stream->inbound, bytes);
+    stream->is_ended |= is_end;
+    if (stream->events && !stream->is_dead)
+        stream->events->readable(stream->owner, stream);
+}
+
+void fake_set_room(struct link_stream *stream, uint64_t room)
+{
+    bool was_full = !stream->room;
+    stream->room = room;
+    if (was_full && room && stream->events && !stream->is_dead)
+        stream->events->writable(stream->owner, stream);
+}
+
+void fake_reset(struct link_stream *stream, uint32_t code)
+{
+    stream->is_dead = true;
+    if (stream->events)
+        stream->events->reset(stream->owner, stream, code);
+}
+
+/* ---- link/link.h */
+
+size_t link_set_count(const struct link_set *set)
+{
+    return set->count;
+}
+
+struct link *link_set_get(struct link_set *set, size_t index)
+{
+    return &set->links[index];
+}
+
+struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->links[i].is_to_gateway && memcmp(set->links[i].key, key, CONF_KEY_BYTES) == 0)
+            return &set->links[i];
+    return NULL;
+}
+
+bool link_is_self(const struct link *link)
+{
+    return link->is_self;
+}
+
+bool link_is_to_gateway(const struct link *link)
+{
+    return link->is_to_gateway;
+}
+
+const char *link_peer_name(const struct link *link)
+{
+    return link->name;
+}
+
+const uint8_t *link_peer_key(const struct link *link)
+{
+    return link->key;
+}
+
+bool link_is_up(const struct link *link)
+{
+    return link->is_up;
+}
+
+struct link_quality link_read_quality(const struct link *link)
+{
+    return (struct link_quality){.is_up = link->is_up,
+                                 .srtt_us = link->srtt_us,
+                                 .loss_ppm = link->loss_ppm};
+}
+
+int link_stream_open(struct link *link, const struct transport_open *open,
+                     const struct link_stream_events *events, void *owner,
+                     struct link_stream **stream)
+{
+    if (!link->is_up || link->refuses)
+        return ERROR_UNREACHABLE;
+    *stream = fake_stream_new(link);
+    (*stream)->open = *open;
+    link_stream_attach(*stream, events, owner);
+    return 0;
+}
+
+void link_stream_attach(struct link_stream *stream, const struct link_stream_events *events,
+                        void *owner)
+{
+    stream->events = events;
+    stream->owner = owner;
+}
+
+void link_stream_write(struct link_stream *stream, struct slice_queue *bytes)
+{
+    INVARIANT(!stream->is_released && !stream->is_finished);
+    if (stream->is_dead)
+        slice_queue_clear(bytes);
+    stream->room -= bytes->bytes < stream->room ? bytes->bytes : stream->room;
+    while (bytes->count) {
+        struct slice slice = slice_queue_pop(bytes, UINT32_MAX);
+        text_add_span(&stream->written, span_of(slice_data(&slice), slice.length));
+        slice_release(&slice);
+    }
+}
+
+void link_stream_finish(struct link_stream *stream)
+{
+    INVARIANT(!stream->is_released);
+    stream->is_finished = true;
+}
+
+uint64_t link_stream_room(const struct link_stream *stream)
+{
+    INVARIANT(!stream->is_released);
+    return stream->is_dead ? 0 : stream->room;
+}
+
+void link_stream_read(struct link_stream *stream, struct slice_queue *bytes, uint64_t limit,
+                      bool *ended)
+{
+    INVARIANT(!stream->is_released);
+    *ended = false;
+    if (stream->is_dead)
+        return;
+    while (stream->inbound.count && limit) {
+        struct slice slice =
+            slice_queue_pop(&stream->inbound, limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
+        limit -= slice.length;
+        slice_queue_push(bytes, slice);
+    }
+    *ended = stream->is_ended && !stream->inbound.count;
+}
+
+void link_stream_consume(struct link_stream *stream, uint64_t bytes)
+{
+    INVARIANT(!stream->is_released);
+    stream->consumed += bytes;
+}
+
+void link_stream_reset(struct link_stream *stream, uint32_t code)
+{
+    INVARIANT(!stream->is_released);
+    if (stream->is_dead)
+        return;
+    stream->is_dead = stream->was_reset = true;
+    stream->reset_code = code;
+    stream->events = NULL;
+}
+
+void link_stream_release(struct link_stream **released)
+{
+    struct link_stream *stream = *released;
+    if (!stream)
+        return;
+    *released = NULL;
+    INVARIANT(!stream->is_released);
+    stream->is_released = true;
+    stream->events = NULL;
+}

@@ -11,18 +11,20 @@
 #include "transport/lane.h"
 #include "wire.h"
 
-enum { MODELS_MAX = 24, OPERATIONS_MAX = 400, STREAM_BYTES_MAX = 1 << 18 };
+enum { MODELS_MAX = 24, OPERATIONS_MAX = 400, STREAM_BYTES_MAX = 1 << 18, DATAGRAMS_MAX = 512 };
 
 /* One end's view of a stream. */
 struct half {
     struct transport_stream *stream;
-    uint64_t written, read, unconsumed;
+    uint64_t written, read, unconsumed; /* a flow's: datagrams */
     bool finished, ended, over;
 };
 
 struct model {
     struct half half[WIRE_ENDS];
     uint64_t key;
+    bool is_flow;
+    uint64_t arrived[WIRE_ENDS][DATAGRAMS_MAX / 64]; /* bits: each datagram comes at most once */
 };
 
 static struct model models[MODELS_MAX];
@@ -50,13 +52,52 @@ static void open_model(struct wire *wire, int end, uint8_t ring)
     if (model_count == MODELS_MAX)
         return;
     struct model *model = &models[model_count];
-    const struct transport_open open = {.port = (uint16_t)(model_count + 1), .ring = ring % 5};
+    bool is_flow = ring % 8 > 4;
+    const struct transport_open open = {.port = (uint16_t)(model_count + 1),
+                                        .ring = ring % 5,
+                                        .site = ring % 3,
+                                        .flags = is_flow ? TRANSPORT_OPEN_DATAGRAMS : 0,
+                                        .lifetime_ms = is_flow ? ring * 20 : 0};
     struct transport_stream *stream;
     if (transport_stream_open(wire->ends[end].transport, &open, &stream))
         return;
-    *model = (struct model){.key = model_count};
+    *model = (struct model){.key = model_count, .is_flow = is_flow};
     model->half[end].stream = stream;
     transport_stream_set_owner(stream, (void *)(uintptr_t)(++model_count));
+}
+
+/* Its number, then bytes that follow from it. */
+static void write_datagram(struct wire *wire, struct model *model, int end, uint64_t length)
+{
+    struct half *half = &model->half[end];
+    uint8_t bytes[2048];
+    if (!half->stream || half->written == DATAGRAMS_MAX)
+        return;
+    length = 2 + length % (sizeof bytes - 2);
+    store_u16(bytes, (uint16_t)half->written);
+    for (uint64_t i = 2; i < length; i++)
+        bytes[i] = byte_at(model, end, half->written + i);
+    struct slice datagram = slice_copy(span_of(bytes, length));
+    int result = transport_datagram_write(half->stream, &datagram, wire->now_ns);
+    must(!result || result == ERROR_LIMIT);
+    half->written++;
+}
+
+static void read_datagrams(struct model *model, int end)
+{
+    struct half *half = &model->half[end];
+    struct slice datagram;
+    while (half->stream && transport_datagram_read(half->stream, &datagram)) {
+        const uint8_t *data = slice_data(&datagram);
+        must(datagram.length >= 2);
+        uint64_t number = (uint64_t)data[0] << 8 | data[1];
+        must(number < model->half[!end].written);
+        must(!(model->arrived[end][number / 64] >> number % 64 & 1));
+        model->arrived[end][number / 64] |= 1ull << number % 64;
+        for (uint32_t i = 2; i < datagram.length; i++)
+            must(data[i] == byte_at(model, !end, number + i));
+        slice_release(&datagram);
+    }
 }
 
 static void write_model(struct model *model, int end, uint64_t length)
@@ -208,6 +249,13 @@ static void operate(struct wire *wire, uint8_t code, uint8_t argument)
     if (!model || !model->half[end].stream)
         return;
     struct half *half = &model->half[end];
+    if (model->is_flow && code % 16 < 14) {
+        if (code % 16 == 12)
+            read_datagrams(model, end);
+        else
+            write_datagram(wire, model, end, (uint64_t)(code >> 4) * (code % 16 == 10 ? 37 : 100));
+        return;
+    }
     switch (code % 16) {
     case 10:
         write_model(model, end, 1 + (uint64_t)(code >> 4) * 37);
@@ -245,6 +293,11 @@ static bool wind_up(struct wire *wire)
             if (!half->stream)
                 continue;
             all_over = false;
+            if (models[i].is_flow) {
+                read_datagrams(&models[i], end);
+                over(&models[i], end);
+                continue;
+            }
             read_model(&models[i], end, UINT64_MAX, 0);
             if (!half->finished)
                 transport_stream_finish(half->stream);

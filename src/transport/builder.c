@@ -16,7 +16,7 @@ struct build {
     struct transport *transport;
     struct path *path;
     struct sent_log *log;
-    uint8_t *at, *end;          /* room for frames */
+    uint8_t *start, *at, *end;  /* room for frames */
     bool is_eliciting, is_last; /* is_last: a frame without a length ends the packet */
 };
 
@@ -222,6 +222,38 @@ static uint32_t put_sub_packet(struct build *build, struct transport_stream *str
     return bytes;
 }
 
+/* The flow's first datagram, whole. False: it has to wait for the next packet. */
+static bool put_datagram(struct build *build, struct transport_stream *stream)
+{
+    struct transport *t = build->transport;
+    struct stream_flow *flow = stream->flow;
+    flow_update(stream); /* what is late goes */
+    const struct slice *first = datagram_queue_front(&flow->out);
+    if (!first)
+        return true;
+    uint32_t left = room(build);
+    uint32_t bare_head = 1 + (uint32_t)varint_size(stream->id);
+    uint32_t head = bare_head + (uint32_t)varint_size(first->length);
+    bool fits = head + first->length <= left;
+    bool fits_barely = bare_head + first->length == left;
+    if (!fits && !fits_barely && build->at != build->start)
+        return false;
+    struct slice datagram = datagram_queue_pop(&flow->out);
+    if (fits || fits_barely) {
+        build->at = frame_write_datagram(build->at, stream->id, datagram.length, !fits_barely);
+        memcpy(build->at, slice_data(&datagram), datagram.length);
+        build->at += datagram.length;
+        build->is_last = fits_barely;
+        build->is_eliciting = true;
+        t->counters.flow_sent++;
+        blender_took(&t->blender, &flow->turn.buffer, datagram.length + FLOW_FRAME_BYTES);
+    } else {
+        t->counters.flow_too_large++; /* packets have become smaller */
+    }
+    slice_release(&datagram);
+    return true;
+}
+
 static void put_sub_packets(struct build *build)
 {
     struct blender *blender = &build->transport->blender;
@@ -232,12 +264,19 @@ static void put_sub_packets(struct build *build)
         if (!buffer)
             return;
         struct stream_turn *turn = CONTAINER_OF(buffer, struct stream_turn, buffer);
+        is_empty = false;
+        if (turn->is_datagram) {
+            struct transport_stream *stream = turn->stream;
+            if (!put_datagram(build, stream))
+                return;
+            stream_update(stream);
+            continue;
+        }
         uint32_t bytes = put_sub_packet(build, turn->stream, turn->is_resend, most);
         blender_took(blender, buffer, bytes);
         stream_update(turn->stream);
         if (!bytes)
             return;
-        is_empty = false;
     }
 }
 
@@ -273,7 +312,7 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
                           .log = &path->sent,
                           .at = out + PACKET_HEADER_BYTES,
                           .end = out + plan->most - PACKET_TAG_BYTES};
-    uint8_t *start = build.at;
+    build.start = build.at;
     sent_log_begin(build.log);
     put_settings(&build);
     put_ack(&build);
@@ -283,7 +322,7 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
         put_controls(&build);
         put_sub_packets(&build);
     }
-    if (build.at == start) {
+    if (build.at == build.start) {
         sent_log_cancel(build.log);
         return 0;
     }
@@ -294,7 +333,8 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
         bytes = plan->pad_to;
     }
     uint64_t number = build.log->next;
-    session_seal(&transport->current, path->wire_id, number, out, (uint32_t)(build.at - start));
+    session_seal(&transport->current, path->wire_id, number, out,
+                 (uint32_t)(build.at - build.start));
     commit(&build, plan, bytes);
     return bytes;
 }

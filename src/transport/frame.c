@@ -44,8 +44,10 @@ static int read_open(struct reader *reader, struct frame_open *frame)
     open->weight = read_u8(reader);
     open->client.family = read_u8(reader);
     if (reader->failed || open->ring >= TRANSPORT_RINGS || !open->weight ||
-        open->flags & ~(TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE))
+        open->flags & ~TRANSPORT_OPEN_FLAGS)
         return ERROR_INVALID;
+    if (open->flags & TRANSPORT_OPEN_DATAGRAMS)
+        open->lifetime_ms = read_u16(reader);
     size_t length = open->client.family == 4 ? 4 : 16;
     switch (open->client.family) {
     case 0:
@@ -73,6 +75,17 @@ static int read_stream(struct reader *reader, uint8_t flags, struct frame_stream
         length > FRAME_STREAM_END_MAX - stream->offset)
         return ERROR_INVALID;
     stream->data = read_span(reader, (size_t)length);
+    return 0;
+}
+
+static int read_datagram(struct reader *reader, bool has_length, struct frame *frame)
+{
+    frame->type = FRAME_DATAGRAM;
+    frame->datagram.id = read_varint(reader);
+    uint64_t length = has_length ? read_varint(reader) : reader_left(reader);
+    if (reader->failed || length > reader_left(reader))
+        return ERROR_INVALID;
+    frame->datagram.data = read_span(reader, (size_t)length);
     return 0;
 }
 
@@ -132,6 +145,9 @@ static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
     case FRAME_LINK_QUALITY:
         read_quality(reader, &frame->quality);
         return 0;
+    case FRAME_DATAGRAM:
+    case FRAME_DATAGRAM_LAST:
+        return read_datagram(reader, type == FRAME_DATAGRAM, frame);
     default:
         return ERROR_INVALID;
     }
@@ -176,6 +192,8 @@ uint8_t *frame_write_open(uint8_t *out, uint64_t id, const struct transport_open
     *out++ = open->ring;
     *out++ = open->weight;
     *out++ = open->client.family;
+    if (open->flags & TRANSPORT_OPEN_DATAGRAMS)
+        out = store_u16(out, open->lifetime_ms);
     if (!open->client.family)
         return out;
     out = store_u16(out, open->client.port);
@@ -248,6 +266,13 @@ uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_
     }
     store_u16(count_at, (uint16_t)(count | 0x4000));
     return out;
+}
+
+uint8_t *frame_write_datagram(uint8_t *out, uint64_t id, uint32_t length, bool has_length)
+{
+    *out++ = has_length ? FRAME_DATAGRAM : FRAME_DATAGRAM_LAST;
+    out = varint_store(out, id);
+    return has_length ? varint_store(out, length) : out;
 }
 
 uint8_t *frame_write_stream(uint8_t *out, uint64_t id, uint64_t offset, uint32_t length, bool fin,

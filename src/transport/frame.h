@@ -25,6 +25,8 @@ enum frame_type {
     FRAME_PATH_RESPONSE = 0x0a,
     FRAME_LINK_QUALITY = 0x0b,
     FRAME_STREAM = 0x10, /* to 0x17, by its flags */
+    FRAME_DATAGRAM = 0x18,
+    FRAME_DATAGRAM_LAST = 0x19, /* fills the packet; read as FRAME_DATAGRAM */
 };
 
 enum {
@@ -84,6 +86,11 @@ struct frame_stream {
     bool fin;
 };
 
+struct frame_datagram {
+    uint64_t id;
+    struct span data;
+};
+
 struct frame {
     enum frame_type type; /* FRAME_STREAM whatever its flags */
     union {
@@ -97,6 +104,7 @@ struct frame {
         uint8_t token[FRAME_TOKEN_BYTES];
         struct frame_quality quality;
         struct frame_stream stream;
+        struct frame_datagram datagram;
     };
 };
 
@@ -129,6 +137,8 @@ uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_
  * packet's last. */
 uint8_t *frame_write_stream(uint8_t *out, uint64_t id, uint64_t offset, uint32_t length, bool fin,
                             bool has_length);
+/* Likewise of a DATAGRAM. */
+uint8_t *frame_write_datagram(uint8_t *out, uint64_t id, uint32_t length, bool has_length);
 uint32_t frame_stream_head_bytes(uint64_t id, uint64_t offset, uint32_t length); /* with a length */
 
 #endif

@@ -59,6 +59,8 @@ static int on_open(struct transport *transport, const struct frame_open *frame)
         return ERROR_INVALID;
     if (stream->is_opened || stream->is_reset)
         return 0;
+    if (stream->flow && !(frame->open.flags & TRANSPORT_OPEN_DATAGRAMS))
+        return ERROR_INVALID;
     stream->open = frame->open;
     stream->is_opened = true;
     transport->counters.streams_opened++;
@@ -112,6 +114,15 @@ static int on_priority(struct transport *transport, const struct frame_priority 
     stream->open.weight = frame->weight;
     stream_set_standing(stream);
     return 0;
+}
+
+static int on_datagram(struct transport *transport, const struct frame_datagram *frame)
+{
+    struct transport_stream *stream;
+    int error = find_stream(transport, frame->id, &stream);
+    if (error || !stream || stream->is_reset)
+        return error;
+    return flow_on_datagram(stream, frame->data);
 }
 
 static int on_stream(struct transport *transport, const struct frame_stream *frame)
@@ -185,6 +196,9 @@ static int on_frame(struct transport *transport, struct path *path, const struct
         return 0;
     case FRAME_STREAM:
         return on_stream(transport, &frame->stream);
+    case FRAME_DATAGRAM:
+    case FRAME_DATAGRAM_LAST:
+        return on_datagram(transport, &frame->datagram);
     }
     return ERROR_INVALID;
 }
@@ -259,8 +273,8 @@ static void on_packet(struct transport *transport, const struct address *from, u
                       transport->now_ns);
 }
 
-static void on_datagram(struct transport *transport, const struct address *from, uint8_t *data,
-                        uint32_t length)
+static void on_arrival(struct transport *transport, const struct address *from, uint8_t *data,
+                       uint32_t length)
 {
     struct span packet = span_of(data, length);
     switch ((unsigned)packet_type(data[0])) {
@@ -291,8 +305,8 @@ void transport_receive(struct transport *transport, uint64_t now_ns,
         uint32_t segment = datagram->segment_bytes ? datagram->segment_bytes : datagram->length;
         for (uint32_t at = 0; at < datagram->length; at += segment) {
             uint32_t left = datagram->length - at;
-            on_datagram(transport, &datagram->from, datagram->data + at,
-                        left < segment ? left : segment);
+            on_arrival(transport, &datagram->from, datagram->data + at,
+                       left < segment ? left : segment);
         }
     }
 }

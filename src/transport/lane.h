@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "transport/blender.h"
 #include "transport/credit.h"
+#include "transport/flow.h"
 #include "transport/frame.h"
 #include "transport/hosting.h"
 #include "transport/path.h"
@@ -62,11 +63,17 @@ enum stream_event {
 };
 
 /* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost
- * ones. */
+ * ones; a flow one more for datagrams. */
 struct stream_turn {
     struct blend_buffer buffer;
     struct transport_stream *stream;
-    bool is_resend;
+    bool is_resend, is_datagram;
+};
+
+/* Its datagrams (T12). */
+struct stream_flow {
+    struct stream_turn turn;
+    struct datagram_queue out, in;
 };
 
 struct transport_stream {
@@ -77,6 +84,7 @@ struct transport_stream {
     struct receive_buffer in;
     struct credit_window credit;
     struct stream_turn fresh, resend;
+    struct stream_flow *flow; /* NULL: no datagram yet */
     struct hosting_entry hosting;
     struct list all_link, event_link, control_link;
     struct transport_open open;
@@ -168,6 +176,11 @@ struct transport {
     for (__typeof__(&(transport)->paths[0]) path = (transport)->paths; \
          path < (transport)->paths + PATHS_LIMIT; path++)              \
         if (path->is_open)
+
+static inline bool stream_is_flow(const struct transport_stream *stream)
+{
+    return stream->open.flags & TRANSPORT_OPEN_DATAGRAMS;
+}
 
 /* ---- events.c */
 void event_stream(struct transport_stream *stream, enum stream_event event);

@@ -36,6 +36,7 @@ static void drop_bytes(struct transport_stream *stream)
     blender_leave(&transport->blender, &stream->resend.buffer);
     hosting_leave(&transport->hosting, &stream->hosting);
     credit_close(&transport->credit, &stream->credit);
+    flow_free(stream);
     send_buffer_clear(&stream->out);
     receive_buffer_clear(&stream->in);
 }
@@ -75,6 +76,8 @@ static bool is_over(const struct transport_stream *stream)
 {
     if (stream->is_reset)
         return !stream->control && !stream->control_unacked;
+    if (stream_is_flow(stream))
+        return false;
     return send_buffer_is_done(&stream->out) && receive_buffer_is_complete(&stream->in) &&
            !(stream->control_unacked & CONTROL_OPEN) && !(stream->control & CONTROL_OPEN);
 }
@@ -127,7 +130,10 @@ void stream_update(struct transport_stream *stream)
         stream_owe(stream, CONTROL_FIN);
     else if (stream->control & CONTROL_FIN)
         stream_pay(stream, CONTROL_FIN);
-    hosting_set_busy(&transport->hosting, &stream->hosting, send_buffer_is_busy(out),
+    if (stream->flow)
+        flow_update(stream);
+    hosting_set_busy(&transport->hosting, &stream->hosting,
+                     send_buffer_is_busy(out) || (stream->flow && stream->flow->out.count),
                      transport->now_ns);
     if (stream->wants_room && send_buffer_unsent(out) < room_limit(transport) / 2) {
         stream->wants_room = false;
@@ -142,6 +148,8 @@ void stream_set_standing(struct transport_stream *stream)
     blender_set_ring(blender, &stream->fresh.buffer, open->ring, open->weight);
     if (stream->resend.buffer.is_member)
         blender_set_ring(blender, &stream->resend.buffer, open->ring, open->weight);
+    if (stream->flow && stream->flow->turn.buffer.is_member)
+        blender_set_ring(blender, &stream->flow->turn.buffer, open->ring, open->weight);
 }
 
 /* Nobody reads it any more: what comes is thrown away, so that the end can come. */
@@ -161,7 +169,8 @@ void stream_readable(struct transport_stream *stream)
         discard_input(stream);
         return;
     }
-    if (stream->is_opened && receive_buffer_is_readable(&stream->in))
+    if (stream->is_opened &&
+        (receive_buffer_is_readable(&stream->in) || (stream->flow && stream->flow->in.count)))
         event_stream(stream, STREAM_EVENT_READABLE);
 }
 
@@ -213,8 +222,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
     *out = NULL;
     if (transport->state != TRANSPORT_STATE_UP)
         return ERROR_UNREACHABLE;
-    if (open->ring >= TRANSPORT_RINGS ||
-        open->flags & ~(TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE))
+    if (open->ring >= TRANSPORT_RINGS || open->flags & ~TRANSPORT_OPEN_FLAGS)
         return ERROR_INVALID;
     if (transport->table.count >= TRANSPORT_STREAMS_LIMIT ||
         transport->own_open >= transport->peer_streams_limit)
@@ -224,7 +232,8 @@ int transport_stream_open(struct transport *transport, const struct transport_op
         return ERROR_LIMIT;
     uint64_t id = transport->next_ordinal++ << 1 | !transport->config.is_initiator;
     struct transport_stream *stream = stream_new(transport, id, true);
-    bool tell = credit_lend(&transport->credit, &credit);
+    bool is_flow = open->flags & TRANSPORT_OPEN_DATAGRAMS;
+    bool tell = !is_flow && credit_lend(&transport->credit, &credit);
     stream->credit = credit;
     stream->in.limit = credit.limit;
     stream->open = *open;
@@ -343,7 +352,9 @@ void transport_stream_release(struct transport_stream *stream)
         stream_free(stream);
         return;
     }
-    if (stream->is_reset || (stream->out.is_finished && stream->in.end_taken))
+    if (stream_is_flow(stream) && !stream->is_reset)
+        stream_reset_by(stream, TRANSPORT_CODE_NONE, false);
+    else if (stream->is_reset || (stream->out.is_finished && stream->in.end_taken))
         stream_settle(stream);
     else if (stream->out.is_finished)
         discard_input(stream); /* what was written is still delivered */

@@ -131,17 +131,21 @@ struct transport_open {
     /* The site, as a number that both ends take from the same configuration (0: none). It decides with whom the stream shares its
      * ring, not what it may do. */
     uint16_t site;
+    /* With TRANSPORT_OPEN_DATAGRAMS: how long a datagram may wait to be sent, either way; 0: for ever. */
+    uint16_t lifetime_ms;
 };
 enum {
-    TRANSPORT_OPEN_HTTP = 1,   /* the bytes are the message form of docs/protocol/message.md */
-    TRANSPORT_OPEN_SECURE = 2, /* carried undecrypted, never compressed */
+    TRANSPORT_OPEN_HTTP = 1,      /* the bytes are the message form of docs/protocol/message.md */
+    TRANSPORT_OPEN_SECURE = 2,    /* carried undecrypted, never compressed */
+    TRANSPORT_OPEN_DATAGRAMS = 8, /* a flow: a stream that datagrams go with (T12) */
+    TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS,
 };
 
 enum transport_event_kind {
     TRANSPORT_EVENT_UP,   /* session established */
     TRANSPORT_EVENT_DOWN, /* session lost: every stream ended with a RESET event before this one */
     TRANSPORT_EVENT_OPENED,   /* the peer opened `stream`; `open` says with what */
-    TRANSPORT_EVENT_READABLE, /* bytes or the end can be read */
+    TRANSPORT_EVENT_READABLE, /* bytes, the end or datagrams can be read */
     TRANSPORT_EVENT_WRITABLE, /* transport_stream_room() is positive again after it was 0 */
     TRANSPORT_EVENT_RESET,    /* ended abnormally, both directions; `code` says why; release it */
     TRANSPORT_EVENT_DONE,     /* ended well both ways, all acknowledged; release it */
@@ -252,6 +256,16 @@ void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, ui
  * written and throws away what comes; an unfinished one is reset with CANCELLED. */
 void transport_stream_release(struct transport_stream *stream);
 
+/* Datagrams of a flow (T12): in the blender and under congestion control like a stream's bytes, but never sent again, not ordered, and
+ * dropped when they have waited for the flow's lifetime or when 64 wait (the oldest goes). A flow's bytes arrive reliably
+ * beside them; a flow ends by reset or release only. */
+uint32_t transport_datagram_most(const struct transport *transport); /* bytes of the largest one */
+/* Takes the datagram in any case. 0; ERROR_LIMIT: too large; ERROR_CLOSED: the stream is over, or not a flow. */
+int transport_datagram_write(struct transport_stream *stream, struct slice *datagram,
+                             uint64_t now_ns);
+bool transport_datagram_read(struct transport_stream *stream,
+                             struct slice *datagram); /* false: none waits */
+
 /* A site's weight within a ring; 0 is the default, 16. */
 struct transport_site_weight {
     uint16_t number;
@@ -280,6 +294,8 @@ struct transport_facts {
     uint64_t packets_sent, packets_received, packets_lost, packets_spurious, bytes_sent,
         bytes_received, datagrams_refused, packets_replayed;
     uint64_t stream_bytes_sent, stream_bytes_resent, acks_sent, probe_timeouts;
+    /* Datagrams of flows: sent, received; dropped because they were late, too many or too large. */
+    uint64_t flow_sent, flow_received, flow_late, flow_overflowed, flow_too_large;
     uint32_t loss_ppm_1s, loss_ppm_10s;      /* of our packets, as the acks tell */
     uint32_t peer_loss_ppm_1s, peer_srtt_us; /* as the peer reports (T8); 0: unknown */
     struct transport_ring_facts rings[TRANSPORT_RINGS];

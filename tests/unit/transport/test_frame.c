@@ -88,6 +88,11 @@ static void T10_opening_carries_port_service_and_client(void **state)
          .ring = 1,
          .weight = 9,
          .client = {.bytes = {0x20, 1, 0xd, 0xb8, [15] = 1}, .port = 1, .family = 6}},
+        {.port = 53,
+         .flags = TRANSPORT_OPEN_DATAGRAMS | TRANSPORT_OPEN_SECURE,
+         .weight = 1,
+         .lifetime_ms = 60000,
+         .client = {.bytes = {192, 0, 2, 7}, .port = 4711, .family = 4}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t *end = frame_write_open(wire, 1000 + i, &cases[i]);
@@ -100,6 +105,7 @@ static void T10_opening_carries_port_service_and_client(void **state)
         assert_int_equal(frame.open.open.flags, cases[i].flags);
         assert_int_equal(frame.open.open.ring, cases[i].ring);
         assert_int_equal(frame.open.open.weight, cases[i].weight);
+        assert_int_equal(frame.open.open.lifetime_ms, cases[i].lifetime_ms);
         assert_true(address_equal(&frame.open.open.client, &cases[i].client));
     }
 }
@@ -124,6 +130,22 @@ static void T6_stream_frames_in_every_form(void **state)
             assert_int_equal(frame.stream.fin, fin);
             assert_true(span_equal(frame.stream.data, SPAN("hello")));
         }
+}
+
+static void T12_datagrams_in_both_forms(void **state)
+{
+    (void)state;
+    for (int has_length = 0; has_length < 2; has_length++) {
+        uint8_t *end = frame_write_datagram(wire, 1 << 20, 5, has_length);
+        memcpy(end, "hello", 5);
+        struct frame frame = read_one(end + 5);
+        if (has_length)
+            assert_prefixes_fail(end + 5);
+        assert_int_equal(frame.type, FRAME_DATAGRAM);
+        assert_true(frame.datagram.id == 1 << 20);
+        assert_true(span_equal(frame.datagram.data, SPAN("hello")));
+        assert_true(frame_is_eliciting(frame.type));
+    }
 }
 
 static void T11_acks_carry_up_to_64_ranges(void **state)
@@ -161,7 +183,9 @@ static void malformed_frames_are_refused(void **state)
         size_t length;
     } cases[] = {
         {"an unknown type", {0x0c}, 1},
-        {"an unknown type", {0x18, 0, 0}, 3},
+        {"an unknown type", {0x1f, 0, 0}, 3},
+        {"a datagram shorter than its length", {0x18, 4, 3, 1, 2}, 5},
+        {"a datagram of no stream", {0x19}, 1},
         {"an unknown type", {0xff}, 1},
         {"an ack of no range", {2, 0, 5, 0, 0, 0}, 6},
         {"an ack of 65 ranges", {2, 0, 5, 0, 0x40, 65, 0}, 7},
@@ -210,6 +234,7 @@ int main(void)
         cmocka_unit_test(control_frames_come_back_as_written),
         cmocka_unit_test(T10_opening_carries_port_service_and_client),
         cmocka_unit_test(T6_stream_frames_in_every_form),
+        cmocka_unit_test(T12_datagrams_in_both_forms),
         cmocka_unit_test(T11_acks_carry_up_to_64_ranges),
         cmocka_unit_test(malformed_frames_are_refused),
         cmocka_unit_test(padding_is_one_frame),

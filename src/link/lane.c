@@ -25,7 +25,7 @@ static void publish(struct lane *lane)
     transport_read_facts(lane->transport, &facts);
     atomic_store_explicit(&link->is_up, facts.state == TRANSPORT_STATE_UP, memory_order_release);
     atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
-    atomic_store_explicit(&link->loss_ppm, facts.loss_ppm_10s, memory_order_relaxed);
+    atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
     pthread_mutex_lock(&link->facts_lock);
     link->facts = facts;
     pthread_mutex_unlock(&link->facts_lock);

@@ -23,6 +23,55 @@ static json_t *rings_status(const struct transport_facts *facts)
     return rings;
 }
 
+/* One direction, as the sender of its packets knows it. */
+static json_t *quality_status(const struct transport_quality *quality)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"loss_ppm_1s", quality->loss_ppm_1s},
+        {"loss_ppm_10s", quality->loss_ppm_10s},
+        {"ce_ppm_10s", quality->ce_ppm_10s},
+        {"srtt_us", quality->srtt_us},
+        {"min_rtt_us", quality->min_rtt_us},
+        {"rtt_variance_us", quality->rtt_variance_us},
+        {"queue_us", quality->queue_us},
+        {"delivery_bytes_per_s", quality->delivery_bytes_per_s},
+        {"spare_window_bytes", quality->spare_window_bytes},
+        {"spurious", quality->spurious},
+        {"hosted", quality->hosted},
+        {"reconnects", quality->reconnects},
+    };
+    json_t *status = json_object();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "delay_trend_us_per_s",
+                        json_integer(quality->delay_trend_us_per_s));
+    json_object_set_new(status, "ecn",
+                        json_string(ecn_state_text((enum ecn_state)quality->ecn_state)));
+    return status;
+}
+
+static json_t *paths_status(const struct transport_facts *facts)
+{
+    json_t *paths = json_array();
+    for (uint32_t i = 0; i < facts->path_count; i++) {
+        const struct transport_path_facts *path = &facts->paths[i];
+        char peer[ADDRESS_TEXT_BYTES];
+        json_array_append_new(
+            paths,
+            json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o, s:i, s:o, s:o}", "id", path->id, "peer",
+                      address_text(&path->peer, true, peer), "primary", path->is_primary, "proven",
+                      path->is_proven, "window_bytes", integer(path->window_bytes),
+                      "in_flight_bytes", integer(path->in_flight_bytes), "pacing_bytes_per_s",
+                      integer(path->pacing_bytes_per_s), "virtual_flows", (int)path->virtual_flows,
+                      "out", quality_status(&path->quality), "in",
+                      quality_status(&path->peer_quality)));
+    }
+    return paths;
+}
+
 static json_t *one_status(struct link *link)
 {
     struct transport_facts facts;
@@ -59,10 +108,8 @@ static json_t *one_status(struct link *link)
         {"stream_bytes_resent", facts.stream_bytes_resent},
         {"acks_sent", facts.acks_sent},
         {"probe_timeouts", facts.probe_timeouts},
-        {"loss_ppm_1s", facts.loss_ppm_1s},
-        {"loss_ppm_10s", facts.loss_ppm_10s},
-        {"peer_loss_ppm_1s", facts.peer_loss_ppm_1s},
-        {"peer_srtt_us", facts.peer_srtt_us},
+        {"packets_ce", facts.packets_ce},
+        {"ecn_failures", facts.ecn_failures},
     };
     json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link_peer_name(link), "state",
                                transport_state_text(facts.state), "address",
@@ -70,6 +117,9 @@ static json_t *one_status(struct link *link)
                                "worker", (int)link->owner);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "out", quality_status(&facts.quality));
+    json_object_set_new(status, "in", quality_status(&facts.peer_quality));
+    json_object_set_new(status, "paths", paths_status(&facts));
     json_object_set_new(status, "rings", rings_status(&facts));
     return status;
 }

@@ -69,9 +69,11 @@ static void put_ack(struct build *build)
         receipts_acked(receipts);
         return;
     }
-    uint64_t delay_us = (t->now_ns - receipts->largest_ns) / 1000;
-    uint8_t *at =
-        frame_write_ack(build->at, build->end, path->wire_id, delay_us, &receipts->numbers);
+    const struct frame_ack_head head = {.path = path->wire_id,
+                                        .arrival_us = (uint32_t)(receipts->largest_ns / 1000),
+                                        .delay_us = (t->now_ns - receipts->largest_ns) / 1000,
+                                        .ecn = receipts->ecn};
+    uint8_t *at = frame_write_ack(build->at, build->end, &head, &receipts->numbers);
     if (at == build->at)
         return;
     build->at = at;
@@ -110,17 +112,8 @@ static void put_quality(struct build *build)
     struct path *path = build->path;
     if (path->quality_waits && has_frame_room(build, FRAME_CONTROL_MAX)) {
         path->quality_waits = false;
-        quality_roll(&path->quality, t->now_ns);
-        const struct frame_quality quality = {
-            .loss_ppm_1s = quality_loss_ppm(&path->quality, 1),
-            .loss_ppm_10s = quality_loss_ppm(&path->quality, QUALITY_SECONDS),
-            .srtt_us = path->rtt.smoothed_ns / 1000,
-            .min_rtt_us = path->rtt.min_ns / 1000,
-            .rtt_variance_us = path->rtt.variance_ns / 1000,
-            .queue_us = path->rtt.samples ? (path->rtt.smoothed_ns - path->rtt.min_ns) / 1000 : 0,
-            .delivery_bytes_per_s = quality_delivery_bytes_per_s(&path->quality),
-            .hosted = t->hosted,
-            .spurious = t->counters.packets_spurious};
+        struct frame_quality quality = {.path = path->wire_id};
+        feedback_quality(t, path, &quality.quality);
         build->at = frame_write_quality(build->at, &quality);
         build->is_eliciting = true;
     }
@@ -293,6 +286,8 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     record->delivered_bytes = path->delivered_bytes;
     record->delivered_ns = path->delivered_ns;
     record->app_limited = !output_has_data(t, path);
+    record->is_marked = plan->ecn != ECN_NOT_ECT;
+    path->ecn.marked += record->is_marked;
     if (build->is_eliciting) {
         if (!path->sent.in_flight)
             path->outstanding_since_ns = t->now_ns;
@@ -302,6 +297,7 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     sent_log_commit(build->log, build->is_eliciting ? SENT_IN_FLIGHT : SENT_UNTRACKED);
     t->counters.packets_sent++;
     t->counters.bytes_sent += bytes;
+    LANE_TRACE(t, PACKET_SENT, path->wire_id, path->sent.next - 1, bytes, plan->flow, plan->ecn);
 }
 
 uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *out,

@@ -17,6 +17,7 @@ void lane_set_state(struct transport *transport, enum transport_state state)
 {
     INVARIANT(transport->state != TRANSPORT_STATE_CLOSED);
     transport->state = state;
+    LANE_TRACE(transport, STATE, 0, state, 0, 0, 0);
 }
 
 void lane_random(struct transport *transport, void *out, size_t length)
@@ -75,6 +76,8 @@ uint64_t lane_window_bytes(const struct transport *transport)
 
 void lane_start_congestion(struct transport *transport, struct path *path)
 {
+    if (!path->congestion)
+        ecn_init(&path->ecn, transport->config.ecn);
     if (path->congestion) {
         recovery_forget_congestion(path);
         lane_congestion->destroy(path->congestion);

@@ -52,11 +52,25 @@ static int fail(struct ecn *ecn)
     return ERROR_INVALID;
 }
 
-int ecn_on_ack(struct ecn *ecn, const struct ecn_counts *counts, uint64_t newly_acked)
+void ecn_restart(struct ecn *ecn)
 {
-    if (ecn->state != ECN_TESTING && ecn->state != ECN_CAPABLE)
+    if (ecn->state != ECN_OFF)
+        ecn_set_state(ecn, ECN_TESTING);
+    ecn->tested = ecn->marked;
+}
+
+int ecn_on_ack(struct ecn *ecn, uint64_t largest, const struct ecn_counts *counts)
+{
+    uint64_t newly_acked = ecn->fresh;
+    ecn->fresh = 0;
+    if (largest < ecn->next) /* overtaken: a later one has said it */
         return 0;
+    ecn->next = largest + 1;
     const struct ecn_counts before = ecn->told;
+    if (ecn->state != ECN_TESTING && ecn->state != ECN_CAPABLE) {
+        ecn->told = *counts;
+        return 0;
+    }
     if (counts->ect_0 < before.ect_0 || counts->ect_1 < before.ect_1 || counts->ce < before.ce)
         return fail(ecn);
     bool is_ect_0 = ecn->codepoint == ECN_ECT_0;
@@ -76,7 +90,7 @@ int ecn_on_ack(struct ecn *ecn, const struct ecn_counts *counts, uint64_t newly_
 
 bool ecn_on_probe_timeout(struct ecn *ecn)
 {
-    if (ecn->state != ECN_TESTING || !ecn->marked)
+    if (ecn->state != ECN_TESTING || ecn->marked == ecn->tested)
         return false;
     ecn_set_state(ecn, ECN_FAILED);
     return true;

@@ -42,6 +42,9 @@ struct ecn {
     enum ecn_state state;
     uint8_t codepoint;      /* ECN_ECT_0 or ECN_ECT_1 */
     uint64_t marked;        /* packets sent with it */
+    uint64_t tested;        /* of them, before the present test began */
+    uint64_t fresh;         /* of them, acknowledged for the first time by the present ACK */
+    uint64_t next;          /* one more than the greatest number acknowledged */
     struct ecn_counts told; /* as the peer last said */
 };
 
@@ -49,15 +52,17 @@ void ecn_init(struct ecn *ecn, enum ecn_codepoint wanted); /* ECN_NOT_ECT: off *
 /* What the packets sent now carry. */
 static inline uint8_t ecn_mark(const struct ecn *ecn)
 {
-    bool is_marked =
-        ecn->state == ECN_CAPABLE || (ecn->state == ECN_TESTING && ecn->marked < ECN_TEST_PACKETS);
+    bool is_marked = ecn->state == ECN_CAPABLE ||
+                     (ecn->state == ECN_TESTING && ecn->marked - ecn->tested < ECN_TEST_PACKETS);
     return is_marked ? ecn->codepoint : ECN_NOT_ECT;
 }
 
-/* An acknowledgement of a greater number than any before says `counts`, and acknowledges
- * `newly_acked` marked packets for the first time. How many CE marks are new; ERROR_INVALID: the
- * path fails, from now on nothing is marked. */
-MUST_USE int ecn_on_ack(struct ecn *ecn, const struct ecn_counts *counts, uint64_t newly_acked);
+/* Another way through the network: what was learnt holds no more. */
+void ecn_restart(struct ecn *ecn);
+
+/* An acknowledgement of numbers up to `largest` says `counts`; `ecn->fresh` was set. How many CE
+ * marks are new; ERROR_INVALID: the path fails, from now on nothing is marked. */
+MUST_USE int ecn_on_ack(struct ecn *ecn, uint64_t largest, const struct ecn_counts *counts);
 /* A probe timed out. True: it was marked packets that vanished, as far as anybody can tell. */
 bool ecn_on_probe_timeout(struct ecn *ecn);
 

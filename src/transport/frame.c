@@ -8,15 +8,20 @@
 
 static int read_ack(struct reader *reader, struct frame_ack *ack)
 {
+    struct frame_ack_head *head = &ack->head;
     uint64_t path = read_varint(reader);
     uint64_t largest = read_varint(reader);
-    ack->delay_us = read_varint(reader);
+    head->delay_us = read_varint(reader);
+    head->arrival_us = read_u32(reader);
+    head->ecn.ect_0 = read_varint(reader);
+    head->ecn.ect_1 = read_varint(reader);
+    head->ecn.ce = read_varint(reader);
     uint64_t count = read_varint(reader);
     uint64_t first = read_varint(reader); /* numbers below the largest in the first range */
     if (reader->failed || path > UINT8_MAX || count < 1 || count > FRAME_ACK_RANGES_MAX ||
         largest > PACKET_NUMBER_MAX || first > largest)
         return ERROR_INVALID;
-    ack->path = (uint8_t)path;
+    head->path = (uint8_t)path;
     ack->count = (uint32_t)count;
     uint64_t start = largest - first;
     ack->ranges[0] = (struct range){start, largest + 1};
@@ -89,14 +94,38 @@ static int read_datagram(struct reader *reader, bool has_length, struct frame *f
     return 0;
 }
 
-static void read_quality(struct reader *reader, struct frame_quality *quality)
+/* The members of LINK_QUALITY that are no more than 30 bits long, in order. */
+enum { QUALITY_SMALL = 11, QUALITY_SMALL_MAX = (1 << 30) - 1 };
+
+static void quality_members(struct transport_quality *quality, uint32_t *members[QUALITY_SMALL])
 {
-    uint64_t *fields[] = {
-        &quality->loss_ppm_1s,          &quality->loss_ppm_10s,    &quality->srtt_us,
-        &quality->min_rtt_us,           &quality->rtt_variance_us, &quality->queue_us,
-        &quality->delivery_bytes_per_s, &quality->hosted,          &quality->spurious};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        *fields[i] = read_varint(reader);
+    uint32_t *all[QUALITY_SMALL] = {
+        &quality->loss_ppm_1s, &quality->loss_ppm_10s,    &quality->ce_ppm_10s, &quality->srtt_us,
+        &quality->min_rtt_us,  &quality->rtt_variance_us, &quality->queue_us,   &quality->hosted,
+        &quality->spurious,    &quality->reconnects,      &quality->ecn_state,
+    };
+    memcpy(members, all, sizeof all);
+}
+
+static int read_quality(struct reader *reader, struct frame_quality *frame)
+{
+    struct transport_quality *quality = &frame->quality;
+    uint32_t *members[QUALITY_SMALL];
+    quality_members(quality, members);
+    uint64_t path = read_varint(reader);
+    bool is_good = path <= UINT8_MAX;
+    for (int i = 0; i < QUALITY_SMALL; i++) {
+        uint64_t value = read_varint(reader);
+        is_good &= value <= QUALITY_SMALL_MAX;
+        *members[i] = (uint32_t)value;
+    }
+    uint64_t trend = read_varint(reader); /* sign in the lowest bit */
+    is_good &= trend <= QUALITY_SMALL_MAX;
+    quality->delay_trend_us_per_s = (int32_t)(trend >> 1) * (trend & 1 ? -1 : 1);
+    quality->delivery_bytes_per_s = read_varint(reader);
+    quality->spare_window_bytes = read_varint(reader);
+    frame->path = (uint8_t)path;
+    return is_good ? 0 : ERROR_INVALID;
 }
 
 static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
@@ -143,8 +172,7 @@ static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
         return 0;
     }
     case FRAME_LINK_QUALITY:
-        read_quality(reader, &frame->quality);
-        return 0;
+        return read_quality(reader, &frame->quality);
     case FRAME_DATAGRAM:
     case FRAME_DATAGRAM_LAST:
         return read_datagram(reader, type == FRAME_DATAGRAM, frame);
@@ -231,31 +259,45 @@ uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
     return out + FRAME_TOKEN_BYTES;
 }
 
-uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *quality)
+static uint64_t storable(uint64_t value)
 {
-    const uint64_t fields[] = {
-        quality->loss_ppm_1s,          quality->loss_ppm_10s,    quality->srtt_us,
-        quality->min_rtt_us,           quality->rtt_variance_us, quality->queue_us,
-        quality->delivery_bytes_per_s, quality->hosted,          quality->spurious};
-    *out++ = FRAME_LINK_QUALITY;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        out = varint_store(out, fields[i] < VARINT_MAX ? fields[i] : VARINT_MAX);
-    return out;
+    return value < VARINT_MAX ? value : VARINT_MAX;
 }
 
-uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_t delay_us,
+uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *frame)
+{
+    struct transport_quality quality = frame->quality;
+    uint32_t *members[QUALITY_SMALL];
+    quality_members(&quality, members);
+    *out++ = FRAME_LINK_QUALITY;
+    out = varint_store(out, frame->path);
+    for (int i = 0; i < QUALITY_SMALL; i++)
+        out = varint_store(out, *members[i] < QUALITY_SMALL_MAX ? *members[i] : QUALITY_SMALL_MAX);
+    int64_t trend = quality.delay_trend_us_per_s;
+    uint64_t size = (uint64_t)(trend < 0 ? -trend : trend);
+    if (size > QUALITY_SMALL_MAX / 2)
+        size = QUALITY_SMALL_MAX / 2;
+    out = varint_store(out, size << 1 | (trend < 0));
+    out = varint_store(out, storable(quality.delivery_bytes_per_s));
+    return varint_store(out, storable(quality.spare_window_bytes));
+}
+
+uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, const struct frame_ack_head *head,
                          const struct ranges *ranges)
 {
-    if (!ranges->count || end < out ||
-        (size_t)(end - out) < FRAME_ACK_MAX - (FRAME_ACK_RANGES_MAX - 1) * 16)
+    if (!ranges->count || end < out || (size_t)(end - out) < FRAME_ACK_HEAD_MAX)
         return out;
     const struct range *all = ranges_items(ranges);
     uint32_t at = ranges->count - 1;
     const struct range *last = &all[at];
     *out++ = FRAME_ACK;
-    out = varint_store(out, path);
+    out = varint_store(out, head->path);
     out = varint_store(out, last->end - 1);
-    out = varint_store(out, delay_us);
+    out = varint_store(out, head->delay_us);
+    out = store_u32(out, head->arrival_us);
+    out = varint_store(out, head->ecn.ect_0);
+    out = varint_store(out, head->ecn.ect_1);
+    out = varint_store(out, head->ecn.ce);
     uint8_t *count_at = out; /* 64 needs two bytes: always write it so */
     out += 2;
     out = varint_store(out, last->end - 1 - last->start);

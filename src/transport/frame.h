@@ -8,6 +8,7 @@
 #define TRANSPORT_FRAME_H
 
 #include "base/bytes.h"
+#include "transport/ecn.h"
 #include "transport/ranges.h"
 #include "transport/transport.h"
 
@@ -38,14 +39,23 @@ enum {
     FRAME_TOKEN_BYTES = 8,
     FRAME_CONTROL_MAX = 80, /* any frame but STREAM and ACK fits */
     FRAME_STREAM_MAX = 25,  /* the head of a STREAM frame */
-    FRAME_ACK_MAX = 2 + 8 + 8 + 2 + 8 + (FRAME_ACK_RANGES_MAX - 1) * 16,
+    FRAME_ACK_HEAD_MAX = 1 + 2 + 8 + 8 + 4 + 3 * 8 + 2 + 8,
+    FRAME_ACK_MAX = FRAME_ACK_HEAD_MAX + (FRAME_ACK_RANGES_MAX - 1) * 16,
 };
 #define FRAME_STREAM_END_MAX VARINT_MAX /* offset + length */
 
-struct frame_ack {
-    uint64_t delay_us;
-    uint32_t count;
+/* What an ACK says besides its ranges. */
+struct frame_ack_head {
     uint8_t path;
+    uint32_t
+        arrival_us;    /* of the largest, by the receiver's clock; wraps, only differences count */
+    uint64_t delay_us; /* from then until the frame was written */
+    struct ecn_counts ecn;
+};
+
+struct frame_ack {
+    struct frame_ack_head head;
+    uint32_t count;
     struct range ranges[FRAME_ACK_RANGES_MAX]; /* greatest first */
 };
 
@@ -76,8 +86,8 @@ struct frame_priority {
 };
 
 struct frame_quality { /* of packets from the sender of this frame (T8) */
-    uint64_t loss_ppm_1s, loss_ppm_10s, srtt_us, min_rtt_us, rtt_variance_us, queue_us;
-    uint64_t delivery_bytes_per_s, hosted, spurious;
+    uint8_t path;
+    struct transport_quality quality;
 };
 
 struct frame_stream {
@@ -126,11 +136,11 @@ uint8_t *frame_write_window(uint8_t *out, uint64_t id, uint64_t limit);
 uint8_t *frame_write_priority(uint8_t *out, uint64_t id, uint8_t ring, uint8_t weight);
 uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
                            const uint8_t token[FRAME_TOKEN_BYTES]);
-uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *quality);
+uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *frame);
 
 /* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself
  * when not even one does. */
-uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, uint8_t path, uint64_t delay_us,
+uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, const struct frame_ack_head *head,
                          const struct ranges *ranges);
 
 /* The head of a STREAM frame; `length` bytes of data follow it. Without `has_length` it is the

@@ -157,8 +157,19 @@ static void on_response(struct transport *transport, struct path *path,
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
     if (!address_same_host(&path->peer, &path->fallback)) {
         rtt_init(&path->rtt);
+        path->delay = (struct delay_trend){0};
+        ecn_restart(&path->ecn);
         lane_start_congestion(transport, path);
     }
+}
+
+static void on_quality(struct transport *transport, const struct frame_quality *frame)
+{
+    struct path *path = lane_path(transport, frame->path);
+    if (!path)
+        return; /* closed here, not yet there */
+    path->peer_quality = frame->quality;
+    path->peer_quality_ns = transport->now_ns;
 }
 
 /* `path`: on which it came. */
@@ -192,7 +203,7 @@ static int on_frame(struct transport *transport, struct path *path, const struct
         on_response(transport, path, frame->token);
         return 0;
     case FRAME_LINK_QUALITY:
-        path->peer_quality = frame->quality;
+        on_quality(transport, &frame->quality);
         return 0;
     case FRAME_STREAM:
         return on_stream(transport, &frame->stream);
@@ -226,8 +237,8 @@ static int on_frames(struct transport *transport, struct path *path, struct span
 
 /* ---- packets */
 
-static void on_packet(struct transport *transport, const struct address *from, uint8_t *packet,
-                      uint32_t length)
+static void on_packet(struct transport *transport, const struct address *from, uint8_t ecn,
+                      uint8_t *packet, uint32_t length)
 {
     struct transport_facts *counters = &transport->counters;
     struct packet_header header;
@@ -264,22 +275,25 @@ static void on_packet(struct transport *transport, const struct address *from, u
     counters->bytes_received += length;
     path_follow(path, from, header.number, length, transport->now_ns);
 
+    LANE_TRACE(transport, PACKET_RECEIVED, path->wire_id, header.number, length, 0, ecn);
     bool is_eliciting = false;
     int error = on_frames(transport, path, frames, &is_eliciting);
     if (error == ERROR_INVALID)
         lane_fail(transport, TRANSPORT_CODE_PROTOCOL);
-    else if (!error)
-        receipts_note(&path->receipts, header.number, is_eliciting, path->rtt.smoothed_ns,
-                      transport->now_ns);
+    if (error)
+        return;
+    receipts_note(&path->receipts, header.number, is_eliciting, path->rtt.smoothed_ns,
+                  transport->now_ns);
+    receipts_note_ecn(&path->receipts, ecn, transport->now_ns);
 }
 
-static void on_arrival(struct transport *transport, const struct address *from, uint8_t *data,
-                       uint32_t length)
+static void on_arrival(struct transport *transport, const struct address *from, uint8_t ecn,
+                       uint8_t *data, uint32_t length)
 {
     struct span packet = span_of(data, length);
     switch ((unsigned)packet_type(data[0])) {
     case PACKET_DATA:
-        on_packet(transport, from, data, length);
+        on_packet(transport, from, ecn, data, length);
         return;
     case PACKET_RESP:
         dial_on_resp(transport, packet);
@@ -305,7 +319,7 @@ void transport_receive(struct transport *transport, uint64_t now_ns,
         uint32_t segment = datagram->segment_bytes ? datagram->segment_bytes : datagram->length;
         for (uint32_t at = 0; at < datagram->length; at += segment) {
             uint32_t left = datagram->length - at;
-            on_arrival(transport, &datagram->from, datagram->data + at,
+            on_arrival(transport, &datagram->from, datagram->ecn, datagram->data + at,
                        left < segment ? left : segment);
         }
     }

@@ -7,7 +7,7 @@
  *     events.c      what the caller is told          builder.c   one packet
  *     input.c       packets and frames in            recovery.c  acks, loss, probes
  *     connection.c  up, down, sessions that change
- *     path.c        what belongs to one path
+ *     path.c        what belongs to one path         feedback.c  what acks tell of a path, quality
  *
  * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes
  * of session between the same two incarnations; the *lane* outlives both. A *path* is where its
@@ -169,6 +169,7 @@ struct transport {
     uint32_t own_open, peer_open;     /* streams */
     struct transport_open event_open; /* backs the last event's pointer */
     struct transport_facts counters;  /* only the counting members are used */
+    struct transport_trace *trace;    /* NULL: off */
 };
 
 /* Open paths, in the order of their slots. */
@@ -181,6 +182,11 @@ static inline bool stream_is_flow(const struct transport_stream *stream)
 {
     return stream->open.flags & TRANSPORT_OPEN_DATAGRAMS;
 }
+
+/* A line of the trace; costs a predicted branch when there is none. */
+#define LANE_TRACE(transport, kind, path_id, number, a, b, c)                                    \
+    trace_event((transport)->trace, (transport)->now_ns, TRACE_##kind, (path_id), (number), (a), \
+                (b), (c))
 
 /* ---- events.c */
 void event_stream(struct transport_stream *stream, enum stream_event event);
@@ -207,6 +213,7 @@ struct packet_plan {
     uint32_t pad_to; /* 0, or the length that it must have when more follow it in the batch */
     uint32_t counted_bytes; /* in flight for congestion control; 0: not counted */
     uint16_t flow;
+    uint8_t ecn;        /* the mark that it will carry */
     bool may_send_data; /* else only what congestion control does not hold back */
 };
 /* Fills and seals a packet for `path` at `out`; its length, 0 when there was nothing to say. */
@@ -222,6 +229,16 @@ bool output_has_data(const struct transport *transport, const struct path *path)
 MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack *ack);
 void recovery_on_timer(struct transport *transport, struct path *path);
 void recovery_forget_congestion(struct path *path); /* another way: start afresh */
+
+struct congestion_packet recovery_describe(const struct sent_packet *packet, uint64_t number);
+
+/* ---- feedback.c */
+/* The ranges of `ack` are settled, their records still there. `rtt_ns` 0: no sample. */
+void feedback_on_ack(struct transport *transport, struct path *path, const struct frame_ack *ack,
+                     uint64_t rtt_ns);
+void feedback_quality(const struct transport *transport, const struct path *path,
+                      struct transport_quality *quality);
+void feedback_read_facts(const struct transport *transport, struct transport_facts *facts);
 
 /* ---- dial.c */
 void dial_start(struct transport *transport,

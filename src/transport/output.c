@@ -162,7 +162,7 @@ static void give_back(struct path *path, const struct packet_plan *plan)
 }
 
 static uint32_t send_packet(struct transport *transport, struct path *path, uint8_t *out,
-                            uint32_t pad_to)
+                            uint32_t pad_to, uint8_t ecn)
 {
     struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
     if (path_is_muted(path))
@@ -174,6 +174,7 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
     if (!plan.may_send_data && !has_urgent(transport, path))
         return 0;
     plan.pad_to = pad_to;
+    plan.ecn = ecn;
     uint32_t bytes = build_packet(transport, path, out, &plan);
     if (!bytes) {
         give_back(path, &plan);
@@ -196,9 +197,10 @@ static bool fill_batch(struct transport *transport, struct path *path,
         transmit->capacity < LANE_BATCH_BYTES ? transmit->capacity : LANE_BATCH_BYTES;
     uint32_t most = transport->config.packet_bytes;
     uint32_t length = 0, segment = 0;
+    uint8_t ecn = ecn_mark(&path->ecn); /* of the IP packet that all of them become */
     for (int packets = 0; packets < LANE_BATCH_PACKETS && length + most <= capacity; packets++) {
         uint32_t pad_to = segment;
-        uint32_t bytes = send_packet(transport, path, transmit->data + length, pad_to);
+        uint32_t bytes = send_packet(transport, path, transmit->data + length, pad_to, ecn);
         if (!bytes)
             break;
         length += bytes;
@@ -208,6 +210,7 @@ static bool fill_batch(struct transport *transport, struct path *path,
             break;
     }
     transmit->to = path->peer;
+    transmit->ecn = ecn;
     transmit->length = length;
     transmit->segment_bytes = (uint16_t)segment;
     return length > 0;
@@ -233,6 +236,7 @@ static bool fill_datagram(struct transport *transport, struct transport_transmit
         return false;
     }
     transmit->segment_bytes = (uint16_t)transmit->length;
+    transmit->ecn = ECN_NOT_ECT;
     return true;
 }
 

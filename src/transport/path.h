@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 #include "transport/congestion.h"
+#include "transport/delay_trend.h"
+#include "transport/ecn.h"
 #include "transport/frame.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
@@ -19,7 +21,8 @@
 #include "transport/sent_log.h"
 
 enum {
-    PATHS_LIMIT = 8,        /* open at the same time; wire ids go to 255 and none is used twice */
+    PATHS_LIMIT =
+        TRANSPORT_PATHS,    /* open at the same time; wire ids go to 255 and none is used twice */
     PATH_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
     PATH_PROVE_ATTEMPTS = 5,
 };
@@ -47,6 +50,9 @@ struct path {
     struct loss loss;
     struct pacer pacer;
     struct quality quality;
+    struct delay_trend delay;
+    uint64_t spurious; /* losses that were none */
+    struct ecn ecn;
     struct congestion *congestion;
     bool is_window_full; /* congestion control refused a packet since the last change */
     bool is_app_limited;
@@ -57,7 +63,8 @@ struct path {
     uint64_t outstanding_since_ns; /* when the first packet now unsettled went out */
     uint64_t last_sent_ns, last_heard_ns;
     uint64_t quality_at_ns;
-    struct frame_quality peer_quality; /* of the peer's packets on this path, as it says */
+    struct transport_quality peer_quality; /* of the peer's packets on this path, as it says */
+    uint64_t peer_quality_ns;
 };
 
 void path_open(struct path *path, uint8_t wire_id);

@@ -46,16 +46,49 @@ void quality_spurious(struct quality *quality, uint64_t now_ns)
         second->lost--;
 }
 
-uint32_t quality_loss_ppm(const struct quality *quality, uint32_t seconds)
+void quality_marked(struct quality *quality, uint64_t now_ns, uint32_t packets)
 {
-    uint64_t sent = 0, lost = 0;
+    present(quality, now_ns)->marked += packets;
+}
+
+static struct quality_second sum(const struct quality *quality, uint32_t seconds)
+{
+    struct quality_second sum = {0};
     for (uint32_t i = 1; i <= seconds; i++) {
         const struct quality_second *second =
             &quality->seconds[(quality->second + BUCKETS - i) % BUCKETS];
-        sent += second->sent;
-        lost += second->lost;
+        sum.sent += second->sent;
+        sum.lost += second->lost;
+        sum.marked += second->marked;
     }
-    return sent ? (uint32_t)(lost * 1000000 / sent) : 0;
+    return sum;
+}
+
+static uint32_t share_ppm(uint64_t part, uint64_t whole)
+{
+    return !whole ? 0 : part < whole ? (uint32_t)(part * 1000000 / whole) : 1000000;
+}
+
+uint32_t quality_loss_ppm(const struct quality *quality, uint32_t seconds)
+{
+    struct quality_second all = sum(quality, seconds);
+    return share_ppm(all.lost, all.sent);
+}
+
+uint32_t quality_ce_ppm(const struct quality *quality, uint32_t seconds)
+{
+    struct quality_second all = sum(quality, seconds);
+    return share_ppm(all.marked, all.sent);
+}
+
+void quality_add(struct quality *quality, const struct quality *other)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        quality->seconds[i].sent += other->seconds[i].sent;
+        quality->seconds[i].lost += other->seconds[i].lost;
+        quality->seconds[i].marked += other->seconds[i].marked;
+        quality->seconds[i].delivered_bytes += other->seconds[i].delivered_bytes;
+    }
 }
 
 uint64_t quality_delivery_bytes_per_s(const struct quality *quality)

@@ -63,6 +63,16 @@ void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting
     }
 }
 
+void receipts_note_ecn(struct receipts *receipts, uint8_t codepoint, uint64_t now_ns)
+{
+    bool is_ce = (codepoint & ECN_CE) == ECN_CE;
+    ecn_count(&receipts->ecn, codepoint, 1);
+    /* Not for acks alone: marked acks would be answered by marked acks for ever. */
+    if (is_ce != receipts->was_ce && receipts->owed)
+        receipts->due_ns = now_ns;
+    receipts->was_ce = is_ce;
+}
+
 void receipts_acked(struct receipts *receipts)
 {
     receipts->owed = 0;

@@ -2,11 +2,12 @@
  *
  * Which packets of the peer have arrived, and when to say so: after 1/32 of a round trip's packets
  * (1/8 where it is shorter than 4 ms; at least 2, at most 32) or an eighth of its time (at most 5
- * ms), and at once on a new gap. Acks of our acks shorten the list.
+ * ms), and at once on a new gap or where congestion marks begin or end. Acks of our acks shorten the list.
  */
 #ifndef TRANSPORT_RECEIPTS_H
 #define TRANSPORT_RECEIPTS_H
 
+#include "transport/ecn.h"
 #include "transport/ranges.h"
 
 enum {
@@ -28,12 +29,16 @@ struct receipts {
     uint32_t round_packets; /* arrived in this round trip, and in the one before */
     uint32_t last_round_packets;
     uint64_t round_ends_ns;
+    struct ecn_counts ecn; /* of all packets noted */
+    bool was_ce;           /* the last one */
 };
 
 void receipts_init(struct receipts *receipts);
 void receipts_clear(struct receipts *receipts);
 void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting, uint64_t srtt_ns,
                    uint64_t now_ns);
+/* The ECN bits of the packet just noted. */
+void receipts_note_ecn(struct receipts *receipts, uint8_t codepoint, uint64_t now_ns);
 void receipts_acked(struct receipts *receipts); /* an ACK frame has been written */
 void receipts_prune(struct receipts *receipts,
                     uint64_t below); /* the peer knows that these arrived */

@@ -11,7 +11,7 @@ enum {
 #define LOST_KEPT_NS \
     (50ull * 1000000) /* a lost packet's record stays for this and two round trips */
 
-static struct congestion_packet describe(const struct sent_packet *packet, uint64_t number)
+struct congestion_packet recovery_describe(const struct sent_packet *packet, uint64_t number)
 {
     return (struct congestion_packet){.flow = packet->flow,
                                       .bytes = packet->counted_bytes,
@@ -133,10 +133,13 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
     struct sent_packet *packet = sent_log_packet(&path->sent, number);
     enum sent_state state = (enum sent_state)packet->state;
     sent_log_set_state(&path->sent, number, SENT_ACKED);
-    const struct congestion_packet fate = describe(packet, number);
+    const struct congestion_packet fate = recovery_describe(packet, number);
+    path->ecn.fresh += packet->is_marked;
     switch (state) {
     case SENT_IN_FLIGHT:
         path->delivered_bytes += packet->bytes;
+        LANE_TRACE(transport, PACKET_ACKED, path->wire_id, number, packet->bytes, packet->flow,
+                   rtt_ns / 1000);
         path->delivered_ns = transport->now_ns;
         quality_acked(&path->quality, transport->now_ns, packet->bytes);
         /* Also of those that went beyond the window: the path is alive. */
@@ -147,6 +150,9 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
         loss_spurious(&path->loss, number);
         quality_spurious(&path->quality, transport->now_ns);
         transport->counters.packets_spurious++;
+        path->spurious++;
+        LANE_TRACE(transport, PACKET_SPURIOUS, path->wire_id, number, packet->bytes, packet->flow,
+                   (transport->now_ns - packet->sent_ns) / 1000);
         if (packet->counted_bytes)
             lane_congestion->on_spurious(path->congestion, &fate, transport->now_ns);
         break;
@@ -167,9 +173,11 @@ static void detect_losses(struct transport *transport, struct path *path)
         packet->lost_ns = transport->now_ns;
         transport->counters.packets_lost++;
         quality_lost(&path->quality, transport->now_ns);
+        LANE_TRACE(transport, PACKET_LOST, path->wire_id, number, packet->bytes, packet->flow,
+                   (transport->now_ns - packet->sent_ns) / 1000);
         frames_lost(transport, path, packet);
         if (packet->counted_bytes) {
-            const struct congestion_packet fate = describe(packet, number);
+            const struct congestion_packet fate = recovery_describe(packet, number);
             lane_congestion->on_lost(path->congestion, &fate, transport->now_ns);
         }
         path->is_window_full = false;
@@ -233,14 +241,14 @@ static uint64_t sample_rtt(struct transport *transport, struct path *path,
     if (!rtt_ns)
         rtt_ns = 1;
     uint64_t delay_ns =
-        ack->delay_us < ACK_DELAY_MAX_NS / 1000 ? ack->delay_us * 1000 : ACK_DELAY_MAX_NS;
+        ack->head.delay_us < ACK_DELAY_MAX_NS / 1000 ? ack->head.delay_us * 1000 : ACK_DELAY_MAX_NS;
     rtt_sample(&path->rtt, rtt_ns, delay_ns);
     return rtt_ns;
 }
 
 int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
 {
-    struct path *path = lane_path(transport, ack->path);
+    struct path *path = lane_path(transport, ack->head.path);
     uint64_t largest = ack->ranges[0].end - 1;
     if (!path || largest >= path->sent.next)
         return ERROR_INVALID;
@@ -253,6 +261,7 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
         loss_acked(&path->loss, largest);
         path->outstanding_since_ns = transport->now_ns;
     }
+    feedback_on_ack(transport, path, ack, rtt_ns);
     detect_losses(transport, path);
     retire_settled(transport, path);
     return 0;
@@ -307,6 +316,8 @@ void recovery_on_timer(struct transport *transport, struct path *path)
     path->loss.probe_timeouts++;
     path->loss.last_sent_ns = transport->now_ns;
     transport->counters.probe_timeouts++;
+    transport->counters.ecn_failures += ecn_on_probe_timeout(&path->ecn);
+    LANE_TRACE(transport, PROBE_TIMEOUT, path->wire_id, path->loss.probe_timeouts, 0, 0, 0);
     lane_congestion->on_probe_timeout(path->congestion, path->loss.probe_timeouts,
                                       transport->now_ns);
     path->is_window_full = false;

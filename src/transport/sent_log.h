@@ -54,6 +54,7 @@ struct sent_packet {
     uint8_t frames;
     uint8_t state; /* enum sent_state */
     bool app_limited, probed;
+    bool is_marked; /* sent with an ECN mark that no CE report has claimed yet */
 };
 
 /* Zero-initialised is empty. */

@@ -23,6 +23,7 @@ void transport_config_defaults(struct transport_config *config)
         .dead_after_ns = 10000000000ull,
         .dial_backoff_max_ns = 8000000000ull,
         .handshake_every_ns = 3600000000000ull,
+        .ecn = ECN_ECT_0,
     };
 }
 
@@ -123,11 +124,14 @@ void transport_set_packet_bytes(struct transport *transport, uint16_t packet_byt
             lane_start_congestion(transport, path);
 }
 
+void transport_set_trace(struct transport *transport, struct transport_trace *trace)
+{
+    transport->trace = trace;
+}
+
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts)
 {
     const struct path *path = transport->primary;
-    struct quality quality = path->quality;
-    quality_roll(&quality, transport->now_ns);
     *facts = transport->counters;
     facts->state = transport->state;
     facts->peer = path->peer;
@@ -135,7 +139,6 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
     facts->srtt_ns = path->rtt.samples ? path->rtt.smoothed_ns : 0;
     facts->min_rtt_ns = path->rtt.min_ns;
     facts->rtt_variance_ns = path->rtt.variance_ns;
-    facts->delivery_bytes_per_s = quality_delivery_bytes_per_s(&quality);
     facts->hosted = transport->hosted;
     if (path->congestion) {
         facts->window_bytes = lane_congestion->window_bytes(path->congestion);
@@ -144,10 +147,8 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
             lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
         facts->virtual_flows = lane_congestion->flows(path->congestion);
     }
-    facts->loss_ppm_1s = quality_loss_ppm(&quality, 1);
-    facts->loss_ppm_10s = quality_loss_ppm(&quality, QUALITY_SECONDS);
-    facts->peer_loss_ppm_1s = (uint32_t)(path->peer_quality.loss_ppm_1s & UINT32_MAX);
-    facts->peer_srtt_us = (uint32_t)(path->peer_quality.srtt_us & UINT32_MAX);
+    feedback_read_facts(transport, facts);
+    facts->delivery_bytes_per_s = facts->quality.delivery_bytes_per_s;
     for (int i = 0; i < TRANSPORT_RINGS; i++) {
         const struct blend_ring *ring = &transport->blender.rings[i];
         facts->rings[i] = (struct transport_ring_facts){.sockets = ring->sockets,

@@ -19,6 +19,8 @@
 #include "base/address.h"
 #include "base/random.h"
 #include "base/slice.h"
+#include "transport/ecn.h"
+#include "transport/trace.h"
 
 struct crypto;    /* crypto/crypto.h */
 struct transport; /* opaque: one end of one lane */
@@ -31,6 +33,7 @@ enum {
         64, /* receiver indexes that a lane may use: index_base .. index_base + 63 */
     TRANSPORT_DATAGRAM_MAX = 65535,  /* largest datagram (or GRO batch) in */
     TRANSPORT_STREAMS_LIMIT = 65536, /* open streams of a lane, both ends together */
+    TRANSPORT_PATHS = 8,             /* of a lane, open at the same time */
 };
 
 /* Why a stream or a session ended. Carried on the wire; 0 is "no reason". */
@@ -97,6 +100,8 @@ struct transport_config {
     /* Default 8 s; the first retry comes after 250 ms, then doubled, with jitter. */
     uint64_t dial_backoff_max_ns;
     uint64_t handshake_every_ns; /* fresh Diffie-Hellman; default 1 h; 0: never */
+    /* What packets are marked with: ECN_ECT_0 (default), ECN_ECT_1 (L4S), or ECN_NOT_ECT. */
+    enum ecn_codepoint ecn;
 };
 void transport_config_defaults(struct transport_config *config);
 
@@ -119,6 +124,7 @@ struct transport_transmit {
     struct address to;
     uint32_t length;
     uint16_t segment_bytes;
+    uint8_t ecn; /* the two ECN bits to be sent */
 };
 
 /* What travels with the opening of a stream (T10). */
@@ -279,10 +285,33 @@ void transport_set_site_weights(struct transport *transport,
 void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);
 void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes);
 
+/* What happens is written into `trace` from now on; NULL: no more. It must live as long. */
+void transport_set_trace(struct transport *transport, struct transport_trace *trace);
+
 /* Queries. */
 struct transport_ring_facts {         /* T2, T3 */
     uint64_t sockets, ready, bytes;   /* now: nSockets, nReady, nBytes */
     uint64_t sent_bytes, sub_packets; /* so far */
+};
+/* One direction of a path or a link, as the sender of its packets knows it (T8). */
+struct transport_quality {
+    uint32_t loss_ppm_1s, loss_ppm_10s; /* of packets */
+    uint32_t ce_ppm_10s;                /* marked by the network instead of lost */
+    uint32_t srtt_us, min_rtt_us, rtt_variance_us;
+    uint32_t queue_us;            /* waiting in this direction alone */
+    int32_t delay_trend_us_per_s; /* how the one-way delay grew over the last second */
+    uint32_t hosted;              /* connections counted as the share of the network */
+    uint32_t spurious, reconnects;
+    uint32_t ecn_state; /* enum ecn_state */
+    uint64_t delivery_bytes_per_s, spare_window_bytes;
+};
+struct transport_path_facts {
+    uint8_t id;
+    bool is_primary, is_proven;
+    struct address peer;
+    uint64_t window_bytes, in_flight_bytes, pacing_bytes_per_s;
+    uint32_t virtual_flows;
+    struct transport_quality quality, peer_quality;
 };
 struct transport_facts {
     enum transport_state state;
@@ -296,9 +325,14 @@ struct transport_facts {
     uint64_t stream_bytes_sent, stream_bytes_resent, acks_sent, probe_timeouts;
     /* Datagrams of flows: sent, received; dropped because they were late, too many or too large. */
     uint64_t flow_sent, flow_received, flow_late, flow_overflowed, flow_too_large;
-    uint32_t loss_ppm_1s, loss_ppm_10s;      /* of our packets, as the acks tell */
-    uint32_t peer_loss_ppm_1s, peer_srtt_us; /* as the peer reports (T8); 0: unknown */
+    uint64_t packets_ce, ecn_failures; /* marks reported of our packets; paths that mangle marks */
+    /* Of our packets, and of the peer's as it reports them; over all paths, round trips and delays
+     * of the primary one. */
+    struct transport_quality quality, peer_quality;
+    uint64_t peer_quality_ns; /* when it last reported; 0: never */
     struct transport_ring_facts rings[TRANSPORT_RINGS];
+    struct transport_path_facts paths[TRANSPORT_PATHS];
+    uint32_t path_count;
 };
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts);
 struct transport_site_facts {

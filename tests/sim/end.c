@@ -28,6 +28,7 @@ static void put_on_wire(struct sim_end *end, const struct transport_transmit *tr
         memcpy(packet->data, transmit->data + offset, packet->length);
         packet->from = end->address;
         packet->to = transmit->to;
+        packet->ecn = transmit->ecn;
         end->packets_out++;
         end->bytes_out += packet->length;
         hash_packet(end, packet);

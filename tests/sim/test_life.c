@@ -292,12 +292,12 @@ static void T8_both_ends_know_both_directions(void **state)
         run_ms(1000);
         struct transport_facts edge = sim_end_facts(&pair.edge);
         struct transport_facts gateway = sim_end_facts(&pair.gateway);
-        up += edge.loss_ppm_1s / 1e6 / LOOKS;
-        up_told += gateway.peer_loss_ppm_1s / 1e6 / LOOKS;
-        down += gateway.loss_ppm_1s / 1e6 / LOOKS;
-        down_told += edge.peer_loss_ppm_1s / 1e6 / LOOKS;
-        assert_true(edge.peer_srtt_us > 59000 && edge.peer_srtt_us < 130000);
-        assert_true(gateway.peer_srtt_us > 59000 && gateway.peer_srtt_us < 130000);
+        up += edge.quality.loss_ppm_1s / 1e6 / LOOKS;
+        up_told += gateway.peer_quality.loss_ppm_1s / 1e6 / LOOKS;
+        down += gateway.quality.loss_ppm_1s / 1e6 / LOOKS;
+        down_told += edge.peer_quality.loss_ppm_1s / 1e6 / LOOKS;
+        assert_true(edge.peer_quality.srtt_us > 59000 && edge.peer_quality.srtt_us < 130000);
+        assert_true(gateway.peer_quality.srtt_us > 59000 && gateway.peer_quality.srtt_us < 130000);
         assert_true(edge.min_rtt_ns >= 60 * SIM_MS && edge.min_rtt_ns < 62 * SIM_MS);
     }
     print_message("  up %.4f, told %.4f; down %.4f, told %.4f\n", up, up_told, down, down_told);

@@ -46,7 +46,8 @@ static void T8_ecn_marks_are_validated(void **state)
         assert_int_equal(ecn_mark(&ecn), ECN_NOT_ECT); /* until one is acknowledged */
         for (int at = 0; at < 3 && rows[i].steps[at].newly_acked; at++) {
             const struct step *step = &rows[i].steps[at];
-            int result = ecn_on_ack(&ecn, &step->counts, step->newly_acked);
+            ecn.fresh = step->newly_acked;
+            int result = ecn_on_ack(&ecn, (uint64_t)at, &step->counts);
             if (step->expected >= 0 ? result != step->expected : result >= 0)
                 fail_msg("%s, step %d: %d", rows[i].what, at, result);
             assert_int_equal(ecn.state, result < 0 ? ECN_FAILED : ECN_CAPABLE);
@@ -70,9 +71,18 @@ static void T8_vanishing_marked_packets_end_the_test(void **state)
     /* On a path that is known to keep marks it is an outage. */
     ecn_init(&ecn, ECN_ECT_0);
     ecn.marked = 3;
-    assert_int_equal(ecn_on_ack(&ecn, &(struct ecn_counts){.ect_0 = 3}, 3), 0);
+    ecn.fresh = 3;
+    assert_int_equal(ecn_on_ack(&ecn, 7, &(struct ecn_counts){.ect_0 = 3}), 0);
+    /* An acknowledgement that was overtaken knows less, which says nothing. */
+    assert_int_equal(ecn_on_ack(&ecn, 5, &(struct ecn_counts){.ect_0 = 1}), 0);
     assert_false(ecn_on_probe_timeout(&ecn));
     assert_string_equal(ecn_state_text(ecn.state), "capable");
+    /* Another network is tried afresh, also after a failure. */
+    ecn.state = ECN_FAILED;
+    ecn_restart(&ecn);
+    assert_int_equal(ecn_mark(&ecn), ECN_ECT_0);
+    ecn.marked += ECN_TEST_PACKETS;
+    assert_int_equal(ecn_mark(&ecn), ECN_NOT_ECT);
 }
 
 static void T8_counts_of_what_arrives(void **state)

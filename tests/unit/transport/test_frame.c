@@ -64,13 +64,39 @@ static void control_frames_come_back_as_written(void **state)
     assert_prefixes_fail(end);
     assert_int_equal(frame.type, FRAME_PATH_RESPONSE);
     assert_memory_equal(frame.token, token, sizeof token);
+}
 
-    const struct frame_quality quality = {1, 2, 3, 4, 5, 6, UINT64_MAX, 8, 9};
-    end = frame_write_quality(wire, &quality);
-    frame = read_one(end);
-    assert_prefixes_fail(end);
-    assert_true(end - wire <= FRAME_CONTROL_MAX);
-    assert_true(frame.quality.delivery_bytes_per_s == VARINT_MAX && frame.quality.spurious == 9);
+static void T8_quality_comes_back_as_written(void **state)
+{
+    (void)state;
+    const struct transport_quality cases[] = {
+        {0},
+        {1, 2, 3, 4, 5, 6, 7, -8, 9, 10, 11, 3, 12, 13},
+        {1000000, 1000000, 1000000, 1u << 29, 1, 1, 1u << 29, 536870911, 1, 1, 1, 1, VARINT_MAX,
+         VARINT_MAX},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct frame_quality written = {.path = 255, .quality = cases[i]};
+        uint8_t *end = frame_write_quality(wire, &written);
+        struct frame frame = read_one(end);
+        assert_prefixes_fail(end);
+        assert_true(end - wire <= FRAME_CONTROL_MAX);
+        assert_int_equal(frame.quality.path, 255);
+        assert_memory_equal(&frame.quality.quality, &cases[i], sizeof cases[i]);
+    }
+    /* What is too large is cut to the largest, never wrapped. */
+    const struct frame_quality wild = {.quality = {.srtt_us = UINT32_MAX,
+                                                   .delay_trend_us_per_s = INT32_MIN,
+                                                   .delivery_bytes_per_s = UINT64_MAX}};
+    uint8_t *end = frame_write_quality(wire, &wild);
+    struct frame frame = read_one(end);
+    assert_int_equal(frame.quality.quality.srtt_us, (1 << 30) - 1);
+    assert_int_equal(frame.quality.quality.delay_trend_us_per_s, -((1 << 29) - 1));
+    assert_true(frame.quality.quality.delivery_bytes_per_s == VARINT_MAX);
+    wire[1] = 0x41; /* path 256 and more */
+    memset(wire + 3, 0, 20);
+    struct reader reader = reader_of(span_of(wire, 23));
+    assert_int_equal(frame_read(&reader, &frame), ERROR_INVALID);
 }
 
 static void T10_opening_carries_port_service_and_client(void **state)
@@ -154,23 +180,29 @@ static void T11_acks_carry_up_to_64_ranges(void **state)
     struct ranges ranges = {0};
     for (uint64_t i = 0; i < 100; i++)
         ranges_add(&ranges, i * 1000, i * 1000 + 1 + i);
-    uint8_t *end = frame_write_ack(wire, wire + sizeof wire, 3, 12345, &ranges);
+    const struct frame_ack_head head = {.path = 3,
+                                        .arrival_us = UINT32_MAX - 1,
+                                        .delay_us = 12345,
+                                        .ecn = {.ect_0 = 1u << 30, .ect_1 = 7, .ce = 99}};
+    uint8_t *end = frame_write_ack(wire, wire + sizeof wire, &head, &ranges);
     assert_true(end - wire <= FRAME_ACK_MAX);
     struct frame frame = read_one(end);
     assert_prefixes_fail(end);
-    assert_int_equal(frame.ack.path, 3);
-    assert_int_equal(frame.ack.delay_us, 12345);
+    assert_int_equal(frame.ack.head.path, 3);
+    assert_int_equal(frame.ack.head.delay_us, 12345);
+    assert_int_equal(frame.ack.head.arrival_us, UINT32_MAX - 1);
+    assert_memory_equal(&frame.ack.head.ecn, &head.ecn, sizeof head.ecn);
     assert_int_equal(frame.ack.count, FRAME_ACK_RANGES_MAX);
     for (uint32_t i = 0; i < frame.ack.count; i++)
         assert_memory_equal(&frame.ack.ranges[i], &ranges_items(&ranges)[99 - i],
                             sizeof(struct range));
     /* In little room the greatest go first. */
-    end = frame_write_ack(wire, wire + 60, 0, 0, &ranges);
+    end = frame_write_ack(wire, wire + 60, &head, &ranges);
     assert_true(end <= wire + 60);
     frame = read_one(end);
     assert_in_range(frame.ack.count, 2, 20);
     assert_true(frame.ack.ranges[0].end == 99 * 1000 + 100);
-    assert_ptr_equal(frame_write_ack(wire, wire + 10, 0, 0, &ranges), wire);
+    assert_ptr_equal(frame_write_ack(wire, wire + 10, &head, &ranges), wire);
     ranges_clear(&ranges);
 }
 
@@ -232,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_frames_come_back_as_written),
+        cmocka_unit_test(T8_quality_comes_back_as_written),
         cmocka_unit_test(T10_opening_carries_port_service_and_client),
         cmocka_unit_test(T6_stream_frames_in_every_form),
         cmocka_unit_test(T12_datagrams_in_both_forms),

@@ -36,10 +36,13 @@ static size_t write_frames(uint8_t *out)
         .weight = 16,
         .site = 2,
         .client = {.bytes = {192, 0, 2, 1}, .port = 50000, .family = 4}};
+    const struct frame_ack_head head = {.arrival_us = 0x89abcdef,
+                                        .delay_us = 250,
+                                        .ecn = {.ect_0 = 900, .ce = 3}};
     struct ranges ranges = {0};
     ranges_add(&ranges, 0, 3);
     ranges_add(&ranges, 5, 1000);
-    uint8_t *at = frame_write_ack(out, out + 200, 0, 250, &ranges);
+    uint8_t *at = frame_write_ack(out, out + 200, &head, &ranges);
     at = frame_write_open(at, 4, &open);
     at = frame_write_stream(at, 4, 0, 5, false, true);
     memcpy(at, "hello", 5);

@@ -36,6 +36,8 @@ struct conf_texts {
 };
 
 /* What of the link can be set (`link:` at the top, for every link). Times in ns. */
+enum conf_ecn { CONF_ECN_OFF, CONF_ECN_CLASSIC, CONF_ECN_L4S };
+
 struct conf_link {
     uint16_t packet_bytes;        /* 1400 */
     uint8_t weights[CONF_RINGS];  /* 16 8 4 2 1 */
@@ -44,6 +46,8 @@ struct conf_link {
     uint64_t keep_alive_ns;       /* 5 s */
     uint64_t dead_after_ns;       /* 10 s */
     uint32_t socket_buffer_bytes; /* 8 MiB */
+    enum conf_ecn ecn;            /* classic */
+    bool allows_test;             /* true */
 };
 
 /* A TCP pass-through port of an edge (T10). */

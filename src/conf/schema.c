@@ -227,6 +227,9 @@ static const struct section node_section = {"node",
 
 /* --- link ------------------------------------------------------------------------------------- */
 
+static const struct word ecn_kinds[] = {
+    {"off", CONF_ECN_OFF}, {"classic", CONF_ECN_CLASSIC}, {"l4s", CONF_ECN_L4S}, {0}};
+
 static const struct setting link_settings[] = {
     {"packet", &type_size, MEMBER(conf_link, packet_bytes), RANGE("1200", "65000"),
      .preset = "1400", .help = "UDP payload of a full packet."},
@@ -248,6 +251,11 @@ static const struct setting link_settings[] = {
      .help = "A link is given up, and dialled anew, after so long without a packet."},
     {"socket_buffer", &type_size, MEMBER(conf_link, socket_buffer_bytes), RANGE("64k", "1G"),
      RESTART, .preset = "8M", .help = "Kernel buffer of the link's sockets, each way."},
+    {"ecn", &type_choice, MEMBER(conf_link, ecn), RESTART, .words = ecn_kinds, .preset = "classic",
+     .help = "How packets ask the network to mark instead of drop: ECT(0), or ECT(1) where all "
+             "bottlenecks are L4S. Off by itself on paths that wash marks off."},
+    {"test", &type_boolean, MEMBER(conf_link, allows_test), .preset = "true",
+     .help = "Peers may measure their link to this node (causeway link test)."},
 };
 static const struct section link_section = {"link",
                                             "The link between edges and gateways, for all nodes.",

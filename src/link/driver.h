@@ -14,6 +14,7 @@
 #include "link/steering.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
 
 enum {
     LINKS_LIMIT = 16384, /* 14 bits of a receiver index */
@@ -110,6 +111,17 @@ void driver_close_sockets(struct driver *driver);
 struct udp_socket *driver_socket_for(struct driver *driver, const struct address *to);
 /* Sends, or holds what the kernel does not take now. False: held; send no more until lane_flush() runs again. */
 bool udp_send(struct udp_socket *socket, const struct transport_transmit *transmits, size_t count);
+
+/* ---- ancillary.c: what travels beside a datagram */
+union ancillary { /* room for segment size and ECN bits, either way */
+    char bytes[2 * CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+void ancillary_enable(int fd, uint8_t family); /* GRO, and ECN bits of what arrives */
+/* Sets the header's control data; `segment` 0: one packet. Nothing to say: leaves it alone. */
+void ancillary_write(struct msghdr *header, union ancillary *space, uint8_t family,
+                     uint16_t segment, uint8_t ecn);
+void ancillary_read(struct msghdr *header, struct transport_datagram *datagram);
 
 /* ---- lane.c */
 void lane_new(struct driver *driver, struct link *link);

@@ -123,6 +123,10 @@ void lane_new(struct driver *driver, struct link *link)
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, settings->weights, sizeof config.weights);
+    static const enum ecn_codepoint marks[] = {[CONF_ECN_OFF] = ECN_NOT_ECT,
+                                               [CONF_ECN_CLASSIC] = ECN_ECT_0,
+                                               [CONF_ECN_L4S] = ECN_ECT_1};
+    config.ecn = marks[settings->ecn];
     config.hosted_cap = settings->hosted_cap;
     config.window_budget = settings->window_budget_bytes;
     config.stream_window_lent = STREAM_WINDOW_LENT;

@@ -16,9 +16,6 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 enum {
     HELD_LIMIT = 64
@@ -63,9 +60,7 @@ static void add_socket(struct driver *driver, int fd, uint8_t family, bool is_ou
     socket->watch.ready = on_ready;
     socket->has_gso = kernel_has_gso(fd);
     list_init(&socket->waiting);
-    int on = 1;
-    if (setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0)
-        log_info("link", "no UDP GRO: %s", strerror(errno));
+    ancillary_enable(fd, family);
     uint32_t wanted = driver->set->settings.socket_buffer_bytes;
     uint32_t got = socket_force_buffers(fd, wanted);
     if (got < wanted && worker_id(driver->worker) == 0)
@@ -132,32 +127,16 @@ struct udp_socket *driver_socket_for(struct driver *driver, const struct address
 
 /* ---- out */
 
-union segment_control {
-    char bytes[CMSG_SPACE(sizeof(uint16_t))];
-    struct cmsghdr align;
-};
-
-static void set_segment(struct msghdr *header, union segment_control *control, uint16_t bytes)
-{
-    header->msg_control = control;
-    header->msg_controllen = sizeof control->bytes;
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
-    cmsg->cmsg_level = SOL_UDP;
-    cmsg->cmsg_type = UDP_SEGMENT;
-    cmsg->cmsg_len = CMSG_LEN(sizeof bytes);
-    memcpy(CMSG_DATA(cmsg), &bytes, sizeof bytes);
-}
-
 static int send_once(int fd, const struct transport_transmit *transmit, const uint8_t *data,
                      uint32_t length, uint16_t segment)
 {
     struct sockaddr_storage to;
     struct iovec vector = {(void *)(uintptr_t)data, length};
     struct msghdr header = {.msg_name = &to, .msg_iov = &vector, .msg_iovlen = 1};
-    union segment_control control;
+    union ancillary space;
     address_to_sockaddr(&transmit->to, &to, &header.msg_namelen);
-    if (segment && segment < length)
-        set_segment(&header, &control, segment);
+    ancillary_write(&header, &space, transmit->to.family, segment < length ? segment : 0,
+                    transmit->ecn);
     ssize_t sent;
     do
         sent = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -412,27 +391,13 @@ static void dispatch(struct udp_socket *socket, struct transport_datagram *datag
     }
 }
 
-static uint16_t gro_segment(struct msghdr *header)
-{
-    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg))
-        if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO) {
-            int segment;
-            memcpy(&segment, CMSG_DATA(cmsg), sizeof segment);
-            return (uint16_t)segment;
-        }
-    return 0;
-}
-
 static size_t receive_batch(struct udp_socket *socket)
 {
     struct driver *driver = socket->driver;
     struct mmsghdr headers[RECEIVE_BATCH];
     struct iovec vectors[RECEIVE_BATCH];
     struct sockaddr_storage from[RECEIVE_BATCH];
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control[RECEIVE_BATCH];
+    union ancillary control[RECEIVE_BATCH];
     for (size_t i = 0; i < RECEIVE_BATCH; i++) {
         vectors[i] = (struct iovec){driver->receive_buffers + i * RECEIVE_BUFFER_BYTES,
                                     RECEIVE_BUFFER_BYTES};
@@ -447,12 +412,12 @@ static size_t receive_batch(struct udp_socket *socket)
     if (received <= 0)
         return 0;
     struct transport_datagram datagrams[RECEIVE_BATCH];
-    for (int i = 0; i < received; i++)
-        datagrams[i] =
-            (struct transport_datagram){.from = address_from_sockaddr(&from[i]),
-                                        .data = vectors[i].iov_base,
-                                        .length = headers[i].msg_len,
-                                        .segment_bytes = gro_segment(&headers[i].msg_hdr)};
+    for (int i = 0; i < received; i++) {
+        datagrams[i] = (struct transport_datagram){.from = address_from_sockaddr(&from[i]),
+                                                   .data = vectors[i].iov_base,
+                                                   .length = headers[i].msg_len};
+        ancillary_read(&headers[i].msg_hdr, &datagrams[i]);
+    }
     metric_add(&link_datagrams_received, (uint64_t)received);
     dispatch(socket, datagrams, (size_t)received, clock_now_ns());
     return (size_t)received;

@@ -18,7 +18,7 @@ BUILD := build-$(subst $(comma),-,$(SAN))
 SETUP := -Db_sanitize=$(SAN) -Dwerror=false
 endif
 
-.PHONY: all deps test demo bench check fuzz install clean help
+.PHONY: all deps test demo bench check fairness fuzz install clean help
 .NOTPARALLEL:
 
 all: deps $(BUILD)/build.ninja
@@ -47,6 +47,9 @@ check: deps
 fuzz: deps
 	@tools/fuzz --seconds $(SECONDS) $(FUZZ)
 
+fairness: all
+	@tools/fairness --build $(BUILD) $(if $(QUICK),--quick)
+
 install: all
 	@meson install -C $(BUILD) --no-rebuild
 
@@ -61,5 +64,6 @@ help:
 	@echo 'make check           format, tidy, headers, purity, warnings of both compilers'
 	@echo 'make fuzz            every fuzzer for SECONDS=60; FUZZ=name for one'
 	@echo 'make bench           speed beside named peers; QUICK=1, BENCH=bench/dns for one'
+	@echo 'make fairness        share of a link beside real TCP, 810 cells, drawn in $(BUILD)/fairness/; QUICK=1 for a third'
 	@echo 'make install         below PREFIX=/usr/local; DESTDIR is respected'
 	@echo 'make clean           remove the build folders'

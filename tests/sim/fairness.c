@@ -3,8 +3,8 @@
  * How long a cell runs. Shares of CUBIC connections forget who came first over several of their sawtooth's periods ("epochs"): with
  * a mean window of W packets an epoch is about cbrt(0.3 W / 0.4) s, or 0.3 W / 0.53 round trips where CUBIC follows Reno. At 200
  * Mbit/s and 60 ms that is 8 s for one beside one, and 0.9 s for 20 beside 20. A cell is warmed up for ten epochs and 5 s, and is
- * measured in batches of two epochs (at least 3 s, so that slow cycles of the tunnel's own fit in): at least 10 of them, at most 40,
- * until the standard error of the batches' mean is small enough. That is 235 to 685 s for one beside one, 44 to 134 s for 20 beside 20.
+ * measured in batches of two epochs (at least 3 s, so that slow cycles of the tunnel's own fit in): at least 10 of them, at most 100,
+ * until the standard error of the batches' mean is small enough. That is 235 to 1700 s for one beside one, 44 to 314 s for 20 beside 20.
  */
 #include "fairness.h"
 
@@ -16,7 +16,7 @@
 enum {
     FAIRNESS_JITTER_PACKETS = 8,
     FAIRNESS_BATCHES_MIN = 10,
-    FAIRNESS_BATCHES_MAX = 40,
+    FAIRNESS_BATCHES_MAX = 100,
     FAIRNESS_WARM_UP_EPOCHS = 10,
     FAIRNESS_BATCH_EPOCHS = 2,
 };
@@ -46,10 +46,10 @@ uint32_t fairness_mbit_for(uint32_t hosted)
 void fairness_cell_key(const struct fairness_cell *cell, const struct fairness_limits *limits,
                        char *out, size_t size)
 {
-    snprintf(out, size, "rig%d,n%u,m%u,b%g,r%g,l%g,%uMbit,%ums,s%llu,e%g,t%g", FAIRNESS_RIG,
-             cell->hosted, cell->others, cell->buffer_bdp, cell->rtt_ratio, cell->loss,
-             cell->mbit_per_s, cell->rtt_ms, (unsigned long long)cell->seed, limits->error,
-             limits->seconds);
+    snprintf(out, size, "rig%d,n%u,m%u,k%d,b%g,r%g,l%g,%uMbit,%ums,s%llu,e%g,t%g", FAIRNESS_RIG,
+             cell->hosted, cell->others, (int)cell->competitor, cell->buffer_bdp, cell->rtt_ratio,
+             cell->loss, cell->mbit_per_s, cell->rtt_ms, (unsigned long long)cell->seed,
+             limits->error, limits->seconds);
 }
 
 /* Our flows come first: one aggregate, or as many real ones as it hosts. All start within a second. */
@@ -71,7 +71,8 @@ static uint16_t set_up(struct dumbbell *dumbbell, const struct fairness_cell *ce
                         is_baseline ? 1 : cell->hosted,
                         random_below(&dumbbell->sim.random, SIM_SECOND), our_rtt_ns);
     for (uint32_t i = 0; i < cell->others; i++)
-        dumbbell_add(dumbbell, FLOW_CUBIC, 1, random_below(&dumbbell->sim.random, SIM_SECOND));
+        dumbbell_add(dumbbell, cell->competitor, 1,
+                     random_below(&dumbbell->sim.random, SIM_SECOND));
     return ours;
 }
 

@@ -7,12 +7,12 @@
 #ifndef SIM_FAIRNESS_H
 #define SIM_FAIRNESS_H
 
-#include <stdbool.h>
+#include "flows.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 /* Changes whenever the network or the real connections of a cell do: what was measured before is then no baseline any more. */
-enum { FAIRNESS_RIG = 2 };
+enum { FAIRNESS_RIG = 3 };
 
 struct fairness_cell {
     uint32_t hosted, others; /* N, M */
@@ -20,6 +20,7 @@ struct fairness_cell {
     double rtt_ratio; /* our round-trip time to theirs, which is `rtt_ms` */
     double loss;      /* random, in front of the bottleneck */
     uint32_t mbit_per_s, rtt_ms;
+    enum flow_kind competitor; /* what the M are; those in the tunnel's place are always CUBIC */
     uint64_t seed;
 };
 

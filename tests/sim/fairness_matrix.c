@@ -36,6 +36,7 @@ struct options {
     uint32_t mbit_per_s; /* 0: by N */
     uint32_t rtt_ms;
     double loss;
+    enum flow_kind competitor;
     uint32_t jobs;
     const char *baseline_path, *done_path;
 };
@@ -54,7 +55,8 @@ struct store {
 static const char usage[] =
     "usage: fairness_matrix [options]\n"
     "  --hosted LIST    connections in our tunnel (N); default 1,4,20,100,200\n"
-    "  --others LIST    real CUBIC connections beside it (M); default 1,4,20\n"
+    "  --others LIST    real connections beside it (M); default 1,4,20\n"
+    "  --competitor K   what those are: cubic (default), reno, bbr\n"
     "  --buffer LIST    of the bottleneck, in BDP; default 0.02,0.05,0.1,0.25,1,2\n"
     "  --rtt LIST       our round-trip time to theirs; default 0.5,1,2\n"
     "  --seed LIST      default 1,2,3\n"
@@ -82,16 +84,39 @@ static bool parse_list(const char *text, struct list_option *list)
     return false;
 }
 
+static bool parse_competitor(const char *name, enum flow_kind *kind)
+{
+    static const struct {
+        const char *name;
+        enum flow_kind kind;
+    } names[] = {{"cubic", FLOW_CUBIC}, {"reno", FLOW_RENO}, {"bbr", FLOW_BBR}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i].name) == 0) {
+            *kind = names[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
-        {"hosted", required_argument, NULL, 'n'}, {"others", required_argument, NULL, 'm'},
-        {"buffer", required_argument, NULL, 'b'}, {"rtt", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'},   {"mbit", required_argument, NULL, 'R'},
-        {"rtt-ms", required_argument, NULL, 'T'}, {"loss", required_argument, NULL, 'l'},
-        {"error", required_argument, NULL, 'e'},  {"seconds", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},   {"baseline", required_argument, NULL, 'B'},
-        {"done", required_argument, NULL, 'd'},   {0},
+        {"hosted", required_argument, NULL, 'n'},
+        {"others", required_argument, NULL, 'm'},
+        {"competitor", required_argument, NULL, 'k'},
+        {"buffer", required_argument, NULL, 'b'},
+        {"rtt", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},
+        {"mbit", required_argument, NULL, 'R'},
+        {"rtt-ms", required_argument, NULL, 'T'},
+        {"loss", required_argument, NULL, 'l'},
+        {"error", required_argument, NULL, 'e'},
+        {"seconds", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"baseline", required_argument, NULL, 'B'},
+        {"done", required_argument, NULL, 'd'},
+        {0},
     };
     *options = (struct options){
         .hosted = {{1, 4, 20, 100, 200}, 5},
@@ -111,6 +136,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
             break;
         case 'm':
             ok = parse_list(optarg, &options->others);
+            break;
+        case 'k':
+            ok = parse_competitor(optarg, &options->competitor);
             break;
         case 'b':
             ok = parse_list(optarg, &options->buffer);
@@ -172,6 +200,7 @@ static size_t cells_of(const struct options *options, struct fairness_cell **cel
         cell->seed = (uint64_t)NEXT(options->seed);
 #undef NEXT
         cell->loss = options->loss;
+        cell->competitor = options->competitor;
         cell->rtt_ms = options->rtt_ms;
         cell->mbit_per_s =
             options->mbit_per_s ? options->mbit_per_s : fairness_mbit_for(cell->hosted);

@@ -55,12 +55,15 @@ static struct edge_listeners edge_descriptors(const struct child *child,
     const struct conf_edge *edge = self->edge;
     struct descriptor_list http = descriptors(child, LISTENER_HTTP, edge->listen.items,
                                               sizeof *edge->listen.items, edge->listen.count);
-    struct descriptor_list ports = {memory_new(sizeof(int)), 0};
-    if (edge->port_count) {
-        memory_free(ports.items);
-        ports = descriptors(child, LISTENER_PORT, &edge->ports[0].listen, sizeof *edge->ports,
-                            edge->port_count);
-    }
+    uint32_t workers = child_worker_count(child);
+    struct descriptor_list ports = {memory_new((edge->port_count * workers + 1) * sizeof(int)),
+                                    edge->port_count};
+    for (size_t i = 0; i < edge->port_count; i++)
+        for (uint32_t worker = 0; worker < workers; worker++)
+            ports.items[i * workers + worker] =
+                child_listener(child,
+                               edge->ports[i].protocol == CONF_UDP ? LISTENER_FLOWS : LISTENER_PORT,
+                               &edge->ports[i].listen, worker);
     return (struct edge_listeners){.http = http.items,
                                    .http_count = http.count,
                                    .ports = ports.items,

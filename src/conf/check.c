@@ -101,7 +101,8 @@ static void check_listeners(struct loader *loader)
         if (node->edge)
             add_listeners(&listeners, false, &node->edge->listen);
         for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
-            add_listener(&listeners, false, &node->edge->ports[i].listen);
+            add_listener(&listeners, node->edge->ports[i].protocol == CONF_UDP,
+                         &node->edge->ports[i].listen);
         if (node->dns) {
             add_listeners(&listeners, false, &node->dns->listen);
             add_listeners(&listeners, true, &node->dns->listen);

@@ -50,13 +50,19 @@ struct conf_link {
     bool allows_test;             /* true */
 };
 
-/* A TCP pass-through port of an edge (T10). */
+enum conf_protocol { CONF_TCP, CONF_UDP };
+
+/* A pass-through port of an edge (T10, T12). */
 struct conf_port {
     struct address listen;
     const struct conf_site *site;
-    uint16_t port;  /* of the origin; default: the listening port */
-    uint8_t ring;   /* 2 */
-    bool is_secure; /* never compressed or looked at; default true */
+    enum conf_protocol protocol; /* CONF_TCP */
+    uint16_t port;               /* of the origin; default: the listening port */
+    uint8_t ring;                /* 2 */
+    bool is_secure;              /* never compressed or looked at; default true */
+    uint64_t idle_timeout_ns;    /* 30 s: a UDP flow without a datagram, either way */
+    uint64_t
+        lifetime_ns; /* 500 ms: a datagram that waits longer for the link is dropped; 0: never */
 };
 
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON, CONF_LOG_COMBINED };
@@ -71,6 +77,7 @@ struct conf_edge {
     const char *access_log;                 /* path; NULL: none */
     enum conf_log_format access_log_format; /* JSON or COMBINED */
     uint32_t connections_limit;             /* 65536 */
+    uint32_t flows_limit;                   /* 16384: clients of UDP ports at once */
     uint32_t request_line_bytes;            /* 8192 */
     uint32_t header_bytes;                  /* 32768 */
     uint32_t fields_limit;                  /* 128 */

@@ -26,6 +26,7 @@ enum { LIST_LIMIT = 4096, PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT
 static const struct word access_log_formats[] = {{"json", CONF_LOG_JSON},
                                                  {"combined", CONF_LOG_COMBINED},
                                                  {0}};
+static const struct word protocols[] = {{"tcp", CONF_TCP}, {"udp", CONF_UDP}, {0}};
 static const struct word log_formats[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {0}};
 static const struct word log_levels[] = {{.text = "error"}, {.text = "warning"}, {.text = "notice"},
                                          {.text = "info"},  {.text = "debug"},   {0}};
@@ -46,6 +47,9 @@ static const struct setting edge_limit_settings[] = {
     {"connections", &type_integer, MEMBER(conf_edge, connections_limit), RANGE("1", "1048576"),
      .preset = "65536",
      .help = "Client connections of the node at once; more wait to be accepted."},
+    {"flows", &type_integer, MEMBER(conf_edge, flows_limit), RANGE("1", "1048576"),
+     .preset = "16384",
+     .help = "Clients of UDP ports at once; for a newcomer the one that was silent longest goes."},
     {"request_line", &type_size, MEMBER(conf_edge, request_line_bytes), RANGE("256", "64k"),
      .preset = "8k", .help = "Longest request line; a longer one is answered with 414."},
     {"header", &type_size, MEMBER(conf_edge, header_bytes), RANGE("1k", "256k"), .preset = "32k",
@@ -75,7 +79,10 @@ static const struct section edge_timeouts_section = {"edge timeouts", "How long 
 
 static const struct setting port_settings[] = {
     {"listen", &type_listen, MEMBER(conf_port, listen), REQUIRED,
-     .help = "Address and TCP port at which clients come in."},
+     .help = "Address and port at which clients come in."},
+    {"protocol", &type_choice, MEMBER(conf_port, protocol), .words = protocols, .preset = "tcp",
+     .help = "TCP connections are carried as streams, UDP datagrams as flows: not sent again when "
+             "lost, dropped when late."},
     {"site", &type_site, MEMBER(conf_port, site), REQUIRED,
      .help = "The site whose origin gets the traffic."},
     {"port", &type_integer, MEMBER(conf_port, port), RANGE("1", "65535"),
@@ -84,9 +91,20 @@ static const struct setting port_settings[] = {
      .help = "Priority on the link: 0 is the most urgent."},
     {"secure", &type_boolean, MEMBER(conf_port, is_secure), .preset = "true",
      .help = "The traffic is encrypted end to end: it is neither compressed nor looked at."},
+    {"idle", &type_duration, MEMBER(conf_port, idle_timeout_ns), RANGE("100ms", "24h"),
+     .preset = "30s",
+     .help =
+         "UDP: a client's flow without a datagram either way ends. A few seconds suit DNS, whose "
+         "clients take another port for each question."},
+    {"lifetime", &type_duration, MEMBER(conf_port, lifetime_ns), RANGE("0s", "60s"),
+     .preset = "500ms",
+     .help =
+         "UDP: a datagram that waits longer for its turn on the link, either way, is dropped; 0 "
+         "for never."},
 };
 static const struct section port_section = {
-    "ports", "A TCP port that is passed through to the same port of a site's origin, undecrypted.",
+    "ports",
+    "A TCP or UDP port that is passed through to the same port of a site's origin, undecrypted.",
     ROWS(port_settings), sizeof(struct conf_port)};
 
 static const struct setting edge_settings[] = {
@@ -95,8 +113,7 @@ static const struct setting edge_settings[] = {
     {"gateways", &type_node, LIST, ITEMS(conf_edge, gateways, gateway_count),
      .preset_note = "every gateway of the file", .help = "Gateways that the edge is linked to."},
     {"ports", SECTION(port_section), .shape = SHAPE_LIST, .limit = PORTS_LIMIT,
-     ITEMS(conf_edge, ports, port_count),
-     .help = "TCP ports that are passed through, undecrypted."},
+     ITEMS(conf_edge, ports, port_count), .help = "Ports that are passed through, undecrypted."},
     {"trusted_proxies", &type_network, LIST, TEXTS(conf_edge, trusted_proxies),
      .help =
          "Networks whose Forwarded and X-Forwarded-* fields are believed; others' are removed."},

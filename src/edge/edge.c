@@ -36,6 +36,17 @@ struct metric edge_ports = METRIC(COUNTER, "causeway_edge_port_connections_total
                                   "Connections passed through undecrypted.");
 struct metric edge_ports_open = METRIC(GAUGE, "causeway_edge_port_connections_open", "",
                                        "Connections passed through undecrypted that are open.");
+struct metric edge_flows =
+    METRIC(COUNTER, "causeway_edge_flows_total", "", "Flows: clients of UDP ports.");
+struct metric edge_flows_open =
+    METRIC(GAUGE, "causeway_edge_flows_open", "", "Flows that are open.");
+struct metric edge_flow_datagrams_in =
+    METRIC(COUNTER, "causeway_edge_flow_datagrams_in_total", "", "Datagrams of clients.");
+struct metric edge_flow_datagrams_out =
+    METRIC(COUNTER, "causeway_edge_flow_datagrams_out_total", "", "Datagrams sent to clients.");
+struct metric edge_flow_datagrams_dropped =
+    METRIC(COUNTER, "causeway_edge_flow_datagrams_dropped_total", "",
+           "Datagrams dropped at the edge: no gateway, or the kernel did not take them.");
 struct metric edge_paused = METRIC(COUNTER, "causeway_edge_accept_pauses_total", "",
                                    "Times that accepting stopped at a limit.");
 struct metric edge_bytes_in =
@@ -47,11 +58,24 @@ struct metric edge_latency = METRIC(HISTOGRAM, "causeway_edge_request_seconds", 
 
 static void register_metrics(void)
 {
-    struct metric *all[] = {
-        &edge_connections, &edge_connections_open, &edge_requests, &edge_refused,
-        &edge_no_gateway,  &edge_retries,          &edge_aborted,  &edge_ports,
-        &edge_ports_open,  &edge_paused,           &edge_bytes_in, &edge_bytes_out,
-        &edge_latency};
+    struct metric *all[] = {&edge_connections,
+                            &edge_connections_open,
+                            &edge_requests,
+                            &edge_refused,
+                            &edge_no_gateway,
+                            &edge_retries,
+                            &edge_aborted,
+                            &edge_ports,
+                            &edge_ports_open,
+                            &edge_paused,
+                            &edge_bytes_in,
+                            &edge_bytes_out,
+                            &edge_latency,
+                            &edge_flows,
+                            &edge_flows_open,
+                            &edge_flow_datagrams_in,
+                            &edge_flow_datagrams_out,
+                            &edge_flow_datagrams_dropped};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -152,6 +176,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_listeners_close(own);
     edge_clients_abort(own);
     edge_ports_abort(own);
+    edge_flows_abort(own);
     loop_timer_stop(own->loop, &own->second);
     text_clear(&own->log_line);
     own->edge = NULL;
@@ -164,6 +189,7 @@ static void reopen(struct worker *worker, void *argument)
     edge_listeners_close(own);
     if (edge_listeners_open(own) < 0)
         log_error("edge", "cannot watch the new listeners: %s", strerror(errno));
+    edge_flows_follow(own);
     if (own->reporter || worker_id(worker) == 0) {
         edge_reporter_stop(&own->reporter, false);
         own->reporter = edge_reporter_start(own);
@@ -184,6 +210,7 @@ static void drain(struct worker *worker, void *argument)
     struct edge *edge = argument;
     struct edge_worker *own = &edge->workers[worker_id(worker)];
     edge_listeners_close(own);
+    edge_flows_abort(own);
     edge_clients_drain(own);
 }
 
@@ -220,6 +247,11 @@ json_t *edge_status(struct edge *edge)
         {"aborted", &edge_aborted},
         {"port_connections", &edge_ports},
         {"port_connections_open", &edge_ports_open},
+        {"flows", &edge_flows},
+        {"flows_open", &edge_flows_open},
+        {"flow_datagrams_in", &edge_flow_datagrams_in},
+        {"flow_datagrams_out", &edge_flow_datagrams_out},
+        {"flow_datagrams_dropped", &edge_flow_datagrams_dropped},
         {"bytes_in", &edge_bytes_in},
         {"bytes_out", &edge_bytes_out},
     };

@@ -18,7 +18,8 @@ static uint32_t connection_limit(struct edge_worker *worker)
 static void watch_all(struct edge_worker *worker, uint32_t events)
 {
     for (size_t i = 0; i < worker->listener_count; i++)
-        if (loop_watch_set(worker->loop, &worker->listeners[i].watch, events) < 0)
+        if (!worker->listeners[i].is_udp &&
+            loop_watch_set(worker->loop, &worker->listeners[i].watch, events) < 0)
             log_error("edge", "cannot watch a listener: %s", strerror(errno));
     worker->is_paused = events == 0;
 }
@@ -82,6 +83,14 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
     }
 }
 
+static void on_datagrams(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    struct edge_listener *listener = CONTAINER_OF(watch, struct edge_listener, watch);
+    (void)loop;
+    (void)events;
+    edge_flows_receive(listener->worker, watch->fd, listener->port_index);
+}
+
 static void on_pause_over(struct loop *loop, struct loop_timer *timer)
 {
     struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, accept_pause);
@@ -97,7 +106,7 @@ void edge_listeners_client_left(struct edge_worker *worker)
         watch_all(worker, EPOLLIN);
 }
 
-static int add(struct edge_worker *worker, int fd, size_t port_index)
+static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_udp)
 {
     if (worker->listener_count == EDGE_LISTENERS_MOST)
         return ERROR_LIMIT;
@@ -105,21 +114,27 @@ static int add(struct edge_worker *worker, int fd, size_t port_index)
     listener->worker = worker;
     listener->port_index = port_index;
     listener->watch.fd = fd;
-    listener->watch.ready = on_ready;
+    listener->watch.ready = is_udp ? on_datagrams : on_ready;
+    listener->is_udp = is_udp;
+    if (is_udp && socket_want_local(fd) < 0)
+        log_warning("edge", "answers of a UDP port may leave from another address: %s",
+                    strerror(errno));
     return loop_watch_set(worker->loop, &listener->watch, EPOLLIN);
 }
 
 int edge_listeners_open(struct edge_worker *worker)
 {
     const struct edge_options *options = &worker->edge->options;
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
     uint32_t id = worker_id(worker->worker);
     int result = 0;
     worker->accept_pause.fire = on_pause_over;
     take_settings(worker);
     for (size_t i = 0; i < options->listeners.http_count && result == 0; i++)
-        result = add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX);
+        result = add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX, false);
     for (size_t i = 0; i < options->listeners.port_count && result == 0; i++)
-        result = add(worker, options->listeners.ports[i * options->workers + id], i);
+        result = add(worker, options->listeners.ports[i * options->workers + id], i,
+                     conf && i < conf->port_count && conf->ports[i].protocol == CONF_UDP);
     return result;
 }
 

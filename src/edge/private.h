@@ -30,6 +30,7 @@ struct edge_listener {
     struct loop_watch watch;
     struct edge_worker *worker;
     size_t port_index; /* of conf->self->edge->ports; SIZE_MAX: HTTP */
+    bool is_udp;
 };
 
 struct edge_worker {
@@ -37,8 +38,9 @@ struct edge_worker {
     struct worker *worker;
     struct loop *loop;
     struct random random;
-    struct list clients; /* struct edge_client */
-    struct list ports;   /* struct edge_port */
+    struct list clients;      /* struct edge_client */
+    struct list ports;        /* struct edge_port */
+    struct edge_flows *flows; /* NULL: there was none yet */
     struct edge_listener listeners[EDGE_LISTENERS_MOST];
     size_t listener_count;
     struct loop_timer accept_pause;
@@ -87,6 +89,12 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
                      size_t port_index);
 void edge_ports_abort(struct edge_worker *worker);
 
+/* ---- flow.c */
+/* A datagram waits at the UDP port with that index. */
+void edge_flows_receive(struct edge_worker *worker, int fd, size_t port_index);
+void edge_flows_follow(struct edge_worker *worker); /* other listeners, another configuration */
+void edge_flows_abort(struct edge_worker *worker);
+
 /* ---- route.c */
 /* The link for the next try of a request of the site, which is of that snapshot: up, not among `tried`, the shortest round trip; NULL: none. */
 struct link *edge_route_pick(struct edge_worker *worker, const struct conf *conf,
@@ -113,7 +121,8 @@ void edge_reporter_stop(struct edge_reporter **stopped, bool says_goodbye); /* "
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
-    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_ports_open,
-    edge_paused, edge_bytes_in, edge_bytes_out, edge_latency;
+    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_flows,
+    edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,
+    edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency;
 
 #endif

@@ -40,6 +40,20 @@ struct metric gateway_open_requests =
 struct metric gateway_resolve_failures = METRIC(COUNTER, "causeway_gateway_resolve_failures_total",
                                                 "", "Names of origins that could not be resolved.");
 
+struct metric gateway_flows =
+    METRIC(COUNTER, "causeway_gateway_flows_total", "", "Flows of UDP ports passed to an origin.");
+struct metric gateway_flows_open =
+    METRIC(GAUGE, "causeway_gateway_flows_open", "", "Flows of UDP ports that are open.");
+struct metric gateway_flow_datagrams_in =
+    METRIC(COUNTER, "causeway_gateway_flow_datagrams_in_total", "",
+           "Datagrams of flows that came from origins.");
+struct metric gateway_flow_datagrams_out =
+    METRIC(COUNTER, "causeway_gateway_flow_datagrams_out_total", "",
+           "Datagrams of flows that were sent to origins.");
+struct metric gateway_flow_datagrams_dropped =
+    METRIC(COUNTER, "causeway_gateway_flow_datagrams_dropped_total", "",
+           "Datagrams of flows that the kernel did not take for their origin.");
+
 static void register_metrics(void)
 {
     struct metric *all[] = {&gateway_requests,
@@ -55,7 +69,12 @@ static void register_metrics(void)
                             &gateway_connections_reused,
                             &gateway_connect_failures,
                             &gateway_open_requests,
-                            &gateway_resolve_failures};
+                            &gateway_resolve_failures,
+                            &gateway_flows,
+                            &gateway_flows_open,
+                            &gateway_flow_datagrams_in,
+                            &gateway_flow_datagrams_out,
+                            &gateway_flow_datagrams_dropped};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -94,6 +113,7 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
     list_init(&own->pools);
     list_init(&own->requests);
     list_init(&own->ports);
+    list_init(&own->flows);
     gateway_pools_reload(own);
     if (worker_id(worker) == 0)
         gateway->resolver =
@@ -116,6 +136,7 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
         return;
     gateway_requests_abort(own);
     gateway_ports_abort(own);
+    gateway_flows_abort(own);
     gateway_pools_free(own);
     if (worker_id(worker) == 0)
         gateway_resolver_stop(&gateway->resolver);
@@ -129,6 +150,8 @@ void gateway_accept(void *argument, struct link *link, struct link_stream *strea
     struct gateway_worker *worker = &gateway->workers[worker_id(worker_current())];
     if (open->flags & TRANSPORT_OPEN_HTTP)
         gateway_request_accept(worker, link, stream);
+    else if (open->flags & TRANSPORT_OPEN_DATAGRAMS)
+        gateway_flow_accept(worker, link, stream, open);
     else
         gateway_port_accept(worker, link, stream, open);
 }
@@ -153,6 +176,11 @@ json_t *gateway_status(struct gateway *gateway)
         {"origin_connections_reused", &gateway_connections_reused},
         {"connect_failures", &gateway_connect_failures},
         {"port_connections", &gateway_ports},
+        {"flows", &gateway_flows},
+        {"flows_open", &gateway_flows_open},
+        {"flow_datagrams_in", &gateway_flow_datagrams_in},
+        {"flow_datagrams_out", &gateway_flow_datagrams_out},
+        {"flow_datagrams_dropped", &gateway_flow_datagrams_dropped},
     };
     json_t *status = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -65,8 +65,10 @@ struct gateway_worker {
     struct loop *loop;
     struct random random;
     struct list pools;
-    struct list requests;        /* struct gateway_request */
-    struct list ports;           /* struct gateway_port */
+    struct list requests; /* struct gateway_request */
+    struct list ports;    /* struct gateway_port */
+    struct list flows;    /* struct gateway_flow */
+    uint32_t flow_count;
     struct resolved_name *names; /* of origins, as last resolved */
     size_t name_count;
     struct http_limits limits;
@@ -135,10 +137,16 @@ void gateway_port_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open);
 void gateway_ports_abort(struct gateway_worker *worker);
 
+/* ---- flow.c */
+void gateway_flow_accept(struct gateway_worker *worker, struct link *link,
+                         struct link_stream *stream, const struct transport_open *open);
+void gateway_flows_abort(struct gateway_worker *worker);
+
 /* ---- metrics */
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
     gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
     gateway_connections, gateway_connections_reused, gateway_connect_failures,
-    gateway_open_requests, gateway_resolve_failures;
+    gateway_open_requests, gateway_resolve_failures, gateway_flows, gateway_flows_open,
+    gateway_flow_datagrams_in, gateway_flow_datagrams_out, gateway_flow_datagrams_dropped;
 
 #endif

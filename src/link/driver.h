@@ -148,6 +148,6 @@ void stream_lane_lost(struct lane *lane); /* the lane goes away: every stream of
 /* ---- metrics */
 extern struct metric link_packets_foreign, link_hello_refused, link_datagrams_sent,
     link_datagrams_received, link_send_held, link_send_failed, link_forwarded, link_streams_opened,
-    link_streams_accepted, link_streams_reset, link_sessions;
+    link_streams_accepted, link_streams_reset, link_datagrams_dropped, link_sessions;
 
 #endif

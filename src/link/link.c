@@ -32,15 +32,20 @@ struct metric link_streams_accepted =
 struct metric link_streams_reset =
     METRIC(COUNTER, "causeway_link_streams_reset_total", "",
            "Streams that ended by a reset of the peer or of the link.");
+struct metric link_datagrams_dropped =
+    METRIC(COUNTER, "causeway_link_flow_datagrams_dropped_total", "",
+           "Datagrams of flows dropped between two workers, because one of them was busy.");
 struct metric link_sessions =
     METRIC(COUNTER, "causeway_link_sessions_total", "", "Sessions established.");
 
 static void register_metrics(void)
 {
-    struct metric *all[] = {&link_packets_foreign,    &link_hello_refused,  &link_datagrams_sent,
-                            &link_datagrams_received, &link_send_held,      &link_send_failed,
-                            &link_forwarded,          &link_streams_opened, &link_streams_accepted,
-                            &link_streams_reset,      &link_sessions};
+    struct metric *all[] = {&link_packets_foreign,   &link_hello_refused,
+                            &link_datagrams_sent,    &link_datagrams_received,
+                            &link_send_held,         &link_send_failed,
+                            &link_forwarded,         &link_streams_opened,
+                            &link_streams_accepted,  &link_streams_reset,
+                            &link_datagrams_dropped, &link_sessions};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);

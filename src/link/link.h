@@ -100,6 +100,11 @@ void link_stream_release(
     struct link_stream *
         *released); /* nulls; unfinished directions are reset, finished ones still delivered */
 
+/* Datagrams of a stream opened with TRANSPORT_OPEN_DATAGRAMS (T12): see transport.h. What cannot go is dropped and counted. */
+void link_datagram_write(struct link_stream *stream, struct slice *datagram); /* takes it */
+bool link_datagram_read(struct link_stream *stream,
+                        struct slice *datagram); /* false: none waits; `readable` tells of more */
+
 /* ---- raw TCP over a stream (T10, T12): ports that are passed through */
 
 /* The first bytes of a stream that is not HTTP: which site's port it wants. The port itself is in struct transport_open. */

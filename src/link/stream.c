@@ -14,6 +14,7 @@
 enum {
     REMOTE_ROOM_BYTES = 65536,  /* what a remote stream may write before it has heard of the lane */
     CONSUME_STEP_BYTES = 16384, /* credit goes back in steps */
+    DATAGRAMS_POSTED = 256,     /* under way between two workers, each way */
 };
 
 enum mail_kind {
@@ -24,6 +25,7 @@ enum mail_kind {
     MAIL_RING,
     MAIL_RESET,
     MAIL_RELEASE,
+    MAIL_DATAGRAM, /* either way */
     MAIL_BYTES,
     MAIL_ROOM,
     MAIL_GONE
@@ -42,6 +44,8 @@ struct link_stream {
     bool is_dead;               /* was reset; nothing more to do but release */
     uint64_t room, posted; /* remote only: the lane's room as last heard, and bytes posted since */
     uint64_t consumed;     /* remote only: not yet told to the lane */
+    struct list datagrams; /* remote only: mail, arrived and not yet read */
+    _Atomic uint32_t datagrams_to_lane, datagrams_to_home; /* under way or not yet read */
 
     /* The lane half. */
     struct transport_stream *stream; /* NULL: not open, or over */
@@ -52,6 +56,8 @@ struct mail {
     struct message message;
     struct link_stream *stream;
     enum mail_kind kind;
+    struct list link; /* in `datagrams` of the home half */
+    struct slice datagram;
     struct slice_queue bytes;
     uint64_t number, room;
     bool ended;
@@ -73,6 +79,7 @@ static struct link_stream *new_stream(struct link *link, struct worker *home,
     stream->is_remote = home != lane_worker;
     stream->room = REMOTE_ROOM_BYTES;
     list_init(&stream->link_in_lane);
+    list_init(&stream->datagrams);
     return stream;
 }
 
@@ -84,6 +91,8 @@ static void deliver_to_home(struct worker *receiver, struct message *message);
 static void mail_free(struct mail *mail)
 {
     slice_queue_clear(&mail->bytes);
+    if (mail->datagram.chunk)
+        slice_release(&mail->datagram);
     memory_free(mail);
 }
 
@@ -91,6 +100,8 @@ static void mail_free(struct mail *mail)
 static void stream_free(struct link_stream *stream)
 {
     slice_queue_clear(&stream->inbound);
+    LIST_EACH (item, after, &stream->datagrams)
+        mail_free(CONTAINER_OF(item, struct mail, link));
     memory_free(stream);
 }
 
@@ -172,6 +183,22 @@ static void send_bytes_home(struct link_stream *stream)
     post_to_home(mail);
 }
 
+static void send_datagrams_home(struct link_stream *stream)
+{
+    struct slice datagram;
+    while (transport_datagram_read(stream->stream, &datagram)) {
+        if (atomic_fetch_add(&stream->datagrams_to_home, 1) >= DATAGRAMS_POSTED) {
+            atomic_fetch_sub(&stream->datagrams_to_home, 1);
+            metric_add(&link_datagrams_dropped, 1);
+            slice_release(&datagram);
+            continue;
+        }
+        struct mail *mail = new_mail(stream, MAIL_DATAGRAM);
+        mail->datagram = datagram;
+        post_to_home(mail);
+    }
+}
+
 static void deliver_to_lane(struct worker *receiver, struct message *message)
 {
     struct mail *mail = CONTAINER_OF(message, struct mail, message);
@@ -191,6 +218,11 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
         if (stream->stream)
             transport_stream_write(stream->stream, &mail->bytes);
         send_room_home(stream, bytes);
+        break;
+    case MAIL_DATAGRAM:
+        atomic_fetch_sub(&stream->datagrams_to_lane, 1);
+        if (stream->stream)
+            (void)transport_datagram_write(stream->stream, &mail->datagram, clock_now_ns());
         break;
     case MAIL_FINISH:
         if (stream->stream)
@@ -262,10 +294,12 @@ void stream_event(struct lane *lane, const struct transport_event *event)
         return;
     }
     if (stream->is_remote) {
-        if (event->kind == TRANSPORT_EVENT_READABLE)
+        if (event->kind == TRANSPORT_EVENT_READABLE) {
             send_bytes_home(stream);
-        else
+            send_datagrams_home(stream);
+        } else {
             send_room_home(stream, 0);
+        }
     } else if (stream->events) {
         if (event->kind == TRANSPORT_EVENT_READABLE)
             stream->events->readable(stream->owner, stream);
@@ -305,6 +339,11 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
         if (stream->events && !stream->is_dead)
             stream->events->readable(stream->owner, stream);
         break;
+    case MAIL_DATAGRAM:
+        list_push_back(&stream->datagrams, &mail->link);
+        if (stream->events && !stream->is_dead)
+            stream->events->readable(stream->owner, stream);
+        return;
     case MAIL_ROOM: {
         bool was_full = remote_room(stream) == 0;
         stream->posted -= mail->number;
@@ -433,6 +472,40 @@ void link_stream_consume(struct link_stream *stream, uint64_t bytes)
     mail->number = stream->consumed;
     stream->consumed = 0;
     post_to_lane(mail);
+}
+
+void link_datagram_write(struct link_stream *stream, struct slice *datagram)
+{
+    if (stream->is_dead) {
+        slice_release(datagram);
+    } else if (!stream->is_remote) {
+        (void)transport_datagram_write(stream->stream, datagram, clock_now_ns());
+        lane_wants_flush(lane_of(stream));
+    } else if (atomic_fetch_add(&stream->datagrams_to_lane, 1) < DATAGRAMS_POSTED) {
+        struct mail *mail = new_mail(stream, MAIL_DATAGRAM);
+        mail->datagram = *datagram;
+        *datagram = (struct slice){0};
+        post_to_lane(mail);
+    } else {
+        atomic_fetch_sub(&stream->datagrams_to_lane, 1);
+        metric_add(&link_datagrams_dropped, 1);
+        slice_release(datagram);
+    }
+}
+
+bool link_datagram_read(struct link_stream *stream, struct slice *datagram)
+{
+    if (!stream->is_remote)
+        return !stream->is_dead && transport_datagram_read(stream->stream, datagram);
+    struct list *first = list_pop_front(&stream->datagrams);
+    if (!first)
+        return false;
+    struct mail *mail = CONTAINER_OF(first, struct mail, link);
+    atomic_fetch_sub(&stream->datagrams_to_home, 1);
+    *datagram = mail->datagram;
+    mail->datagram = (struct slice){0};
+    mail_free(mail);
+    return true;
 }
 
 void link_stream_set_ring(struct link_stream *stream, uint8_t ring, uint8_t weight)

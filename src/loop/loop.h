@@ -144,6 +144,17 @@ MUST_USE int socket_listen_tcp(const struct address *address, unsigned options, 
 MUST_USE int socket_bind_udp(const struct address *address, unsigned options, int *fd);
 /* In progress; EPOLLOUT tells, then socket_error(). */
 MUST_USE int socket_connect_tcp(const struct address *to, int *fd);
+/* A datagram socket that talks to `to` only. */
+MUST_USE int socket_connect_udp(const struct address *to, int *fd);
+/* Where socket_bind_udp() gave the socket no address of its own: socket_receive_from() says to which each datagram came. */
+MUST_USE int socket_want_local(int fd);
+/* One datagram: its length (that of a truncated one is above `room`), or ERROR_AGAIN, ERROR_IO. `local` (may be NULL): the address it came
+ * to, family 0 where unknown. */
+MUST_USE int socket_receive_from(int fd, uint8_t *data, uint32_t room, struct address *from,
+                                 struct address *local);
+/* From that address; `local` family 0: the kernel chooses. 0; ERROR_AGAIN, ERROR_IO: the datagram is lost. */
+int socket_send_from(int fd, struct span data, const struct address *to,
+                     const struct address *local);
 /* ERROR_AGAIN; ERROR_LIMIT out of descriptors. */
 MUST_USE int socket_accept(int listener, struct address *peer, int *fd);
 int socket_error(int fd); /* SO_ERROR as errno value, 0 for none */

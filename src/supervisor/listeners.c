@@ -22,6 +22,7 @@ static const struct {
 } kinds[] = {
     [LISTENER_HTTP] = {"http", "front", false, true},
     [LISTENER_PORT] = {"port", "front", false, true},
+    [LISTENER_FLOWS] = {"udp-port", "front", true, true},
     [LISTENER_LINK] = {"link", "front", true, true},
     [LISTENER_DNS_UDP] = {"dns-udp", "dns", true, true},
     [LISTENER_DNS_TCP] = {"dns-tcp", "dns", false, true},
@@ -208,7 +209,9 @@ static void want_node(struct opening *opening, const struct conf_node *node)
         want_log(opening, node->edge->access_log, "front");
         want_all(opening, LISTENER_HTTP, &node->edge->listen);
         for (size_t i = 0; i < node->edge->port_count; i++)
-            want(opening, LISTENER_PORT, &node->edge->ports[i].listen);
+            want(opening,
+                 node->edge->ports[i].protocol == CONF_UDP ? LISTENER_FLOWS : LISTENER_PORT,
+                 &node->edge->ports[i].listen);
     }
     if (node->edge || node->gateway)
         want_all(opening, LISTENER_LINK, &node->link_listen);

@@ -71,6 +71,7 @@ void *_Atomic *child_conf_slot(struct child *child); /* struct conf; for snapsho
 enum listener_kind {
     LISTENER_HTTP,    /* TCP, one for each worker */
     LISTENER_PORT,    /* TCP, one for each worker */
+    LISTENER_FLOWS,   /* UDP, one for each worker */
     LISTENER_LINK,    /* UDP, one for each worker */
     LISTENER_DNS_UDP, /* one for each worker */
     LISTENER_DNS_TCP, /* one for each worker */

@@ -261,6 +261,13 @@ static int command(void *state, const json_t *command, struct text *answer)
     return ERROR_INVALID;
 }
 
+static json_t *inquire(void *state, const json_t *question)
+{
+    struct front *front = state;
+    const char *verb = json_string_value(json_object_get(question, "verb"));
+    return verb && strcmp(verb, "link") == 0 ? link_set_inquire(front->links, question) : NULL;
+}
+
 const struct role front_role = {
     .name = "front",
     .child = "front",
@@ -275,4 +282,5 @@ const struct role front_role = {
     .is_ready = is_ready,
     .status = status,
     .command = command,
+    .inquire = inquire,
 };

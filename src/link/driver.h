@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "crypto/crypto.h"
+#include "link/history.h"
 #include "link/link.h"
 #include "link/steering.h"
 
@@ -74,6 +75,8 @@ struct link {
     _Atomic uint32_t srtt_us, loss_ppm;
     pthread_mutex_t facts_lock; /* once a second, and by status */
     struct transport_facts facts;
+    struct history *history;    /* under the same lock */
+    struct link_gauges *gauges; /* NULL: too many links */
 };
 
 /* One worker's part. */
@@ -139,6 +142,14 @@ struct link *link_by_slot(struct link_set *set, uint32_t slot);
 bool link_has_host(const struct link *link, const struct address *address); /* whatever the port */
 struct link *link_by_key(struct link_set *set,
                          const uint8_t key[CONF_KEY_BYTES]); /* one that the peer dials */
+
+/* ---- status.c */
+json_t *status_of_link(struct link *link);
+
+/* ---- gauges.c: what /metrics shows of each link */
+struct link_gauges;
+struct link_gauges *gauges_new(const struct link *link); /* NULL: there are too many; never freed */
+void gauges_set(struct link_gauges *gauges, const struct transport_facts *facts);
 
 /* ---- stream.c */
 void stream_opened(struct lane *lane, const struct transport_event *event);

@@ -99,7 +99,13 @@ static void on_wake(struct loop *loop, struct loop_timer *timer)
 static void on_measure(struct loop *loop, struct loop_timer *timer)
 {
     struct lane *lane = CONTAINER_OF(timer, struct lane, measure);
+    struct link *link = lane->link;
     publish(lane);
+    pthread_mutex_lock(&link->facts_lock);
+    history_add(link->history, &link->facts, loop_now_ns(loop));
+    pthread_mutex_unlock(&link->facts_lock);
+    if (link->gauges)
+        gauges_set(link->gauges, &link->facts);
     loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
 }
 
@@ -123,9 +129,8 @@ void lane_new(struct driver *driver, struct link *link)
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, settings->weights, sizeof config.weights);
-    static const enum ecn_codepoint marks[] = {[CONF_ECN_OFF] = ECN_NOT_ECT,
-                                               [CONF_ECN_CLASSIC] = ECN_ECT_0,
-                                               [CONF_ECN_L4S] = ECN_ECT_1};
+    static const enum ecn_codepoint marks[] = {
+        [CONF_ECN_OFF] = ECN_NOT_ECT, [CONF_ECN_CLASSIC] = ECN_ECT_0, [CONF_ECN_L4S] = ECN_ECT_1};
     config.ecn = marks[settings->ecn];
     config.hosted_cap = settings->hosted_cap;
     config.window_budget = settings->window_budget_bytes;

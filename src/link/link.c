@@ -132,6 +132,8 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
     pthread_mutex_init(&link->facts_lock, NULL);
+    link->history = history_new();
+    link->gauges = gauges_new(link);
     set->links[link->slot] = link;
     atomic_fetch_add_explicit(&set->link_count, 1, memory_order_release);
     return 0;
@@ -228,6 +230,7 @@ void link_set_free(struct link_set **freed)
     *freed = NULL;
     for (uint32_t i = 0; i < set->link_count; i++) {
         pthread_mutex_destroy(&set->links[i]->facts_lock);
+        history_free(&set->links[i]->history);
         peer_free(atomic_load(&set->links[i]->peer));
         memory_free(set->links[i]);
     }

@@ -49,6 +49,9 @@ link_set_start(struct link_set *set,
 void link_set_stop(struct link_set *set,
                    struct worker *worker);     /* closes its lanes; their streams are reset */
 json_t *link_set_status(struct link_set *set); /* any thread; a new reference */
+/* Answers {"verb": "link", "action": "show", ...} (docs/operation.md); a new reference. On no
+ * worker. What cannot be done is told by a member "error". */
+json_t *link_set_inquire(struct link_set *set, const json_t *question);
 
 /* The link by which this edge reaches the gateway with that key; NULL: there is none. */
 struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]);

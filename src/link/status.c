@@ -72,17 +72,21 @@ static json_t *paths_status(const struct transport_facts *facts)
     return paths;
 }
 
-static json_t *one_status(struct link *link)
+json_t *status_of_link(struct link *link)
 {
     struct transport_facts facts;
     char peer[ADDRESS_TEXT_BYTES];
     pthread_mutex_lock(&link->facts_lock);
     facts = link->facts;
     pthread_mutex_unlock(&link->facts_lock);
+    uint64_t now_ns = clock_now_ns();
     const struct {
         const char *name;
         uint64_t value;
     } numbers[] = {
+        {"up_s", facts.state == TRANSPORT_STATE_UP ? (now_ns - facts.up_since_ns) / 1000000000 : 0},
+        {"heard_quality_ms",
+         facts.peer_quality_ns ? (now_ns - facts.peer_quality_ns) / 1000000 : 0},
         {"sessions", facts.sessions},
         {"streams_open", facts.streams_open},
         {"streams_opened", facts.streams_opened},
@@ -116,7 +120,8 @@ static json_t *one_status(struct link *link)
         {"packets_ce", facts.packets_ce},
         {"ecn_failures", facts.ecn_failures},
     };
-    json_t *status = json_pack("{s:s, s:s, s:s, s:b, s:i}", "peer", link_peer_name(link), "state",
+    json_t *status = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i}", "peer", link_peer_name(link),
+                               "end", link->is_edge_side ? "edge" : "gateway", "state",
                                transport_state_text(facts.state), "address",
                                address_text(&facts.peer, true, peer), "dials", link->is_dialler,
                                "worker", (int)link->owner);
@@ -134,6 +139,6 @@ json_t *link_set_status(struct link_set *set)
     json_t *links = json_array();
     for (uint32_t i = 0; i < set->link_count; i++)
         if (set->links[i]->is_wanted)
-            json_array_append_new(links, one_status(set->links[i]));
+            json_array_append_new(links, status_of_link(set->links[i]));
     return links;
 }

@@ -15,6 +15,7 @@ enum report_kind {
     REPORT_READY, /* the supervisor's part of the status */
     REPORT_METRICS,
     REPORT_COMMAND,
+    REPORT_INQUIRY, /* like a command, with data for answers */
 };
 
 struct report {
@@ -22,7 +23,7 @@ struct report {
     enum report_kind kind;
     json_t *status;  /* of the node: the supervisor's, with "roles" and "missing" */
     json_t *roles;   /* inside of it */
-    json_t *answers; /* of a command */
+    json_t *answers; /* of a command or inquiry */
     json_t *missing; /* names of children that did not answer */
     struct metrics_sum *metrics;
     void (*done)(void *owner, struct report *report); /* the report is gone behind it */

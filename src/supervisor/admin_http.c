@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The read-only HTTP listener: /metrics, /status, /readyz. GET and HEAD only; one request for each
+ * The read-only HTTP listener: /metrics, /status, /links, /readyz. GET and HEAD only; one request for each
  * connection. Host must be one of this listener's own names: else a web page could read it through
  * a visitor's browser (DNS rebinding).
  */
@@ -34,7 +34,10 @@ struct client {
 static const struct {
     const char *path;
     enum report_kind kind;
-} pages[] = {{"/metrics", REPORT_METRICS}, {"/status", REPORT_STATUS}, {"/readyz", REPORT_READY}};
+} pages[] = {{"/metrics", REPORT_METRICS},
+             {"/status", REPORT_STATUS},
+             {"/links", REPORT_INQUIRY},
+             {"/readyz", REPORT_READY}};
 
 static void client_close(struct client *client)
 {
@@ -150,6 +153,21 @@ static void answer_ready(struct client *client, const struct report *report)
     json_decref(body);
 }
 
+/* A node without links has none to show. */
+static void answer_links(struct client *client, const struct report *report)
+{
+    json_t *links = json_array();
+    size_t index;
+    json_t *answer;
+    json_array_foreach(report->answers, index, answer)
+    {
+        json_array_extend(links, json_object_get(answer, "links"));
+    }
+    json_t *body = json_pack("{s:o, s:O}", "links", links, "missing", report->missing);
+    answer_json(client, 200, body);
+    json_decref(body);
+}
+
 static void on_report(void *owner, struct report *report)
 {
     struct client *client = owner;
@@ -160,6 +178,9 @@ static void on_report(void *owner, struct report *report)
         return;
     case REPORT_READY:
         answer_ready(client, report);
+        return;
+    case REPORT_INQUIRY:
+        answer_links(client, report);
         return;
     case REPORT_STATUS:
     case REPORT_COMMAND:
@@ -205,12 +226,17 @@ static void handle(struct client *client)
         if (!span_equal(path, span_text(pages[i].path)))
             continue;
         client->is_answering = true;
-        client->report = report_new(client->admin->child, pages[i].kind, NULL, on_report, client);
+        json_t *question =
+            pages[i].kind == REPORT_INQUIRY
+                ? json_pack("{s:s, s:s, s:b}", "verb", "link", "action", "show", "history", true)
+                : NULL;
+        client->report =
+            report_new(client->admin->child, pages[i].kind, question, on_report, client);
         if (!client->report)
             refuse(client, 503, "too many questions at once");
         return;
     }
-    refuse(client, 404, "there are /metrics, /status and /readyz");
+    refuse(client, 404, "there are /metrics, /status, /links and /readyz");
 }
 
 static void on_input(struct client *client)

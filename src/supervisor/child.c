@@ -292,6 +292,22 @@ static void answer_command(const struct child *child, const json_t *command, str
     json_decref(all);
 }
 
+static void answer_inquiry(const struct child *child, const json_t *question, struct text *answer)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < child->role_count; i++) {
+        const struct running_role *running = &child->roles[i];
+        json_t *said =
+            running->role->inquire ? running->role->inquire(running->state, question) : NULL;
+        if (said)
+            json_array_append_new(all, said);
+    }
+    char *text = json_dumps(all, JSON_COMPACT);
+    text_add(answer, text ? text : "[]");
+    free(text);
+    json_decref(all);
+}
+
 static void on_ask(struct child *child, const json_t *message)
 {
     const char *what = json_string_value(json_object_get(message, "what"));
@@ -304,6 +320,8 @@ static void on_ask(struct child *child, const json_t *message)
         counts_export(&answer);
     else if (strcmp(what, "command") == 0)
         answer_command(child, json_object_get(message, "argument"), &answer);
+    else if (strcmp(what, "inquiry") == 0)
+        answer_inquiry(child, json_object_get(message, "argument"), &answer);
     json_t *reply = json_pack("{s:s, s:O}", "type", "answer", "id", json_object_get(message, "id"));
     int fd;
     if (bulk_new(text_span(&answer), "answer", &fd) == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The control socket: a Unix stream socket of mode 0600. One line of JSON in, one line of JSON out,
- * end. {"verb": "status"} is answered from every child; every other verb goes to the roles as a
- * command.
+ * end. {"verb": "status"} is answered from every child; {"verb": "link"} is a question that roles
+ * answer with data; every other verb goes to them as a command.
  */
 #include "supervisor/admin.h"
 
@@ -106,9 +106,11 @@ static void handle(struct control *control, json_t *request)
         if (!control->report)
             refuse(control, "too many questions at once");
     } else {
-        log_notice("admin", "command %s", verb);
-        control->report =
-            report_new(child, REPORT_COMMAND, json_incref(request), on_command_done, control);
+        bool is_inquiry = strcmp(verb, "link") == 0;
+        if (!is_inquiry)
+            log_notice("admin", "command %s", verb);
+        control->report = report_new(child, is_inquiry ? REPORT_INQUIRY : REPORT_COMMAND,
+                                     json_incref(request), on_command_done, control);
         if (!control->report)
             refuse(control, "too many questions at once");
     }

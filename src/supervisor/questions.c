@@ -13,7 +13,7 @@
 static const uint64_t limit_ns = 3000000000; /* for all answers */
 
 /* "ready" is for the supervisor alone: what children say of themselves is in their heartbeats. */
-static const char *const kinds[] = {"status", "metrics", "command", "ready"};
+static const char *const kinds[] = {"status", "metrics", "command", "inquiry", "ready"};
 
 static struct process *admin_of(struct supervisor *supervisor)
 {

@@ -10,7 +10,8 @@
 static const char *const questions[] = {[REPORT_STATUS] = "status",
                                         [REPORT_READY] = "ready",
                                         [REPORT_METRICS] = "metrics",
-                                        [REPORT_COMMAND] = "command"};
+                                        [REPORT_COMMAND] = "command",
+                                        [REPORT_INQUIRY] = "inquiry"};
 
 static void report_free(struct report *report)
 {
@@ -43,9 +44,10 @@ static void on_part(struct child_question *question, const char *child, struct s
         return;
     }
     json_t *part = json_loadb((const char *)content.data, content.length, 0, NULL);
-    if (report->kind == REPORT_COMMAND && json_is_array(part))
+    bool is_list = report->kind == REPORT_COMMAND || report->kind == REPORT_INQUIRY;
+    if (is_list && json_is_array(part))
         json_array_extend(report->answers, part);
-    else if (report->kind != REPORT_COMMAND && json_is_object(part))
+    else if (!is_list && json_is_object(part))
         add_status(report, child, part);
     json_decref(part);
 }

@@ -51,6 +51,10 @@ struct role {
     /* A verb from the control socket: {"verb": "edge", "action": "down", "name": ...}.
      * ERROR_NOT_FOUND: not mine. Else what to tell the operator in `answer`. */
     int (*command)(void *state, const json_t *command, struct text *answer);
+
+    /* The verbs whose answers are data: {"verb": "link", "action": "show", "peer": ...}. A new
+     * reference; NULL: not mine. */
+    json_t *(*inquire)(void *state, const json_t *question);
 };
 
 /* ---- what a role may use */

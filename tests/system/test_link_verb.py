@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`causeway link` and /links: a node that is its own gateway has a link to itself, seen from both ends."""
+import json
+import subprocess
+
+import pytest
+from lab import wait_until
+from node import Node
+
+
+@pytest.fixture
+def node(local_lab, causeway_program):
+    made = Node(local_lab, causeway_program)
+    wait_until(lambda: all(link["heard_quality_ms"] for link in links(made)), timeout=20, what="quality both ways")
+    return made
+
+
+def links(node):
+    return json.loads(node.get("/links")[2])["links"]
+
+
+def verb(node, program, *words):
+    return subprocess.run([program, "link", *words, "--run-dir", node.run_dir], capture_output=True, text=True, timeout=60)
+
+
+def test_T8_links_tells_quality_both_ways_and_history(node):
+    wait_until(lambda: len(links(node)[0]["history"]["seconds"]["rows"]) >= 3, timeout=20, what="three seconds of history")
+    status, fields, _ = node.get("/links")
+    assert status == 200 and fields["Content-Type"] == "application/json"
+    edge, gateway = sorted(links(node), key=lambda link: link["end"])
+    assert (edge["end"], gateway["end"], edge["state"], edge["peer"]) == ("edge", "gateway", "up", "all")
+    for link, other in ((edge, gateway), (gateway, edge)):
+        for name in ("loss_ppm_1s", "loss_ppm_10s", "srtt_us", "min_rtt_us", "rtt_variance_us", "queue_us", "delay_trend_us_per_s",
+                     "delivery_bytes_per_s", "spare_window_bytes", "spurious", "hosted", "reconnects", "ecn"):
+            assert name in link["out"] and name in link["in"], name
+        assert link["in"]["min_rtt_us"] >= other["out"]["min_rtt_us"] > 0  # what it was told is not newer than what is
+        assert link["out"]["ecn"] == link["in"]["ecn"] == "capable"  # loopback keeps the marks
+        assert len(link["paths"]) == 1 and len(link["rings"]) == 5
+        history = link["history"]
+        assert history["columns"][:3] == ["age_s", "up_s", "reconnects"]
+        rows = history["seconds"]["rows"]
+        assert all(len(row) == len(history["columns"]) for row in rows)
+        ages = [row[0] for row in rows]
+        assert ages == sorted(ages, reverse=True) and ages[-1] <= 2
+
+
+def test_T8_metrics_have_each_link_and_direction(node):
+    body = node.get("/metrics")[2]
+    for end in ("edge", "gateway"):
+        for direction in ("out", "in"):
+            assert f'causeway_link_rtt_microseconds{{peer="all",end="{end}",direction="{direction}"}}' in body
+
+
+@pytest.mark.parametrize("host,expected", [("localhost", 200), ("evil.example", 403)])
+def test_links_page_checks_the_host(node, host, expected):
+    assert node.get("/links", host=host)[0] == expected
+
+
+def test_the_verb_shows_all_and_one(node, causeway_program):
+    done = verb(node, causeway_program)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "2 links, 0 of them with something wrong"
+    heads = [line for line in lines if line.startswith("peer ")]
+    rows = [line for line in lines if line.startswith("all ") and " up " in line]
+    assert len(heads) == 1 and len(rows) == 2
+    assert all(len(row) == len(heads[0]) for row in rows), "columns stand below their heads"
+    done = verb(node, causeway_program, "all")
+    assert done.returncode == 0 and done.stdout.startswith("link to all, our end the ")
+    for word in ("nothing is wrong", "round trip, least", "delay grows", "spare window", "last hour, by minute", "ring ", "path "):
+        assert word in done.stdout, word
+    assert all(len(line) <= 132 for line in done.stdout.splitlines())
+    everything = json.loads(verb(node, causeway_program, "--json").stdout)
+    assert len(everything["links"]) == 2 and everything["links"][0]["history"]["tens"]["seconds"] == 10
+
+
+def test_the_verb_names_what_is_near(node, causeway_program):
+    done = verb(node, causeway_program, "al")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "this node has no link to 'al'; did you mean 'all'?" in done.stderr

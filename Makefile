@@ -37,6 +37,7 @@ demo: all
 	@$(BUILD)/src/cli/causeway demo $(if $(ONCE),--once)
 
 bench: all
+	@tools/install-deps --bench
 	@for script in $(BENCH); do \
 	    CAUSEWAY_BUILD=$(BUILD) $$script $(if $(QUICK),--quick) || exit 1; \
 	done

@@ -18,6 +18,32 @@ static void receiver_receive(struct sim_node *node, struct sim_packet *packet)
     sim_deliver(&dumbbell->flows[packet->flow].node, packet);
 }
 
+static struct sim_node *bottleneck_init(struct dumbbell *dumbbell)
+{
+    const struct dumbbell_config *config = &dumbbell->config;
+    struct sim *sim = &dumbbell->sim;
+    double bdp_bytes = (double)config->bytes_per_s * (double)config->rtt_ns * 1e-9;
+    uint64_t queue_bytes = (uint64_t)(bdp_bytes * config->buffer_bdp);
+    struct sim_link_config link = {.bytes_per_s = config->bytes_per_s, .queue_bytes = queue_bytes};
+    struct sim_codel_config codel = {.bytes_per_s = config->bytes_per_s,
+                                     .queue_bytes = queue_bytes,
+                                     .marks = config->queue == DUMBBELL_CODEL_ECN};
+    struct sim_dual_config dual = {.bytes_per_s = config->bytes_per_s, .queue_bytes = queue_bytes};
+    sim_link_init(&dumbbell->bottleneck, sim, "bottleneck", &link, &dumbbell->receiver);
+    sim_codel_init(&dumbbell->codel, sim, &codel, &dumbbell->receiver);
+    sim_dual_init(&dumbbell->dual, sim, &dual, &dumbbell->receiver);
+    switch (config->queue) {
+    case DUMBBELL_DROP_TAIL:
+        return &dumbbell->bottleneck.node;
+    case DUMBBELL_CODEL:
+    case DUMBBELL_CODEL_ECN:
+        return &dumbbell->codel.node;
+    case DUMBBELL_DUAL:
+        return &dumbbell->dual.node;
+    }
+    return NULL;
+}
+
 void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *config, uint64_t seed)
 {
     *dumbbell = (struct dumbbell){.config = *config};
@@ -25,15 +51,15 @@ void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *conf
     sim_init(sim, seed);
     sim_node_init(&dumbbell->receiver, sim, "receiver");
     dumbbell->receiver.receive = receiver_receive;
-    double bdp_bytes = (double)config->bytes_per_s * (double)config->rtt_ns * 1e-9;
-    struct sim_link_config bottleneck = {
-        .bytes_per_s = config->bytes_per_s,
-        .queue_bytes = (uint64_t)(bdp_bytes * config->buffer_bdp),
+    struct sim_node *bottleneck = bottleneck_init(dumbbell);
+    struct sim_impairment_config impairment = {
+        .loss = config->loss,
+        .policer_bytes_per_s = config->policer_bytes_per_s,
+        .policer_burst_bytes = config->policer_burst_bytes,
     };
-    struct sim_impairment_config impairment = {.loss = config->loss};
-    sim_link_init(&dumbbell->bottleneck, sim, "bottleneck", &bottleneck, &dumbbell->receiver);
-    sim_impairment_init(&dumbbell->impairment, sim, "loss", &impairment,
-                        &dumbbell->bottleneck.node);
+    sim_impairment_init(&dumbbell->impairment, sim, "loss", &impairment, bottleneck);
+    bool is_clean = config->loss <= 0 && config->policer_bytes_per_s == 0;
+    dumbbell->entry = is_clean ? bottleneck : &dumbbell->impairment.node;
     dumbbell->flows = memory_new(SIM_FLOWS_MAX * sizeof(struct flow));
 }
 
@@ -52,9 +78,7 @@ static struct sim_node *way_of(struct dumbbell *dumbbell, uint64_t rtt_ns)
             .jitter_ns =
                 config->jitter_packets * FLOW_PACKET_BYTES * SIM_SECOND / config->bytes_per_s,
         };
-        struct sim_node *to =
-            config->loss > 0 ? &dumbbell->impairment.node : &dumbbell->bottleneck.node;
-        sim_link_init(link, &dumbbell->sim, "access", &access, to);
+        sim_link_init(link, &dumbbell->sim, "access", &access, dumbbell->entry);
         dumbbell->ways[i].rtt_ns = rtt_ns;
     }
     return &link->node;
@@ -94,5 +118,7 @@ void dumbbell_clear(struct dumbbell *dumbbell)
         sim_link_clear(&dumbbell->ways[i].link);
     sim_impairment_clear(&dumbbell->impairment);
     sim_link_clear(&dumbbell->bottleneck);
+    sim_codel_clear(&dumbbell->codel);
+    sim_dual_clear(&dumbbell->dual);
     sim_clear(&dumbbell->sim);
 }

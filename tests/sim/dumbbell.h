@@ -2,21 +2,26 @@
  *
  * Many model flows over one bottleneck, each with its own round-trip time:
  *
- *     flows -- access (a way of that RTT, jitter) -- loss -- bottleneck (rate, queue) -- back to its flow
+ *     flows -- access (a way of that RTT, jitter) -- loss, policer -- bottleneck (rate, queue) -- back to its flow
  *
  * All propagation lies in front of the bottleneck: a flow sees only the sum of its loop, and this way a packet costs two events.
  */
 #ifndef SIM_DUMBBELL_H
 #define SIM_DUMBBELL_H
 
+#include "aqm.h"
 #include "flows.h"
 
 enum { DUMBBELL_WAYS = 4 }; /* different round-trip times */
 
+enum dumbbell_queue { DUMBBELL_DROP_TAIL, DUMBBELL_CODEL, DUMBBELL_CODEL_ECN, DUMBBELL_DUAL };
+
 struct dumbbell_config {
     uint64_t bytes_per_s, rtt_ns; /* rtt_ns: of the buffer's BDP, and of dumbbell_add() */
     double buffer_bdp;
+    enum dumbbell_queue queue;
     double loss;
+    uint64_t policer_bytes_per_s, policer_burst_bytes; /* in front of the bottleneck; 0: none */
     uint32_t
         jitter_packets; /* forward jitter in packet times of the bottleneck: breaks phase effects */
 };
@@ -28,8 +33,11 @@ struct dumbbell {
         struct sim_link link;
         uint64_t rtt_ns; /* 0: not in use */
     } ways[DUMBBELL_WAYS];
-    struct sim_link bottleneck;
     struct sim_impairment impairment;
+    struct sim_link bottleneck; /* that of `queue` is in use */
+    struct sim_codel codel;
+    struct sim_dual dual;
+    struct sim_node *entry; /* the bottleneck, or what lies in front of it */
     struct sim_node receiver;
     struct flow *flows;
     uint16_t flow_count;

@@ -104,11 +104,18 @@ static void tcp_on_lost(struct flow *flow, const struct congestion_packet *packe
     flow->tcp.is_lost_anew = true;
 }
 
-/* A classic mark counts as a loss of the round (RFC 3168 section 6.1.2). */
+/* A classic mark counts as a loss of the round (RFC 3168 section 6.1.2). One of L4S takes half a packet: over a round in which a
+ * share of the window is marked that is half of this share, as DCTCP and Prague have it. */
 static void tcp_on_ce(struct flow *flow, const struct congestion_packet *packet)
 {
-    if (packet->number >= flow->tcp.recovery_number)
-        enter_recovery(flow, flow->in_flight);
+    struct cubic *cubic = &flow->tcp.cubic;
+    if (flow->ecn != ECN_ECT_1) {
+        if (packet->number >= flow->tcp.recovery_number)
+            enter_recovery(flow, flow->in_flight);
+        return;
+    }
+    cubic->window = cubic->window - 0.5 > RENO_WINDOW_MIN ? cubic->window - 0.5 : RENO_WINDOW_MIN;
+    cubic_leave_slow_start(cubic);
 }
 
 static void tcp_on_settled(struct flow *flow)

@@ -11,7 +11,6 @@ enum {
     FLOW_THRESHOLD = 3, /* packets acknowledged behind it: lost */
     FLOW_RECORDS_MIN = 64,
     FLOW_BACKOFF_MAX = 8,
-    FLOW_ECN_CE = 3,
 };
 
 #define FLOW_TIMEOUT_FIRST_NS   SIM_SECOND
@@ -172,7 +171,7 @@ static void flow_receive(struct sim_node *node, struct sim_packet *packet)
 {
     struct flow *flow = flow_of(node);
     uint64_t number = packet->number;
-    bool is_marked = packet->ecn == FLOW_ECN_CE;
+    bool is_marked = packet->ecn == ECN_CE;
     sim_packet_free(node->sim, packet);
     if (number < flow->oldest_number || !record_of(flow, number)->is_in_flight)
         return; /* taken for lost, or of a connection that is over */

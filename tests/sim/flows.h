@@ -14,6 +14,7 @@
 #include "network.h"
 #include "transport/congestion.h"
 #include "transport/cubic.h"
+#include "transport/ecn.h"
 #include "transport/hystart.h"
 #include "transport/pacer.h"
 
@@ -96,7 +97,7 @@ struct flow {
     enum flow_kind kind;
     const struct flow_control *control;
     uint16_t index;
-    uint8_t ecn;   /* of its packets: 0, ECT(1) 1, ECT(0) 2 */
+    uint8_t ecn;   /* enum ecn_codepoint of its packets */
     bool is_paced; /* TCP */
     struct sim_node *to;
     uint64_t start_ns;

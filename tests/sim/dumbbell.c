@@ -10,10 +10,26 @@
 
 enum { DUMBBELL_ACK_BYTES = 40 };
 
-/* The receiver turns each packet into its acknowledgement; the way back has neither queue nor loss. */
+static void deliver_to_gateway(struct dumbbell *dumbbell, struct sim_packet *packet)
+{
+    for (uint32_t i = 0; i < dumbbell->pair_count; i++) {
+        struct sim_end *gateway = &dumbbell->pairs[i]->gateway;
+        if (address_equal(&gateway->address, &packet->to)) {
+            sim_deliver(&gateway->node, packet);
+            return;
+        }
+    }
+    sim_packet_free(&dumbbell->sim, packet);
+}
+
+/* A model packet turns into its acknowledgement; the way back has neither queue nor loss. */
 static void receiver_receive(struct sim_node *node, struct sim_packet *packet)
 {
     struct dumbbell *dumbbell = CONTAINER_OF(node, struct dumbbell, receiver);
+    if (packet->capacity > 0) {
+        deliver_to_gateway(dumbbell, packet);
+        return;
+    }
     packet->length = DUMBBELL_ACK_BYTES;
     sim_deliver(&dumbbell->flows[packet->flow].node, packet);
 }
@@ -63,23 +79,23 @@ void dumbbell_init(struct dumbbell *dumbbell, const struct dumbbell_config *conf
     dumbbell->flows = memory_new(SIM_FLOWS_MAX * sizeof(struct flow));
 }
 
-static struct sim_node *way_of(struct dumbbell *dumbbell, uint64_t rtt_ns)
+static struct sim_node *way_of(struct dumbbell *dumbbell, uint64_t delay_ns)
 {
     const struct dumbbell_config *config = &dumbbell->config;
     size_t i = 0;
-    while (dumbbell->ways[i].rtt_ns != 0 && dumbbell->ways[i].rtt_ns != rtt_ns) {
+    while (dumbbell->ways[i].delay_ns != 0 && dumbbell->ways[i].delay_ns != delay_ns) {
         i++;
         INVARIANT(i < DUMBBELL_WAYS);
     }
     struct sim_link *link = &dumbbell->ways[i].link;
-    if (dumbbell->ways[i].rtt_ns == 0) {
+    if (dumbbell->ways[i].delay_ns == 0) {
         struct sim_link_config access = {
-            .delay_ns = rtt_ns,
+            .delay_ns = delay_ns,
             .jitter_ns =
                 config->jitter_packets * FLOW_PACKET_BYTES * SIM_SECOND / config->bytes_per_s,
         };
         sim_link_init(link, &dumbbell->sim, "access", &access, dumbbell->entry);
-        dumbbell->ways[i].rtt_ns = rtt_ns;
+        dumbbell->ways[i].delay_ns = delay_ns;
     }
     return &link->node;
 }
@@ -87,7 +103,7 @@ static struct sim_node *way_of(struct dumbbell *dumbbell, uint64_t rtt_ns)
 struct flow *dumbbell_add_at(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
                              uint64_t start_ns, uint64_t rtt_ns)
 {
-    INVARIANT(dumbbell->flow_count < SIM_FLOWS_MAX);
+    INVARIANT(dumbbell->flow_count + DUMBBELL_PAIRS < SIM_FLOWS_MAX);
     uint16_t index = dumbbell->flow_count++;
     struct flow *flow = &dumbbell->flows[index];
     flow_init(flow, &dumbbell->sim, kind, index, hosted, start_ns, way_of(dumbbell, rtt_ns));
@@ -98,6 +114,19 @@ struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32
                           uint64_t start_ns)
 {
     return dumbbell_add_at(dumbbell, kind, hosted, start_ns, dumbbell->config.rtt_ns);
+}
+
+void dumbbell_add_pair(struct dumbbell *dumbbell, struct sim_pair *pair, uint64_t seed)
+{
+    INVARIANT(dumbbell->pair_count < DUMBBELL_PAIRS);
+    uint64_t one_way_ns = dumbbell->config.rtt_ns / 2;
+    struct sim_link_config back = {.delay_ns = dumbbell->config.rtt_ns - one_way_ns};
+    struct sim_impairment_config clean = {0};
+    uint32_t number = dumbbell->pair_count++;
+    sim_pair_init_in(pair, &dumbbell->sim, 1 + 2 * number, crypto_null(), seed, &back, &clean);
+    dumbbell->pairs[number] = pair;
+    pair->edge.to = way_of(dumbbell, one_way_ns);
+    pair->edge.flow = (uint16_t)(SIM_FLOWS_MAX - 1 - number);
 }
 
 void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns)
@@ -114,7 +143,7 @@ void dumbbell_clear(struct dumbbell *dumbbell)
     for (uint16_t i = 0; i < dumbbell->flow_count; i++)
         flow_clear(&dumbbell->flows[i]);
     memory_free(dumbbell->flows);
-    for (size_t i = 0; i < DUMBBELL_WAYS && dumbbell->ways[i].rtt_ns; i++)
+    for (size_t i = 0; i < DUMBBELL_WAYS && dumbbell->ways[i].delay_ns; i++)
         sim_link_clear(&dumbbell->ways[i].link);
     sim_impairment_clear(&dumbbell->impairment);
     sim_link_clear(&dumbbell->bottleneck);

@@ -28,6 +28,7 @@ static void put_on_wire(struct sim_end *end, const struct transport_transmit *tr
         memcpy(packet->data, transmit->data + offset, packet->length);
         packet->from = end->address;
         packet->to = transmit->to;
+        packet->flow = end->flow;
         packet->ecn = transmit->ecn;
         end->packets_out++;
         end->bytes_out += packet->length;
@@ -194,29 +195,36 @@ static void configure(struct sim_pair *pair, struct sim_end *end, uint32_t slot,
                                     .port = (uint16_t)(4000 + slot)};
 }
 
-void sim_pair_init(struct sim_pair *pair, const struct crypto *crypto, uint64_t seed,
-                   const struct sim_link_config *link,
-                   const struct sim_impairment_config *impairment)
+void sim_pair_init_in(struct sim_pair *pair, struct sim *sim, uint32_t slot,
+                      const struct crypto *crypto, uint64_t seed,
+                      const struct sim_link_config *link,
+                      const struct sim_impairment_config *impairment)
 {
     *pair = (struct sim_pair){0};
-    sim_init(&pair->sim, seed);
-    pair->sim.now_ns = SIM_SECOND;
     random_seed(&pair->secrets, seed ^ 0x5ec2e75);
     pair->crypto = crypto_seeded(crypto, &pair->secrets);
-    struct sim *sim = &pair->sim;
     sim_link_init(&pair->up_link, sim, "up", link, &pair->gateway.node);
     sim_link_init(&pair->down_link, sim, "down", link, &pair->edge.node);
     sim_impairment_init(&pair->up_impairment, sim, "up", impairment, &pair->up_link.node);
     sim_impairment_init(&pair->down_impairment, sim, "down", impairment, &pair->down_link.node);
     end_init(&pair->edge, sim, "edge", &pair->up_impairment.node);
     end_init(&pair->gateway, sim, "gateway", &pair->down_impairment.node);
-    configure(pair, &pair->edge, 1, seed);
-    configure(pair, &pair->gateway, 2, seed);
+    configure(pair, &pair->edge, slot, seed);
+    configure(pair, &pair->gateway, slot + 1, seed);
     pair->edge.config.is_initiator = true;
     memcpy(pair->edge.config.peer_key, pair->gateway.config.public_key, KEY_BYTES);
     memcpy(pair->gateway.config.peer_key, pair->edge.config.public_key, KEY_BYTES);
     pair->edge.peer = pair->gateway.address;
     pair->gateway.peer = pair->edge.address;
+}
+
+void sim_pair_init(struct sim_pair *pair, const struct crypto *crypto, uint64_t seed,
+                   const struct sim_link_config *link,
+                   const struct sim_impairment_config *impairment)
+{
+    sim_pair_init_in(pair, &pair->sim, 1, crypto, seed, link, impairment);
+    sim_init(&pair->sim, seed);
+    pair->sim.now_ns = SIM_SECOND;
 }
 
 void sim_pair_start(struct sim_pair *pair)

@@ -28,6 +28,7 @@ struct sim_end {
     struct transport *transport;
     struct transport_listener *listener;
     struct address address, peer;
+    uint16_t flow; /* that its packets count as */
     struct sim_application application;
     uint64_t application_ns; /* its next wish */
     bool is_dirty;           /* something came */
@@ -38,7 +39,7 @@ struct sim_end {
 };
 
 struct sim_pair {
-    struct sim sim;
+    struct sim sim; /* not in use by one of several pairs in a network */
     struct random secrets;
     struct crypto crypto;
     struct sim_end edge, gateway;
@@ -50,6 +51,11 @@ struct sim_pair {
 void sim_pair_init(struct sim_pair *pair, const struct crypto *crypto, uint64_t seed,
                    const struct sim_link_config *link,
                    const struct sim_impairment_config *impairment);
+/* One of several pairs: in another's network, with slots (addresses, indices) of its own: this one and the next. */
+void sim_pair_init_in(struct sim_pair *pair, struct sim *sim, uint32_t slot,
+                      const struct crypto *crypto, uint64_t seed,
+                      const struct sim_link_config *link,
+                      const struct sim_impairment_config *impairment);
 void sim_pair_start(struct sim_pair *pair); /* both ends live, the edge dials */
 void sim_pair_clear(struct sim_pair *pair);
 

@@ -50,7 +50,7 @@ static int side_of(const struct sim_end *end)
 
 static uint64_t sim_now(const struct workload *workload)
 {
-    return workload->pair->sim.now_ns;
+    return workload->pair->edge.node.sim->now_ns;
 }
 
 static void finish_side(struct workload *workload, struct stream_side *at, bool is_reset,
@@ -246,7 +246,7 @@ static uint64_t run_side(struct sim_end *end)
 
 void workload_init(struct workload *workload, struct sim_pair *pair)
 {
-    *workload = (struct workload){.pair = pair, .start_ns = pair->sim.now_ns};
+    *workload = (struct workload){.pair = pair, .start_ns = pair->edge.node.sim->now_ns};
     struct sim_application application = {.on_event = on_event,
                                           .run = run_side,
                                           .context = workload};
@@ -320,7 +320,7 @@ static bool is_over(void *context)
 
 bool workload_run(struct workload *workload, uint64_t for_ns)
 {
-    struct sim *sim = &workload->pair->sim;
+    struct sim *sim = workload->pair->edge.node.sim;
     return sim_run(sim, sim->now_ns + for_ns, is_over, workload);
 }
 

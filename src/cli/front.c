@@ -234,6 +234,7 @@ static json_t *status(void *state)
     struct front *front = state;
     json_t *status = json_object();
     json_object_set_new(status, "links", link_set_status(front->links));
+    json_object_set_new(status, "compression", link_compress_status());
     if (front->edge)
         json_object_set_new(status, "edge", edge_status(front->edge));
     if (front->gateway)

@@ -35,6 +35,14 @@ struct conf_texts {
     size_t count;
 };
 
+/* Which messages are compressed on the link (T9). */
+enum conf_compress {
+    CONF_COMPRESS_OFF,
+    CONF_COMPRESS_PUBLIC, /* those that cannot hold a client's secret */
+    CONF_COMPRESS_ALL,
+    CONF_COMPRESS_AS_LINK, /* of a site; never in a snapshot */
+};
+
 /* What of the link can be set (`link:` at the top, for every link). Times in ns. */
 enum conf_ecn { CONF_ECN_OFF, CONF_ECN_CLASSIC, CONF_ECN_L4S };
 
@@ -48,6 +56,8 @@ struct conf_link {
     uint32_t socket_buffer_bytes; /* 8 MiB */
     enum conf_ecn ecn;            /* classic */
     bool allows_test;             /* true */
+    enum conf_compress compress;  /* PUBLIC: of sites that say nothing else */
+    uint32_t compress_level;      /* 1 */
 };
 
 enum conf_protocol { CONF_TCP, CONF_UDP };
@@ -164,6 +174,7 @@ struct conf_site {
     const struct conf_node **gateways; /* through which; default: all */
     size_t gateway_count;
     uint8_t ring;                /* priority class, 2 */
+    enum conf_compress compress; /* as the link's, by default */
     uint64_t connect_timeout_ns; /* 3 s */
     uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */
     uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */

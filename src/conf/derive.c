@@ -128,6 +128,8 @@ void derive(struct loader *loader)
     for (size_t i = 0; i < conf->site_count; i++) {
         struct conf_site *site = &conf->sites[i];
         site->index = i;
+        if (site->compress == CONF_COMPRESS_AS_LINK)
+            site->compress = conf->link.compress;
         if (!is_set(loader, &site->edges)) {
             site->edges = edges;
             site->edge_count = edge_count;

@@ -126,6 +126,8 @@ static void clear_request(struct edge_client *client)
 {
     bool is_whole = client->answer_ended && client->stream_finished;
     edge_client_drop_stream(client, is_whole ? TRANSPORT_CODE_NONE : TRANSPORT_CODE_CANCELLED);
+    http_form_content_clear(&client->content);
+    http_form_reader_clear(&client->reader);
     slice_queue_clear(&client->to_link);
     arena_clear(&client->arena);
     arena_clear(&client->answer_arena);

@@ -58,6 +58,7 @@ struct edge_client {
     struct http_opening opening;
     char request_id[EDGE_REQUEST_ID_BYTES];
     struct slice_queue to_link;
+    struct http_form_content content; /* on its way there */
     bool has_head, request_ended, body_was_sent;
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;

@@ -18,6 +18,28 @@ void edge_client_finish_stream(struct edge_client *client)
     client->stream_finished = true;
 }
 
+/* The head of the request on its new stream. False: it is too long to cross. */
+static bool start_message(struct edge_client *client, const struct conf_site *site,
+                          const struct link *link)
+{
+    struct compressor *compressor = link_stream_compressor(client->stream);
+    struct slice_queue head = {0};
+    struct http_pack pack;
+    if (http_form_write_request(&head, &client->opening, &client->head) < 0)
+        return false;
+    http_pack_decide(link_packs(link) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF,
+                     &client->head, NULL, &pack);
+    http_pack_count(&pack, compressor);
+    http_form_pack_head(&client->to_link, &head, pack.head ? compressor : NULL);
+    http_form_content_start(&client->content, pack.content ? compressor : NULL);
+    http_form_reader_clear(&client->reader);
+    http_form_reader_start_response(&client->reader, &http_limits_default, &client->answer,
+                                    &client->answer_arena, client->head.method,
+                                    client->head.upgrades);
+    http_form_reader_unpack(&client->reader, compressor);
+    return true;
+}
+
 /* Sends the head to a gateway; the body follows from edge_client_go_up(). */
 static void open_stream(struct edge_client *client)
 {
@@ -35,13 +57,10 @@ static void open_stream(struct edge_client *client)
         client->tried[client->tries++] = link;
         if (link_stream_open(link, &open, &edge_client_stream_events, client, &client->stream) < 0)
             continue;
-        if (http_form_write_request(&client->to_link, &client->opening, &client->head) < 0) {
+        if (!start_message(client, site, link)) {
             edge_client_refuse(client, HTTP_CAUSE_HEAD_LONG);
             return;
         }
-        http_form_reader_start_response(&client->reader, &http_limits_default, &client->answer,
-                                        &client->answer_arena, client->head.method,
-                                        client->head.upgrades);
         edge_client_set_state(client, CLIENT_EXCHANGE);
         edge_client_made_progress(client);
         return;
@@ -177,15 +196,17 @@ static bool take_piece(struct edge_client *client)
     case HTTP_EVENT_DATA:
         client->body_was_sent = true;
         client->bytes_in += data.length;
-        http_form_write_data(&client->to_link, data);
+        http_form_content_add(&client->content, &client->to_link, data);
         return true;
     case HTTP_EVENT_TRAILERS:
+        http_form_content_flush(&client->content, &client->to_link);
         if (http_form_write_trailers(&client->to_link, &client->parser.trailers) == 0)
             return true;
         edge_client_refuse(client, HTTP_CAUSE_TRAILER_FORBIDDEN);
         return false;
     case HTTP_EVENT_END:
         client->request_ended = true;
+        http_form_content_flush(&client->content, &client->to_link);
         edge_client_made_progress(client);
         if (client->state == CLIENT_EXCHANGE && (client->is_tunnel || !client->head.upgrades))
             http_form_write_end(
@@ -244,6 +265,7 @@ void edge_client_go_up(struct edge_client *client)
     if (client->read_ended && !client->client_ended && !client->in.bytes &&
         client->state != CLIENT_OVER)
         on_client_end(client);
+    http_form_content_flush(&client->content, &client->to_link);
     if (client->stream && client->to_link.bytes)
         link_stream_write(client->stream, &client->to_link);
     bool waits_for_upgrade = client->head.upgrades && !client->answer_began;

@@ -55,6 +55,7 @@ struct gateway_request {
     struct http_parser parser;
     struct http_head answer;
     struct slice_queue to_link;
+    struct http_form_content content; /* on its way there */
     bool answer_began, answer_ended;
     bool is_tunnel;
     bool origin_deaf; /* takes no more bytes, or was told the end of a tunnel */
@@ -64,6 +65,7 @@ struct gateway_request {
     char *site;
     uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
     uint32_t kept_connections, retries;
+    enum http_pack_policy packs;
 
     struct loop_timer timer;
     uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
@@ -111,6 +113,8 @@ static void request_free(struct gateway_request *request)
     loop_timer_stop(request->worker->loop, &request->timer);
     list_remove(&request->link);
     link_stream_release(&request->stream);
+    http_form_reader_clear(&request->reader);
+    http_form_content_clear(&request->content);
     slice_queue_clear(&request->from_link);
     slice_queue_clear(&request->to_link);
     arena_clear(&request->arena);
@@ -261,6 +265,8 @@ static void begin(struct gateway_request *request)
     request->idle_timeout_ns = site->idle_timeout_ns;
     request->kept_connections = site->kept_connections;
     request->retries = site->retries;
+    request->packs =
+        link_packs(request->from) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF;
     if (http_add_via(&request->head.fields, request->head.minor, span_text(conf->self->name)) < 0 ||
         http_add_forwarded(&request->head.fields, &request->opening, &request->head) < 0) {
         bad_request(request);
@@ -394,6 +400,7 @@ static void go_up(struct gateway_request *request)
 
 static void finish_answer(struct gateway_request *request)
 {
+    http_form_content_flush(&request->content, &request->to_link);
     http_form_write_end(&request->to_link);
     link_stream_write(request->stream, &request->to_link);
     link_stream_finish(request->stream);
@@ -417,6 +424,23 @@ static void conclude(struct gateway_request *request)
     set_deadline(request, request->read_timeout_ns);
 }
 
+/* False: it cannot cross. */
+static bool take_answer_head(struct gateway_request *request)
+{
+    struct compressor *compressor = link_stream_compressor(request->stream);
+    struct slice_queue head = {0};
+    struct http_pack pack;
+    if (http_form_write_response(&head, &request->answer) < 0)
+        return false;
+    http_pack_decide(request->packs, &request->answer, &request->head.fields, &pack);
+    http_form_pack_head(&request->to_link, &head, pack.head ? compressor : NULL);
+    if (request->answer.status >= 200) {
+        http_form_content_start(&request->content, pack.content ? compressor : NULL);
+        http_pack_count(&pack, compressor);
+    }
+    return true;
+}
+
 /* One piece of the answer. False: nothing more now. */
 static bool take_answer(struct gateway_request *request)
 {
@@ -425,14 +449,15 @@ static bool take_answer(struct gateway_request *request)
     case HTTP_EVENT_HEAD:
         request->answer_began = true;
         request->is_tunnel = request->answer.status == 101;
-        if (http_form_write_response(&request->to_link, &request->answer) == 0)
+        if (take_answer_head(request))
             return true;
         bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
         return false;
     case HTTP_EVENT_DATA:
-        http_form_write_data(&request->to_link, data);
+        http_form_content_add(&request->content, &request->to_link, data);
         return true;
     case HTTP_EVENT_TRAILERS:
+        http_form_content_flush(&request->content, &request->to_link);
         if (http_form_write_trailers(&request->to_link, &request->parser.trailers) == 0)
             return true;
         bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
@@ -441,6 +466,7 @@ static bool take_answer(struct gateway_request *request)
         conclude(request);
         return false;
     case HTTP_EVENT_MORE:
+        http_form_content_flush(&request->content, &request->to_link);
         link_stream_write(request->stream, &request->to_link);
         return false;
     case HTTP_EVENT_ERROR:
@@ -609,6 +635,7 @@ void gateway_request_accept(struct gateway_worker *worker, struct link *link,
     request->from = link;
     http_form_reader_start_request(&request->reader, &worker->limits, &request->opening,
                                    &request->head, &request->arena);
+    http_form_reader_unpack(&request->reader, link_stream_compressor(stream));
     list_push_back(&worker->requests, &request->link);
     metric_add(&gateway_open_requests, 1);
     set_deadline(request, worker->head_timeout_ns);

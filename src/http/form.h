@@ -14,7 +14,11 @@ enum form_frame {
     FORM_DATA = 3,
     FORM_TRAILERS = 4,
     FORM_END = 5,
+    FORM_PACKED = 6,         /* DATA, packed */
+    FORM_PACKED_HEADERS = 7, /* HEADERS, packed */
 };
+
+enum { FORM_PACKED_CONTINUES = 1 }; /* refers to the packed content before it */
 
 enum form_flag {
     FORM_FLAG_CONTENT = 1,  /* content follows */
@@ -25,8 +29,9 @@ enum form_flag {
 };
 
 enum {
-    FORM_FRAME_HEADER_MOST = 9, /* type and length */
-    FORM_NAME_LITERAL = 0,      /* else below FORM_PAIR_FIRST a name, from there on a pair */
+    FORM_FRAME_HEADER_MOST = 9,  /* type and length */
+    FORM_PACKED_HEADER_MOST = 5, /* flags and length of what is packed */
+    FORM_NAME_LITERAL = 0,       /* else below FORM_PAIR_FIRST a name, from there on a pair */
     FORM_PAIR_FIRST = 128,
     FORM_FIELDS_EXTRA = 32, /* beyond the limit for a client: what edge and rules may add */
 };

@@ -262,9 +262,11 @@ static bool is_expected(const struct http_form_reader *reader, uint8_t type)
 {
     switch ((enum form_state)reader->state) {
     case FORM_STATE_HEADERS:
-        return type == FORM_HEADERS || (type == FORM_INFORMATIONAL && !reader->opening);
+        return type == FORM_HEADERS || (type == FORM_PACKED_HEADERS && reader->compressor) ||
+               (type == FORM_INFORMATIONAL && !reader->opening);
     case FORM_STATE_CONTENT:
         return type == FORM_DATA || type == FORM_END ||
+               (type == FORM_PACKED && reader->compressor) ||
                (type == FORM_TRAILERS && reader->head->body == HTTP_BODY_CHUNKED);
     case FORM_STATE_AFTER_TRAILERS:
         return type == FORM_END;
@@ -276,23 +278,56 @@ static bool is_expected(const struct http_form_reader *reader, uint8_t type)
     return false;
 }
 
-static enum http_event begin_data(struct http_form_reader *reader, uint64_t length)
+/* So many bytes of content more. */
+static enum http_cause count_content(struct http_form_reader *reader, uint64_t length)
 {
     const struct http_head *head = reader->head;
     /* Behind a request that upgrades, what the client sends once the upgrade was accepted. */
     bool is_tunnel = head->upgrades;
     if (!length || length > UINT32_MAX)
-        return refuse(reader, HTTP_CAUSE_FORM_LENGTH);
+        return HTTP_CAUSE_FORM_LENGTH;
     if (head->body == HTTP_BODY_NONE && !is_tunnel)
-        return refuse(reader, HTTP_CAUSE_FORM_BODY);
+        return HTTP_CAUSE_FORM_BODY;
     if (head->body == HTTP_BODY_LENGTH && length > head->content_length - reader->body_bytes)
-        return refuse(reader, HTTP_CAUSE_FORM_BODY);
+        return HTTP_CAUSE_FORM_BODY;
     if (!is_tunnel && length > reader->limits->body_bytes - reader->body_bytes)
-        return refuse(reader, HTTP_CAUSE_BODY_LONG);
-    reader->left = (uint32_t)length;
+        return HTTP_CAUSE_BODY_LONG;
     reader->body_bytes += length;
+    return HTTP_CAUSE_NONE;
+}
+
+static enum http_event begin_data(struct http_form_reader *reader, uint64_t length)
+{
+    enum http_cause cause = count_content(reader, length);
+    if (cause)
+        return refuse(reader, cause);
+    reader->left = (uint32_t)length;
     set_state(reader, FORM_STATE_DATA);
     return HTTP_EVENT_MORE;
+}
+
+/* One packed piece of content. What it will be is judged before it is unpacked. */
+static enum http_event take_packed(struct http_form_reader *reader, struct slice_queue *input,
+                                   const struct frame *frame, struct slice *data)
+{
+    uint8_t *scratch = compressor_scratch(reader->compressor);
+    size_t length = (size_t)frame->length;
+    slice_queue_consume(input, frame->header_bytes);
+    slice_queue_peek(input, 0, scratch, length);
+    slice_queue_consume(input, length);
+    struct reader bytes = reader_of(span_of(scratch, length));
+    uint8_t flags = read_u8(&bytes);
+    uint64_t plain = read_varint(&bytes);
+    struct span packed = span_of(bytes.at, reader_left(&bytes));
+    if (bytes.failed || flags & ~FORM_PACKED_CONTINUES || plain > COMPRESS_PIECE_BYTES)
+        return refuse(reader, HTTP_CAUSE_FORM_PACKED);
+    enum http_cause cause = count_content(reader, plain);
+    if (cause)
+        return refuse(reader, cause);
+    if (unpacker_take(&reader->unpacker, reader->compressor, packed, flags & FORM_PACKED_CONTINUES,
+                      (uint32_t)plain, data) < 0)
+        return refuse(reader, HTTP_CAUSE_FORM_PACKED);
+    return HTTP_EVENT_DATA;
 }
 
 static enum http_event take_end(struct http_form_reader *reader, uint64_t length)
@@ -339,9 +374,35 @@ static struct span take_payload(struct http_form_reader *reader, struct slice_qu
     return span_of(payload, length);
 }
 
+/* What a PACKED_HEADERS frame stands for, in the arena. */
+static enum http_event take_packed_head(struct http_form_reader *reader, struct span payload)
+{
+    struct reader bytes = reader_of(payload);
+    uint64_t length = read_varint(&bytes);
+    struct span packed = span_of(bytes.at, reader_left(&bytes));
+    if (bytes.failed || !length || length > HTTP_FORM_HEAD_MOST)
+        return refuse(reader, HTTP_CAUSE_FORM_PACKED);
+    uint8_t *plain = arena_take(reader->arena, (size_t)length);
+    if (compressor_unpack_head(reader->compressor, packed, plain, (size_t)length) < 0)
+        return refuse(reader, HTTP_CAUSE_FORM_PACKED);
+    return take_head(reader, span_of(plain, (size_t)length), FORM_HEADERS);
+}
+
+static enum http_event take_whole_frame(struct http_form_reader *reader, struct slice_queue *input,
+                                        const struct frame *frame, struct slice *data)
+{
+    if (frame->type == FORM_PACKED)
+        return take_packed(reader, input, frame, data);
+    struct span payload = take_payload(reader, input, frame);
+    if (frame->type == FORM_PACKED_HEADERS)
+        return take_packed_head(reader, payload);
+    return frame->type == FORM_TRAILERS ? take_trailers(reader, payload)
+                                        : take_head(reader, payload, (enum form_frame)frame->type);
+}
+
 /* One frame, or the header of a DATA frame; MORE also when it was used and nothing came of it. */
 static enum http_event take_frame(struct http_form_reader *reader, struct slice_queue *input,
-                                  bool *is_short)
+                                  struct slice *data, bool *is_short)
 {
     struct frame frame;
     *is_short = peek_frame(input, &frame) != 0;
@@ -359,9 +420,7 @@ static enum http_event take_frame(struct http_form_reader *reader, struct slice_
     *is_short = input->bytes < frame.header_bytes + frame.length;
     if (*is_short)
         return HTTP_EVENT_MORE;
-    struct span payload = take_payload(reader, input, &frame);
-    return frame.type == FORM_TRAILERS ? take_trailers(reader, payload)
-                                       : take_head(reader, payload, (enum form_frame)frame.type);
+    return take_whole_frame(reader, input, &frame, data);
 }
 
 enum http_event http_form_reader_next(struct http_form_reader *reader, struct slice_queue *input,
@@ -376,7 +435,7 @@ enum http_event http_form_reader_next(struct http_form_reader *reader, struct sl
     enum http_event event = HTTP_EVENT_MORE;
     while (event == HTTP_EVENT_MORE && !is_short && input->bytes) {
         if (reader->state != FORM_STATE_DATA) {
-            event = take_frame(reader, input, &is_short);
+            event = take_frame(reader, input, data, &is_short);
             continue;
         }
         *data = slice_queue_pop(input, reader->left);
@@ -422,4 +481,15 @@ void http_form_reader_start_response(struct http_form_reader *reader,
     start(reader, limits, NULL, head, arena);
     reader->asked_method = method;
     reader->asked_upgrade = upgrade;
+}
+
+void http_form_reader_unpack(struct http_form_reader *reader, struct compressor *compressor)
+{
+    reader->compressor = compressor;
+}
+
+void http_form_reader_clear(struct http_form_reader *reader)
+{
+    unpacker_clear(&reader->unpacker);
+    reader->compressor = NULL;
 }

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/span.h"
+#include "compress/compress.h"
 #include "http/names.h"
 
 /* ---- Limits ---- */
@@ -91,7 +92,8 @@ extern const struct http_limits http_limits_default;
     X(FORM_LENGTH,         400, "frame too long") \
     X(FORM_CONTENT,        400, "malformed frame") \
     X(FORM_FIELD,          400, "field that must not cross the link") \
-    X(FORM_BODY,           400, "content differs from its declared length")
+    X(FORM_BODY,           400, "content differs from its declared length") \
+    X(FORM_PACKED,         400, "packed frame that cannot be unpacked")
 // clang-format on
 
 enum http_cause {
@@ -350,6 +352,40 @@ void http_form_write_data(struct slice_queue *out, struct slice data);
 MUST_USE int http_form_write_trailers(struct slice_queue *out, const struct http_fields *trailers);
 void http_form_write_end(struct slice_queue *out);
 
+/* Packing (T9). A message that holds a secret of its client must not be packed where somebody else may choose another part of it and
+ * watch the lengths. With PUBLIC these are: a request with Cookie, Authorization or another credential; an answer to such a
+ * request; an answer with Set-Cookie, or that Cache-Control calls private or no-store. */
+enum http_pack_policy { HTTP_PACK_OFF, HTTP_PACK_PUBLIC, HTTP_PACK_ALL };
+
+struct http_pack {
+    bool head, content;
+    enum compress_count content_count; /* why not; COMPRESS_COUNTS: there is none */
+};
+/* `asked`: the fields of the request that is answered; NULL: this is a request. */
+void http_pack_decide(enum http_pack_policy policy, const struct http_head *head,
+                      const struct http_fields *asked, struct http_pack *pack);
+
+void http_pack_count(const struct http_pack *pack, struct compressor *compressor);
+
+/* Moves `head`, one frame as the functions above wrote it, to `out`: packed where that is a gain. `compressor` NULL: as it is. */
+void http_form_pack_head(struct slice_queue *out, struct slice_queue *head,
+                         struct compressor *compressor);
+
+/* Content on its way into frames: what comes within a turn is gathered and packed together. Embedded; zero-initialised writes DATA
+ * at once. */
+struct http_form_content {
+    struct packer packer;
+    struct slice_queue waiting; /* less than COMPRESS_PIECE_BYTES behind each call */
+};
+void http_form_content_start(struct http_form_content *content, struct compressor *compressor);
+void http_form_content_clear(struct http_form_content *content);
+/* Takes the reference. */
+void http_form_content_add(struct http_form_content *content, struct slice_queue *out,
+                           struct slice data);
+void http_form_content_flush(
+    struct http_form_content *content,
+    struct slice_queue *out); /* at the end of a turn, and of the content */
+
 /* Reads one message from one direction of a stream. Embed it; only `cause` and `trailers` are
  * for others. */
 struct http_form_reader {
@@ -365,8 +401,10 @@ struct http_form_reader {
     enum http_method asked_method;
     bool asked_upgrade;
     uint32_t informational;
-    uint32_t left;       /* of the DATA frame */
-    uint64_t body_bytes; /* content so far */
+    uint32_t left;                 /* of the DATA frame */
+    uint64_t body_bytes;           /* content so far */
+    struct compressor *compressor; /* NULL: packed frames are refused */
+    struct unpacker unpacker;
 };
 
 /* `limits`, `head`, `opening` and `arena` must outlive the message. */
@@ -376,6 +414,11 @@ void http_form_reader_start_request(struct http_form_reader *reader,
 void http_form_reader_start_response(struct http_form_reader *reader,
                                      const struct http_limits *limits, struct http_head *head,
                                      struct arena *arena, enum http_method method, bool upgrade);
+
+/* Behind a start. Packed frames are understood from here on; http_form_reader_clear() releases what unpacking holds. The compressor
+ * outlives the message. */
+void http_form_reader_unpack(struct http_form_reader *reader, struct compressor *compressor);
+void http_form_reader_clear(struct http_form_reader *reader); /* zero-initialised is fine */
 
 /* Takes bytes from the front of the queue. Every name, value, method, target and host is checked
  * as the HTTP/1.1 parser does. Events as there: HEAD (1xx but 101: another follows), DATA (a

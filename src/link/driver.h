@@ -9,6 +9,7 @@
 #define LINK_DRIVER_H
 
 #include "base/hash.h"
+#include "compress/compress.h"
 #include "crypto/crypto.h"
 #include "link/history.h"
 #include "link/link.h"
@@ -72,6 +73,7 @@ struct link {
     uint32_t owner;    /* worker */
     struct lane *lane; /* made and freed on the owner's thread */
     _Atomic bool is_up;
+    _Atomic bool packs; /* the peer understands packed frames */
     _Atomic uint32_t srtt_us, loss_ppm;
     pthread_mutex_t facts_lock; /* once a second, and by status */
     struct transport_facts facts;
@@ -87,6 +89,7 @@ struct driver {
     struct transport_listener *listener;
     struct udp_socket sockets[SOCKETS_LIMIT];
     size_t socket_count;
+    struct compressor *compressor;
     uint8_t *receive_buffers; /* RECEIVE_BATCH of RECEIVE_BUFFER_BYTES */
     uint8_t *send_buffers;    /* SEND_BATCH of SEND_BUFFER_BYTES */
 };
@@ -155,6 +158,11 @@ void gauges_set(struct link_gauges *gauges, const struct transport_facts *facts)
 void stream_opened(struct lane *lane, const struct transport_event *event);
 void stream_event(struct lane *lane, const struct transport_event *event);
 void stream_lane_lost(struct lane *lane); /* the lane goes away: every stream of it is reset */
+struct link *stream_link(const struct link_stream *stream);
+
+/* ---- compress.c */
+void compress_register_metrics(void);
+void compress_start(struct driver *driver);
 
 /* ---- metrics */
 extern struct metric link_packets_foreign, link_hello_refused, link_datagrams_sent,

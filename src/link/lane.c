@@ -23,6 +23,8 @@ static void publish(struct lane *lane)
     struct link *link = lane->link;
     struct transport_facts facts;
     transport_read_facts(lane->transport, &facts);
+    atomic_store_explicit(&link->packs, facts.features & TRANSPORT_FEATURE_PACKED,
+                          memory_order_relaxed);
     atomic_store_explicit(&link->is_up, facts.state == TRANSPORT_STATE_UP, memory_order_release);
     atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
     atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
@@ -127,6 +129,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.random_seed = now_ns ^ hash_span(span_of(link->key, CONF_KEY_BYTES), link->slot);
     config.wall_offset_ns = clock_wall_ns() - now_ns;
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
+    config.features = TRANSPORT_FEATURE_PACKED;
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, settings->weights, sizeof config.weights);
     static const enum ecn_codepoint marks[] = {

@@ -49,6 +49,7 @@ static void register_metrics(void)
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
+    compress_register_metrics();
 }
 
 struct link *link_by_slot(struct link_set *set, uint32_t slot)
@@ -252,6 +253,7 @@ int link_set_start(struct link_set *set, struct worker *worker)
     driver->send_buffers = memory_raw((size_t)SEND_BATCH * SEND_BUFFER_BYTES);
     driver->listener =
         transport_listener_new(crypto_openssl(), set->options.private_key, clock_now_ns());
+    compress_start(driver);
     set->drivers[worker_id(worker)] = driver;
     int result = driver_open_sockets(driver);
     for (uint32_t i = 0; i < set->link_count && result == 0; i++)
@@ -273,6 +275,7 @@ void link_set_stop(struct link_set *set, struct worker *worker)
     driver_close_sockets(driver);
     transport_listener_free(&driver->listener);
     set->drivers[worker_id(worker)] = NULL;
+    compressor_free(&driver->compressor);
     memory_free(driver->receive_buffers);
     memory_free(driver->send_buffers);
     memory_free(driver);

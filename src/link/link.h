@@ -15,6 +15,8 @@
 
 #include <jansson.h>
 
+struct compressor; /* compress/compress.h */
+
 struct link_set; /* all links of a process */
 struct link;     /* one of them; lives as long as the set */
 struct link_stream;
@@ -63,6 +65,8 @@ const char *
 link_peer_name(const struct link *link); /* any thread that reads snapshots; for this turn */
 const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */
 bool link_is_up(const struct link *link);              /* any thread */
+bool link_packs(const struct link *link); /* any thread: the peer understands packed frames */
+json_t *link_compress_status(void);       /* any thread; a new reference */
 struct link_quality {
     bool is_up;
     uint32_t srtt_us, loss_ppm;
@@ -107,6 +111,8 @@ void link_stream_release(
 void link_datagram_write(struct link_stream *stream, struct slice *datagram); /* takes it */
 bool link_datagram_read(struct link_stream *stream,
                         struct slice *datagram); /* false: none waits; `readable` tells of more */
+/* The present worker's, for the message on that stream. */
+struct compressor *link_stream_compressor(const struct link_stream *stream);
 
 /* ---- raw TCP over a stream (T10, T12): ports that are passed through */
 

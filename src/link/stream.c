@@ -64,6 +64,11 @@ struct mail {
     struct transport_open open;
 };
 
+struct link *stream_link(const struct link_stream *stream)
+{
+    return stream->link;
+}
+
 static struct lane *lane_of(const struct link_stream *stream)
 {
     return stream->link->lane; /* on the lane's worker only */

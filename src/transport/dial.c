@@ -35,6 +35,7 @@ static struct handshake_offer own_offer(struct transport *transport)
     return (struct handshake_offer){.version_min = HANDSHAKE_VERSION,
                                     .version_max = HANDSHAKE_VERSION,
                                     .aead_kinds = (uint16_t)transport->config.crypto->aead_kinds,
+                                    .features = transport->config.features,
                                     .index = free_index(transport),
                                     .lane = transport->config.lane,
                                     .lane_count = transport->config.lanes};

@@ -134,6 +134,7 @@ void transport_read_facts(const struct transport *transport, struct transport_fa
     const struct path *path = transport->primary;
     *facts = transport->counters;
     facts->state = transport->state;
+    facts->features = session_is_on(&transport->current) ? transport->current.result.features : 0;
     facts->peer = path->peer;
     facts->streams_open = transport->own_open + transport->peer_open;
     facts->srtt_ns = path->rtt.samples ? path->rtt.smoothed_ns : 0;

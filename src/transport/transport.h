@@ -77,6 +77,7 @@ struct transport_config {
     uint8_t peer_key[TRANSPORT_KEY_BYTES];
     uint8_t pre_shared_key[TRANSPORT_KEY_BYTES]; /* zero: none */
     uint64_t random_seed;                        /* for jitter and choices that need no secrecy */
+    uint32_t features;       /* TRANSPORT_FEATURE_*: what this end understands */
     uint64_t wall_offset_ns; /* wall clock (ns since 1970) minus now_ns, for the handshake */
 
     /* Receiver indexes: worker (10 bits) | generation (2) | lane slot (14) | session (6, zero). */
@@ -145,6 +146,12 @@ enum {
     TRANSPORT_OPEN_SECURE = 2,    /* carried undecrypted, never compressed */
     TRANSPORT_OPEN_DATAGRAMS = 8, /* a flow: a stream that datagrams go with (T12) */
     TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS,
+};
+
+/* What ends tell each other in the handshake; a session has those of both. */
+enum {
+    /* Packed frames of the message form, with the dictionary of docs/protocol/message.md. Another dictionary is another feature. */
+    TRANSPORT_FEATURE_PACKED = 1,
 };
 
 enum transport_event_kind {
@@ -315,6 +322,7 @@ struct transport_path_facts {
 };
 struct transport_facts {
     enum transport_state state;
+    uint32_t features; /* of the session; 0: none */
     struct address peer;
     uint64_t up_since_ns, sessions, streams_open, streams_opened, streams_reset;
     uint64_t srtt_ns, min_rtt_ns, rtt_variance_ns;

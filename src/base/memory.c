@@ -23,6 +23,14 @@ void *memory_new(size_t size)
     return memory;
 }
 
+void *memory_new_aligned(size_t size)
+{
+    void *memory = NULL;
+    if (posix_memalign(&memory, CACHE_LINE_BYTES, size))
+        out_of_memory(size);
+    return memset(memory, 0, size);
+}
+
 void *memory_raw(size_t size)
 {
     void *memory = malloc(size ? size : 1);

@@ -12,6 +12,9 @@
 /* Zeroed memory of `size` bytes; the caller frees it with memory_free(). */
 void *memory_new(size_t size);
 
+/* The same at the start of a line of the cache. */
+void *memory_new_aligned(size_t size);
+
 /* Uninitialised memory. */
 void *memory_raw(size_t size);
 
@@ -20,6 +23,8 @@ void *memory_resize(void *old, size_t count, size_t size);
 
 char *memory_text(const char *text, size_t length); /* a NUL-terminated copy */
 void memory_free(void *memory);                     /* NULL is fine */
+
+enum { CACHE_LINE_BYTES = 64 };
 
 #define NEW(type) ((type *)memory_new(sizeof(type)))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Chunks come from a small per-thread cache, whichever thread freed them.
+ * Chunks come from small per-thread caches of two sizes, whichever thread freed them.
  */
 #include "base/slice.h"
 
@@ -9,11 +9,16 @@
 
 enum {
     CHUNK_CACHE_LIMIT = 256, /* chunks kept per thread: 4 MiB */
-    APPEND_SMALLEST = 512,   /* a copy starts a new chunk only for at least so much room */
+    SMALL_CACHE_LIMIT = 1024,
+    SMALL_BYTES = 512, /* a copy starts a new chunk only for at least so much room */
 };
 
-static _Thread_local struct chunk *cache;
-static _Thread_local uint32_t cached;
+struct chunk_cache {
+    struct chunk *first;
+    uint32_t count;
+};
+
+static _Thread_local struct chunk_cache ordinary, small;
 
 struct chunk *chunk_new_sized(uint32_t bytes)
 {
@@ -25,16 +30,38 @@ struct chunk *chunk_new_sized(uint32_t bytes)
     return chunk;
 }
 
-struct chunk *chunk_new(void)
+static struct chunk *take(struct chunk_cache *cache, uint32_t bytes)
 {
-    struct chunk *chunk = cache;
+    struct chunk *chunk = cache->first;
     if (!chunk)
-        return chunk_new_sized(CHUNK_BYTES);
-    cache = chunk->next_free;
-    cached--;
+        return chunk_new_sized(bytes);
+    cache->first = chunk->next_free;
+    cache->count--;
     atomic_store_explicit(&chunk->references, 1, memory_order_relaxed);
     chunk->filled = 0;
     return chunk;
+}
+
+static void keep_or_free(struct chunk_cache *cache, uint32_t limit, struct chunk *chunk)
+{
+    if (cache->count == limit) {
+        memory_free(chunk);
+        return;
+    }
+    chunk->next_free = cache->first;
+    cache->first = chunk;
+    cache->count++;
+}
+
+struct chunk *chunk_new(void)
+{
+    return take(&ordinary, CHUNK_BYTES);
+}
+
+/* For a few bytes, or for up to CHUNK_BYTES of them. */
+static struct chunk *chunk_for(size_t bytes)
+{
+    return bytes < SMALL_BYTES ? take(&small, SMALL_BYTES) : chunk_new();
 }
 
 void chunk_retain(struct chunk *chunk)
@@ -46,23 +73,28 @@ void chunk_release(struct chunk *chunk)
 {
     if (atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (chunk->capacity == CHUNK_BYTES && cached < CHUNK_CACHE_LIMIT) {
-        chunk->next_free = cache;
-        cache = chunk;
-        cached++;
-    } else {
+    if (chunk->capacity == CHUNK_BYTES)
+        keep_or_free(&ordinary, CHUNK_CACHE_LIMIT, chunk);
+    else if (chunk->capacity == SMALL_BYTES)
+        keep_or_free(&small, SMALL_CACHE_LIMIT, chunk);
+    else
+        memory_free(chunk);
+}
+
+static void drain(struct chunk_cache *cache)
+{
+    while (cache->first) {
+        struct chunk *chunk = cache->first;
+        cache->first = chunk->next_free;
         memory_free(chunk);
     }
+    cache->count = 0;
 }
 
 void chunk_cache_drain(void)
 {
-    while (cache) {
-        struct chunk *chunk = cache;
-        cache = chunk->next_free;
-        memory_free(chunk);
-    }
-    cached = 0;
+    drain(&ordinary);
+    drain(&small);
 }
 
 struct slice slice_retain(struct slice slice)
@@ -91,12 +123,13 @@ void slice_release(struct slice *slice)
 
 static struct slice *slice_at(const struct slice_queue *queue, uint32_t index)
 {
-    return &queue->ring[(queue->head + index) & (queue->capacity - 1)];
+    return queue->ring ? &queue->ring[(queue->head + index) & (queue->capacity - 1)]
+                       : (struct slice *)(uintptr_t)&queue->only;
 }
 
 static void grow(struct slice_queue *queue)
 {
-    uint32_t capacity = queue->capacity ? queue->capacity * 2 : 4;
+    uint32_t capacity = queue->ring ? queue->capacity * 2 : 4;
     struct slice *ring = memory_resize(NULL, capacity, sizeof *ring);
     for (uint32_t i = 0; i < queue->count; i++)
         ring[i] = *slice_at(queue, i);
@@ -106,13 +139,19 @@ static void grow(struct slice_queue *queue)
     queue->capacity = capacity;
 }
 
+static void drop_front(struct slice_queue *queue)
+{
+    queue->head++;
+    queue->count--;
+}
+
 void slice_queue_push(struct slice_queue *queue, struct slice slice)
 {
     if (!slice.length) {
         slice_release(&slice);
         return;
     }
-    if (queue->count == queue->capacity)
+    if (queue->count == (queue->ring ? queue->capacity : 1))
         grow(queue);
     *slice_at(queue, queue->count++) = slice;
     queue->bytes += slice.length;
@@ -135,8 +174,7 @@ void slice_queue_append(struct slice_queue *queue, struct span span)
         }
     }
     while (span.length) {
-        struct chunk *chunk =
-            span.length < APPEND_SMALLEST ? chunk_new_sized(APPEND_SMALLEST) : chunk_new();
+        struct chunk *chunk = chunk_for(span.length);
         uint32_t length = span.length < chunk->capacity ? (uint32_t)span.length : chunk->capacity;
         memcpy(chunk->data, span.data, length);
         chunk->filled = length;
@@ -158,9 +196,7 @@ uint8_t *slice_queue_extend(struct slice_queue *queue, uint32_t length)
             return chunk->data + end;
         }
     }
-    struct chunk *chunk = length < APPEND_SMALLEST ? chunk_new_sized(APPEND_SMALLEST)
-                          : length <= CHUNK_BYTES  ? chunk_new()
-                                                   : chunk_new_sized(length);
+    struct chunk *chunk = length <= CHUNK_BYTES ? chunk_for(length) : chunk_new_sized(length);
     chunk->filled = length;
     slice_queue_push(queue, (struct slice){chunk, 0, length});
     return chunk->data;
@@ -184,8 +220,7 @@ struct slice slice_queue_pop(struct slice_queue *queue, uint32_t limit)
     struct slice *front = slice_at(queue, 0);
     struct slice popped = *front;
     if (front->length <= limit) {
-        queue->head = (queue->head + 1) & (queue->capacity - 1);
-        queue->count--;
+        drop_front(queue);
     } else {
         chunk_retain(popped.chunk);
         popped.length = limit;
@@ -209,8 +244,7 @@ void slice_queue_consume(struct slice_queue *queue, uint64_t bytes)
         }
         bytes -= front->length;
         slice_release(front);
-        queue->head = (queue->head + 1) & (queue->capacity - 1);
-        queue->count--;
+        drop_front(queue);
     }
 }
 

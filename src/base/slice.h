@@ -28,7 +28,7 @@ struct chunk *chunk_new_sized(uint32_t bytes); /* straight from the heap */
 void chunk_retain(struct chunk *chunk);
 void chunk_release(struct chunk *chunk);
 void chunk_cache_drain(
-    void); /* frees this thread's cache (at most CHUNK_CACHE_LIMIT chunks); call it at thread end */
+    void); /* frees this thread's caches (at most 4.5 MiB); call it at thread end */
 
 static inline bool chunk_is_sole(struct chunk *chunk)
 {
@@ -52,8 +52,9 @@ void slice_release(struct slice *slice);       /* nulls it */
 
 /* A FIFO of bytes. Zero-initialised is empty. */
 struct slice_queue {
-    struct slice *ring;
-    uint32_t head, count, capacity; /* capacity is a power of two */
+    struct slice *ring; /* when there has been more than one */
+    struct slice only;
+    uint32_t head, count, capacity; /* of the ring: a power of two */
     uint64_t bytes;
 };
 

@@ -134,11 +134,11 @@ static void bind_functions(struct openssl_cipher *cipher, const OSSL_DISPATCH *f
 
 void openssl_cipher_fetch(struct openssl_cipher *cipher, const char *name)
 {
-    /* Kept for good: it holds the provider loaded. */
     const EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, name, NULL);
     INVARIANT(fetched && EVP_CIPHER_get_iv_length(fetched) == AEAD_NONCE_BYTES);
     const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(fetched);
     *cipher = (struct openssl_cipher){
+        .fetched = fetched,
         .provider_context = OSSL_PROVIDER_get0_provider_ctx(provider),
         .key_bytes = (size_t)EVP_CIPHER_get_key_length(fetched),
     };

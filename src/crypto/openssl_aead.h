@@ -12,6 +12,7 @@
 
 /* What its provider offers. Lives as long as the process. */
 struct openssl_cipher {
+    const EVP_CIPHER *fetched; /* keeps the provider loaded */
     void *provider_context;
     size_t key_bytes;
     OSSL_FUNC_cipher_newctx_fn *context_new;

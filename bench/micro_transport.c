@@ -64,22 +64,21 @@ static void start(uint16_t packet_bytes)
 
 static void fill(struct transport_stream *stream)
 {
+    static struct slice_queue bytes; /* keeps its table */
     while (transport_stream_room(stream)) {
-        struct slice_queue bytes = {0};
         slice_queue_push(&bytes, slice_retain(block));
         transport_stream_write(stream, &bytes);
-        slice_queue_clear(&bytes);
     }
 }
 
 static void drain(struct transport_stream *stream)
 {
-    struct slice_queue bytes = {0};
+    static struct slice_queue bytes; /* keeps its table */
     bool ended;
     transport_stream_read(stream, &bytes, UINT64_MAX, &ended);
     delivered += bytes.bytes;
     transport_stream_consume(stream, bytes.bytes);
-    slice_queue_clear(&bytes);
+    slice_queue_consume(&bytes, bytes.bytes);
 }
 
 static void write_bytes(struct transport_stream *stream, uint32_t length)

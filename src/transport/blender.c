@@ -343,6 +343,20 @@ void blender_took(struct blender *blender, struct blend_buffer *buffer, uint32_t
     }
 }
 
+bool blender_upcoming(const struct blender *blender, const struct blend_buffer *buffer,
+                      struct blend_buffer *upcoming[2])
+{
+    const struct blend_ring *ring = &blender->rings[buffer->standing];
+    if (list_is_empty(&ring->queues))
+        return false;
+    const struct blend_queue *queue = CONTAINER_OF(ring->queues.next, struct blend_queue, link);
+    if (queue->ready_count < 2)
+        return false;
+    upcoming[0] = CONTAINER_OF(queue->ready.next, struct blend_buffer, link);
+    upcoming[1] = CONTAINER_OF(queue->ready.next->next, struct blend_buffer, link);
+    return true;
+}
+
 uint64_t blender_waiting(const struct blender *blender)
 {
     uint64_t bytes = 0;

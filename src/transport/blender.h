@@ -25,7 +25,7 @@ struct blend_buffer {
     struct list link; /* in its site's list of ready buffers of the ring */
     struct blend_site *site;
     uint64_t bytes;       /* waiting */
-    uint64_t boost_bytes; /* of a new stream that still count one ring higher */
+    uint32_t boost_bytes; /* of a new stream that still count one ring higher */
     int32_t turn;     /* sixteenths of a sub-packet that it may give before the next one's turn */
     uint8_t ring;     /* its own */
     uint8_t standing; /* the ring in which it stands now: its own, or one higher by boost */
@@ -74,6 +74,11 @@ void blender_set_waiting(struct blender *blender, struct blend_buffer *buffer, u
 struct blend_buffer *blender_next(struct blender *blender, uint32_t room, bool packet_is_empty,
                                   uint32_t *most);
 void blender_took(struct blender *blender, struct blend_buffer *buffer, uint32_t bytes);
+
+/* The two whose turn will probably come next in the ring where `buffer` stands, to be brought into the cache meanwhile; false:
+ * fewer are ready. */
+bool blender_upcoming(const struct blender *blender, const struct blend_buffer *buffer,
+                      struct blend_buffer *upcoming[2]);
 
 uint64_t blender_waiting(const struct blender *blender); /* bytes over all rings */
 

@@ -4,6 +4,7 @@
  * then sub-packets as the blender decides. Bytes of streams are bound here and not earlier.
  */
 #include "transport/lane.h"
+#include "transport/stream_prefetch.h"
 
 enum {
     /* A STREAM frame is not worth its head in less room. */
@@ -247,6 +248,17 @@ static bool put_datagram(struct build *build, struct transport_stream *stream)
     return true;
 }
 
+/* The next stream but one comes from memory while this packet is sealed; the next one is here by now, except what it refers
+ * to. */
+static void prefetch_upcoming(const struct blender *blender, const struct blend_buffer *buffer)
+{
+    struct blend_buffer *upcoming[2];
+    if (!blender_upcoming(blender, buffer, upcoming))
+        return;
+    stream_prefetch_out(CONTAINER_OF(upcoming[1], struct transport_stream, fresh.buffer));
+    send_buffer_prefetch(&CONTAINER_OF(upcoming[0], struct stream_turn, buffer)->stream->out);
+}
+
 static void put_sub_packets(struct build *build)
 {
     struct blender *blender = &build->transport->blender;
@@ -268,6 +280,7 @@ static void put_sub_packets(struct build *build)
         uint32_t bytes = put_sub_packet(build, turn->stream, turn->is_resend, most);
         blender_took(blender, buffer, bytes);
         stream_update(turn->stream);
+        prefetch_upcoming(blender, buffer);
         if (!bytes)
             return;
     }

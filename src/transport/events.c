@@ -91,7 +91,8 @@ bool transport_next_event(struct transport *transport, struct transport_event *e
     event->kind = take_first(stream);
     event->stream = stream;
     event->owner = stream->owner;
-    event->code = stream->code;
+    if (event->kind == TRANSPORT_EVENT_RESET)
+        event->code = stream->code;
     if (event->kind == TRANSPORT_EVENT_OPENED) {
         transport->event_open = stream->open;
         event->open = &transport->event_open;

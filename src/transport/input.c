@@ -17,7 +17,8 @@ static bool is_own_id(const struct transport *transport, uint64_t id)
  * caller of this lane hears of it when its OPEN comes. */
 static int find_stream(struct transport *transport, uint64_t id, struct transport_stream **stream)
 {
-    *stream = stream_table_get(&transport->table, id);
+    struct transport_stream *next = transport->arrived ? transport->arrived->follower : NULL;
+    *stream = next && next->id == id ? next : stream_table_get(&transport->table, id);
     if (*stream)
         return 0;
     uint64_t ordinal = id >> 1;
@@ -131,6 +132,7 @@ static int on_stream(struct transport *transport, const struct frame_stream *fra
     int error = find_stream(transport, frame->id, &stream);
     if (error || !stream || stream->is_reset)
         return error;
+    stream_order_note(stream);
     struct receive_buffer *in = &stream->in;
     uint64_t next = in->next;
     bool had_final = in->has_final;

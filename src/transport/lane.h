@@ -8,6 +8,7 @@
  *     input.c       packets and frames in            recovery.c  acks, loss, probes
  *     connection.c  up, down, sessions that change
  *     path.c        what belongs to one path         feedback.c  what acks tell of a path, quality
+ *     stream_order.c  whose bytes come behind whose
  *
  * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes
  * of session between the same two incarnations; the *lane* outlives both. A *path* is where its
@@ -76,19 +77,14 @@ struct stream_flow {
     struct datagram_queue out, in;
 };
 
+/* In lines of the cache, by what touches them together: with ten thousand streams every packet finds
+ * its stream cold. */
 struct transport_stream {
-    struct transport *transport;
-    uint64_t id;
-    void *owner;
+    /* Bytes out: chosen by the blender, copied into a packet, acknowledged. */
+    struct stream_turn fresh;
     struct send_buffer out;
-    struct receive_buffer in;
-    struct credit_window credit;
-    struct stream_turn fresh, resend;
-    struct stream_flow *flow; /* NULL: no datagram yet */
-    struct hosting_entry hosting;
-    struct list all_link, event_link, control_link;
-    struct transport_open open;
-    uint32_t code;
+    uint64_t id;
+    struct transport *transport;
     uint32_t references; /* sent frames that name it */
     uint8_t control;     /* enum stream_control */
     uint8_t control_unacked;
@@ -100,6 +96,23 @@ struct transport_stream {
     bool is_released;    /* the caller has let go, or never knew it */
     bool is_detached;    /* its connection is gone */
     bool wants_room;     /* WRITABLE when there is room again */
+    bool is_resending;   /* `resend` is in the blender */
+    bool is_busy;        /* `hosting` was told */
+    struct list event_link;
+    struct stream_flow *flow; /* NULL: no datagram yet */
+
+    /* Bytes in: put in order, told, read. */
+    struct receive_buffer in;
+    struct credit_window credit;
+    struct transport_stream *leader, *follower; /* stream_order.c */
+    void *owner;
+
+    /* Seldom. */
+    struct hosting_entry hosting;
+    struct list control_link, all_link;
+    struct stream_turn resend;
+    struct transport_open open;
+    uint32_t code;
 };
 
 /* A last word under keys that are about to be forgotten. */
@@ -163,8 +176,9 @@ struct transport {
     struct list controls; /* streams that owe a frame */
     struct list events;   /* streams with events, and the two below */
     struct lane_event up, down;
-    struct ranges peer_ids; /* ordinals of the peer's streams seen so far */
-    uint64_t next_ordinal;  /* of our own streams */
+    struct ranges peer_ids;           /* ordinals of the peer's streams seen so far */
+    struct transport_stream *arrived; /* whose bytes came last; NULL: unknown */
+    uint64_t next_ordinal;            /* of our own streams */
     uint64_t peer_window, peer_streams_limit;
     uint32_t own_open, peer_open;     /* streams */
     struct transport_open event_open; /* backs the last event's pointer */
@@ -206,6 +220,10 @@ void stream_detach(struct transport_stream *stream, uint32_t code); /* the conne
 void stream_free(struct transport_stream *stream);
 void stream_readable(struct transport_stream *stream);
 void stream_drop_reference(struct transport_stream *stream);
+
+/* ---- stream_order.c */
+void stream_order_note(struct transport_stream *stream); /* bytes have come for it */
+void stream_order_leave(struct transport_stream *stream);
 
 /* ---- builder.c */
 struct packet_plan {

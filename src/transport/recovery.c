@@ -4,9 +4,11 @@
  * never packets.
  */
 #include "transport/lane.h"
+#include "transport/stream_prefetch.h"
 
 enum {
-    PROBE_LOOKS = 32, /* packets in flight looked at for the most urgent bytes */
+    PROBE_LOOKS = 32,   /* packets in flight looked at for the most urgent bytes */
+    PREFETCH_AHEAD = 4, /* packets: settling so many takes as long as memory */
 };
 #define LOST_KEPT_NS \
     (50ull * 1000000) /* a lost packet's record stays for this and two round trips */
@@ -207,6 +209,16 @@ static void retire_settled(struct transport *transport, struct path *path)
 
 /* ---- acknowledgements */
 
+/* Records are in a row; the streams that they name are anywhere. */
+static void prefetch_streams(const struct sent_log *log, uint64_t number)
+{
+    if (number >= log->next)
+        return;
+    const struct sent_packet *packet = sent_log_packet(log, number);
+    if (packet->frames)
+        stream_prefetch_out(sent_log_frame_at(log, packet, 0)->stream);
+}
+
 /* Packets of [start, end) that are not yet known to have arrived, in order. */
 static void range_acked(struct transport *transport, struct path *path, uint64_t start,
                         uint64_t end, uint64_t newest, uint64_t rtt_ns)
@@ -219,8 +231,10 @@ static void range_acked(struct transport *transport, struct path *path, uint64_t
         uint32_t at = ranges_find(&log->acked, number);
         uint64_t known_from = at < log->acked.count ? ranges_items(&log->acked)[at].start : end;
         uint64_t known_to = at < log->acked.count ? ranges_items(&log->acked)[at].end : end;
-        for (; number < end && number < known_from; number++)
+        for (; number < end && number < known_from; number++) {
+            prefetch_streams(log, number + PREFETCH_AHEAD);
             packet_acked(transport, path, number, number == newest ? rtt_ns : 0);
+        }
         number = known_to;
     }
     ranges_add(&log->acked, start, end);

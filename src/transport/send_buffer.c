@@ -94,6 +94,12 @@ void send_buffer_copy(struct send_buffer *buffer, uint64_t offset, uint32_t leng
     buffer->cursor = buffer->head + index;
 }
 
+void send_buffer_prefetch(const struct send_buffer *buffer)
+{
+    if (buffer->count)
+        __builtin_prefetch(&buffer->pieces[buffer->cursor & (buffer->capacity - 1)]);
+}
+
 struct range send_buffer_next_lost(const struct send_buffer *buffer, uint64_t limit)
 {
     INVARIANT(buffer->lost.count > 0);
@@ -114,7 +120,7 @@ static uint64_t total(const struct ranges *ranges)
 
 static void forget_lost(struct send_buffer *buffer, uint64_t start, uint64_t end)
 {
-    if (!buffer->lost.count)
+    if (!buffer->lost_bytes)
         return;
     ranges_remove(&buffer->lost, start, end);
     buffer->lost_bytes = total(&buffer->lost);

@@ -24,11 +24,11 @@ struct send_buffer {
     uint32_t head, count, capacity; /* capacity is a power of two */
     uint32_t cursor;                /* running index of the piece last copied from */
     uint64_t base, next, end, limit;
-    struct ranges acked; /* at or behind base */
-    struct ranges lost;  /* to be sent again */
     uint64_t lost_bytes;
     bool is_finished; /* no byte will follow end */
     bool fin_sent, fin_lost, fin_acked;
+    struct ranges acked; /* at or behind base */
+    struct ranges lost;  /* to be sent again */
 };
 
 void send_buffer_clear(struct send_buffer *buffer); /* drops everything */
@@ -63,6 +63,9 @@ static inline bool send_buffer_is_busy(const struct send_buffer *buffer)
 {
     return buffer->base < buffer->end || (buffer->is_finished && !buffer->fin_acked);
 }
+
+/* Brings what send_buffer_copy() will read next into the cache. */
+void send_buffer_prefetch(const struct send_buffer *buffer);
 
 /* The next run to send again: up to `limit` bytes. buffer->lost_bytes > 0. */
 struct range send_buffer_next_lost(const struct send_buffer *buffer, uint64_t limit);

@@ -8,9 +8,13 @@
 
 #include "base/memory.h"
 
+_Static_assert(offsetof(struct transport_stream, in) <= 4 * CACHE_LINE_BYTES &&
+                   offsetof(struct transport_stream, hosting) <= 7 * CACHE_LINE_BYTES,
+               "a stream's halves take four lines of the cache each, one of them together");
+
 struct transport_stream *stream_new(struct transport *transport, uint64_t id, bool is_own)
 {
-    struct transport_stream *stream = NEW(struct transport_stream);
+    struct transport_stream *stream = memory_new_aligned(sizeof *stream);
     stream->transport = transport;
     stream->id = id;
     stream->is_own = is_own;
@@ -34,9 +38,12 @@ static void drop_bytes(struct transport_stream *stream)
     struct transport *transport = stream->transport;
     blender_leave(&transport->blender, &stream->fresh.buffer);
     blender_leave(&transport->blender, &stream->resend.buffer);
+    stream->is_resending = false;
     hosting_leave(&transport->hosting, &stream->hosting);
+    stream->is_busy = false;
     credit_close(&transport->credit, &stream->credit);
     flow_free(stream);
+    stream_order_leave(stream);
     send_buffer_clear(&stream->out);
     receive_buffer_clear(&stream->in);
 }
@@ -119,12 +126,14 @@ void stream_update(struct transport_stream *stream)
     struct blend_buffer *resend = &stream->resend.buffer;
     if (out->lost_bytes) {
         /* A newcomer stands one ring higher at first: so do bytes that are sent again. */
-        if (!resend->is_member)
+        if (!stream->is_resending)
             blender_join(&transport->blender, resend, stream->open.site, stream->open.ring,
                          stream->open.weight);
+        stream->is_resending = true;
         blender_set_waiting(&transport->blender, resend, out->lost_bytes);
-    } else if (resend->is_member) {
+    } else if (stream->is_resending) {
         blender_leave(&transport->blender, resend);
+        stream->is_resending = false;
     }
     if (send_buffer_wants_fin(out) && !out->lost_bytes)
         stream_owe(stream, CONTROL_FIN);
@@ -132,9 +141,11 @@ void stream_update(struct transport_stream *stream)
         stream_pay(stream, CONTROL_FIN);
     if (stream->flow)
         flow_update(stream);
-    hosting_set_busy(&transport->hosting, &stream->hosting,
-                     send_buffer_is_busy(out) || (stream->flow && stream->flow->out.count),
-                     transport->now_ns);
+    bool is_busy = send_buffer_is_busy(out) || (stream->flow && stream->flow->out.count);
+    if (stream->is_busy != is_busy) {
+        stream->is_busy = is_busy;
+        hosting_set_busy(&transport->hosting, &stream->hosting, is_busy, transport->now_ns);
+    }
     if (stream->wants_room && send_buffer_unsent(out) < room_limit(transport) / 2) {
         stream->wants_room = false;
         event_stream(stream, STREAM_EVENT_WRITABLE);
@@ -146,7 +157,7 @@ void stream_set_standing(struct transport_stream *stream)
     struct blender *blender = &stream->transport->blender;
     const struct transport_open *open = &stream->open;
     blender_set_ring(blender, &stream->fresh.buffer, open->ring, open->weight);
-    if (stream->resend.buffer.is_member)
+    if (stream->is_resending)
         blender_set_ring(blender, &stream->resend.buffer, open->ring, open->weight);
     if (stream->flow && stream->flow->turn.buffer.is_member)
         blender_set_ring(blender, &stream->flow->turn.buffer, open->ring, open->weight);

@@ -8,12 +8,19 @@
 
 #include <stddef.h>
 
-enum { FIRST_CAPACITY = 16 };
+enum {
+    FIRST_CAPACITY = 16,
+    LINE_ENTRIES = CACHE_LINE_BYTES / sizeof(struct stream_entry),
+};
 
+/* Streams of an end that were opened one after the other, and whose packets mostly come in that
+ * order, share a line of the cache; where a line lies is the seed's secret. */
 static uint32_t home(const struct stream_table *table, uint64_t id)
 {
-    uint64_t hash = (id ^ table->seed) * 0x9e3779b97f4a7c15ull;
-    return (uint32_t)((hash ^ hash >> 32) & (table->capacity - 1));
+    uint64_t line = id / (2 * LINE_ENTRIES) << 1 | (id & 1);
+    uint64_t hash = (line ^ table->seed) * 0x9e3779b97f4a7c15ull;
+    uint64_t at = (hash ^ hash >> 32) * LINE_ENTRIES + id / 2 % LINE_ENTRIES;
+    return (uint32_t)(at & (table->capacity - 1));
 }
 
 void stream_table_clear(struct stream_table *table)
@@ -35,7 +42,7 @@ void stream_table_put(struct stream_table *table, uint64_t id, struct transport_
     if (table->count * 2 >= table->capacity) {
         struct stream_table old = *table;
         table->capacity = old.capacity ? old.capacity * 2 : FIRST_CAPACITY;
-        table->entries = memory_new(table->capacity * sizeof *table->entries);
+        table->entries = memory_new_aligned(table->capacity * sizeof *table->entries);
         for (uint32_t i = 0; i < old.capacity; i++)
             if (old.entries[i].stream)
                 place(table, old.entries[i].id, old.entries[i].stream);

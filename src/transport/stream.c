@@ -83,10 +83,9 @@ static bool is_over(const struct transport_stream *stream)
 {
     if (stream->is_reset)
         return !stream->control && !stream->control_unacked;
-    if (stream_is_flow(stream))
-        return false;
     return send_buffer_is_done(&stream->out) && receive_buffer_is_complete(&stream->in) &&
-           !(stream->control_unacked & CONTROL_OPEN) && !(stream->control & CONTROL_OPEN);
+           !(stream->control_unacked & CONTROL_OPEN) && !(stream->control & CONTROL_OPEN) &&
+           !stream_is_flow(stream);
 }
 
 void stream_settle(struct transport_stream *stream)

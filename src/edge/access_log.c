@@ -5,16 +5,33 @@
  */
 #include "edge/private.h"
 
-#include <stdio.h>
 #include <time.h>
 
-enum { LINE_MOST = 8000 };
+/* Of what a client sent at any length, as written. Together less than a line may have, so that a line is always whole. */
+enum {
+    LINE_MOST = 8000,
+    HOST_MOST = 300,
+    TARGET_MOST = 4000, /* with method and version in the combined format */
+    FIELD_MOST = 1400,  /* Referer, User-Agent */
+};
 
 static struct span field(const struct http_head *head, enum http_name name)
 {
     const struct http_field *found =
         head->method_text.length ? http_fields_find(&head->fields, name) : NULL;
     return found ? found->value : (struct span){0};
+}
+
+/* A value as `add` writes it, or as much of its beginning as takes no more than `most` bytes. */
+static void add_at_most(struct text *line, struct span value, size_t most,
+                        void (*add)(struct text *line, struct span value))
+{
+    size_t start = line->length;
+    value.length = value.length < most ? value.length : most;
+    for (add(line, value); line->length - start > most + 2; add(line, value)) { /* its quotes */
+        line->length = start;
+        value.length = value.length * 3 / 4;
+    }
 }
 
 /* Combined format has no escapes of its own: what could end the quoted string becomes \xHH, as nginx writes it. */
@@ -41,22 +58,22 @@ static void add_combined(struct text *line, const struct access_facts *facts)
     gmtime_r(&seconds, &broken);
     strftime(date, sizeof date, "%d/%b/%Y:%H:%M:%S +0000", &broken);
     text_add_format(line, "%s - - [%s] ", address_text(facts->client, false, client), date);
-    struct text request = {.limit = LINE_MOST / 2};
+    struct text request = {0};
     if (facts->request->method_text.length)
         text_add_format(&request, "%.*s %.*s HTTP/1.%u", SPAN_ARGS(facts->request->method_text),
                         SPAN_ARGS(facts->request->target_received), facts->request->minor);
-    add_quoted(line, text_span(&request));
+    add_at_most(line, text_span(&request), TARGET_MOST, add_quoted);
     text_clear(&request);
     text_add_format(line, " %u %lu ", facts->status, facts->bytes_out);
-    add_quoted(line, field(facts->request, HTTP_NAME_REFERER));
+    add_at_most(line, field(facts->request, HTTP_NAME_REFERER), FIELD_MOST, add_quoted);
     text_add(line, " ");
-    add_quoted(line, field(facts->request, HTTP_NAME_USER_AGENT));
+    add_at_most(line, field(facts->request, HTTP_NAME_USER_AGENT), FIELD_MOST, add_quoted);
 }
 
-static void add_member(struct text *line, const char *name, struct span value)
+static void add_member(struct text *line, const char *name, struct span value, size_t most)
 {
     text_add_format(line, ",\"%s\":", name);
-    text_add_json(line, value);
+    add_at_most(line, value, most, text_add_json);
 }
 
 static void add_json(struct text *line, const struct access_facts *facts)
@@ -65,12 +82,12 @@ static void add_json(struct text *line, const struct access_facts *facts)
     const struct http_head *request = facts->request;
     text_add_format(line, "{\"time\":%lu.%06lu", facts->began_wall_ns / 1000000000,
                     facts->began_wall_ns / 1000 % 1000000);
-    add_member(line, "client", span_text(address_text(facts->client, false, client)));
-    add_member(line, "id", span_text(facts->request_id));
+    add_member(line, "client", span_text(address_text(facts->client, false, client)), HOST_MOST);
+    add_member(line, "id", span_text(facts->request_id), HOST_MOST);
     if (request->method_text.length) {
-        add_member(line, "method", request->method_text);
-        add_member(line, "host", request->host);
-        add_member(line, "target", request->target_received);
+        add_member(line, "method", request->method_text, HOST_MOST);
+        add_member(line, "host", request->host, HOST_MOST);
+        add_member(line, "target", request->target_received, TARGET_MOST);
     }
     text_add_format(line,
                     ",\"status\":%u,\"bytes_in\":%lu,\"bytes_out\":%lu,\"seconds\":%.6f,\"first_"
@@ -78,28 +95,31 @@ static void add_json(struct text *line, const struct access_facts *facts)
                     facts->status, facts->bytes_in, facts->bytes_out, (double)facts->total_ns / 1e9,
                     (double)facts->first_byte_ns / 1e9);
     if (facts->site)
-        add_member(line, "site", span_text(facts->site));
+        add_member(line, "site", span_text(facts->site), HOST_MOST);
     if (facts->gateway)
-        add_member(line, "gateway", span_text(facts->gateway));
+        add_member(line, "gateway", span_text(facts->gateway), HOST_MOST);
     if (facts->cause)
-        add_member(line, "cause", span_text(facts->cause));
+        add_member(line, "cause", span_text(facts->cause), HOST_MOST);
     if (field(request, HTTP_NAME_USER_AGENT).length)
-        add_member(line, "user_agent", field(request, HTTP_NAME_USER_AGENT));
+        add_member(line, "user_agent", field(request, HTTP_NAME_USER_AGENT), FIELD_MOST);
     if (field(request, HTTP_NAME_REFERER).length)
-        add_member(line, "referer", field(request, HTTP_NAME_REFERER));
+        add_member(line, "referer", field(request, HTTP_NAME_REFERER), FIELD_MOST);
     text_add(line, "}");
+}
+
+void edge_access_line(struct text *line, bool is_json, const struct access_facts *facts)
+{
+    text_reset(line);
+    if (is_json)
+        add_json(line, facts);
+    else
+        add_combined(line, facts);
+    text_add(line, "\n");
+    INVARIANT(line->length <= LINE_MOST);
 }
 
 void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts)
 {
-    struct text *line = &worker->log_line;
-    line->limit = LINE_MOST;
-    text_reset(line);
-    if (worker->edge->access_log_is_json)
-        add_json(line, facts);
-    else
-        add_combined(line, facts);
-    line->limit = LINE_MOST + 1;
-    text_add(line, "\n");
-    log_file_write(worker->edge->access_log, text_span(line));
+    edge_access_line(&worker->log_line, worker->edge->access_log_is_json, facts);
+    log_file_write(worker->edge->access_log, text_span(&worker->log_line));
 }

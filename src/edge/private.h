@@ -112,6 +112,8 @@ struct access_facts {
     uint64_t began_wall_ns, first_byte_ns, total_ns; /* since the request's first byte */
     uint64_t bytes_in, bytes_out;                    /* of bodies */
 };
+/* The line alone, with its newline; at most 8000 bytes, whatever the client sent. */
+void edge_access_line(struct text *line, bool is_json, const struct access_facts *facts);
 void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts);
 
 /* ---- report.c */

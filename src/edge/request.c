@@ -72,8 +72,9 @@ static void open_stream(struct edge_client *client)
 /* Another gateway may have more luck, while nothing of the request but its head was sent. */
 static bool can_repeat(const struct edge_client *client, uint32_t code)
 {
-    bool is_head_only =
-        !client->body_was_sent && (client->head.body == HTTP_BODY_NONE || !client->request_ended);
+    /* Nor trailers, where there are chunks. */
+    bool is_head_only = !client->body_was_sent &&
+                        (client->head.body != HTTP_BODY_CHUNKED || !client->request_ended);
     if (!is_head_only || client->repeats == EDGE_REPEATS_MOST)
         return false;
     switch (code) {

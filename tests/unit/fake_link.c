@@ -5,10 +5,12 @@
 #include "fake_link.h"
 
 #include "base/memory.h"
+#include "compress/compress.h"
 
 enum { FAKE_ROOM = 1 << 20 };
 
 static struct list all = {&all, &all};
+static struct compressor *compressor; /* NULL: none was needed yet */
 
 size_t fake_stream_count(void)
 {
@@ -32,9 +34,12 @@ void fake_clear(void)
         struct link_stream *stream = CONTAINER_OF(item, struct link_stream, in_all);
         list_remove(item);
         slice_queue_clear(&stream->inbound);
+        slice_queue_clear(&stream->datagrams_in);
+        slice_queue_clear(&stream->datagrams_out);
         text_clear(&stream->written);
         memory_free(stream);
     }
+    compressor_free(&compressor);
 }
 
 struct link_stream *fake_stream_new(struct link *link)
@@ -121,6 +126,21 @@ struct link_quality link_read_quality(const struct link *link)
                                  .loss_ppm = link->loss_ppm};
 }
 
+bool link_packs(const struct link *link)
+{
+    (void)link;
+    return false;
+}
+
+struct compressor *link_stream_compressor(const struct link_stream *stream)
+{
+    static const struct compress_hooks nothing_is_counted = {0};
+    (void)stream;
+    if (!compressor)
+        compressor = compressor_new(compress_zstd(), 1, &nothing_is_counted);
+    return compressor;
+}
+
 int link_stream_open(struct link *link, const struct transport_open *open,
                      const struct link_stream_events *events, void *owner,
                      struct link_stream **stream)
@@ -185,6 +205,22 @@ void link_stream_consume(struct link_stream *stream, uint64_t bytes)
 {
     INVARIANT(!stream->is_released);
     stream->consumed += bytes;
+}
+
+void link_datagram_write(struct link_stream *stream, struct slice *datagram)
+{
+    INVARIANT(!stream->is_released);
+    slice_queue_push(&stream->datagrams_out, *datagram);
+    *datagram = (struct slice){0};
+}
+
+bool link_datagram_read(struct link_stream *stream, struct slice *datagram)
+{
+    INVARIANT(!stream->is_released);
+    if (!stream->datagrams_in.count)
+        return false;
+    *datagram = slice_queue_pop(&stream->datagrams_in, UINT32_MAX);
+    return true;
 }
 
 void link_stream_reset(struct link_stream *stream, uint32_t code)

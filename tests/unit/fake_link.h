@@ -36,6 +36,8 @@ struct link_stream {
     uint64_t room;              /* what its user may write */
     uint64_t consumed;          /* credit given by its user */
     struct text written;        /* by its user, all of it */
+    struct slice_queue datagrams_in,
+        datagrams_out; /* from the test, by its user; one in each slice */
     bool is_finished, is_dead, was_reset, is_released;
     uint32_t reset_code; /* by its user */
 };

@@ -6,9 +6,13 @@
 #include "cli/link_show.h"
 #include "cli/node.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { TRACE_POLL_MS = 200 };
 
 static int print_json(json_t *value)
 {
@@ -76,21 +80,166 @@ static int show(const struct cli_arguments *arguments, const char *peer)
     return cli_print(&text);
 }
 
-static int run(const struct cli_arguments *arguments)
+/* ---- trace */
+
+struct trace {
+    const struct cli_arguments *arguments;
+    const char *peer, *end;
+    FILE *file;
+    double bytes, most_bytes, records, dropped;
+};
+
+static json_t *ask_trace(const struct trace *trace, const char *what)
 {
-    return show(arguments, arguments->word_count ? arguments->words[0] : NULL);
+    return ask(trace->arguments, json_pack("{s:s, s:s, s:s?, s:s}", "action", "trace", "peer",
+                                           trace->peer, "end", trace->end, "do", what));
 }
 
-static const struct cli_option options[] = {NODE_OPTIONS,
-                                            {"json", 0, NULL, "everything, as one JSON object"},
-                                            {0}};
+static bool write_trace(struct trace *trace, const char *bytes, size_t length)
+{
+    trace->bytes += (double)length;
+    return fwrite(bytes, 1, length, trace->file) == length && fflush(trace->file) == 0;
+}
+
+static bool write_trace_head(struct trace *trace, json_t *begun)
+{
+    struct text text = {0};
+    json_t *head =
+        json_pack("{s:s, s:s, s:s, s:{s:{s:s, s:s}, s:{s:s, s:{s:s, s:O}}}}", "file_schema",
+                  "urn:ietf:params:qlog:file:sequential", "serialization_format",
+                  "application/qlog+json-seq", "title", "causeway link trace", "trace",
+                  "vantage_point", "name", trace->peer, "type",
+                  json_string_value(json_object_get(begun, "vantage_point")), "common_fields",
+                  "time_format", "relative_to_epoch", "reference_time", "clock_type", "system",
+                  "epoch", json_object_get(begun, "reference_time"));
+    char *json = json_dumps(head, JSON_COMPACT);
+    text_add_format(&text, "\x1e%s\n", json ? json : "{}");
+    bool is_good = write_trace(trace, text.data, text.length);
+    free(json);
+    json_decref(head);
+    text_clear(&text);
+    return is_good;
+}
+
+/* What has come since the last time; false: it is over, with *status saying how. */
+static bool read_trace(struct trace *trace, int *status)
+{
+    for (bool is_more = true; is_more;) {
+        json_t *answer = ask_trace(trace, "read");
+        if (!answer) {
+            *status = CLI_FAILED;
+            return false;
+        }
+        json_t *lines = json_object_get(answer, "lines");
+        bool is_running = json_is_true(json_object_get(answer, "running"));
+        bool is_written = write_trace(trace, json_string_value(lines), json_string_length(lines));
+        is_more = json_is_true(json_object_get(answer, "more"));
+        trace->records += json_number_value(json_object_get(answer, "records"));
+        trace->dropped = json_number_value(json_object_get(answer, "dropped"));
+        json_decref(answer);
+        if (!is_written) {
+            *status = cli_fail("the file does not take the trace");
+            return false;
+        }
+        if (!is_running || trace->bytes >= trace->most_bytes)
+            return false;
+    }
+    return true;
+}
+
+static void pause_ms(long ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* A whole number of an option, within its limits; false after a sentence. */
+static bool read_number(const struct cli_arguments *arguments, const char *option, long least,
+                        long most, long preset, long *number)
+{
+    const char *value = cli_value(arguments, option);
+    *number = preset;
+    if (!value)
+        return true;
+    char *end;
+    *number = strtol(value, &end, 10);
+    if (*end || end == value || *number < least || *number > most) {
+        cli_fail("--%s is a whole number from %ld to %ld, not '%s'", option, least, most, value);
+        return false;
+    }
+    return true;
+}
+
+static int run_trace(const struct cli_arguments *arguments)
+{
+    struct trace trace = {.arguments = arguments,
+                          .peer = arguments->words[1],
+                          .end = cli_value(arguments, "end")};
+    long seconds, megabytes;
+    if (!read_number(arguments, "seconds", 1, 3600, 10, &seconds) ||
+        !read_number(arguments, "megabytes", 1, 4096, 256, &megabytes))
+        return CLI_USAGE;
+    trace.most_bytes = (double)megabytes * 1e6;
+    trace.file = fopen(arguments->words[2], "wx");
+    if (!trace.file)
+        return cli_fail("%s: %s", arguments->words[2], strerror(errno));
+    json_t *begun = ask_trace(&trace, "start");
+    if (!begun) {
+        fclose(trace.file);
+        remove(arguments->words[2]);
+        return CLI_FAILED;
+    }
+    int status = write_trace_head(&trace, begun) ? CLI_DONE : CLI_FAILED;
+    json_decref(begun);
+    bool goes_on = status == CLI_DONE;
+    for (long left = seconds * 1000 / TRACE_POLL_MS; goes_on && left > 0; left--) {
+        pause_ms(TRACE_POLL_MS);
+        goes_on = read_trace(&trace, &status);
+    }
+    json_decref(ask_trace(&trace, "stop"));
+    if (fclose(trace.file) != 0 && status == CLI_DONE)
+        status = cli_fail("%s: %s", arguments->words[2], strerror(errno));
+    if (status == CLI_DONE)
+        printf("%.0f records, %.1f MB%s in %s\n", trace.records, trace.bytes / 1e6,
+               trace.bytes >= trace.most_bytes ? " (as many as were allowed)" : "",
+               arguments->words[2]);
+    if (trace.dropped > 0)
+        printf("%.0f records were dropped: the link was faster than the trace\n", trace.dropped);
+    return status;
+}
+
+/* ---- the verb */
+
+static int run(const struct cli_arguments *arguments)
+{
+    static const char *const actions[] = {"trace"};
+    size_t count = arguments->word_count;
+    if (count < 2)
+        return show(arguments, count ? arguments->words[0] : NULL);
+    if (count == 3 && strcmp(arguments->words[0], "trace") == 0)
+        return run_trace(arguments);
+    const char *nearest = nearest_word(arguments->words[0], actions, 1);
+    cli_fail("link: one PEER, or trace PEER FILE%s%s%s", nearest ? "; did you mean '" : "",
+             nearest ? nearest : "", nearest ? "'?" : "");
+    return CLI_USAGE;
+}
+
+static const struct cli_option options[] = {
+    NODE_OPTIONS,
+    {"json", 0, NULL, "everything, as one JSON object"},
+    {"end", 0, "END", "which of our ends, edge or gateway, where there are two"},
+    {"seconds", 's', "N", "how long to trace; default 10"},
+    {"megabytes", 0, "N", "most of the trace's file; default 256"},
+    {0}};
 const struct cli_verb verb_link = {
     .name = "link",
-    .words = "PEER",
+    .words = "PEER | trace PEER FILE",
     .summary = "Show the links of a running node: quality both ways, paths, rings, the last hour",
-    .help = "Without PEER all links in short, those with something wrong first.",
+    .help = "Without PEER all links in short, those with something wrong first.\n"
+            "trace: every packet with its fate, windows, keys and streams of a live link, into a "
+            "new file in the form of qlog\n(JSON text sequences).",
     .example = "causeway link fra -c causeway.yaml",
-    .most_words = 1,
+    .most_words = 3,
     .options = options,
     .run = run,
 };

@@ -59,6 +59,16 @@ struct link_peer {
     struct address hosts[]; /* where it is */
 };
 
+/* A look at a lane's packets. Asked for on the main thread, set and unset on the lane's worker; what
+ * it has is read under the link's lock. */
+struct tracing {
+    struct message message;
+    _Atomic bool is_wanted;
+    _Atomic uint64_t ends_ns;      /* nobody has asked for so long: off */
+    struct transport_trace *trace; /* set by the worker, under the lock */
+    uint64_t begun_ns;
+};
+
 struct link {
     struct link_set *set;
     uint8_t key[CONF_KEY_BYTES]; /* of the peer */
@@ -79,6 +89,7 @@ struct link {
     struct transport_facts facts;
     struct history *history;    /* under the same lock */
     struct link_gauges *gauges; /* NULL: too many links */
+    struct tracing tracing;
 };
 
 /* One worker's part. */
@@ -153,6 +164,11 @@ json_t *status_of_link(struct link *link);
 struct link_gauges;
 struct link_gauges *gauges_new(const struct link *link); /* NULL: there are too many; never freed */
 void gauges_set(struct link_gauges *gauges, const struct transport_facts *facts);
+
+/* ---- tracing.c */
+json_t *tracing_inquire(struct link *link, const json_t *question); /* main thread */
+void tracing_run(struct link *link, uint64_t now_ns); /* each second, on the lane's worker */
+void tracing_stop(struct link *link);                 /* likewise; before the lane goes */
 
 /* ---- stream.c */
 void stream_opened(struct lane *lane, const struct transport_event *event);

@@ -72,11 +72,29 @@ static json_t *show(struct link_set *set, const char *peer, bool has_history)
     return unknown_peer(set, peer);
 }
 
+/* `end`: which of ours, where a node is its own peer; NULL: any. */
+static struct link *find(struct link_set *set, const char *peer, const char *end)
+{
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        struct link *link = set->links[i];
+        if (link->is_wanted && strcmp(peer, link_peer_name(link)) == 0 &&
+            (!end || strcmp(end, link->is_edge_side ? "edge" : "gateway") == 0))
+            return link;
+    }
+    return NULL;
+}
+
 json_t *link_set_inquire(struct link_set *set, const json_t *question)
 {
     const char *action = json_string_value(json_object_get(question, "action"));
     const char *peer = json_string_value(json_object_get(question, "peer"));
     if (!action || strcmp(action, "show") == 0)
         return show(set, peer, json_is_true(json_object_get(question, "history")));
-    return json_pack("{s:s}", "error", "a link is shown, tested or traced");
+    const char *end = json_string_value(json_object_get(question, "end"));
+    struct link *link = peer ? find(set, peer, end) : NULL;
+    if (peer && !link)
+        return unknown_peer(set, peer);
+    if (link && strcmp(action, "trace") == 0)
+        return tracing_inquire(link, question);
+    return json_pack("{s:s}", "error", "a link is shown or traced");
 }

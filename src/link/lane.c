@@ -108,6 +108,7 @@ static void on_measure(struct loop *loop, struct loop_timer *timer)
     pthread_mutex_unlock(&link->facts_lock);
     if (link->gauges)
         gauges_set(link->gauges, &link->facts);
+    tracing_run(link, loop_now_ns(loop));
     loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
 }
 
@@ -172,6 +173,7 @@ void lane_free(struct lane **freed)
     *freed = NULL;
     struct loop *loop = lane->driver->loop;
     stream_lane_lost(lane);
+    tracing_stop(lane->link);
     transport_close(lane->transport, TRANSPORT_CODE_SHUTDOWN, clock_now_ns());
     send_all(lane, clock_now_ns());
     loop_timer_stop(loop, &lane->wake);

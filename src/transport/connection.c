@@ -124,6 +124,8 @@ static void change_session(struct transport *transport, struct session *next)
     transport->previous_until_ns = transport->now_ns + lane_keep_ns(transport);
     transport->current = *next;
     *next = (struct session){0};
+    LANE_TRACE(transport, KEYS, 0, transport->current.send.phase,
+               transport->current.result.own_index, 0, 0);
     transport->settings_wait = true;
     /* The other end waits for it: it goes whatever window and pacer say. */
     transport->primary->probes = LOSS_PROBES;
@@ -263,7 +265,12 @@ void lane_run_sessions(struct transport *transport)
     if (session_is_on(&transport->previous) && transport->current.is_confirmed &&
         transport->now_ns >= transport->previous_until_ns)
         session_clear(&transport->previous);
-    if (transport->state == TRANSPORT_STATE_UP)
-        session_ratchet(&transport->current, transport->primary->sent.next,
-                        transport->primary->loss.next_acked, transport->now_ns);
+    if (transport->state != TRANSPORT_STATE_UP)
+        return;
+    struct session *session = &transport->current;
+    uint8_t phase = session->send.phase;
+    session_ratchet(session, transport->primary->sent.next, transport->primary->loss.next_acked,
+                    transport->now_ns);
+    if (session->send.phase != phase)
+        LANE_TRACE(transport, KEYS, 0, session->send.phase, session->result.own_index, 0, 0);
 }

@@ -65,6 +65,8 @@ static int on_open(struct transport *transport, const struct frame_open *frame)
     stream->open = frame->open;
     stream->is_opened = true;
     transport->counters.streams_opened++;
+    LANE_TRACE(transport, STREAM_OPENED, 0, stream->id, stream->open.ring, stream->open.port,
+               false);
     blender_join(&transport->blender, &stream->fresh.buffer, stream->open.site, stream->open.ring,
                  stream->open.weight);
     event_stream(stream, STREAM_EVENT_OPENED);
@@ -156,6 +158,7 @@ static void on_response(struct transport *transport, struct path *path,
 {
     if (!path_prove(path, token))
         return;
+    LANE_TRACE(transport, PATH, path->wire_id, path->is_proven, path->peer.port, 0, 0);
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
     if (!address_same_host(&path->peer, &path->fallback)) {
         rtt_init(&path->rtt);

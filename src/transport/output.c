@@ -67,6 +67,8 @@ static void run_path_timers(struct transport *transport, struct path *path)
     if (transport->hosted != path->hosted) {
         path->hosted = transport->hosted;
         lane_congestion->set_hosted(path->congestion, path->hosted, path->rtt.smoothed_ns, now_ns);
+        LANE_TRACE(transport, HOSTED, path->wire_id, path->hosted,
+                   lane_congestion->flows(path->congestion), 0, 0);
         path->is_window_full = false;
     }
 }

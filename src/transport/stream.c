@@ -51,6 +51,8 @@ static void drop_bytes(struct transport_stream *stream)
 void stream_free(struct transport_stream *stream)
 {
     struct transport *transport = stream->transport;
+    LANE_TRACE(transport, STREAM_CLOSED, 0, stream->id, stream->code, stream->out.end,
+               stream->in.next);
     drop_bytes(stream);
     list_remove(&stream->event_link);
     list_remove(&stream->control_link);
@@ -256,6 +258,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
     if (tell)
         stream_owe(stream, CONTROL_WINDOW);
     transport->counters.streams_opened++;
+    LANE_TRACE(transport, STREAM_OPENED, 0, id, stream->open.ring, stream->open.port, true);
     *out = stream;
     return 0;
 }

@@ -14,24 +14,23 @@
 
 /* X-macro: kind, the event's name in the written trace, names of `number`, `a`, `b`, `c` there (""
  * for unused). Times are in us, sizes in bytes. */
-#define TRACE_KIND_LIST(X)                                                                      \
-    X(PACKET_SENT, "transport:packet_sent", "packet_number", "length", "flow", "ecn")           \
-    X(PACKET_RECEIVED, "transport:packet_received", "packet_number", "length", "frames", "ecn") \
-    X(PACKET_ACKED, "recovery:packet_acked", "packet_number", "length", "flow", "rtt_us")       \
-    X(PACKET_LOST, "recovery:packet_lost", "packet_number", "length", "flow", "age_us")         \
-    X(PACKET_SPURIOUS, "recovery:spurious_loss", "packet_number", "length", "flow", "age_us")   \
-    X(PACKET_CE, "recovery:ecn_mark", "packet_number", "length", "flow", "")                    \
-    X(ACK_RECEIVED, "transport:ack_received", "largest", "ranges", "delay_us", "newly_acked")   \
-    X(METRICS, "recovery:metrics_updated", "congestion_window", "bytes_in_flight",              \
-      "smoothed_rtt_us", "pacing_rate")                                                         \
-    X(HOSTED, "recovery:hosted_updated", "hosted", "virtual_flows", "", "")                     \
-    X(PROBE_TIMEOUT, "recovery:probe_timeout", "in_a_row", "", "", "")                          \
-    X(ECN_STATE, "recovery:ecn_state_updated", "state", "", "", "")                             \
-    X(CONGESTION_STATE, "recovery:congestion_state_updated", "state", "", "", "")               \
-    X(PATH, "connectivity:path_updated", "state", "port", "", "")                               \
-    X(STATE, "connectivity:connection_state_updated", "state", "code", "", "")                  \
-    X(KEYS, "security:key_updated", "phase", "session", "", "")                                 \
-    X(STREAM_OPENED, "transport:stream_opened", "stream_id", "ring", "port", "is_own")          \
+#define TRACE_KIND_LIST(X)                                                                    \
+    X(PACKET_SENT, "transport:packet_sent", "packet_number", "length", "flow", "ecn")         \
+    X(PACKET_RECEIVED, "transport:packet_received", "packet_number", "length", "", "ecn")     \
+    X(PACKET_ACKED, "recovery:packet_acked", "packet_number", "length", "flow", "rtt_us")     \
+    X(PACKET_LOST, "recovery:packet_lost", "packet_number", "length", "flow", "age_us")       \
+    X(PACKET_SPURIOUS, "recovery:spurious_loss", "packet_number", "length", "flow", "age_us") \
+    X(PACKET_CE, "recovery:ecn_mark", "packet_number", "length", "flow", "")                  \
+    X(ACK_RECEIVED, "transport:ack_received", "largest", "ranges", "delay_us", "newly_acked") \
+    X(METRICS, "recovery:metrics_updated", "congestion_window", "bytes_in_flight",            \
+      "smoothed_rtt_us", "pacing_rate")                                                       \
+    X(HOSTED, "recovery:hosted_updated", "hosted", "virtual_flows", "", "")                   \
+    X(PROBE_TIMEOUT, "recovery:probe_timeout", "in_a_row", "", "", "")                        \
+    X(ECN_STATE, "recovery:ecn_state_updated", "state", "", "", "")                           \
+    X(PATH, "connectivity:path_updated", "state", "port", "", "")                             \
+    X(STATE, "connectivity:connection_state_updated", "state", "code", "", "")                \
+    X(KEYS, "security:key_updated", "phase", "session", "", "")                               \
+    X(STREAM_OPENED, "transport:stream_opened", "stream_id", "ring", "port", "is_own")        \
     X(STREAM_CLOSED, "transport:stream_closed", "stream_id", "code", "bytes_sent", "bytes_received")
 
 enum trace_kind {

@@ -78,3 +78,38 @@ def test_the_verb_names_what_is_near(node, causeway_program):
     done = verb(node, causeway_program, "al")
     assert done.returncode == 1 and done.stdout == ""
     assert "this node has no link to 'al'; did you mean 'all'?" in done.stderr
+
+
+def test_a_trace_is_records_of_json(node, causeway_program, tmp_path):
+    file = tmp_path / "link.qlog"
+    tracing = subprocess.Popen([causeway_program, "link", "trace", "all", file, "--end", "edge", "--seconds", "3", "--run-dir", node.run_dir],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: file.exists() and "trace" in file.read_text() or tracing.poll() is not None, what="the trace has begun")
+    for _ in range(20):
+        node.ask_edge()
+    out, errors = tracing.communicate(timeout=30)
+    assert tracing.returncode == 0, errors
+    records = [json.loads(record) for record in file.read_text().split("\x1e")[1:]]
+    assert records[0]["trace"]["vantage_point"] == {"name": "all", "type": "client"}
+    assert out.startswith(f"{len(records) - 1} records, ")
+    events = records[1:]
+    assert {"transport:packet_sent", "transport:packet_received", "recovery:packet_acked", "recovery:metrics_updated",
+            "transport:stream_opened", "transport:stream_closed"} <= {event["name"] for event in events}
+    times = [event["time"] for event in events]
+    assert times == sorted(times)
+    sent = [event["data"]["packet_number"] for event in events if event["name"] == "transport:packet_sent"]
+    assert sent == list(range(sent[0], sent[0] + len(sent)))  # every packet is there, once
+    done = verb(node, causeway_program, "trace", "all", file)
+    assert done.returncode == 1 and "File exists" in done.stderr  # nothing is written over
+
+
+@pytest.mark.parametrize("words,code,sentence", [
+    (("trace", "al", "FILE"), 1, "this node has no link to 'al'; did you mean 'all'?"),
+    (("trac", "all", "FILE"), 2, "did you mean 'trace'?"),
+    (("trace", "all", "FILE", "--seconds", "soon"), 2, "--seconds is a whole number from 1 to 3600, not 'soon'"),
+    (("trace", "all", "no/such/folder"), 1, "No such file or directory"),
+])
+def test_a_trace_that_cannot_be_is_refused(node, causeway_program, tmp_path, words, code, sentence):
+    done = verb(node, causeway_program, *(str(tmp_path / word) if word == "FILE" else word for word in words))
+    assert done.returncode == code and sentence in done.stderr
+    assert not (tmp_path / "FILE").exists()

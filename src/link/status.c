@@ -115,6 +115,8 @@ json_t *status_of_link(struct link *link)
         {"flow_late", facts.flow_late},
         {"flow_overflowed", facts.flow_overflowed},
         {"flow_too_large", facts.flow_too_large},
+        {"tail_repairs", facts.tail_repairs},
+        {"tail_repair_bytes", facts.tail_repair_bytes},
         {"acks_sent", facts.acks_sent},
         {"probe_timeouts", facts.probe_timeouts},
         {"packets_ce", facts.packets_ce},

@@ -246,6 +246,7 @@ bool output_has_data(const struct transport *transport, const struct path *path)
 /* ---- recovery.c */
 MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack *ack);
 void recovery_on_timer(struct transport *transport, struct path *path);
+void recovery_repair_tail(struct transport *transport, struct path *path); /* is due */
 void recovery_forget_congestion(struct path *path); /* another way: start afresh */
 
 struct congestion_packet recovery_describe(const struct sent_packet *packet, uint64_t number);

@@ -55,6 +55,8 @@ static void run_path_timers(struct transport *transport, struct path *path)
     uint64_t now_ns = transport->now_ns;
     if (now_ns >= loss_timer(&path->loss, &path->sent, &path->rtt))
         recovery_on_timer(transport, path);
+    if (now_ns >= path->repair.due_ns)
+        recovery_repair_tail(transport, path);
     if (now_ns >= path->quality_at_ns) {
         path->quality_at_ns = now_ns + LANE_QUALITY_NS;
         path->quality_waits = true;
@@ -102,6 +104,7 @@ static uint64_t path_wake(const struct transport *transport, const struct path *
     }
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
     wake_ns = least(wake_ns, path->quality_at_ns);
+    wake_ns = least(wake_ns, path->repair.due_ns);
     if (!path->ping_waits) /* else it is the pacer's turn */
         wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
     if (!path->is_proven)
@@ -247,6 +250,7 @@ static void note_app_limit(struct transport *transport, struct path *path)
     bool is_limited = !path->is_window_full && !output_has_data(transport, path);
     if (is_limited)
         path->probes = 0;
+    repair_set_idle(&path->repair, is_limited, path->rtt.smoothed_ns, transport->now_ns);
     if (is_limited == path->is_app_limited)
         return;
     path->is_app_limited = is_limited;

@@ -16,6 +16,7 @@ void path_open(struct path *path, uint8_t wire_id)
     receipts_init(&path->receipts);
     rtt_init(&path->rtt);
     loss_init(&path->loss);
+    repair_init(&path->repair);
 }
 
 void path_close(struct path *path)

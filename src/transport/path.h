@@ -17,6 +17,7 @@
 #include "transport/pacer.h"
 #include "transport/quality.h"
 #include "transport/receipts.h"
+#include "transport/repair.h"
 #include "transport/replay.h"
 #include "transport/sent_log.h"
 
@@ -49,6 +50,7 @@ struct path {
     struct rtt rtt;
     struct loss loss;
     struct pacer pacer;
+    struct repair repair;
     struct quality quality;
     struct delay_trend delay;
     uint64_t spurious; /* losses that were none */

@@ -341,6 +341,38 @@ void recovery_on_timer(struct transport *transport, struct path *path)
         probe(transport, path);
 }
 
+/* Bytes of the top rings in the last packet that had some; not what the packet carries besides. */
+void recovery_repair_tail(struct transport *transport, struct path *path)
+{
+    uint64_t number = path->repair.after - 1;
+    struct sent_packet *packet =
+        number >= path->sent.oldest ? sent_log_packet(&path->sent, number) : NULL;
+    struct quality quality = path->quality;
+    quality_roll(&quality, transport->now_ns);
+    const struct repair_facts facts = {
+        .now_ns = transport->now_ns,
+        .srtt_ns = path->rtt.smoothed_ns,
+        .min_rtt_ns = path->rtt.min_ns,
+        .window_bytes = lane_congestion->window_bytes(path->congestion),
+        .in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion),
+        .link_bytes = transport->counters.bytes_sent + transport->counters.bytes_received,
+        .loss_ppm = quality_loss_ppm(&quality, QUALITY_SECONDS),
+        .packet_bytes = packet ? packet->bytes : 0,
+        .is_wanted = !transport->config.no_tail_repair,
+    };
+    if (!repair_take(&path->repair, &facts) || !packet || packet->state != SENT_IN_FLIGHT ||
+        packet->probed)
+        return;
+    packet->probed = true;
+    transport->counters.tail_repairs++;
+    transport->counters.tail_repair_bytes += packet->bytes;
+    for (uint32_t i = 0; i < packet->frames; i++) {
+        const struct sent_frame *frame = sent_log_frame_at(&path->sent, packet, i);
+        if (frame->stream && frame->stream->open.ring < REPAIR_RINGS)
+            frame_lost(transport, frame);
+    }
+}
+
 void recovery_forget_congestion(struct path *path)
 {
     for (uint64_t number = path->sent.oldest; number < path->sent.next; number++) {

@@ -100,6 +100,7 @@ struct transport_config {
     uint64_t dead_after_ns;
     /* Default 8 s; the first retry comes after 250 ms, then doubled, with jitter. */
     uint64_t dial_backoff_max_ns;
+    bool no_tail_repair;         /* never send the last bytes of the top rings twice; for tests */
     uint64_t handshake_every_ns; /* fresh Diffie-Hellman; default 1 h; 0: never */
     /* What packets are marked with: ECN_ECT_0 (default), ECN_ECT_1 (L4S), or ECN_NOT_ECT. */
     enum ecn_codepoint ecn;
@@ -333,6 +334,7 @@ struct transport_facts {
     uint64_t stream_bytes_sent, stream_bytes_resent, acks_sent, probe_timeouts;
     /* Datagrams of flows: sent, received; dropped because they were late, too many or too large. */
     uint64_t flow_sent, flow_received, flow_late, flow_overflowed, flow_too_large;
+    uint64_t tail_repairs, tail_repair_bytes; /* packets of the top rings sent once more, unasked */
     uint64_t packets_ce, ecn_failures; /* marks reported of our packets; paths that mangle marks */
     /* Of our packets, and of the peer's as it reports them; over all paths, round trips and delays
      * of the primary one. */

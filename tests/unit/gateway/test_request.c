@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A request at the gateway: whose it must be, what its origin gets, and what is tried again when an origin fails (L1, L3).
+ */
+#include "stage.h"
+
+#define LOCAL ", allow_local: true"
+
+/* ---- the edge */
+
+struct request {
+    enum http_method method;
+    const char *site;
+    const char *body; /* NULL: none; else of unknown length, chunked */
+    bool is_unended;  /* END does not come yet */
+};
+
+static void append_text(struct slice_queue *form, struct text *bytes)
+{
+    while (form->count) {
+        struct slice slice = slice_queue_pop(form, UINT32_MAX);
+        text_add_span(bytes, span_of(slice_data(&slice), slice.length));
+        slice_release(&slice);
+    }
+    slice_queue_clear(form);
+}
+
+static struct link_stream *ask(struct stage *stage, struct link *from, const struct request *how)
+{
+    struct arena arena = {0};
+    struct slice_queue form = {0};
+    struct text bytes = {0};
+    struct http_head head;
+    struct http_opening opening = {.site = span_text(how->site ? how->site : "shop"),
+                                   .request_id = SPAN("0123"),
+                                   .client = {.bytes = {192, 0, 2, 7}, .port = 1, .family = 4},
+                                   .edge_port = 80,
+                                   .priority = 2};
+    http_head_init(&head, &arena);
+    head.method = how->method ? how->method : HTTP_METHOD_GET;
+    head.method_text = http_method_text(head.method);
+    head.target = SPAN("/a");
+    head.host = SPAN("www.shop.example");
+    head.minor = 1;
+    head.body = how->body ? HTTP_BODY_CHUNKED : HTTP_BODY_NONE;
+    assert_int_equal(http_form_write_request(&form, &opening, &head), 0);
+    if (how->body && *how->body)
+        http_form_write_data(&form, slice_copy(span_text(how->body)));
+    if (!how->is_unended)
+        http_form_write_end(&form);
+    append_text(&form, &bytes);
+    struct link_stream *stream = fake_stream_new(from);
+    gateway_request_accept(stage->worker, from, stream);
+    fake_deliver(stream, text_span(&bytes), !how->is_unended);
+    text_clear(&bytes);
+    arena_clear(&arena);
+    return stream;
+}
+
+static bool is_over(void *argument)
+{
+    struct link_stream *stream = argument;
+    return stream->is_released;
+}
+
+static void expect_reset(struct stage *stage, struct link_stream *stream, uint32_t code)
+{
+    assert_true(turn_until(stage->worker->loop, is_over, stream));
+    assert_true(stream->was_reset);
+    assert_int_equal(stream->reset_code, code);
+    assert_true(list_is_empty(&stage->worker->requests));
+}
+
+/* The answer as the edge reads it. */
+static void expect_answer(struct stage *stage, struct link_stream *stream, unsigned status,
+                          const char *content)
+{
+    struct arena arena = {0};
+    struct http_form_reader reader;
+    struct http_head head;
+    struct slice_queue bytes = {0};
+    struct text body = {0};
+    struct slice data;
+    enum http_event event;
+    assert_true(turn_until(stage->worker->loop, is_over, stream));
+    assert_false(stream->was_reset);
+    assert_true(stream->is_finished);
+    slice_queue_append(&bytes, text_span(&stream->written));
+    http_form_reader_start_response(&reader, &http_limits_default, &head, &arena, HTTP_METHOD_GET,
+                                    false);
+    while ((event = http_form_reader_next(&reader, &bytes, &data)) != HTTP_EVENT_END) {
+        assert_true(event == HTTP_EVENT_HEAD || event == HTTP_EVENT_DATA);
+        if (event == HTTP_EVENT_DATA) {
+            text_add_span(&body, span_of(slice_data(&data), data.length));
+            slice_release(&data);
+        }
+    }
+    assert_int_equal(head.status, status);
+    assert_string_equal(body.data ? body.data : "", content);
+    text_clear(&body);
+    slice_queue_clear(&bytes);
+    arena_clear(&arena);
+}
+
+/* ---- the origins */
+
+struct visit {
+    struct stage *stage;
+    int fd, origin; /* where a connection came in */
+    char got[4096];
+    size_t length;
+};
+
+static bool has_come(void *argument)
+{
+    struct visit *visit = argument;
+    struct address peer;
+    for (visit->origin = 0; visit->origin < STAGE_ORIGINS; visit->origin++)
+        if (visit->stage->listeners[visit->origin] >= 0 &&
+            socket_accept(visit->stage->listeners[visit->origin], &peer, &visit->fd) == 0)
+            return true;
+    return false;
+}
+
+/* What came of a request ends with `end`. */
+static const char *wanted_end;
+static bool has_read(void *argument)
+{
+    struct visit *visit = argument;
+    ssize_t got = recv(visit->fd, visit->got + visit->length, sizeof visit->got - 1 - visit->length,
+                       MSG_DONTWAIT);
+    if (got > 0)
+        visit->length += (size_t)got;
+    visit->got[visit->length] = 0;
+    size_t end = strlen(wanted_end);
+    return visit->length >= end && strcmp(visit->got + visit->length - end, wanted_end) == 0;
+}
+
+static const char *read_request(struct visit *visit, const char *end)
+{
+    visit->length = 0;
+    wanted_end = end;
+    if (!turn_until(visit->stage->worker->loop, has_read, visit))
+        fail_msg("only this came: %s", visit->got);
+    return visit->got;
+}
+
+static void visit(struct stage *stage, struct visit *visit)
+{
+    *visit = (struct visit){.stage = stage, .fd = -1};
+    assert_true(turn_until(stage->worker->loop, has_come, visit));
+}
+
+static void answer(struct visit *visit, const char *text)
+{
+    assert_int_equal(send(visit->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+static size_t idle_connections(struct stage *stage)
+{
+    size_t count = 0;
+    LIST_EACH (item, after, &stage->worker->pools)
+        count += CONTAINER_OF(item, struct origin_pool, link)->idle_count;
+    return count;
+}
+
+static size_t pending_requests(struct stage *stage)
+{
+    size_t count = 0;
+    LIST_EACH (item, after, &stage->worker->pools)
+        count += CONTAINER_OF(item, struct origin_pool, link)->pending;
+    return count;
+}
+
+/* ---- cases */
+
+static void a_request_goes_to_an_origin_and_its_connection_is_kept(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    visit(&stage, &origin);
+    const char *request = read_request(&origin, "\r\n\r\n");
+    assert_memory_equal(request, "GET /a HTTP/1.1\r\nHost: www.shop.example\r\n", 41);
+    assert_non_null(strstr(request, "\r\nVia: 1.1 gate\r\n"));
+    assert_non_null(strstr(request, "\r\nX-Forwarded-For: 192.0.2.7\r\n"));
+    assert_int_equal(pending_requests(&stage), 1);
+    answer(&origin, OK);
+    expect_answer(&stage, stream, 200, "hello");
+    assert_int_equal(pending_requests(&stage), 0);
+    assert_int_equal(idle_connections(&stage), 1);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void a_site_may_name_the_host_that_its_origin_gets(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, ", origin_host: inner.example", LOCAL);
+    ask(&stage, &stage.edge, &(struct request){0});
+    visit(&stage, &origin);
+    const char *request = read_request(&origin, "\r\n\r\n");
+    assert_non_null(strstr(request, "\r\nHost: inner.example\r\n"));
+    assert_non_null(strstr(request, "\r\nX-Forwarded-Host: www.shop.example\r\n"));
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void only_what_the_allow_list_names_reaches_an_origin(void **state)
+{
+    struct stage stage;
+    struct visit origin = {.fd = -1};
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    const struct {
+        struct link *from;
+        const char *site;
+    } rows[] = {{&stage.edge, "private"}, {&stage.edge, "nothing"}, {&stage.stranger, "shop"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t refused = metric_read(&gateway_refused);
+        struct link_stream *stream =
+            ask(&stage, rows[i].from, &(struct request){.site = rows[i].site});
+        expect_reset(&stage, stream, TRANSPORT_CODE_REFUSED);
+        assert_int_equal(metric_read(&gateway_refused) - refused, 1);
+    }
+    origin.stage = &stage;
+    turn_some(stage.worker->loop);
+    assert_false(has_come(&origin));
+    stage_stop(&stage);
+}
+
+static void a_message_without_a_whole_head_is_refused(void **state)
+{
+    struct stage stage;
+    struct slice_queue form = {0};
+    struct text content_first = {0};
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    http_form_write_data(&form, slice_copy(SPAN("content")));
+    append_text(&form, &content_first);
+    const struct {
+        struct span bytes;
+        bool is_end;
+    } rows[] = {{text_span(&content_first), false}, {SPAN(""), true}, {SPAN("\x01"), true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t bad = metric_read(&gateway_bad_requests);
+        struct link_stream *stream = fake_stream_new(&stage.edge);
+        gateway_request_accept(stage.worker, &stage.edge, stream);
+        fake_deliver(stream, rows[i].bytes, rows[i].is_end);
+        assert_true(stream->is_released); /* at once */
+        assert_int_equal(stream->reset_code, TRANSPORT_CODE_PROTOCOL);
+        assert_int_equal(metric_read(&gateway_bad_requests) - bad, 1);
+    }
+    text_clear(&content_first);
+    stage_stop(&stage);
+}
+
+static void a_head_that_does_not_come_is_not_waited_for(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    stage.worker->head_timeout_ns = 10000000;
+    struct link_stream *stream = fake_stream_new(&stage.edge);
+    gateway_request_accept(stage.worker, &stage.edge, stream);
+    expect_reset(&stage, stream, TRANSPORT_CODE_TIMEOUT);
+    stage_stop(&stage);
+}
+
+static void L3_an_origin_that_refuses_is_passed_over_for_any_method(void **state)
+{
+    static const struct request rows[] = {{0}, {.method = HTTP_METHOD_POST, .body = "body"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int dead = 0; dead < STAGE_ORIGINS; dead++) {
+            struct stage stage;
+            struct visit origin;
+            stage_start(&stage, "", LOCAL);
+            stage_kill_origin(&stage, dead);
+            for (int turn = 0; turn < 4; turn++) { /* whichever of them comes first */
+                struct link_stream *stream = ask(&stage, &stage.edge, &rows[i]);
+                if (turn == 0)
+                    visit(&stage, &origin);
+                read_request(&origin, rows[i].body ? "\r\n4\r\nbody\r\n0\r\n\r\n" : "\r\n\r\n");
+                assert_int_equal(origin.origin, 1 - dead);
+                answer(&origin, OK);
+                expect_answer(&stage, stream, 200, "hello");
+            }
+            close(origin.fd);
+            stage_stop(&stage);
+        }
+}
+
+static void L3_without_any_origin_it_is_unreachable(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    stage_kill_origin(&stage, 0);
+    stage_kill_origin(&stage, 1);
+    uint64_t failures = metric_read(&gateway_connect_failures);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    expect_reset(&stage, stream, TRANSPORT_CODE_UNREACHABLE);
+    assert_in_range(metric_read(&gateway_connect_failures) - failures, 2, 4);
+    assert_int_equal(pending_requests(&stage), 0);
+    stage_stop(&stage);
+}
+
+static void L3_when_all_origins_are_full_it_is_a_limit(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    LIST_EACH (item, after, &stage.worker->pools)
+        gateway_pool_begin(CONTAINER_OF(item, struct origin_pool, link));
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    expect_reset(&stage, stream, TRANSPORT_CODE_LIMIT);
+    stage_stop(&stage);
+}
+
+/* An origin answered once; its connection is kept on this side, and dies as the next request comes. */
+static struct link_stream *ask_on_a_connection_that_dies(struct stage *stage, struct visit *origin,
+                                                         const struct request *how)
+{
+    struct link_stream *stream = ask(stage, &stage->edge, &(struct request){0});
+    visit(stage, origin);
+    read_request(origin, "\r\n\r\n");
+    answer(origin, OK);
+    expect_answer(stage, stream, 200, "hello");
+    assert_int_equal(idle_connections(stage), 1);
+    /* The least pending: only the origin with the kept connection. */
+    LIST_EACH (item, after, &stage->worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        if (!pool->idle_count)
+            gateway_pool_begin(pool);
+    }
+    struct link_stream *second = ask(stage, &stage->edge, how); /* written at once, before */
+    socket_set_reset_on_close(origin->fd);
+    close(origin->fd); /* the loop turns and sees it */
+    LIST_EACH (item, after, &stage->worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        if (pool->pending && pool->connection_count == 0)
+            gateway_pool_end(pool);
+    }
+    return second;
+}
+
+static void L3_a_dead_kept_connection_costs_an_idempotent_request_nothing(void **state)
+{
+    static const enum http_method methods[] = {HTTP_METHOD_GET, HTTP_METHOD_HEAD, HTTP_METHOD_PUT,
+                                               HTTP_METHOD_DELETE, HTTP_METHOD_OPTIONS};
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        struct stage stage;
+        struct visit origin;
+        stage_start(&stage, "", LOCAL);
+        uint64_t retries = metric_read(&gateway_retries);
+        struct link_stream *stream =
+            ask_on_a_connection_that_dies(&stage, &origin, &(struct request){.method = methods[i]});
+        visit(&stage, &origin); /* a fresh one */
+        read_request(&origin, "\r\n\r\n");
+        answer(&origin, methods[i] == HTTP_METHOD_HEAD ? "HTTP/1.1 204 No Content\r\n\r\n" : OK);
+        if (methods[i] != HTTP_METHOD_HEAD)
+            expect_answer(&stage, stream, 200, "hello");
+        else
+            expect_answer(&stage, stream, 204, "");
+        assert_int_equal(metric_read(&gateway_retries) - retries, 1);
+        close(origin.fd);
+        stage_stop(&stage);
+    }
+}
+
+static void L3_what_may_have_been_done_is_not_done_again(void **state)
+{
+    static const struct request rows[] = {
+        {.method = HTTP_METHOD_POST},
+        {.method = HTTP_METHOD_PATCH},
+        {.method = HTTP_METHOD_PUT, .body = "its body is gone"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stage stage;
+        struct visit origin;
+        stage_start(&stage, "", LOCAL);
+        uint64_t retries = metric_read(&gateway_retries);
+        struct link_stream *stream = ask_on_a_connection_that_dies(&stage, &origin, &rows[i]);
+        expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
+        assert_int_equal(metric_read(&gateway_retries) - retries, 0);
+        stage_stop(&stage);
+    }
+}
+
+/* An origin that dies on a fresh connection did so because of this request, as far as anybody knows. */
+static void L3_a_fresh_connection_that_dies_is_a_bad_answer(void **state)
+{
+    static const char *const answers[] = {"", "HTTP/1.1 200",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                                          "\x01\x02\r\n\r\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct stage stage;
+        struct visit origin;
+        stage_start(&stage, "", LOCAL);
+        uint64_t bad = metric_read(&gateway_bad_answers), retries = metric_read(&gateway_retries);
+        struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+        visit(&stage, &origin);
+        read_request(&origin, "\r\n\r\n");
+        answer(&origin, answers[i]);
+        close(origin.fd);
+        expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
+        assert_int_equal(metric_read(&gateway_bad_answers) - bad, 1);
+        assert_int_equal(metric_read(&gateway_retries) - retries, 0);
+        stage_stop(&stage);
+    }
+}
+
+static void L3_retries_end(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, ", retries: 0", LOCAL);
+    struct link_stream *stream =
+        ask_on_a_connection_that_dies(&stage, &origin, &(struct request){0});
+    expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
+    stage_stop(&stage);
+}
+
+static void an_origin_that_is_silent_too_long_is_a_timeout(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, ", timeouts: { read: 100ms }", LOCAL);
+    uint64_t timeouts = metric_read(&gateway_timeouts);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    expect_reset(&stage, stream, TRANSPORT_CODE_TIMEOUT);
+    assert_int_equal(metric_read(&gateway_timeouts) - timeouts, 1);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void what_keeps_a_connection_and_what_ends_it(void **state)
+{
+    static const struct {
+        const char *answer;
+        bool is_kept;
+    } rows[] = {
+        {OK, true},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", false},
+        {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", false},
+        {OK "HTTP/1.1 200 OK\r\n", false}, /* more than was asked for */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stage stage;
+        struct visit origin;
+        stage_start(&stage, "", LOCAL);
+        struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+        visit(&stage, &origin);
+        read_request(&origin, "\r\n\r\n");
+        answer(&origin, rows[i].answer);
+        expect_answer(&stage, stream, 200, "hello");
+        assert_int_equal(idle_connections(&stage), rows[i].is_kept);
+        close(origin.fd);
+        stage_stop(&stage);
+    }
+}
+
+static void an_answer_without_a_length_ends_with_its_connection(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    answer(&origin, "HTTP/1.1 200 OK\r\n\r\nhello");
+    turn_some(stage.worker->loop);
+    assert_false(stream->is_released);
+    close(origin.fd);
+    expect_answer(&stage, stream, 200, "hello");
+    stage_stop(&stage);
+}
+
+static void an_edge_that_gives_up_frees_the_origin(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    fake_reset(stream, TRANSPORT_CODE_CANCELLED);
+    assert_true(stream->is_released);
+    assert_int_equal(pending_requests(&stage), 0);
+    assert_int_equal(idle_connections(&stage),
+                     0); /* its answer is on the way: of no use to others */
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void a_stream_without_room_stops_the_origin(void **state)
+{
+    enum { BYTES = 8 << 20 };
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+    fake_set_room(stream, 100000);
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    answer(&origin, "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n");
+    uint8_t *block = memory_new(65536);
+    size_t sent = 0;
+    for (int idle = 0; idle < 20 && sent < BYTES;) {
+        ssize_t more = send(origin.fd, block, 65536, MSG_DONTWAIT);
+        sent += more > 0 ? (size_t)more : 0;
+        idle = more > 0 ? 0 : idle + 1;
+        turn_some(stage.worker->loop);
+    }
+    assert_true(sent < BYTES);                              /* the kernel's buffers are full */
+    assert_in_range(stream->written.length, 90000, 166000); /* the room, and a turn's reading */
+    memory_free(block);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_goes_to_an_origin_and_its_connection_is_kept),
+        cmocka_unit_test(a_site_may_name_the_host_that_its_origin_gets),
+        cmocka_unit_test(only_what_the_allow_list_names_reaches_an_origin),
+        cmocka_unit_test(a_message_without_a_whole_head_is_refused),
+        cmocka_unit_test(a_head_that_does_not_come_is_not_waited_for),
+        cmocka_unit_test(L3_an_origin_that_refuses_is_passed_over_for_any_method),
+        cmocka_unit_test(L3_without_any_origin_it_is_unreachable),
+        cmocka_unit_test(L3_when_all_origins_are_full_it_is_a_limit),
+        cmocka_unit_test(L3_a_dead_kept_connection_costs_an_idempotent_request_nothing),
+        cmocka_unit_test(L3_what_may_have_been_done_is_not_done_again),
+        cmocka_unit_test(L3_a_fresh_connection_that_dies_is_a_bad_answer),
+        cmocka_unit_test(L3_retries_end),
+        cmocka_unit_test(an_origin_that_is_silent_too_long_is_a_timeout),
+        cmocka_unit_test(what_keeps_a_connection_and_what_ends_it),
+        cmocka_unit_test(an_answer_without_a_length_ends_with_its_connection),
+        cmocka_unit_test(an_edge_that_gives_up_frees_the_origin),
+        cmocka_unit_test(a_stream_without_room_stops_the_origin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

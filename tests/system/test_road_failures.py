@@ -95,11 +95,11 @@ def test_strangers_and_forgers_get_silence_and_cost_nothing(lab, causeway_progra
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     with road.edge.open_socket(family, socket.SOCK_DGRAM) as stranger:
         stranger.settimeout(0.5)
-        shapes = [b"", b"\x00", b"\x10" + os.urandom(1199), b"\x20" + os.urandom(99), b"\x00" * 1400, os.urandom(1400)]
+        shapes = [b"", b"\x00", b"\x20" + os.urandom(1199), b"\x10" + os.urandom(99), b"\x00" * 1400, os.urandom(1400)]
         for _ in range(3000):
             for shape in shapes:
                 stranger.sendto(shape, (road.gateway_link, LINK))
-        stranger.sendto(b"\x10" + os.urandom(1199), (road.gateway_link, LINK))
+        stranger.sendto(b"\x20" + os.urandom(1199), (road.gateway_link, LINK))
         with pytest.raises(TimeoutError):
             answer = stranger.recv(2000)
             pytest.fail(f"answered: {answer[:40]!r}, {len(answer)} bytes")

@@ -118,12 +118,35 @@ static void put_quality(struct build *build)
         build->at = frame_write_quality(build->at, &quality);
         build->is_eliciting = true;
     }
-    if (path->ping_waits && !build->is_eliciting && has_frame_room(build, 1)) {
+    if (path->ping_waits && path->loss.probe_timeouts && has_frame_room(build, FRAME_CONTROL_MAX)) {
+        build->at = frame_write_ack_now(build->at, path->wire_id);
+        build->is_eliciting = true;
+    } else if (path->ping_waits && !build->is_eliciting && has_frame_room(build, 1)) {
         *build->at++ = FRAME_PING;
         build->is_eliciting = true;
     }
     if (build->is_eliciting)
         path->ping_waits = false;
+}
+
+/* Rides along with what goes anyway: that it is due makes no packet. */
+static void put_ack_frequency(struct build *build)
+{
+    const struct transport *t = build->transport;
+    struct path *path = build->path;
+    struct ack_frequency *frequency = &path->ack_frequency;
+    uint64_t srtt_ns = path->rtt.smoothed_ns;
+    if (!ack_frequency_wants_look(frequency, srtt_ns, t->now_ns) || !blender_waiting(&t->blender) ||
+        !has_frame_room(build, FRAME_CONTROL_MAX))
+        return;
+    uint64_t window = lane_congestion->window_bytes(path->congestion) / t->config.packet_bytes;
+    if (!ack_frequency_is_due(frequency, window, srtt_ns, t->now_ns))
+        return;
+    build->at = frame_write_ack_freq(build->at, path->wire_id, &frequency->asked);
+    struct sent_frame *frame = note(build, NULL, SENT_ACK_FREQ);
+    frame->offset = frequency->asked.sequence;
+    frame->path = path->wire_id;
+    ack_frequency_told(frequency);
 }
 
 /* What one stream owes, as far as it fits. */
@@ -330,6 +353,7 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
     put_tokens(&build);
     if (plan->may_send_data) {
         put_quality(&build);
+        put_ack_frequency(&build);
         put_controls(&build);
         put_sub_packets(&build);
     }

@@ -128,6 +128,26 @@ static int read_quality(struct reader *reader, struct frame_quality *frame)
     return is_good ? 0 : ERROR_INVALID;
 }
 
+static int read_path(struct reader *reader, uint8_t *path)
+{
+    uint64_t id = read_varint(reader);
+    *path = (uint8_t)id;
+    return id <= UINT8_MAX ? 0 : ERROR_INVALID;
+}
+
+static int read_ack_freq(struct reader *reader, struct frame_ack_freq *frame)
+{
+    struct ack_asking *asking = &frame->asking;
+    int error = read_path(reader, &frame->path);
+    asking->sequence = read_varint(reader);
+    uint64_t packets = read_varint(reader), delay_us = read_varint(reader);
+    if (error || !asking->sequence || !packets || packets > UINT32_MAX || delay_us > UINT32_MAX)
+        return ERROR_INVALID;
+    asking->packets = (uint32_t)packets;
+    asking->delay_us = (uint32_t)delay_us;
+    return 0;
+}
+
 static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
 {
     switch (type) {
@@ -176,6 +196,10 @@ static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
     case FRAME_DATAGRAM:
     case FRAME_DATAGRAM_LAST:
         return read_datagram(reader, type == FRAME_DATAGRAM, frame);
+    case FRAME_ACK_FREQ:
+        return read_ack_freq(reader, &frame->ack_freq);
+    case FRAME_ACK_NOW:
+        return read_path(reader, &frame->ack_now_path);
     default:
         return ERROR_INVALID;
     }
@@ -280,6 +304,21 @@ uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *frame)
     out = varint_store(out, size << 1 | (trend < 0));
     out = varint_store(out, storable(quality.delivery_bytes_per_s));
     return varint_store(out, storable(quality.spare_window_bytes));
+}
+
+uint8_t *frame_write_ack_freq(uint8_t *out, uint8_t path, const struct ack_asking *asking)
+{
+    *out++ = FRAME_ACK_FREQ;
+    out = varint_store(out, path);
+    out = varint_store(out, asking->sequence);
+    out = varint_store(out, asking->packets);
+    return varint_store(out, asking->delay_us);
+}
+
+uint8_t *frame_write_ack_now(uint8_t *out, uint8_t path)
+{
+    *out++ = FRAME_ACK_NOW;
+    return varint_store(out, path);
 }
 
 uint8_t *frame_write_ack(uint8_t *out, const uint8_t *end, const struct frame_ack_head *head,

@@ -8,6 +8,7 @@
 #define TRANSPORT_FRAME_H
 
 #include "base/bytes.h"
+#include "transport/ack_frequency.h"
 #include "transport/ecn.h"
 #include "transport/ranges.h"
 #include "transport/transport.h"
@@ -28,6 +29,8 @@ enum frame_type {
     FRAME_STREAM = 0x10, /* to 0x17, by its flags */
     FRAME_DATAGRAM = 0x18,
     FRAME_DATAGRAM_LAST = 0x19, /* fills the packet; read as FRAME_DATAGRAM */
+    FRAME_ACK_FREQ = 0x1a,
+    FRAME_ACK_NOW = 0x1b,
 };
 
 enum {
@@ -90,6 +93,11 @@ struct frame_quality { /* of packets from the sender of this frame (T8) */
     struct transport_quality quality;
 };
 
+struct frame_ack_freq { /* of packets from the sender of this frame */
+    uint8_t path;
+    struct ack_asking asking;
+};
+
 struct frame_stream {
     uint64_t id, offset;
     struct span data;
@@ -115,6 +123,8 @@ struct frame {
         struct frame_quality quality;
         struct frame_stream stream;
         struct frame_datagram datagram;
+        struct frame_ack_freq ack_freq;
+        uint8_t ack_now_path;
     };
 };
 
@@ -136,6 +146,8 @@ uint8_t *frame_write_window(uint8_t *out, uint64_t id, uint64_t limit);
 uint8_t *frame_write_priority(uint8_t *out, uint64_t id, uint8_t ring, uint8_t weight);
 uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
                            const uint8_t token[FRAME_TOKEN_BYTES]);
+uint8_t *frame_write_ack_freq(uint8_t *out, uint8_t path, const struct ack_asking *asking);
+uint8_t *frame_write_ack_now(uint8_t *out, uint8_t path);
 uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *frame);
 
 /* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself

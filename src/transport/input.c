@@ -178,6 +178,20 @@ static void on_quality(struct transport *transport, const struct frame_quality *
 }
 
 /* `path`: on which it came. */
+static void on_ack_freq(struct transport *transport, const struct frame_ack_freq *frame)
+{
+    struct path *path = lane_path(transport, frame->path);
+    if (path)
+        receipts_ask(&path->receipts, &frame->asking);
+}
+
+static void on_ack_now(struct transport *transport, uint8_t wire_id)
+{
+    struct path *path = lane_path(transport, wire_id);
+    if (path)
+        path->receipts.due_ns = transport->now_ns;
+}
+
 static int on_frame(struct transport *transport, struct path *path, const struct frame *frame)
 {
     switch (frame->type) {
@@ -215,6 +229,12 @@ static int on_frame(struct transport *transport, struct path *path, const struct
     case FRAME_DATAGRAM:
     case FRAME_DATAGRAM_LAST:
         return on_datagram(transport, &frame->datagram);
+    case FRAME_ACK_FREQ:
+        on_ack_freq(transport, &frame->ack_freq);
+        return 0;
+    case FRAME_ACK_NOW:
+        on_ack_now(transport, frame->ack_now_path);
+        return 0;
     }
     return ERROR_INVALID;
 }

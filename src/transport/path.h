@@ -9,6 +9,7 @@
 #define TRANSPORT_PATH_H
 
 #include "base/address.h"
+#include "transport/ack_frequency.h"
 #include "transport/congestion.h"
 #include "transport/delay_trend.h"
 #include "transport/ecn.h"
@@ -46,6 +47,7 @@ struct path {
 
     struct replay replay;
     struct receipts receipts;
+    struct ack_frequency ack_frequency;
     struct sent_log sent;
     struct rtt rtt;
     struct loss loss;

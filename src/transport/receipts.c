@@ -17,18 +17,23 @@ void receipts_clear(struct receipts *receipts)
     receipts_init(receipts);
 }
 
-/* On a long path acks in large batches would cost the sender its share beside connections that
- * are acknowledged one by one: its window is shut for part of each round trip. On a short one
- * they only cost time. */
-static uint32_t owed_limit(const struct receipts *receipts, uint64_t srtt_ns)
+void receipts_ask(struct receipts *receipts, const struct ack_asking *asking)
 {
-    uint32_t packets = receipts->round_packets > receipts->last_round_packets
-                           ? receipts->round_packets
-                           : receipts->last_round_packets;
-    uint32_t every = packets / (srtt_ns >= RECEIPTS_LONG_PATH_NS ? 32 : 8);
-    return every < RECEIPTS_EVERY_MIN   ? RECEIPTS_EVERY_MIN
-           : every > RECEIPTS_EVERY_MAX ? RECEIPTS_EVERY_MAX
-                                        : every;
+    if (asking->sequence > receipts->asked.sequence)
+        receipts->asked = *asking;
+}
+
+static uint32_t owed_limit(const struct receipts *receipts)
+{
+    return receipts->asked.sequence ? receipts->asked.packets : ACK_FREQUENCY_PACKETS_MIN;
+}
+
+static uint64_t delay_limit(const struct receipts *receipts, uint64_t srtt_ns)
+{
+    uint64_t delay_ns = receipts->asked.sequence ? receipts->asked.delay_us * 1000ull : srtt_ns / 8;
+    if (delay_ns > srtt_ns)
+        delay_ns = srtt_ns;
+    return delay_ns < ACK_DELAY_MAX_NS ? delay_ns : ACK_DELAY_MAX_NS;
 }
 
 void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting, uint64_t srtt_ns,
@@ -44,22 +49,15 @@ void receipts_note(struct receipts *receipts, uint64_t number, bool is_eliciting
         receipts->largest_ns = now_ns;
     }
 
-    if (now_ns >= receipts->round_ends_ns) {
-        receipts->last_round_packets = receipts->round_packets;
-        receipts->round_packets = 0;
-        receipts->round_ends_ns = now_ns + srtt_ns;
-    }
-    receipts->round_packets++;
     if (number < receipts->oldest_owed)
         receipts->oldest_owed = number;
     if (!is_eliciting)
         return;
     receipts->owed++;
-    if (is_gap || receipts->owed >= owed_limit(receipts, srtt_ns)) {
+    if (is_gap || receipts->owed >= owed_limit(receipts)) {
         receipts->due_ns = now_ns;
     } else if (receipts->due_ns == UINT64_MAX) {
-        uint64_t delay = srtt_ns / 8 < ACK_DELAY_MAX_NS ? srtt_ns / 8 : ACK_DELAY_MAX_NS;
-        receipts->due_ns = now_ns + delay;
+        receipts->due_ns = now_ns + delay_limit(receipts, srtt_ns);
     }
 }
 

@@ -55,6 +55,7 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
     case SENT_WINDOW:
     case SENT_PRIORITY:
     case SENT_SETTINGS:
+    case SENT_ACK_FREQ:
         break;
     }
 }
@@ -90,6 +91,12 @@ static void frame_lost(struct transport *transport, const struct sent_frame *fra
         if (frame->offset == transport->current.result.own_index)
             transport->settings_wait = true;
         break;
+    case SENT_ACK_FREQ: {
+        struct path *path = lane_path(transport, frame->path);
+        if (path)
+            ack_frequency_lost(&path->ack_frequency, frame->offset);
+        break;
+    }
     case SENT_ACK:
         break;
     }

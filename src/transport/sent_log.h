@@ -25,6 +25,7 @@ enum sent_kind {
     SENT_PRIORITY, /* offset: ring and weight told */
     SENT_ACK,      /* offset: one more than the largest acknowledged */
     SENT_SETTINGS, /* offset: the session's own index */
+    SENT_ACK_FREQ, /* offset: its sequence number */
 };
 
 struct sent_frame {

@@ -53,6 +53,19 @@ static void control_frames_come_back_as_written(void **state)
     assert_prefixes_fail(end);
     assert_true(frame.window.id == 64 && frame.window.limit == 1u << 30);
 
+    const struct ack_asking asking = {.sequence = 70, .packets = 32, .delay_us = 5000};
+    end = frame_write_ack_freq(wire, 255, &asking);
+    frame = read_one(end);
+    assert_prefixes_fail(end);
+    assert_true(frame.type == FRAME_ACK_FREQ && frame.ack_freq.path == 255 &&
+                frame.ack_freq.asking.sequence == 70 && frame.ack_freq.asking.packets == 32 &&
+                frame.ack_freq.asking.delay_us == 5000);
+
+    end = frame_write_ack_now(wire, 200);
+    frame = read_one(end);
+    assert_prefixes_fail(end);
+    assert_true(frame.type == FRAME_ACK_NOW && frame.ack_now_path == 200);
+
     end = frame_write_priority(wire, 3, 4, 255);
     frame = read_one(end);
     assert_prefixes_fail(end);
@@ -219,6 +232,10 @@ static void malformed_frames_are_refused(void **state)
         {"a datagram shorter than its length", {0x18, 4, 3, 1, 2}, 5},
         {"a datagram of no stream", {0x19}, 1},
         {"an unknown type", {0xff}, 1},
+        {"an asking without a sequence number", {0x1a, 0, 0, 2, 9}, 5},
+        {"an asking for an ack of nothing", {0x1a, 0, 1, 0, 9}, 5},
+        {"an asking of path 256", {0x1a, 0x41, 0, 1, 2, 9}, 6},
+        {"an ack now of path 256", {0x1b, 0x41, 0}, 3},
         {"an ack of no range", {2, 0, 5, 0, 0, 0}, 6},
         {"an ack of 65 ranges", {2, 0, 5, 0, 0x40, 65, 0}, 7},
         {"a first range below zero", {2, 0, 5, 0, 1, 6}, 6},

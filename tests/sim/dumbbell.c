@@ -15,6 +15,7 @@ static void deliver_to_gateway(struct dumbbell *dumbbell, struct sim_packet *pac
     for (uint32_t i = 0; i < dumbbell->pair_count; i++) {
         struct sim_end *gateway = &dumbbell->pairs[i]->gateway;
         if (address_equal(&gateway->address, &packet->to)) {
+            dumbbell->pair_bytes[i] += packet->length;
             sim_deliver(&gateway->node, packet);
             return;
         }
@@ -116,11 +117,12 @@ struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32
     return dumbbell_add_at(dumbbell, kind, hosted, start_ns, dumbbell->config.rtt_ns);
 }
 
-void dumbbell_add_pair(struct dumbbell *dumbbell, struct sim_pair *pair, uint64_t seed)
+void dumbbell_add_pair(struct dumbbell *dumbbell, struct sim_pair *pair, uint64_t rtt_ns,
+                       uint64_t seed)
 {
     INVARIANT(dumbbell->pair_count < DUMBBELL_PAIRS);
-    uint64_t one_way_ns = dumbbell->config.rtt_ns / 2;
-    struct sim_link_config back = {.delay_ns = dumbbell->config.rtt_ns - one_way_ns};
+    uint64_t one_way_ns = rtt_ns / 2;
+    struct sim_link_config back = {.delay_ns = rtt_ns - one_way_ns};
     struct sim_impairment_config clean = {0};
     uint32_t number = dumbbell->pair_count++;
     sim_pair_init_in(pair, &dumbbell->sim, 1 + 2 * number, crypto_null(), seed, &back, &clean);

@@ -48,6 +48,7 @@ struct dumbbell {
     struct flow *flows;
     uint16_t flow_count;
     struct sim_pair *pairs[DUMBBELL_PAIRS];
+    uint64_t pair_bytes[DUMBBELL_PAIRS]; /* that reached the gateway, acknowledgements too */
     uint32_t pair_count;
 };
 
@@ -57,7 +58,8 @@ struct flow *dumbbell_add(struct dumbbell *dumbbell, enum flow_kind kind, uint32
 struct flow *dumbbell_add_at(struct dumbbell *dumbbell, enum flow_kind kind, uint32_t hosted,
                              uint64_t start_ns, uint64_t rtt_ns);
 /* The real core: what its edge sends goes through the bottleneck. Its crypto is null. The caller clears it, before the dumbbell. */
-void dumbbell_add_pair(struct dumbbell *dumbbell, struct sim_pair *pair, uint64_t seed);
+void dumbbell_add_pair(struct dumbbell *dumbbell, struct sim_pair *pair, uint64_t rtt_ns,
+                       uint64_t seed);
 /* Runs `warm_up_ns`, then counts for `measure_ns`. */
 void dumbbell_run(struct dumbbell *dumbbell, uint64_t warm_up_ns, uint64_t measure_ns);
 void dumbbell_clear(struct dumbbell *dumbbell);

@@ -9,6 +9,7 @@
 
 #include "flows.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Changes whenever the network or the real connections of a cell do: what was measured before is then no baseline any more. */
@@ -21,6 +22,7 @@ struct fairness_cell {
     double loss;      /* random, in front of the bottleneck */
     uint32_t mbit_per_s, rtt_ms;
     enum flow_kind competitor; /* what the M are; those in the tunnel's place are always CUBIC */
+    bool is_core; /* the tunnel is the whole transport instead of its congestion control alone */
     uint64_t seed;
 };
 

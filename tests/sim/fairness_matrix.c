@@ -37,6 +37,7 @@ struct options {
     uint32_t rtt_ms;
     double loss;
     enum flow_kind competitor;
+    bool is_core;
     uint32_t jobs;
     const char *baseline_path, *done_path;
 };
@@ -57,6 +58,7 @@ static const char usage[] =
     "  --hosted LIST    connections in our tunnel (N); default 1,4,20,100,200\n"
     "  --others LIST    real connections beside it (M); default 1,4,20\n"
     "  --competitor K   what those are: cubic (default), reno, bbr\n"
+    "  --core           the whole transport instead of its congestion control alone\n"
     "  --buffer LIST    of the bottleneck, in BDP; default 0.02,0.05,0.1,0.25,1,2\n"
     "  --rtt LIST       our round-trip time to theirs; default 0.5,1,2\n"
     "  --seed LIST      default 1,2,3\n"
@@ -102,21 +104,14 @@ static bool parse_competitor(const char *name, enum flow_kind *kind)
 static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
-        {"hosted", required_argument, NULL, 'n'},
-        {"others", required_argument, NULL, 'm'},
-        {"competitor", required_argument, NULL, 'k'},
-        {"buffer", required_argument, NULL, 'b'},
-        {"rtt", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'},
-        {"mbit", required_argument, NULL, 'R'},
-        {"rtt-ms", required_argument, NULL, 'T'},
-        {"loss", required_argument, NULL, 'l'},
-        {"error", required_argument, NULL, 'e'},
-        {"seconds", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"baseline", required_argument, NULL, 'B'},
-        {"done", required_argument, NULL, 'd'},
-        {0},
+        {"hosted", required_argument, NULL, 'n'},     {"others", required_argument, NULL, 'm'},
+        {"competitor", required_argument, NULL, 'k'}, {"core", no_argument, NULL, 'c'},
+        {"buffer", required_argument, NULL, 'b'},     {"rtt", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},       {"mbit", required_argument, NULL, 'R'},
+        {"rtt-ms", required_argument, NULL, 'T'},     {"loss", required_argument, NULL, 'l'},
+        {"error", required_argument, NULL, 'e'},      {"seconds", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},       {"baseline", required_argument, NULL, 'B'},
+        {"done", required_argument, NULL, 'd'},       {0},
     };
     *options = (struct options){
         .hosted = {{1, 4, 20, 100, 200}, 5},
@@ -139,6 +134,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
             break;
         case 'k':
             ok = parse_competitor(optarg, &options->competitor);
+            break;
+        case 'c':
+            options->is_core = true;
             break;
         case 'b':
             ok = parse_list(optarg, &options->buffer);
@@ -201,6 +199,7 @@ static size_t cells_of(const struct options *options, struct fairness_cell **cel
 #undef NEXT
         cell->loss = options->loss;
         cell->competitor = options->competitor;
+        cell->is_core = options->is_core;
         cell->rtt_ms = options->rtt_ms;
         cell->mbit_per_s =
             options->mbit_per_s ? options->mbit_per_s : fairness_mbit_for(cell->hosted);
@@ -264,6 +263,12 @@ static void store_add(struct store *store, const char *key, const struct fairnes
     write_line(store->fd, line);
 }
 
+/* A baseline is one for the core and for its congestion control alone; a result is not. */
+static const char *core_suffix(const struct fairness_cell *cell)
+{
+    return cell->is_core ? ",core" : "";
+}
+
 static void run_cell(const struct fairness_cell *cell, const struct fairness_limits *limits,
                      struct store *store)
 {
@@ -276,16 +281,17 @@ static void run_cell(const struct fairness_cell *cell, const struct fairness_lim
         store_add(store, key, &baseline);
     }
     fairness_measure(cell, limits, false, &ours);
-    snprintf(line, sizeof line,
-             "{\"key\":\"%s\",\"n\":%u,\"m\":%u,\"buffer\":%g,\"rtt\":%g,\"loss\":%g,\"seed\":%llu,"
-             "\"mbit\":%u,\"ratio\":%.4f,\"neighbours\":%.4f,\"ours\":%.4f,\"theirs\":%.4f,"
-             "\"base_ours\":%.4f,\"base_theirs\":%.4f,\"lost\":%.5f,\"base_lost\":%.5f,"
-             "\"error\":%.4f,\"base_error\":%.4f,\"seconds\":%.1f,\"cpu_s\":%.2f}\n",
-             key, cell->hosted, cell->others, cell->buffer_bdp, cell->rtt_ratio, cell->loss,
-             (unsigned long long)cell->seed, cell->mbit_per_s, ours.ours / baseline.ours,
-             ours.theirs / baseline.theirs, ours.ours, ours.theirs, baseline.ours, baseline.theirs,
-             ours.lost, baseline.lost, ours.error, baseline.error, ours.seconds,
-             (double)(clock() - start) / CLOCKS_PER_SEC);
+    snprintf(
+        line, sizeof line,
+        "{\"key\":\"%s%s\",\"n\":%u,\"m\":%u,\"buffer\":%g,\"rtt\":%g,\"loss\":%g,\"seed\":%llu,"
+        "\"mbit\":%u,\"ratio\":%.4f,\"neighbours\":%.4f,\"ours\":%.4f,\"theirs\":%.4f,"
+        "\"base_ours\":%.4f,\"base_theirs\":%.4f,\"lost\":%.5f,\"base_lost\":%.5f,"
+        "\"error\":%.4f,\"base_error\":%.4f,\"seconds\":%.1f,\"cpu_s\":%.2f}\n",
+        key, core_suffix(cell), cell->hosted, cell->others, cell->buffer_bdp, cell->rtt_ratio,
+        cell->loss, (unsigned long long)cell->seed, cell->mbit_per_s, ours.ours / baseline.ours,
+        ours.theirs / baseline.theirs, ours.ours, ours.theirs, baseline.ours, baseline.theirs,
+        ours.lost, baseline.lost, ours.error, baseline.error, ours.seconds,
+        (double)(clock() - start) / CLOCKS_PER_SEC);
     write_line(STDOUT_FILENO, line);
 }
 
@@ -311,9 +317,9 @@ static char *read_done(const char *path)
 static bool is_done(const char *done, const struct fairness_cell *cell,
                     const struct fairness_limits *limits)
 {
-    char key[KEY_BYTES_MAX], quoted[KEY_BYTES_MAX + 2];
+    char key[KEY_BYTES_MAX], quoted[KEY_BYTES_MAX + 16];
     fairness_cell_key(cell, limits, key, sizeof key);
-    snprintf(quoted, sizeof quoted, "\"%s\"", key);
+    snprintf(quoted, sizeof quoted, "\"%s%s\"", key, core_suffix(cell));
     return strstr(done, quoted) != NULL;
 }
 

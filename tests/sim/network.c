@@ -127,6 +127,7 @@ struct sim_packet *sim_packet_new(struct sim *sim, uint32_t data_bytes)
         if (data_bytes > capacity)
             capacity = data_bytes;
         packet = memory_raw(sizeof(*packet) + capacity);
+        sim->packets_allocated++;
     }
     memset(packet, 0, data_bytes ? sizeof(*packet) : offsetof(struct sim_packet, from));
     packet->capacity = capacity;

@@ -55,7 +55,7 @@ struct sim {
     struct heap timers;
     struct random random;
     struct sim_packet *free_models, *free_packets;
-    uint64_t packets_made, runs;
+    uint64_t packets_made, packets_allocated, runs;
 };
 
 void sim_init(struct sim *sim, uint64_t seed);

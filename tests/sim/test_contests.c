@@ -49,7 +49,7 @@ static void end(void)
 static struct workload *start_link(uint64_t bytes)
 {
     uint32_t number = shared.pair_count;
-    dumbbell_add_pair(&shared, &pairs[number], number + 1);
+    dumbbell_add_pair(&shared, &pairs[number], RTT_MS * SIM_MS, number + 1);
     workload_init(&workloads[number], &pairs[number]);
     for (int i = 0; i < STREAMS; i++)
         workload_add(&workloads[number], EDGE_SIDE, bytes, 0);

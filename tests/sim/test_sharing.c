@@ -35,7 +35,7 @@ static double ratio_of(int streams, int others, double buffer_bdp, uint64_t seed
     dumbbell_init(&shared, &config, seed);
     struct sim *sim = &shared.sim;
     sim_run(sim, SIM_SECOND, NULL, NULL);
-    dumbbell_add_pair(&shared, &pair, seed);
+    dumbbell_add_pair(&shared, &pair, config.rtt_ns, seed);
     workload_init(&workload, &pair);
     for (int i = 0; i < streams; i++)
         workload_add(&workload, EDGE_SIDE, 1ull << 40, 0);

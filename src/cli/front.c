@@ -229,11 +229,26 @@ static bool is_ready(const void *state, struct text *why)
     return false;
 }
 
+/* The link knows sites by their numbers only. */
+static void name_sites(const struct conf *conf, json_t *links)
+{
+    size_t i, k;
+    json_t *link, *site;
+    json_array_foreach(links, i, link) json_array_foreach(json_object_get(link, "sites"), k, site)
+    {
+        json_int_t number = json_integer_value(json_object_get(site, "number"));
+        for (size_t at = 0; at < conf->site_count; at++)
+            if (conf->sites[at].number == number)
+                json_object_set_new(site, "site", json_string(conf->sites[at].name));
+    }
+}
+
 static json_t *status(void *state)
 {
     struct front *front = state;
-    json_t *status = json_object();
-    json_object_set_new(status, "links", link_set_status(front->links));
+    json_t *status = json_object(), *links = link_set_status(front->links);
+    name_sites(child_conf(front->child), links);
+    json_object_set_new(status, "links", links);
     json_object_set_new(status, "compression", link_compress_status());
     if (front->edge)
         json_object_set_new(status, "edge", edge_status(front->edge));
@@ -243,15 +258,12 @@ static json_t *status(void *state)
 }
 
 /* {"verb": "edge", "action": "down" | "up" | "drain", "name": NODE}: the edge itself says so in its reports. */
-static int command(void *state, const json_t *command, struct text *answer)
+static int command_edge(struct front *front, const json_t *command, struct text *answer)
 {
-    struct front *front = state;
-    const char *verb = json_string_value(json_object_get(command, "verb"));
     const char *action = json_string_value(json_object_get(command, "action"));
     const char *name = json_string_value(json_object_get(command, "name"));
     static const char *const actions[] = {"up", "drain", "down"};
-    if (!verb || strcmp(verb, "edge") != 0 || !action || !name || !front->edge ||
-        strcmp(name, child_conf(front->child)->self->name) != 0)
+    if (!action || !name || !front->edge || strcmp(name, child_conf(front->child)->self->name) != 0)
         return ERROR_NOT_FOUND;
     for (int i = 0; i < 3; i++)
         if (strcmp(action, actions[i]) == 0) {
@@ -260,6 +272,43 @@ static int command(void *state, const json_t *command, struct text *answer)
             return 0;
         }
     return ERROR_INVALID;
+}
+
+/* {"verb": "weights", "peer": NODE, "weights": [5 numbers]}, {"verb": "weights", "site": SITE, "weights": [1 number]} */
+static int command_weights(struct front *front, const json_t *command, struct text *answer)
+{
+    const char *peer = json_string_value(json_object_get(command, "peer"));
+    const char *name = json_string_value(json_object_get(command, "site"));
+    const json_t *list = json_object_get(command, "weights");
+    struct worker_set *workers = child_workers(front->child);
+    uint8_t weights[CONF_RINGS];
+    if ((!peer && !name) || json_array_size(list) != (peer ? CONF_RINGS : 1))
+        return ERROR_INVALID;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_int_t weight = json_integer_value(json_array_get(list, i));
+        if (weight < 1 || weight > UINT8_MAX)
+            return ERROR_INVALID;
+        weights[i] = (uint8_t)weight;
+    }
+    const struct conf_site *site =
+        peer ? NULL : conf_find_site(child_conf(front->child), span_text(name));
+    if (peer ? !link_set_weigh(front->links, workers, peer, weights) : !site)
+        return ERROR_NOT_FOUND;
+    if (site)
+        link_set_weigh_site(front->links, workers, site->number, weights[0]);
+    text_add_format(answer, "the weights of %s %s hold until the next reload",
+                    peer ? "peer" : "site", peer ? peer : name);
+    return 0;
+}
+
+static int command(void *state, const json_t *command, struct text *answer)
+{
+    const char *verb = json_string_value(json_object_get(command, "verb"));
+    if (verb && strcmp(verb, "edge") == 0)
+        return command_edge(state, command, answer);
+    if (verb && strcmp(verb, "weights") == 0)
+        return command_weights(state, command, answer);
+    return ERROR_NOT_FOUND;
 }
 
 static json_t *inquire(void *state, const json_t *question)

@@ -68,3 +68,22 @@ json_t *node_ask(const struct cli_arguments *arguments, json_t *request)
     json_decref(request);
     return answer;
 }
+
+int node_print_answers(json_t *reply)
+{
+    json_t *answers = json_object_get(reply, "answers"), *answer;
+    size_t index;
+    bool is_done = true;
+    struct text text = {0};
+    json_array_foreach(answers, index, answer)
+    {
+        bool is_good = json_is_true(json_object_get(answer, "done"));
+        is_done &= is_good;
+        text_add_format(&text, "%s: %s\n", json_string_value(json_object_get(answer, "role")),
+                        json_string_value(json_object_get(answer, "answer")));
+    }
+    int status = cli_print(&text);
+    if (json_array_size(json_object_get(reply, "missing")))
+        return cli_fail("not every process of the node answered");
+    return is_done ? status : CLI_FAILED;
+}

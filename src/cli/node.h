@@ -20,4 +20,7 @@
  * standard error. */
 json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 
+/* What the roles answered to a command, for people. The exit status. */
+int node_print_answers(json_t *reply);
+
 #endif

@@ -126,13 +126,20 @@ static void check_public_addresses(struct loader *loader)
 
 /* --- link ------------------------------------------------------------------------------------- */
 
+static void check_order_of_weights(struct loader *loader, const uint8_t weights[CONF_RINGS])
+{
+    for (size_t i = 1; i < CONF_RINGS; i++)
+        if (weights[i] > weights[i - 1])
+            report_error(&loader->report, place_of(loader, &weights[i]),
+                         "weights: a less urgent priority must not weigh more than the one before");
+}
+
 static void check_weights(struct loader *loader)
 {
-    const struct conf_link *link = &loader->conf->link;
-    for (size_t i = 1; i < CONF_RINGS; i++)
-        if (link->weights[i] > link->weights[i - 1])
-            report_error(&loader->report, place_of(loader, &link->weights[i]),
-                         "weights: a less urgent priority must not weigh more than the one before");
+    check_order_of_weights(loader, loader->conf->link.weights);
+    NODES(loader->conf, node)
+    if (is_set(loader, &node->link_weights))
+        check_order_of_weights(loader, node->link_weights);
 }
 
 static void check_link_times(struct loader *loader)

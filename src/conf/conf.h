@@ -149,7 +149,8 @@ struct conf_node {
     enum conf_log_format log_format;
     struct conf_addresses link_listen; /* UDP, the link */
     struct address link_address; /* where others dial it; default: the first of listen, else none */
-    struct conf_edge *edge;      /* NULL: not this role */
+    uint8_t link_weights[CONF_RINGS]; /* of links with this node; default: conf->link.weights */
+    struct conf_edge *edge;           /* NULL: not this role */
     struct conf_gateway *gateway;
     struct conf_dns *dns;
     struct conf_admin *admin; /* present when any role is, unless `admin: off` */
@@ -174,6 +175,8 @@ struct conf_site {
     const struct conf_node **gateways; /* through which; default: all */
     size_t gateway_count;
     uint8_t ring;                /* priority class, 2 */
+    uint8_t weight;              /* share of a ring beside other sites, 16 */
+    uint16_t number;             /* on the wire; never 0; the same in every node with this file */
     enum conf_compress compress; /* as the link's, by default */
     uint64_t connect_timeout_ns; /* 3 s */
     uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */

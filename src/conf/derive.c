@@ -4,6 +4,7 @@
  */
 #include "conf/load.h"
 
+#include "base/hash.h"
 #include "crypto/crypto.h"
 
 enum { SECRET_FILE_BYTES = 4096 };
@@ -85,6 +86,27 @@ static void derive_node(struct loader *loader, struct conf_node *node)
     for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
         if (!node->edge->ports[i].port)
             node->edge->ports[i].port = node->edge->ports[i].listen.port;
+    if (!is_set(loader, &node->link_weights))
+        memcpy(node->link_weights, conf->link.weights, sizeof node->link_weights);
+}
+
+/* By its name, so that sites which come and go leave the numbers of others alone; by the order of the file where two would have the
+ * same one. */
+static void number_sites(struct conf *conf)
+{
+    enum { NUMBERS = UINT16_MAX };
+    uint64_t *taken = ARENA_ARRAY(&conf->arena, uint64_t, (NUMBERS + 1) / 64);
+    for (size_t i = 0; i < conf->site_count; i++) {
+        struct conf_site *site = &conf->sites[i];
+        uint64_t number = hash_span(span_text(site->name), 0) % NUMBERS;
+        for (size_t tries = 0; taken[(number + 1) / 64] >> (number + 1) % 64 & 1; tries++) {
+            if (tries == NUMBERS)
+                break;
+            number = (number + 1) % NUMBERS;
+        }
+        site->number = (uint16_t)(number + 1);
+        add_bit(taken, site->number);
+    }
 }
 
 static void derive_zone(struct loader *loader, struct conf_zone *zone)
@@ -139,6 +161,7 @@ void derive(struct loader *loader)
             site->gateway_count = gateway_count;
         }
     }
+    number_sites(conf);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);
 }

@@ -203,6 +203,9 @@ static const struct setting node_link_settings[] = {
     {"address", &type_listen, MEMBER(conf_node, link_address),
      .preset_note = "the first of listen, where that is not a wildcard",
      .help = "Where others dial this node."},
+    {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
+     .offset = offsetof(struct conf_node, link_weights), .size = sizeof(uint8_t), RANGE("1", "255"),
+     .preset_note = "link.weights", .help = "As link.weights, for what is sent to this node."},
 };
 static const struct section node_link_section = {"node link",
                                                  "How the node's end of the link is reached.",
@@ -338,6 +341,10 @@ static const struct setting site_settings[] = {
      .preset_note = "every gateway of the file", .help = "Gateways through which it is reached."},
     {"ring", &type_integer, MEMBER(conf_site, ring), RANGE("0", "4"), .preset = "2",
      .help = "Priority on the link: 0 is the most urgent."},
+    {"weight", &type_integer, MEMBER(conf_site, weight), RANGE("1", "255"), .preset = "16",
+     .help =
+         "Sites that wait in the same priority share it in proportion to their weights, however "
+         "many requests each of them has."},
     {"compress", &type_choice, MEMBER(conf_site, compress), .words = site_compress_policies,
      .preset = "link",
      .help =

@@ -184,6 +184,7 @@ static struct edge_flow *start(struct edge_worker *worker, const struct conf_por
                                            (port->is_secure ? TRANSPORT_OPEN_SECURE : 0),
                                   .ring = port->ring,
                                   .weight = 16,
+                                  .site = port->site->number,
                                   .lifetime_ms = (uint16_t)(port->lifetime_ns / 1000000),
                                   .client = key->client};
     struct edge_flows *flows = flows_of(worker);

@@ -52,6 +52,7 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
                                   .flags = port->is_secure ? TRANSPORT_OPEN_SECURE : 0,
                                   .ring = port->ring,
                                   .weight = 16,
+                                  .site = port->site->number,
                                   .client = *peer};
     struct edge_port *started = NEW(struct edge_port);
     struct link_stream *stream;

@@ -53,6 +53,7 @@ static void open_stream(struct edge_client *client)
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = client->opening.priority,
                                       .weight = 16,
+                                      .site = site->number,
                                       .client = client->peer};
         client->tried[client->tries++] = link;
         if (link_stream_open(link, &open, &edge_client_stream_events, client, &client->stream) < 0)

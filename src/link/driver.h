@@ -27,6 +27,7 @@ enum {
     RECEIVE_ROUNDS = 8, /* full batches taken from a socket before others get their turn */
     SOCKETS_LIMIT = 18, /* of a driver: 16 listening, one more for each family */
     QUALITY_PERIOD_NS = 1000000000,
+    SITES_SHOWN = 32, /* in a link's status */
 };
 
 struct driver;
@@ -77,8 +78,9 @@ struct link {
     bool is_self;                /* edge and gateway are this node */
     bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
-    bool is_named;          /* by the configuration being read; the reloading thread's own */
-    _Atomic bool is_wanted; /* by the present configuration */
+    bool is_named;               /* by the configuration being read; the reloading thread's own */
+    _Atomic bool is_wanted;      /* by the present configuration */
+    uint8_t weights[CONF_RINGS]; /* written while workers wait, or before they run */
     uint32_t slot;
     uint32_t owner;    /* worker */
     struct lane *lane; /* made and freed on the owner's thread */
@@ -87,6 +89,8 @@ struct link {
     _Atomic uint32_t srtt_us, loss_ppm;
     pthread_mutex_t facts_lock; /* once a second, and by status */
     struct transport_facts facts;
+    struct transport_site_facts sites[SITES_SHOWN]; /* those that sent most, under the same lock */
+    size_t site_count;
     struct history *history;    /* under the same lock */
     struct link_gauges *gauges; /* NULL: too many links */
     struct tracing tracing;
@@ -108,6 +112,8 @@ struct driver {
 struct link_set {
     struct link_options options; /* without its snapshot */
     struct conf_link settings;
+    struct transport_site_weight *site_weights; /* those that are not ordinary */
+    size_t site_weight_count;
     /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
     struct key self_private_key, self_public_key;
     struct address local_address; /* where it dials itself when link.address says nothing */
@@ -139,6 +145,15 @@ void ancillary_enable(int fd, uint8_t family); /* GRO, and ECN bits of what arri
 void ancillary_write(struct msghdr *header, union ancillary *space, uint8_t family,
                      uint16_t segment, uint8_t ecn);
 void ancillary_read(struct msghdr *header, struct transport_datagram *datagram);
+
+/* ---- rings.c */
+void rings_register(void);
+/* What has changed between two looks at a lane. */
+void rings_count(const struct transport_facts *before, const struct transport_facts *now);
+
+/* ---- weights.c */
+enum { LINK_SITE_WEIGHT = 16 }; /* an ordinary one's */
+void weights_follow_sites(struct link_set *set, const struct conf *conf);
 
 /* ---- lane.c */
 void lane_new(struct driver *driver, struct link *link);

@@ -28,8 +28,10 @@ static void publish(struct lane *lane)
     atomic_store_explicit(&link->is_up, facts.state == TRANSPORT_STATE_UP, memory_order_release);
     atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
     atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
+    rings_count(&link->facts, &facts);
     pthread_mutex_lock(&link->facts_lock);
     link->facts = facts;
+    link->site_count = transport_read_sites(lane->transport, link->sites, SITES_SHOWN);
     pthread_mutex_unlock(&link->facts_lock);
 }
 
@@ -132,7 +134,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.features = TRANSPORT_FEATURE_PACKED;
     config.packet_bytes = settings->packet_bytes;
-    memcpy(config.weights, settings->weights, sizeof config.weights);
+    memcpy(config.weights, link->weights, sizeof config.weights);
     static const enum ecn_codepoint marks[] = {
         [CONF_ECN_OFF] = ECN_NOT_ECT, [CONF_ECN_CLASSIC] = ECN_ECT_0, [CONF_ECN_L4S] = ECN_ECT_1};
     config.ecn = marks[settings->ecn];
@@ -147,6 +149,7 @@ void lane_new(struct driver *driver, struct link *link)
     lane->driver = driver;
     lane->transport = transport_new(&config, now_ns);
     bytes_wipe(&config, sizeof config);
+    transport_set_site_weights(lane->transport, set->site_weights, set->site_weight_count);
     lane->wake.fire = on_wake;
     lane->measure.fire = on_measure;
     lane->flush.run = flush;
@@ -160,9 +163,10 @@ void lane_new(struct driver *driver, struct link *link)
 
 void lane_configure(struct lane *lane)
 {
-    const struct conf_link *settings = &lane->driver->set->settings;
-    transport_set_weights(lane->transport, settings->weights);
-    transport_set_packet_bytes(lane->transport, settings->packet_bytes);
+    const struct link_set *set = lane->driver->set;
+    transport_set_weights(lane->transport, lane->link->weights);
+    transport_set_site_weights(lane->transport, set->site_weights, set->site_weight_count);
+    transport_set_packet_bytes(lane->transport, set->settings.packet_bytes);
 }
 
 void lane_free(struct lane **freed)
@@ -180,6 +184,11 @@ void lane_free(struct lane **freed)
     loop_timer_stop(loop, &lane->measure);
     loop_task_cancel(loop, &lane->flush);
     atomic_store(&lane->link->is_up, false);
+    rings_count(&lane->link->facts, &(const struct transport_facts){0});
+    pthread_mutex_lock(&lane->link->facts_lock);
+    lane->link->facts = (struct transport_facts){0};
+    lane->link->site_count = 0;
+    pthread_mutex_unlock(&lane->link->facts_lock);
     transport_free(&lane->transport);
     memory_free(lane);
 }

@@ -40,6 +40,7 @@ struct metric link_sessions =
 
 static void register_metrics(void)
 {
+    rings_register();
     struct metric *all[] = {&link_packets_foreign,   &link_hello_refused,
                             &link_datagrams_sent,    &link_datagrams_received,
                             &link_send_held,         &link_send_failed,
@@ -113,6 +114,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
             (!is_dialler || address_equal(&known->dial, dial))) {
             known->is_named = true;
+            memcpy(known->weights, peer->link_weights, CONF_RINGS);
             snapshot_publish(&known->peer, peer_new(peer), peer_free);
             return 0; /* wanted from when all is read */
         }
@@ -129,6 +131,7 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->is_named = true;
     link->is_wanted = true;
     link->dial = *dial;
+    memcpy(link->weights, peer->link_weights, CONF_RINGS);
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
@@ -174,6 +177,7 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     set->options = *options;
     set->options.conf = NULL; /* the snapshot may go; what is needed of it is copied */
     set->settings = options->conf->link;
+    weights_follow_sites(set, options->conf);
     crypto_hkdf_expand(crypto_openssl(), options->private_key,
                        SPAN("causeway edge of this gateway"), set->self_private_key.bytes,
                        KEY_BYTES);
@@ -213,6 +217,7 @@ static void follow(struct worker *worker, void *argument)
 int link_set_reload(struct link_set *set, struct worker_set *workers, const struct conf *conf)
 {
     set->settings = conf->link;
+    weights_follow_sites(set, conf);
     for (uint32_t i = 0; i < set->link_count; i++)
         set->links[i]->is_named = false;
     int result = want_links(set, conf);
@@ -236,6 +241,7 @@ void link_set_free(struct link_set **freed)
         memory_free(set->links[i]);
     }
     memory_free(set->links);
+    memory_free(set->site_weights);
     local_close(set);
     bytes_wipe(&set->self_private_key, sizeof set->self_private_key);
     bytes_wipe(&set->options, sizeof set->options);

@@ -44,6 +44,12 @@ MUST_USE int link_set_new(struct link_set **set, const struct link_options *opti
 /* Another snapshot: new links are made, those whose peers are gone are closed at once. Called on no worker. 0, or ERROR_LIMIT: the old ones stay. */
 MUST_USE int link_set_reload(struct link_set *set, struct worker_set *workers,
                              const struct conf *conf);
+/* How what is sent on the links to a peer is divided among priorities; how sites share them, by their number and weight. Both hold
+ * until the next reload. Called on no worker. False: no link to such a peer. */
+bool link_set_weigh(struct link_set *set, struct worker_set *workers, const char *peer,
+                    const uint8_t weights[CONF_RINGS]);
+void link_set_weigh_site(struct link_set *set, struct worker_set *workers, uint16_t number,
+                         uint8_t weight);
 void link_set_free(struct link_set **freed); /* after the workers have stopped */
 MUST_USE int
 link_set_start(struct link_set *set,

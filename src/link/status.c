@@ -72,12 +72,27 @@ static json_t *paths_status(const struct transport_facts *facts)
     return paths;
 }
 
+static json_t *sites_status(const struct transport_site_facts *facts, size_t count)
+{
+    json_t *sites = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(
+            sites, json_pack("{s:i, s:i, s:o, s:o}", "number", (int)facts[i].number, "weight",
+                             (int)facts[i].weight, "buffers", integer(facts[i].buffers),
+                             "sent_bytes", integer(facts[i].sent_bytes)));
+    return sites;
+}
+
 json_t *status_of_link(struct link *link)
 {
     struct transport_facts facts;
+    struct transport_site_facts sites[SITES_SHOWN];
+    size_t site_count;
     char peer[ADDRESS_TEXT_BYTES];
     pthread_mutex_lock(&link->facts_lock);
     facts = link->facts;
+    site_count = link->site_count;
+    memcpy(sites, link->sites, site_count * sizeof *sites);
     pthread_mutex_unlock(&link->facts_lock);
     uint64_t now_ns = clock_now_ns();
     const struct {
@@ -132,7 +147,12 @@ json_t *status_of_link(struct link *link)
     json_object_set_new(status, "out", quality_status(&facts.quality));
     json_object_set_new(status, "in", quality_status(&facts.peer_quality));
     json_object_set_new(status, "paths", paths_status(&facts));
+    json_t *weights = json_array();
+    for (int i = 0; i < CONF_RINGS; i++)
+        json_array_append_new(weights, json_integer(link->weights[i]));
+    json_object_set_new(status, "weights", weights);
     json_object_set_new(status, "rings", rings_status(&facts));
+    json_object_set_new(status, "sites", sites_status(sites, site_count));
     return status;
 }
 

@@ -171,7 +171,7 @@ static void carry(int from)
         struct transport_hello *hello;
         struct transport_hello_facts facts;
         if (transport_listener_hello(listener, &datagram, now_ns, &reply, &hello, &facts) ||
-            transport_accept(ends[!from].transport, &hello, &datagram.from, now_ns))
+            transport_accept(ends[!from].transport, &hello, &datagram, now_ns))
             exit(1);
     }
 }

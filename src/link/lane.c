@@ -206,7 +206,8 @@ void lane_receive(struct lane *lane, struct udp_socket *socket,
 void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,
                  const struct address *from)
 {
-    int result = transport_accept(lane->transport, hello, from, clock_now_ns());
+    const struct transport_datagram datagram = {.from = *from};
+    int result = transport_accept(lane->transport, hello, &datagram, clock_now_ns());
     if (result < 0) {
         metric_add(&link_hello_refused, 1);
         log_debug("link", "handshake refused peer=%s: %s", link_peer_name(lane->link),

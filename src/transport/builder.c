@@ -92,9 +92,45 @@ static void put_ack(struct build *build)
     t->counters.acks_sent++;
 }
 
+static void put_path(struct build *build, enum frame_type type, enum sent_kind kind,
+                     const struct frame_path *change)
+{
+    build->at = frame_write_path(build->at, type, change);
+    note(build, NULL, kind)->path = change->path;
+}
+
+/* What the other end must know of paths, this one and others. */
+static void put_paths(struct build *build)
+{
+    struct transport *t = build->transport;
+    PATHS_EACH (path, t) {
+        if (!path->status_waits || !has_frame_room(build, FRAME_CONTROL_MAX))
+            continue;
+        const struct frame_path change = {.path = path->wire_id,
+                                          .sequence = t->status_sequence,
+                                          .use = path->is_standby ? FRAME_PATH_USE_STANDBY
+                                                                  : FRAME_PATH_USE_ACTIVE};
+        put_path(build, FRAME_PATH_STATUS, SENT_PATH_STATUS, &change);
+        path->status_waits = false;
+    }
+    for (uint32_t i = 0; i < PATH_IDS / 64; i++)
+        while (t->abandon_waits[i] && has_frame_room(build, FRAME_CONTROL_MAX)) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(t->abandon_waits[i]);
+            const struct frame_path change = {.path = (uint8_t)(i * 64 + bit)};
+            put_path(build, FRAME_PATH_ABANDON, SENT_PATH_ABANDON, &change);
+            t->abandon_waits[i] &= ~(1ull << bit);
+        }
+}
+
 static void put_tokens(struct build *build)
 {
     struct path *path = build->path;
+    if (path->is_ours && path->is_new && path->challenge_waits) {
+        const struct frame_path change = {.path = path->wire_id,
+                                          .use = path->is_standby ? FRAME_PATH_USE_STANDBY
+                                                                  : FRAME_PATH_USE_ACTIVE};
+        build->at = frame_write_path(build->at, FRAME_PATH_NEW, &change);
+    }
     if (path->response_waits) {
         build->at = frame_write_token(build->at, FRAME_PATH_RESPONSE, path->response);
         path->response_waits = false;
@@ -336,6 +372,8 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     t->counters.packets_sent++;
     t->counters.bytes_sent += bytes;
     LANE_TRACE(t, PACKET_SENT, path->wire_id, path->sent.next - 1, bytes, plan->flow, plan->ecn);
+    path->packets_sent++;
+    path->bytes_sent += bytes;
 }
 
 uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *out,
@@ -354,6 +392,9 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
     if (plan->may_send_data) {
         put_quality(&build);
         put_ack_frequency(&build);
+    }
+    if (plan->may_send_data && plan->may_send_streams) {
+        put_paths(&build);
         put_controls(&build);
         put_sub_packets(&build);
     }
@@ -366,6 +407,13 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
         memset(build.at, FRAME_PADDING, plan->pad_to - bytes);
         build.at += plan->pad_to - bytes;
         bytes = plan->pad_to;
+    }
+    /* A path begins with a packet of full size: it shows that the way takes it, and lets the other
+     * end answer in full before our address has proven itself. */
+    if (path->is_ours && path->is_new && bytes < PATH_BASE_BYTES && !build.is_last) {
+        memset(build.at, FRAME_PADDING, PATH_BASE_BYTES - bytes);
+        build.at += PATH_BASE_BYTES - bytes;
+        bytes = PATH_BASE_BYTES;
     }
     uint64_t number = build.log->next;
     session_seal(&transport->current, path->wire_id, number, out,

@@ -46,7 +46,10 @@ void lane_reset_connection(struct transport *transport)
     PATHS_EACH (path, transport)
         path_close(path);
     transport->primary = &transport->paths[0];
-    path_open(transport->primary, 0);
+    rtt_init(&transport->primary->rtt); /* what is asked while there is no connection */
+    memset(transport->path_ids, 0, sizeof transport->path_ids);
+    memset(transport->abandon_waits, 0, sizeof transport->abandon_waits);
+    transport->status_sequence = 0;
     transport->hosted = 0;
     transport->incarnation = transport->peer_incarnation = 0;
     transport->settings_wait = false;
@@ -55,14 +58,6 @@ void lane_reset_connection(struct transport *transport)
     transport->next_ordinal = 0;
     ranges_clear(&transport->peer_ids);
     stream_table_clear(&transport->table);
-}
-
-struct path *lane_path(struct transport *transport, uint8_t wire_id)
-{
-    PATHS_EACH (path, transport)
-        if (path->wire_id == wire_id)
-            return path;
-    return NULL;
 }
 
 uint64_t lane_window_bytes(const struct transport *transport)
@@ -83,7 +78,7 @@ void lane_start_congestion(struct transport *transport, struct path *path)
         lane_congestion->destroy(path->congestion);
     }
     const struct known_path *known = &transport->known_path;
-    bool is_known = known->bdp_bytes && address_equal(&known->peer, &path->peer) &&
+    bool is_known = known->bdp_bytes && address_equal(&known->peer, &path->way.peer) &&
                     transport->now_ns - known->at_ns < LANE_PATH_KNOWN_NS;
     const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
                                              .hosted_cap = transport->config.hosted_cap,
@@ -93,23 +88,29 @@ void lane_start_congestion(struct transport *transport, struct path *path)
     pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);
 }
 
-static void start_connection(struct transport *transport, const struct address *peer)
+static void start_connection(struct transport *transport, const struct way *way)
 {
     uint64_t now_ns = transport->now_ns;
     lane_reset_connection(transport);
-    struct path *path = transport->primary;
-    path->peer = *peer;
-    path->is_proven = true;
-    lane_start_congestion(transport, path);
-    path->last_sent_ns = path->last_heard_ns = path->delivered_ns = now_ns;
-    path->quality_at_ns = now_ns + LANE_QUALITY_NS;
-    quality_roll(&path->quality, now_ns);
+    struct path *path = paths_open(transport, 0, way);
+    path->is_new = false;
+    path->is_heard = true;
+    transport->routes_wait = transport->config.is_initiator;
+    transport->partition_at_ns = now_ns;
     transport->incarnation = draw_incarnation(transport);
     transport->settings_wait = true;
     transport->counters.sessions++;
     transport->counters.up_since_ns = now_ns;
     lane_set_state(transport, TRANSPORT_STATE_UP);
+    paths_choose(transport);
     event_up(transport);
+}
+
+/* Acks of what was sent so far say nothing about the keys that come now. */
+static void start_phase(struct transport *transport)
+{
+    PATHS_EACH (path, transport)
+        path->phase_number = path->sent.next;
 }
 
 static void change_session(struct transport *transport, struct session *next)
@@ -127,6 +128,7 @@ static void change_session(struct transport *transport, struct session *next)
     LANE_TRACE(transport, KEYS, 0, transport->current.send.phase,
                transport->current.result.own_index, 0, 0);
     transport->settings_wait = true;
+    start_phase(transport);
     /* The other end waits for it: it goes whatever window and pacer say. */
     transport->primary->probes = LOSS_PROBES;
 }
@@ -138,22 +140,27 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     if (transport->state == TRANSPORT_STATE_UP) {
         change_session(transport, &next);
     } else {
-        start_connection(transport, &transport->dial.to);
+        const struct transport_route *route = &transport->dial.route;
+        const struct way way = way_of_route(route);
+        start_connection(transport, &way);
+        transport->primary->is_ours = true;
+        transport->primary->route = *route;
+        transport->primary->is_standby = route->is_standby;
         transport->current = next;
         rtt_sample(&transport->primary->rtt, transport->now_ns - transport->dial.sent_ns, 0);
     }
 }
 
 static void say_farewell(struct transport *transport, struct session *session, uint64_t number,
-                         uint32_t code, const struct address *to)
+                         uint32_t code, const struct way *way)
 {
     session_clear(&transport->farewell.session);
     transport->farewell =
-        (struct farewell){.session = *session, .number = number, .code = code, .to = *to};
+        (struct farewell){.session = *session, .number = number, .code = code, .way = *way};
     *session = (struct session){0};
 }
 
-int lane_confirm(struct transport *transport, struct span frames, const struct address *from)
+int lane_confirm(struct transport *transport, struct span frames, const struct way *from)
 {
     struct reader reader = reader_of(frames);
     struct frame frame;
@@ -174,7 +181,7 @@ int lane_confirm(struct transport *transport, struct span frames, const struct a
         if (transport->state == TRANSPORT_STATE_UP)
             lane_down(transport, TRANSPORT_CODE_LINK_LOST);
         start_connection(transport, from);
-        transport->primary->is_proven = address_equal(from, &transport->resp_to);
+        transport->primary->is_new = !way_equal(from, &transport->resp_way);
         transport->current = fresh;
         transport->peer_incarnation = settings->own;
         return 0;
@@ -232,7 +239,7 @@ void lane_fail(struct transport *transport, uint32_t code)
 {
     if (session_is_on(&transport->current))
         say_farewell(transport, &transport->current, transport->primary->sent.next, code,
-                     &transport->primary->peer);
+                     &transport->primary->way);
     lane_down(transport, code);
 }
 
@@ -265,12 +272,10 @@ void lane_run_sessions(struct transport *transport)
     if (session_is_on(&transport->previous) && transport->current.is_confirmed &&
         transport->now_ns >= transport->previous_until_ns)
         session_clear(&transport->previous);
-    if (transport->state != TRANSPORT_STATE_UP)
+    const struct session *session = &transport->current;
+    if (transport->state != TRANSPORT_STATE_UP ||
+        !session_ratchet(&transport->current, transport->now_ns))
         return;
-    struct session *session = &transport->current;
-    uint8_t phase = session->send.phase;
-    session_ratchet(session, transport->primary->sent.next, transport->primary->loss.next_acked,
-                    transport->now_ns);
-    if (session->send.phase != phase)
-        LANE_TRACE(transport, KEYS, 0, session->send.phase, session->result.own_index, 0, 0);
+    start_phase(transport);
+    LANE_TRACE(transport, KEYS, 0, session->send.phase, session->result.own_index, 0, 0);
 }

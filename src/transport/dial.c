@@ -74,6 +74,7 @@ void dial_run(struct transport *transport)
 void dial_write_init(struct transport *transport, uint8_t out[HANDSHAKE_INIT_BYTES])
 {
     struct dial *dial = &transport->dial;
+    dial->route = transport->routes[dial->attempts % transport->route_count];
     const struct handshake_offer offer = own_offer(transport);
     handshake_initiator_start(&dial->initiator, transport->now_ns,
                               transport->now_ns + transport->config.wall_offset_ns, &offer, out);
@@ -118,12 +119,25 @@ void transport_dial(struct transport *transport, const struct address *peer, uin
     transport->now_ns = now_ns;
     if (transport->state == TRANSPORT_STATE_CLOSED || !transport->config.is_initiator)
         return;
-    transport->dial.to = *peer;
+    const struct transport_route route = {.to = *peer};
+    transport_set_routes(transport, &route, 1, now_ns);
     transport->dial.is_wanted = true;
     if (transport->state == TRANSPORT_STATE_IDLE) {
         lane_set_state(transport, TRANSPORT_STATE_DIALLING);
         dial_start(transport, 0);
     }
+}
+
+void transport_set_routes(struct transport *transport, const struct transport_route *routes,
+                          size_t count, uint64_t now_ns)
+{
+    if (now_ns > transport->now_ns)
+        transport->now_ns = now_ns;
+    if (!count || count > PATHS_LIMIT)
+        return;
+    memcpy(transport->routes, routes, count * sizeof *routes);
+    transport->route_count = count;
+    transport->routes_wait = transport->state == TRANSPORT_STATE_UP;
 }
 
 /* ---- the responder's side */
@@ -166,7 +180,7 @@ static int answer(struct transport *transport, struct handshake_responder *respo
 }
 
 int transport_accept(struct transport *transport, struct transport_hello **hello,
-                     const struct address *from, uint64_t now_ns)
+                     const struct transport_datagram *datagram, uint64_t now_ns)
 {
     if (now_ns > transport->now_ns)
         transport->now_ns = now_ns;
@@ -176,7 +190,7 @@ int transport_accept(struct transport *transport, struct transport_hello **hello
     else if (!transport->config.is_initiator && transport->has_peer)
         error = answer(transport, &(*hello)->responder);
     if (!error || error == ERROR_UNSUPPORTED)
-        transport->resp_to = *from;
+        transport->resp_way = way_of_datagram(datagram);
     transport_hello_free(hello);
     return error;
 }

@@ -87,7 +87,7 @@ void feedback_quality(const struct transport *transport, const struct path *path
     struct quality measured = path->quality;
     quality_roll(&measured, transport->now_ns);
     *quality = (struct transport_quality){
-        .hosted = transport->hosted,
+        .hosted = path->hosted,
         .spurious = (uint32_t)path->spurious,
         .reconnects = transport->counters.sessions ? (uint32_t)transport->counters.sessions - 1 : 0,
         .ecn_state = path->ecn.state,
@@ -107,8 +107,15 @@ static void read_path(const struct transport *transport, const struct path *path
 {
     *facts = (struct transport_path_facts){.id = path->wire_id,
                                            .is_primary = path == transport->primary,
-                                           .is_proven = path->is_proven,
-                                           .peer = path->peer,
+                                           .local = path->way.local,
+                                           .carriage = path->way.carriage,
+                                           .state = path_state(path),
+                                           .peer = path->way.peer,
+                                           .packets_sent = path->packets_sent,
+                                           .bytes_sent = path->bytes_sent,
+                                           .packets_lost = path->packets_lost,
+                                           .hosted = path->hosted,
+                                           .probe_timeouts = path->loss.probe_timeouts,
                                            .peer_quality = path->peer_quality};
     feedback_quality(transport, path, &facts->quality);
     if (!path->congestion)
@@ -159,6 +166,7 @@ void feedback_read_facts(const struct transport *transport, struct transport_fac
         read_path(transport, path, &facts->paths[facts->path_count++]);
     }
     feedback_quality(transport, transport->primary, &facts->quality);
+    facts->quality.hosted = transport->hosted;
     set_rates(&facts->quality, &all);
     facts->quality.spare_window_bytes = spare_bytes;
     facts->quality.spurious = (uint32_t)transport->counters.packets_spurious;

@@ -148,6 +148,18 @@ static int read_ack_freq(struct reader *reader, struct frame_ack_freq *frame)
     return 0;
 }
 
+static int read_path_change(struct reader *reader, uint8_t type, struct frame_path *change)
+{
+    *change = (struct frame_path){.path = read_u8(reader)};
+    if (type == FRAME_PATH_ABANDON)
+        return 0;
+    change->sequence = type == FRAME_PATH_STATUS ? read_varint(reader) : 0;
+    change->use = read_u8(reader);
+    return change->use == FRAME_PATH_USE_ACTIVE || change->use == FRAME_PATH_USE_STANDBY
+               ? 0
+               : ERROR_INVALID;
+}
+
 static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
 {
     switch (type) {
@@ -200,6 +212,10 @@ static int read_body(struct reader *reader, uint8_t type, struct frame *frame)
         return read_ack_freq(reader, &frame->ack_freq);
     case FRAME_ACK_NOW:
         return read_path(reader, &frame->ack_now_path);
+    case FRAME_PATH_NEW:
+    case FRAME_PATH_STATUS:
+    case FRAME_PATH_ABANDON:
+        return read_path_change(reader, type, &frame->path_change);
     default:
         return ERROR_INVALID;
     }
@@ -281,6 +297,18 @@ uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
     *out++ = (uint8_t)type;
     memcpy(out, token, FRAME_TOKEN_BYTES);
     return out + FRAME_TOKEN_BYTES;
+}
+
+uint8_t *frame_write_path(uint8_t *out, enum frame_type type, const struct frame_path *change)
+{
+    *out++ = (uint8_t)type;
+    *out++ = change->path;
+    if (type == FRAME_PATH_ABANDON)
+        return out;
+    if (type == FRAME_PATH_STATUS)
+        out = varint_store(out, change->sequence);
+    *out++ = change->use;
+    return out;
 }
 
 static uint64_t storable(uint64_t value)

@@ -26,6 +26,9 @@ enum frame_type {
     FRAME_PATH_CHALLENGE = 0x09,
     FRAME_PATH_RESPONSE = 0x0a,
     FRAME_LINK_QUALITY = 0x0b,
+    FRAME_PATH_NEW = 0x0c,
+    FRAME_PATH_STATUS = 0x0d,
+    FRAME_PATH_ABANDON = 0x0e,
     FRAME_STREAM = 0x10, /* to 0x17, by its flags */
     FRAME_DATAGRAM = 0x18,
     FRAME_DATAGRAM_LAST = 0x19, /* fills the packet; read as FRAME_DATAGRAM */
@@ -98,6 +101,17 @@ struct frame_ack_freq { /* of packets from the sender of this frame */
     struct ack_asking asking;
 };
 
+enum frame_path_use {
+    FRAME_PATH_USE_ACTIVE = 1,
+    FRAME_PATH_USE_STANDBY = 2,
+};
+
+struct frame_path {
+    uint8_t path;      /* wire id */
+    uint8_t use;       /* NEW, STATUS: enum frame_path_use */
+    uint64_t sequence; /* STATUS: the greatest counts */
+};
+
 struct frame_stream {
     uint64_t id, offset;
     struct span data;
@@ -121,6 +135,7 @@ struct frame {
         struct frame_priority priority;
         uint8_t token[FRAME_TOKEN_BYTES];
         struct frame_quality quality;
+        struct frame_path path_change; /* NEW, STATUS, ABANDON */
         struct frame_stream stream;
         struct frame_datagram datagram;
         struct frame_ack_freq ack_freq;
@@ -148,6 +163,7 @@ uint8_t *frame_write_token(uint8_t *out, enum frame_type type,
                            const uint8_t token[FRAME_TOKEN_BYTES]);
 uint8_t *frame_write_ack_freq(uint8_t *out, uint8_t path, const struct ack_asking *asking);
 uint8_t *frame_write_ack_now(uint8_t *out, uint8_t path);
+uint8_t *frame_write_path(uint8_t *out, enum frame_type type, const struct frame_path *change);
 uint8_t *frame_write_quality(uint8_t *out, const struct frame_quality *frame);
 
 /* As many of the greatest ranges as fit before `end`, at most FRAME_ACK_RANGES_MAX; `out` itself

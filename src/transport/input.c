@@ -156,11 +156,12 @@ static int on_stream(struct transport *transport, const struct frame_stream *fra
 static void on_response(struct transport *transport, struct path *path,
                         const uint8_t token[FRAME_TOKEN_BYTES])
 {
-    if (!path_prove(path, token))
+    bool was_new = path->is_new;
+    if (!path_prove(path, token) || was_new)
         return;
-    LANE_TRACE(transport, PATH, path->wire_id, path->is_proven, path->peer.port, 0, 0);
+    LANE_TRACE(transport, PATH, path->wire_id, path_is_proven(path), path->way.peer.port, 0, 0);
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
-    if (!address_same_host(&path->peer, &path->fallback)) {
+    if (!address_same_host(&path->way.peer, &path->fallback.peer)) {
         rtt_init(&path->rtt);
         path->delay = (struct delay_trend){0};
         ecn_restart(&path->ecn);
@@ -221,6 +222,12 @@ static int on_frame(struct transport *transport, struct path *path, const struct
     case FRAME_PATH_RESPONSE:
         on_response(transport, path, frame->token);
         return 0;
+    case FRAME_PATH_NEW:
+        return paths_on_new(transport, path, &frame->path_change);
+    case FRAME_PATH_STATUS:
+        return paths_on_status(transport, &frame->path_change);
+    case FRAME_PATH_ABANDON:
+        return paths_on_abandon(transport, &frame->path_change);
     case FRAME_LINK_QUALITY:
         on_quality(transport, &frame->quality);
         return 0;
@@ -262,16 +269,13 @@ static int on_frames(struct transport *transport, struct path *path, struct span
 
 /* ---- packets */
 
-static void on_packet(struct transport *transport, const struct address *from, uint8_t ecn,
+static void on_packet(struct transport *transport, const struct way *from, uint8_t ecn,
                       uint8_t *packet, uint32_t length)
 {
     struct transport_facts *counters = &transport->counters;
     struct packet_header header;
     struct session *session = NULL;
-    struct path *path = NULL;
     if (!packet_header_read(span_of(packet, length), &header))
-        path = lane_path(transport, header.path);
-    if (path)
         session = lane_session(transport, header.index);
     struct span frames;
     if (!session || session_open(session, &header, packet, length, lane_keep_ns(transport),
@@ -280,15 +284,18 @@ static void on_packet(struct transport *transport, const struct address *from, u
         return;
     }
     if (session == &transport->pending) {
-        if (!lane_confirm(transport, frames, from))
-            path = lane_path(transport, header.path); /* a connection that starts has others */
-        else
-            path = NULL;
-        if (!path) {
+        if (lane_confirm(transport, frames, from)) {
             counters->datagrams_refused++;
             return;
         }
         session = &transport->current;
+    }
+    struct path *path = lane_path(transport, header.path);
+    if (!path && !transport->config.is_initiator && paths_is_declared(frames, header.path))
+        path = paths_open(transport, header.path, from);
+    if (!path) {
+        counters->datagrams_refused++;
+        return;
     }
     if (!replay_note(&path->replay, header.number)) {
         counters->packets_replayed++;
@@ -296,6 +303,7 @@ static void on_packet(struct transport *transport, const struct address *from, u
     }
     session->is_confirmed = true;
     path->last_heard_ns = transport->now_ns;
+    path->is_heard = true;
     counters->packets_received++;
     counters->bytes_received += length;
     path_follow(path, from, header.number, length, transport->now_ns);
@@ -303,6 +311,8 @@ static void on_packet(struct transport *transport, const struct address *from, u
     LANE_TRACE(transport, PACKET_RECEIVED, path->wire_id, header.number, length, 0, ecn);
     bool is_eliciting = false;
     int error = on_frames(transport, path, frames, &is_eliciting);
+    if (!path->is_open)
+        return; /* a frame has closed it */
     if (error == ERROR_INVALID)
         lane_fail(transport, TRANSPORT_CODE_PROTOCOL);
     if (error)
@@ -312,7 +322,7 @@ static void on_packet(struct transport *transport, const struct address *from, u
     receipts_note_ecn(&path->receipts, ecn, transport->now_ns);
 }
 
-static void on_arrival(struct transport *transport, const struct address *from, uint8_t ecn,
+static void on_arrival(struct transport *transport, const struct way *from, uint8_t ecn,
                        uint8_t *data, uint32_t length)
 {
     struct span packet = span_of(data, length);
@@ -341,10 +351,11 @@ void transport_receive(struct transport *transport, uint64_t now_ns,
         transport->now_ns = now_ns;
     for (size_t i = 0; i < count; i++) {
         const struct transport_datagram *datagram = &datagrams[i];
+        const struct way from = way_of_datagram(datagram);
         uint32_t segment = datagram->segment_bytes ? datagram->segment_bytes : datagram->length;
         for (uint32_t at = 0; at < datagram->length; at += segment) {
             uint32_t left = datagram->length - at;
-            on_arrival(transport, &datagram->from, datagram->ecn, datagram->data + at,
+            on_arrival(transport, &from, datagram->ecn, datagram->data + at,
                        left < segment ? left : segment);
         }
     }

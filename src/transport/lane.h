@@ -9,6 +9,7 @@
  *     connection.c  up, down, sessions that change
  *     path.c        what belongs to one path         feedback.c  what acks tell of a path, quality
  *     stream_order.c  whose bytes come behind whose
+ *     paths.c       which paths there are, who carries what
  *
  * A *session* is a set of keys; a *connection* is packet numbers and streams, and survives changes
  * of session between the same two incarnations; the *lane* outlives both. A *path* is where its
@@ -120,13 +121,13 @@ struct farewell {
     struct session session;
     uint64_t number;
     uint32_t code;
-    struct address to;
+    struct way way;
 };
 
 struct dial {
     struct handshake_initiator initiator;
-    struct address to;
-    bool is_wanted, is_active; /* a handshake is being tried */
+    struct transport_route route; /* of the last INIT */
+    bool is_wanted, is_active;    /* a handshake is being tried */
     uint32_t attempts;
     uint64_t attempt_at_ns, sent_ns; /* the next INIT; the last one */
 };
@@ -161,11 +162,19 @@ struct transport {
     bool settings_wait;
     uint8_t resp[HANDSHAKE_RESP_BYTES];
     bool resp_waits;
-    struct address resp_to;
+    struct way resp_way;
     struct farewell farewell;
 
     struct path paths[PATHS_LIMIT];
-    struct path *primary;         /* one of them: where sessions begin and last words go */
+    struct path *primary; /* the one that carries data with the shortest round trip, if any does */
+    struct transport_route routes[PATHS_LIMIT]; /* the initiator's */
+    size_t route_count;
+    bool routes_wait;                      /* the table may not agree with them */
+    uint64_t path_ids[PATH_IDS / 64];      /* ever used */
+    uint64_t abandon_waits[PATH_IDS / 64]; /* to be told */
+    uint64_t status_sequence;
+    uint32_t working_paths;       /* proven, and not waited for */
+    uint64_t partition_at_ns;     /* when shares are drawn again */
     uint32_t hosted;              /* connections (T7), over all paths */
     struct known_path known_path; /* outlives connections */
     struct blender blender;
@@ -231,8 +240,9 @@ struct packet_plan {
     uint32_t pad_to; /* 0, or the length that it must have when more follow it in the batch */
     uint32_t counted_bytes; /* in flight for congestion control; 0: not counted */
     uint16_t flow;
-    uint8_t ecn;        /* the mark that it will carry */
-    bool may_send_data; /* else only what congestion control does not hold back */
+    uint8_t ecn;           /* the mark that it will carry */
+    bool may_send_data;    /* else only what congestion control does not hold back */
+    bool may_send_streams; /* the path carries data of the lane */
 };
 /* Fills and seals a packet for `path` at `out`; its length, 0 when there was nothing to say. */
 uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *out,
@@ -240,14 +250,41 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
 uint32_t build_farewell(struct transport *transport, uint8_t *out);
 
 /* ---- output.c */
-/* Something that needs the path's window's leave. */
+/* Something that needs the leave of the path's window. */
 bool output_has_data(const struct transport *transport, const struct path *path);
+
+/* ---- paths.c */
+enum { PATHS_URGENT_RING = 1 }; /* rings up to this one leave a path at its first probe timeout */
+struct path *lane_path(struct transport *transport, uint8_t wire_id); /* NULL: none */
+/* NULL: the table is full, or the id has been used. */
+struct path *paths_open(struct transport *transport, uint8_t wire_id, const struct way *way);
+void paths_close(struct transport *transport, struct path *path); /* its frames go by others */
+void paths_run(struct transport *transport);                      /* routes, carriers */
+void paths_choose(struct transport *transport);                   /* after a change: who carries */
+void paths_partition(struct transport *transport);                /* hosted connections */
+/* Something of the lane's that this path should carry now. */
+bool paths_has_data(const struct transport *transport, const struct path *path);
+void paths_read_facts(const struct transport *transport, struct transport_facts *facts);
+/* Where another path works, one that is silent while much is under way on it is not waited for as
+ * long as a probe timeout counts: that starts with the last packet sent. UINT64_MAX: never. */
+uint64_t paths_doubt_at(const struct transport *transport, const struct path *path);
+void paths_on_timeout(struct transport *transport, struct path *path);
+MUST_USE int paths_on_new(struct transport *transport, struct path *path,
+                          const struct frame_path *change);
+MUST_USE int paths_on_status(struct transport *transport, const struct frame_path *change);
+MUST_USE int paths_on_abandon(struct transport *transport, const struct frame_path *change);
+/* Whether a packet on a path that is not known opens it. */
+bool paths_is_declared(struct span frames, uint8_t wire_id);
 
 /* ---- recovery.c */
 MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack *ack);
 void recovery_on_timer(struct transport *transport, struct path *path);
 void recovery_repair_tail(struct transport *transport, struct path *path); /* is due */
+void recovery_on_silence(struct transport *transport, struct path *path);  /* a probe timeout */
 void recovery_forget_congestion(struct path *path); /* another way: start afresh */
+/* What is in flight and at least as urgent as `ring`, or not of a stream, is sent by another path. */
+void recovery_move(struct transport *transport, struct path *path, uint32_t ring);
+void recovery_abandon(struct transport *transport, struct path *path); /* before it closes */
 
 struct congestion_packet recovery_describe(const struct sent_packet *packet, uint64_t number);
 
@@ -278,8 +315,7 @@ struct session *lane_session(struct transport *transport, uint32_t index); /* NU
 void lane_dialled(struct transport *transport, struct handshake_result *result);
 /* The first packet under the pending session. 0: that is the current one now; else it is
  * dropped. */
-MUST_USE int lane_confirm(struct transport *transport, struct span frames,
-                          const struct address *from);
+MUST_USE int lane_confirm(struct transport *transport, struct span frames, const struct way *from);
 MUST_USE int lane_on_settings(struct transport *transport, const struct frame_settings *settings);
 void lane_down(struct transport *transport, uint32_t code);
 void lane_fail(struct transport *transport, uint32_t code); /* tells the peer, then goes down */
@@ -287,7 +323,6 @@ void lane_clear_sessions(struct transport *transport);
 void lane_reset_connection(struct transport *transport);
 /* Afresh: what was learnt holds no more. */
 void lane_start_congestion(struct transport *transport, struct path *path);
-struct path *lane_path(struct transport *transport, uint8_t wire_id);    /* NULL: none */
 uint64_t lane_window_bytes(const struct transport *transport);           /* of all paths */
 void lane_random(struct transport *transport, void *out, size_t length); /* unpredictable */
 

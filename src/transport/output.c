@@ -10,8 +10,7 @@
 
 bool output_has_data(const struct transport *transport, const struct path *path)
 {
-    return transport->settings_wait || path->ping_waits || path->quality_waits ||
-           !list_is_empty(&transport->controls) || blender_waiting(&transport->blender);
+    return path->ping_waits || path->quality_waits || paths_has_data(transport, path);
 }
 
 /* Something that neither window nor pacer holds back. */
@@ -23,14 +22,19 @@ static bool has_urgent(const struct transport *transport, const struct path *pat
 
 /* ---- timers */
 
+/* When the connection is lost: nothing has come on any path for so long. */
 static uint64_t dead_at(const struct transport *transport)
 {
-    const struct path *path = transport->primary;
-    if (!path->sent.in_flight)
-        return UINT64_MAX;
-    uint64_t since = path->outstanding_since_ns > path->last_heard_ns ? path->outstanding_since_ns
-                                                                      : path->last_heard_ns;
-    return since + transport->config.dead_after_ns;
+    uint64_t since_ns = 0;
+    bool is_waiting = false;
+    PATHS_EACH (path, transport) {
+        if (path->last_heard_ns > since_ns)
+            since_ns = path->last_heard_ns;
+        if (path->sent.in_flight && path->outstanding_since_ns > since_ns)
+            since_ns = path->outstanding_since_ns;
+        is_waiting |= path->sent.in_flight > 0;
+    }
+    return is_waiting ? since_ns + transport->config.dead_after_ns : UINT64_MAX;
 }
 
 /* Once a second: forgets slowly what it has seen, and not at all while nothing is sent. */
@@ -41,13 +45,20 @@ static void note_capacity(struct transport *transport, const struct path *path)
     quality_roll(&quality, transport->now_ns);
     uint64_t bdp_bytes =
         quality_delivery_bytes_per_s(&quality) * (path->rtt.min_ns / 1000) / 1000000;
-    if (!bdp_bytes || !path->is_proven)
+    if (!bdp_bytes || !path_is_proven(path))
         return;
-    bool is_same = address_equal(&known->peer, &path->peer);
+    bool is_same = address_equal(&known->peer, &path->way.peer);
     uint64_t faded = is_same ? known->bdp_bytes - known->bdp_bytes / 8 : 0;
     *known = (struct known_path){.bdp_bytes = bdp_bytes > faded ? bdp_bytes : faded,
                                  .at_ns = transport->now_ns,
-                                 .peer = path->peer};
+                                 .peer = path->way.peer};
+}
+
+/* How long a path may be silent before it is probed. */
+static uint64_t keep_alive_ns(const struct transport *transport, const struct path *path)
+{
+    uint64_t every_ns = transport->config.keep_alive_ns;
+    return path->carries || every_ns > PATH_STANDBY_NS ? every_ns : PATH_STANDBY_NS;
 }
 
 static void run_path_timers(struct transport *transport, struct path *path)
@@ -55,24 +66,21 @@ static void run_path_timers(struct transport *transport, struct path *path)
     uint64_t now_ns = transport->now_ns;
     if (now_ns >= loss_timer(&path->loss, &path->sent, &path->rtt))
         recovery_on_timer(transport, path);
+    else if (now_ns >= paths_doubt_at(transport, path))
+        recovery_on_silence(transport, path);
     if (now_ns >= path->repair.due_ns)
         recovery_repair_tail(transport, path);
+    if (path_run_proof(path, now_ns))
+        lane_random(transport, path->challenge, sizeof path->challenge);
+    if (path->is_new)
+        return;
     if (now_ns >= path->quality_at_ns) {
-        path->quality_at_ns = now_ns + LANE_QUALITY_NS;
+        path->quality_at_ns = now_ns + (path->carries ? LANE_QUALITY_NS : PATH_STANDBY_NS);
         path->quality_waits = true;
         note_capacity(transport, path);
     }
-    if (now_ns - path->last_sent_ns >= transport->config.keep_alive_ns)
+    if (now_ns - path->last_sent_ns >= keep_alive_ns(transport, path))
         path->ping_waits = true;
-    if (path_run_proof(path, now_ns))
-        lane_random(transport, path->challenge, sizeof path->challenge);
-    if (transport->hosted != path->hosted) {
-        path->hosted = transport->hosted;
-        lane_congestion->set_hosted(path->congestion, path->hosted, path->rtt.smoothed_ns, now_ns);
-        LANE_TRACE(transport, HOSTED, path->wire_id, path->hosted,
-                   lane_congestion->flows(path->congestion), 0, 0);
-        path->is_window_full = false;
-    }
 }
 
 static void run_up_timers(struct transport *transport)
@@ -81,10 +89,12 @@ static void run_up_timers(struct transport *transport)
         lane_down(transport, TRANSPORT_CODE_LINK_LOST);
         return;
     }
-    transport->hosted =
-        hosting_count(&transport->hosting, transport->primary->rtt.smoothed_ns, transport->now_ns);
+    paths_run(transport);
     PATHS_EACH (path, transport)
         run_path_timers(transport, path);
+    transport->hosted =
+        hosting_count(&transport->hosting, transport->primary->rtt.smoothed_ns, transport->now_ns);
+    paths_partition(transport);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -103,11 +113,13 @@ static uint64_t path_wake(const struct transport *transport, const struct path *
         wake_ns = path->receipts.due_ns;
     }
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
-    wake_ns = least(wake_ns, path->quality_at_ns);
     wake_ns = least(wake_ns, path->repair.due_ns);
-    if (!path->ping_waits) /* else it is the pacer's turn */
-        wake_ns = least(wake_ns, path->last_sent_ns + transport->config.keep_alive_ns);
-    if (!path->is_proven)
+    wake_ns = least(wake_ns, paths_doubt_at(transport, path));
+    if (!path->is_new)
+        wake_ns = least(wake_ns, path->quality_at_ns);
+    if (!path->ping_waits && !path->is_new) /* else it is the pacer's turn */
+        wake_ns = least(wake_ns, path->last_sent_ns + keep_alive_ns(transport, path));
+    if (!path_is_proven(path))
         wake_ns = least(wake_ns, path->prove_at_ns);
     if (has_data && !path->is_window_full && !sent_log_is_full(&path->sent))
         wake_ns = least(wake_ns, pacer_next(&path->pacer, transport->now_ns));
@@ -175,6 +187,7 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
     if (path_allowance(path) < plan.most)
         plan.most = (uint32_t)path_allowance(path);
     bool has_data = output_has_data(transport, path);
+    plan.may_send_streams = paths_has_data(transport, path);
     plan.may_send_data = has_data && may_send_data(transport, path, &plan);
     if (!plan.may_send_data && !has_urgent(transport, path))
         return 0;
@@ -189,9 +202,16 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
         give_back(path, &plan);
     if (plan.may_send_data)
         pacer_spend(&path->pacer, bytes);
-    if (!path->is_proven)
+    if (!path_is_proven(path))
         path->unproven_out += bytes;
     return bytes;
+}
+
+static void set_way(struct transport_transmit *transmit, const struct way *way)
+{
+    transmit->to = way->peer;
+    transmit->local = way->local;
+    transmit->carriage = way->carriage;
 }
 
 /* A batch for one sendmsg: all packets but the last have the length of the first. */
@@ -214,7 +234,7 @@ static bool fill_batch(struct transport *transport, struct path *path,
         if (bytes != segment || bytes < most)
             break;
     }
-    transmit->to = path->peer;
+    set_way(transmit, &path->way);
     transmit->ecn = ecn;
     transmit->length = length;
     transmit->segment_bytes = (uint16_t)segment;
@@ -226,16 +246,17 @@ static bool fill_datagram(struct transport *transport, struct transport_transmit
     if (transport->resp_waits && transmit->capacity >= HANDSHAKE_RESP_BYTES) {
         memcpy(transmit->data, transport->resp, HANDSHAKE_RESP_BYTES);
         transport->resp_waits = false;
-        transmit->to = transport->resp_to;
+        set_way(transmit, &transport->resp_way);
         transmit->length = HANDSHAKE_RESP_BYTES;
     } else if (session_is_on(&transport->farewell.session) &&
                transmit->capacity >= PACKET_OVERHEAD_BYTES + FRAME_CONTROL_MAX) {
-        transmit->to = transport->farewell.to;
+        set_way(transmit, &transport->farewell.way);
         transmit->length = build_farewell(transport, transmit->data);
     } else if (transport->dial.is_active && transport->now_ns >= transport->dial.attempt_at_ns &&
                transmit->capacity >= HANDSHAKE_INIT_BYTES) {
-        transmit->to = transport->dial.to;
         dial_write_init(transport, transmit->data);
+        const struct way way = way_of_route(&transport->dial.route);
+        set_way(transmit, &way);
         transmit->length = HANDSHAKE_INIT_BYTES;
     } else {
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Addresses of a path and their proof.
+ * A path's life, its addresses and their proof.
  */
 #include "transport/path.h"
 
@@ -8,11 +8,13 @@
 
 enum {
     UNPROVEN_PACKET_MIN = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
+    DEGRADED_TIMEOUTS = 2, /* probe timeouts in a row */
 };
 
-void path_open(struct path *path, uint8_t wire_id)
+void path_open(struct path *path, uint8_t wire_id, const struct way *way)
 {
-    *path = (struct path){.is_open = true, .wire_id = wire_id, .is_app_limited = true};
+    *path = (struct path){
+        .is_open = true, .wire_id = wire_id, .way = *way, .is_new = true, .is_app_limited = true};
     receipts_init(&path->receipts);
     rtt_init(&path->rtt);
     loss_init(&path->loss);
@@ -28,25 +30,34 @@ void path_close(struct path *path)
     *path = (struct path){0};
 }
 
-void path_follow(struct path *path, const struct address *from, uint64_t number, uint32_t bytes,
+enum transport_path_state path_state(const struct path *path)
+{
+    if (path->is_new)
+        return TRANSPORT_PATH_STATE_NEW;
+    if (path->loss.probe_timeouts >= DEGRADED_TIMEOUTS)
+        return TRANSPORT_PATH_STATE_DEGRADED;
+    if (path->loss.probe_timeouts)
+        return TRANSPORT_PATH_STATE_DOUBTED;
+    return path->is_standby || path->is_peer_standby ? TRANSPORT_PATH_STATE_STANDBY
+                                                     : TRANSPORT_PATH_STATE_ACTIVE;
+}
+
+void path_follow(struct path *path, const struct way *from, uint64_t number, uint32_t bytes,
                  uint64_t now_ns)
 {
-    if (address_equal(from, &path->peer)) {
-        if (!path->is_proven)
+    if (way_equal(from, &path->way)) {
+        if (!path_is_proven(path))
             path->unproven_in += bytes;
         return;
     }
     if (number + 1 != path->replay.next)
         return;
-    if (path->is_proven)
-        path->fallback = path->peer;
-    if (address_equal(from, &path->fallback)) {
-        path->peer = *from;
-        path->is_proven = true;
+    if (path_is_proven(path))
+        path->fallback = path->way;
+    path->way = *from;
+    path->is_moving = !path->is_new && !way_equal(from, &path->fallback);
+    if (path_is_proven(path))
         return;
-    }
-    path->peer = *from;
-    path->is_proven = false;
     path->unproven_in = bytes;
     path->unproven_out = 0;
     path->prove_attempts = 0;
@@ -55,31 +66,40 @@ void path_follow(struct path *path, const struct address *from, uint64_t number,
 
 bool path_run_proof(struct path *path, uint64_t now_ns)
 {
-    if (path->is_proven || now_ns < path->prove_at_ns)
+    if (path_is_proven(path) || now_ns < path->prove_at_ns)
         return false;
-    if (path->prove_attempts++ >= PATH_PROVE_ATTEMPTS && path->fallback.family) {
-        path->peer = path->fallback;
-        path->is_proven = true;
+    uint32_t attempts = path->prove_attempts++;
+    if (path->is_moving && attempts >= PATH_PROVE_ATTEMPTS) {
+        path->way = path->fallback;
+        path->is_moving = false;
         return false;
     }
+    uint32_t doublings = attempts > PATH_PROVE_ATTEMPTS ? attempts - PATH_PROVE_ATTEMPTS : 0;
+    if (doublings > PATH_PROVE_DOUBLINGS)
+        doublings = PATH_PROVE_DOUBLINGS;
     path->challenge_waits = true;
-    path->prove_at_ns = now_ns + PATH_PROVE_NS;
-    return true;
+    path->prove_at_ns = now_ns + (PATH_PROVE_NS << doublings);
+    /* The same token again: the answer may take longer than the pause. */
+    return attempts == 0;
 }
 
 bool path_prove(struct path *path, const uint8_t token[FRAME_TOKEN_BYTES])
 {
-    if (path->is_proven || memcmp(token, path->challenge, FRAME_TOKEN_BYTES) != 0)
+    if (path_is_proven(path) || !path->prove_attempts ||
+        memcmp(token, path->challenge, FRAME_TOKEN_BYTES) != 0)
         return false;
-    path->is_proven = true;
+    path->is_new = path->is_moving = false;
     path->challenge_waits = false;
     return true;
 }
 
 uint64_t path_allowance(const struct path *path)
 {
+    /* The configuration vouches for it. */
+    if (path_is_proven(path) || (path->is_new && path->is_ours))
+        return UINT64_MAX;
     uint64_t most = path->unproven_in * PATH_AMPLIFICATION;
-    return path->is_proven ? UINT64_MAX : most > path->unproven_out ? most - path->unproven_out : 0;
+    return most > path->unproven_out ? most - path->unproven_out : 0;
 }
 
 bool path_is_muted(const struct path *path)

@@ -56,6 +56,8 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
     case SENT_PRIORITY:
     case SENT_SETTINGS:
     case SENT_ACK_FREQ:
+    case SENT_PATH_STATUS:
+    case SENT_PATH_ABANDON:
         break;
     }
 }
@@ -97,6 +99,15 @@ static void frame_lost(struct transport *transport, const struct sent_frame *fra
             ack_frequency_lost(&path->ack_frequency, frame->offset);
         break;
     }
+    case SENT_PATH_STATUS: {
+        struct path *path = lane_path(transport, frame->path);
+        if (path)
+            path->status_waits = true;
+        break;
+    }
+    case SENT_PATH_ABANDON:
+        transport->abandon_waits[frame->path / 64] |= 1ull << frame->path % 64;
+        break;
     case SENT_ACK:
         break;
     }
@@ -184,7 +195,9 @@ static void detect_losses(struct transport *transport, struct path *path)
         quality_lost(&path->quality, transport->now_ns);
         LANE_TRACE(transport, PACKET_LOST, path->wire_id, number, packet->bytes, packet->flow,
                    (transport->now_ns - packet->sent_ns) / 1000);
-        frames_lost(transport, path, packet);
+        path->packets_lost++;
+        if (!packet->is_moved)
+            frames_lost(transport, path, packet);
         if (packet->counted_bytes) {
             const struct congestion_packet fate = recovery_describe(packet, number);
             lane_congestion->on_lost(path->congestion, &fate, transport->now_ns);
@@ -273,6 +286,7 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
     uint64_t largest = ack->ranges[0].end - 1;
     if (!path || largest >= path->sent.next)
         return ERROR_INVALID;
+    transport->current.send.is_acked |= largest >= path->phase_number;
     uint64_t rtt_ns = sample_rtt(transport, path, ack, largest);
     uint32_t in_flight = path->sent.in_flight;
     for (uint32_t i = ack->count; i-- > 0;)
@@ -312,7 +326,7 @@ static void probe(struct transport *transport, struct path *path)
     int looks = 0;
     for (uint64_t number = log->first_open; number < log->next && looks < PROBE_LOOKS; number++) {
         struct sent_packet *packet = sent_log_packet(log, number);
-        if (packet->state != SENT_IN_FLIGHT || packet->probed)
+        if (packet->state != SENT_IN_FLIGHT || packet->is_moved || packet->is_repaired)
             continue;
         looks++;
         uint32_t ring = urgency(log, packet);
@@ -322,7 +336,7 @@ static void probe(struct transport *transport, struct path *path)
         }
     }
     if (chosen) {
-        chosen->probed = true;
+        chosen->is_moved = true;
         frames_lost(transport, path, chosen);
     }
 }
@@ -334,6 +348,11 @@ void recovery_on_timer(struct transport *transport, struct path *path)
         retire_settled(transport, path);
         return;
     }
+    recovery_on_silence(transport, path);
+}
+
+void recovery_on_silence(struct transport *transport, struct path *path)
+{
     path->loss.probe_timeouts++;
     path->loss.last_sent_ns = transport->now_ns;
     transport->counters.probe_timeouts++;
@@ -344,6 +363,10 @@ void recovery_on_timer(struct transport *transport, struct path *path)
     path->is_window_full = false;
     path->probes = LOSS_PROBES;
     path->ping_waits = true; /* where nothing else is left to send */
+    paths_on_timeout(transport, path);
+    paths_choose(transport);
+    if (!path->carries)
+        return;
     for (uint32_t i = 0; i < LOSS_PROBES; i++)
         probe(transport, path);
 }
@@ -368,15 +391,41 @@ void recovery_repair_tail(struct transport *transport, struct path *path)
         .is_wanted = !transport->config.no_tail_repair,
     };
     if (!repair_take(&path->repair, &facts) || !packet || packet->state != SENT_IN_FLIGHT ||
-        packet->probed)
+        packet->is_moved || packet->is_repaired)
         return;
-    packet->probed = true;
+    packet->is_repaired = true;
     transport->counters.tail_repairs++;
     transport->counters.tail_repair_bytes += packet->bytes;
     for (uint32_t i = 0; i < packet->frames; i++) {
         const struct sent_frame *frame = sent_log_frame_at(&path->sent, packet, i);
         if (frame->stream && frame->stream->open.ring < REPAIR_RINGS)
             frame_lost(transport, frame);
+    }
+}
+
+void recovery_move(struct transport *transport, struct path *path, uint32_t ring)
+{
+    const struct sent_log *log = &path->sent;
+    for (uint64_t number = log->first_open; number < log->next; number++) {
+        struct sent_packet *packet = sent_log_packet(log, number);
+        if (packet->state != SENT_IN_FLIGHT || packet->is_moved)
+            continue;
+        uint32_t urgent = urgency(log, packet);
+        if (urgent > ring && urgent < TRANSPORT_RINGS)
+            continue;
+        packet->is_moved = true;
+        frames_lost(transport, path, packet);
+    }
+}
+
+void recovery_abandon(struct transport *transport, struct path *path)
+{
+    const struct sent_log *log = &path->sent;
+    recovery_move(transport, path, TRANSPORT_RINGS);
+    for (uint64_t number = log->oldest; number < log->next; number++) {
+        const struct sent_packet *packet = sent_log_packet(log, number);
+        if (packet->state != SENT_ACKED)
+            drop_references(log, packet);
     }
 }
 

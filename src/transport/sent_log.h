@@ -26,6 +26,8 @@ enum sent_kind {
     SENT_ACK,      /* offset: one more than the largest acknowledged */
     SENT_SETTINGS, /* offset: the session's own index */
     SENT_ACK_FREQ, /* offset: its sequence number */
+    SENT_PATH_STATUS,
+    SENT_PATH_ABANDON,
 };
 
 struct sent_frame {
@@ -33,7 +35,7 @@ struct sent_frame {
     uint64_t offset;
     uint32_t length;
     uint8_t kind; /* enum sent_kind */
-    uint8_t path; /* SENT_ACK: of which path, its wire id */
+    uint8_t path; /* the wire id of the path that it is about: SENT_ACK, SENT_PATH_* */
     bool fin;
 };
 
@@ -54,8 +56,10 @@ struct sent_packet {
     uint16_t counted_bytes; /* in flight for congestion control; 0: it does not know this packet */
     uint8_t frames;
     uint8_t state; /* enum sent_state */
-    bool app_limited, probed;
-    bool is_marked; /* sent with an ECN mark that no CE report has claimed yet */
+    bool app_limited;
+    bool is_repaired; /* bytes of its top rings were sent once more (tail repair) */
+    bool is_moved;    /* its frames were handed back before it was known to be lost */
+    bool is_marked;   /* sent with an ECN mark that no CE report has claimed yet */
 };
 
 /* Zero-initialised is empty. */

@@ -66,8 +66,7 @@ void session_seal(struct session *session, uint8_t path, uint64_t number, uint8_
     packet_nonce(send->key.iv, path, number, nonce);
     aead_seal(send->key.aead, nonce, span_of(packet, PACKET_HEADER_BYTES),
               span_of(packet + PACKET_HEADER_BYTES, plain), packet + PACKET_HEADER_BYTES);
-    if (!send->packets++)
-        send->first_number = number;
+    send->packets++;
 }
 
 /* The peer has moved to the next phase. */
@@ -116,19 +115,19 @@ int session_open(struct session *session, const struct packet_header *header, ui
     return 0;
 }
 
-void session_ratchet(struct session *session, uint64_t next_number, uint64_t next_acked,
-                     uint64_t now_ns)
+bool session_ratchet(struct session *session, uint64_t now_ns)
 {
     struct session_sender *send = &session->send;
     bool is_due = send->packets >= SESSION_PHASE_PACKETS ||
                   (send->packets && now_ns - send->since_ns >= SESSION_PHASE_NS);
-    if (!is_due || next_acked <= send->first_number)
-        return;
+    if (!is_due || !send->is_acked)
+        return false;
     secret_advance(session->crypto, &send->secret);
     key_clear(&send->key);
     key_start(session, &send->key, &send->secret);
     send->phase = (uint8_t)((send->phase + 1) % PACKET_PHASES);
     send->since_ns = now_ns;
     send->packets = 0;
-    send->first_number = next_number;
+    send->is_acked = false;
+    return true;
 }

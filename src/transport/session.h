@@ -25,7 +25,7 @@ struct session_sender {
     struct key secret; /* of the phase */
     uint8_t phase;
     uint64_t since_ns, packets;
-    uint64_t first_number; /* of the phase */
+    bool is_acked; /* a packet of the phase is known to have arrived */
 };
 
 struct session_receiver {
@@ -66,9 +66,8 @@ MUST_USE int session_open(struct session *session, const struct packet_header *h
                           uint8_t *packet, uint32_t length, uint64_t keep_ns, uint64_t now_ns,
                           struct span *frames);
 
-/* Moves to the next key phase when it is time and the peer has acknowledged a packet of this one
- * (numbers below `next_acked` may be). */
-void session_ratchet(struct session *session, uint64_t next_number, uint64_t next_acked,
-                     uint64_t now_ns);
+/* Moves to the next key phase when it is time and the peer has acknowledged a packet of this one.
+ * True: it has moved. */
+bool session_ratchet(struct session *session, uint64_t now_ns);
 
 #endif

@@ -131,23 +131,17 @@ void transport_set_trace(struct transport *transport, struct transport_trace *tr
 
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts)
 {
-    const struct path *path = transport->primary;
+    const struct path *best = transport->primary;
     *facts = transport->counters;
     facts->state = transport->state;
     facts->features = session_is_on(&transport->current) ? transport->current.result.features : 0;
-    facts->peer = path->peer;
+    facts->peer = best->way.peer;
     facts->streams_open = transport->own_open + transport->peer_open;
-    facts->srtt_ns = path->rtt.samples ? path->rtt.smoothed_ns : 0;
-    facts->min_rtt_ns = path->rtt.min_ns;
-    facts->rtt_variance_ns = path->rtt.variance_ns;
+    paths_read_facts(transport, facts);
+    facts->srtt_ns = best->rtt.samples ? best->rtt.smoothed_ns : 0;
+    facts->min_rtt_ns = best->rtt.min_ns;
+    facts->rtt_variance_ns = best->rtt.variance_ns;
     facts->hosted = transport->hosted;
-    if (path->congestion) {
-        facts->window_bytes = lane_congestion->window_bytes(path->congestion);
-        facts->in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion);
-        facts->pacing_bytes_per_s =
-            lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
-        facts->virtual_flows = lane_congestion->flows(path->congestion);
-    }
     feedback_read_facts(transport, facts);
     facts->delivery_bytes_per_s = facts->quality.delivery_bytes_per_s;
     for (int i = 0; i < TRANSPORT_RINGS; i++) {
@@ -173,6 +167,18 @@ const char *transport_state_text(enum transport_state state)
     case TRANSPORT_STATE_##name: \
         return text;
         TRANSPORT_STATE_LIST(X)
+#undef X
+    }
+    return "unknown";
+}
+
+const char *transport_path_state_text(enum transport_path_state state)
+{
+    switch (state) {
+#define X(name, text)                 \
+    case TRANSPORT_PATH_STATE_##name: \
+        return text;
+        TRANSPORT_PATH_STATE_LIST(X)
 #undef X
     }
     return "unknown";

@@ -69,6 +69,20 @@ enum transport_state {
 #undef X
 };
 
+/* X-macro: the states of a path. */
+#define TRANSPORT_PATH_STATE_LIST(X)                                           \
+    X(NEW, "new") /* its address has not proven itself: probed only */         \
+    X(ACTIVE, "active")                                                        \
+    X(STANDBY, "standby")   /* works; carries data while no active one does */ \
+    X(DOUBTED, "doubted")   /* one probe timeout */                            \
+    X(DEGRADED, "degraded") /* two or more: probed only */
+
+enum transport_path_state {
+#define X(name, text) TRANSPORT_PATH_STATE_##name,
+    TRANSPORT_PATH_STATE_LIST(X)
+#undef X
+};
+
 struct transport_config {
     bool is_initiator;
     const struct crypto *crypto;
@@ -107,6 +121,20 @@ struct transport_config {
 };
 void transport_config_defaults(struct transport_config *config);
 
+/* What carries a path's packets. */
+enum transport_carriage {
+    TRANSPORT_CARRIAGE_UDP,
+};
+
+/* A way to the peer. What `local` names (a socket, an interface, a carriage) is the driver's
+ * business: the core tells apart, and hands back, what it was given. */
+struct transport_route {
+    struct address to;
+    uint8_t local;
+    uint8_t carriage; /* enum transport_carriage */
+    bool is_standby;  /* only while no other way works */
+};
+
 /* A received datagram or GRO batch: `length` bytes of which each `segment_bytes` (the last may
  * be shorter) are one packet; 0 means a single one. The bytes are decrypted in place. */
 struct transport_datagram {
@@ -114,7 +142,8 @@ struct transport_datagram {
     uint8_t *data;
     uint32_t length;
     uint16_t segment_bytes;
-    uint8_t ecn; /* the two ECN bits as received */
+    uint8_t ecn;             /* the two ECN bits as received */
+    uint8_t local, carriage; /* how it came, as in struct transport_route */
 };
 
 /* A batch to be sent in one call to one address (GSO): `data` has room for `capacity` bytes,
@@ -124,6 +153,7 @@ struct transport_transmit {
     uint8_t *data;
     uint32_t capacity;
     struct address to;
+    uint8_t local, carriage; /* how it goes, as in struct transport_route */
     uint32_t length;
     uint16_t segment_bytes;
     uint8_t ecn; /* the two ECN bits to be sent */
@@ -177,8 +207,13 @@ struct transport_event {
 struct transport *transport_new(const struct transport_config *config, uint64_t now_ns);
 void transport_free(struct transport **transport); /* streams and all; no events any more */
 
-/* Initiator: connect, and again whenever lost. */
+/* Initiator: connect, and again whenever lost. One route: to `peer`, local 0. */
 void transport_dial(struct transport *transport, const struct address *peer, uint64_t now_ns);
+/* Initiator: all ways to the peer, at most TRANSPORT_PATHS; each is a path of its own, and
+ * dialling takes them in turn. May change while the lane is up: new ones are tried, missing ones
+ * are given up. Ignored when there are none. */
+void transport_set_routes(struct transport *transport, const struct transport_route *routes,
+                          size_t count, uint64_t now_ns);
 /* Streams are reset; CLOSE goes out with the next send. */
 void transport_close(struct transport *transport, uint32_t code, uint64_t now_ns);
 
@@ -215,9 +250,9 @@ void transport_hello_free(struct transport_hello **hello);
 
 /* The lane answers with RESP (through transport_send()). A replay is refused: ERROR_REPLAY. The
  * running session, if any, stays until the first authenticated packet of the new one arrives.
- * Takes the hello in any case. */
+ * Takes the hello in any case. `datagram`: how it came; its bytes are not looked at. */
 MUST_USE int transport_accept(struct transport *transport, struct transport_hello **hello,
-                              const struct address *from, uint64_t now_ns);
+                              const struct transport_datagram *datagram, uint64_t now_ns);
 
 /* What a driver needs to know of a datagram before it knows the lane. */
 enum transport_packet_kind {
@@ -315,16 +350,19 @@ struct transport_quality {
 };
 struct transport_path_facts {
     uint8_t id;
-    bool is_primary, is_proven;
+    uint8_t local, carriage;
+    enum transport_path_state state;
+    bool is_primary;
     struct address peer;
     uint64_t window_bytes, in_flight_bytes, pacing_bytes_per_s;
-    uint32_t virtual_flows;
+    uint64_t packets_sent, bytes_sent, packets_lost;
+    uint32_t hosted, virtual_flows, probe_timeouts;
     struct transport_quality quality, peer_quality;
 };
 struct transport_facts {
     enum transport_state state;
-    uint32_t features; /* of the session; 0: none */
-    struct address peer;
+    uint32_t features;   /* of the session; 0: none */
+    struct address peer; /* of the path that is best now, as are the round trips */
     uint64_t up_since_ns, sessions, streams_open, streams_opened, streams_reset;
     uint64_t srtt_ns, min_rtt_ns, rtt_variance_ns;
     uint64_t window_bytes, in_flight_bytes, pacing_bytes_per_s, delivery_bytes_per_s;
@@ -354,5 +392,6 @@ struct transport_site_facts {
 size_t transport_read_sites(const struct transport *transport, struct transport_site_facts *sites,
                             size_t count);
 const char *transport_state_text(enum transport_state state);
+const char *transport_path_state_text(enum transport_path_state state);
 
 #endif

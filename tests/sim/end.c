@@ -17,6 +17,20 @@ static void hash_packet(struct sim_end *end, const struct sim_packet *packet)
     end->hash = hash_span(span_of(words, sizeof words), 0);
 }
 
+static struct address *local_address(struct sim_end *end, uint8_t local)
+{
+    return local ? &end->more[local - 1].address : &end->address;
+}
+
+/* By its host: a port may have changed on the way. */
+static uint8_t local_of(const struct sim_end *end, const struct address *to)
+{
+    for (uint32_t i = 0; i < end->more_count; i++)
+        if (address_same_host(&end->more[i].address, to))
+            return (uint8_t)(i + 1);
+    return 0;
+}
+
 static void put_on_wire(struct sim_end *end, const struct transport_transmit *transmit)
 {
     struct sim *sim = end->node.sim;
@@ -26,14 +40,14 @@ static void put_on_wire(struct sim_end *end, const struct transport_transmit *tr
         uint32_t left = transmit->length - offset;
         struct sim_packet *packet = sim_packet_new(sim, left < segment ? left : segment);
         memcpy(packet->data, transmit->data + offset, packet->length);
-        packet->from = end->address;
+        packet->from = *local_address(end, transmit->local);
         packet->to = transmit->to;
         packet->flow = end->flow;
         packet->ecn = transmit->ecn;
         end->packets_out++;
         end->bytes_out += packet->length;
         hash_packet(end, packet);
-        sim_deliver(end->to, packet);
+        sim_deliver(transmit->local ? end->more[transmit->local - 1].to : end->to, packet);
     }
 }
 
@@ -66,14 +80,17 @@ static void receive_hello(struct sim_end *end, struct transport_datagram *datagr
         return;
     }
     /* A replay is refused; the lane stays as it is. */
-    (void)!transport_accept(end->transport, &hello, &datagram->from, now_ns);
+    (void)!transport_accept(end->transport, &hello, datagram, now_ns);
 }
 
 static void end_receive(struct sim_node *node, struct sim_packet *packet)
 {
     struct sim_end *end = (struct sim_end *)(void *)node;
-    struct transport_datagram datagram = {
-        .from = packet->from, .data = packet->data, .length = packet->length, .ecn = packet->ecn};
+    struct transport_datagram datagram = {.from = packet->from,
+                                          .local = local_of(end, &packet->to),
+                                          .data = packet->data,
+                                          .length = packet->length,
+                                          .ecn = packet->ecn};
     uint32_t index;
     uint8_t buffer[1500];
     struct transport_transmit reply = {.data = buffer, .capacity = sizeof buffer};
@@ -144,8 +161,15 @@ void sim_end_start(struct sim_end *end)
     end->transport = transport_new(&end->config, now_ns);
     end->listener = transport_listener_new(end->config.crypto, end->config.private_key, now_ns);
     end->application_ns = end->application.run ? now_ns : SIM_NEVER;
-    if (end->config.is_initiator)
+    if (end->config.is_initiator) {
+        struct transport_route routes[1 + SIM_WAYS_MAX] = {{.to = end->peer}};
+        for (uint32_t i = 0; i < end->more_count; i++)
+            routes[i + 1] = (struct transport_route){.to = end->more[i].peer,
+                                                     .local = (uint8_t)(i + 1),
+                                                     .is_standby = end->more[i].is_standby};
         transport_dial(end->transport, &end->peer, now_ns);
+        transport_set_routes(end->transport, routes, 1 + end->more_count, now_ns);
+    }
     sim_end_touch(end);
 }
 
@@ -225,6 +249,37 @@ void sim_pair_init(struct sim_pair *pair, const struct crypto *crypto, uint64_t 
     sim_pair_init_in(pair, &pair->sim, 1, crypto, seed, link, impairment);
     sim_init(&pair->sim, seed);
     pair->sim.now_ns = SIM_SECOND;
+}
+
+void sim_pair_add_way(struct sim_pair *pair, struct sim_second_way *way,
+                      const struct sim_link_config *link,
+                      const struct sim_impairment_config *impairment, bool is_standby)
+{
+    struct sim *sim = &pair->sim;
+    INVARIANT(pair->edge.more_count < SIM_WAYS_MAX);
+    uint32_t i = pair->edge.more_count++;
+    pair->gateway.more_count++;
+    sim_link_init(&way->up_link, sim, "up", link, &pair->gateway.node);
+    sim_link_init(&way->down_link, sim, "down", link, &pair->edge.node);
+    sim_impairment_init(&way->up_impairment, sim, "up", impairment, &way->up_link.node);
+    sim_impairment_init(&way->down_impairment, sim, "down", impairment, &way->down_link.node);
+    struct sim_way *up = &pair->edge.more[i], *down = &pair->gateway.more[i];
+    *up = (struct sim_way){.address = pair->edge.address,
+                           .peer = pair->gateway.address,
+                           .to = &way->up_impairment.node,
+                           .is_standby = is_standby};
+    up->address.bytes[2] = up->peer.bytes[2] = (uint8_t)(i + 100); /* 192.0.100.x */
+    *down = (struct sim_way){.address = up->peer,
+                             .peer = up->address,
+                             .to = &way->down_impairment.node};
+}
+
+void sim_second_way_clear(struct sim_second_way *way)
+{
+    sim_impairment_clear(&way->up_impairment);
+    sim_impairment_clear(&way->down_impairment);
+    sim_link_clear(&way->up_link);
+    sim_link_clear(&way->down_link);
 }
 
 void sim_pair_start(struct sim_pair *pair)

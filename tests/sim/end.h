@@ -21,9 +21,20 @@ struct sim_application {
     void *context;
 };
 
+enum { SIM_WAYS_MAX = 4 };
+
+/* An address of an end, what is at the other side, and what its packets meet first. */
+struct sim_way {
+    struct address address, peer;
+    struct sim_node *to;
+    bool is_standby;
+};
+
 struct sim_end {
     struct sim_node node;
     struct sim_node *to;
+    struct sim_way more[SIM_WAYS_MAX]; /* locals 1 and up; local 0 is below */
+    uint32_t more_count;
     struct transport_config config;
     struct transport *transport;
     struct transport_listener *listener;
@@ -56,7 +67,17 @@ void sim_pair_init_in(struct sim_pair *pair, struct sim *sim, uint32_t slot,
                       const struct crypto *crypto, uint64_t seed,
                       const struct sim_link_config *link,
                       const struct sim_impairment_config *impairment);
-void sim_pair_start(struct sim_pair *pair); /* both ends live, the edge dials */
+
+/* Another way between the two, with addresses of its own. Before sim_pair_start(). */
+struct sim_second_way {
+    struct sim_impairment up_impairment, down_impairment;
+    struct sim_link up_link, down_link;
+};
+void sim_pair_add_way(struct sim_pair *pair, struct sim_second_way *way,
+                      const struct sim_link_config *link,
+                      const struct sim_impairment_config *impairment, bool is_standby);
+void sim_second_way_clear(struct sim_second_way *way); /* before sim_pair_clear() */
+void sim_pair_start(struct sim_pair *pair);            /* both ends live, the edge dials */
 void sim_pair_clear(struct sim_pair *pair);
 
 void sim_end_start(struct sim_end *end); /* a new life: everything of the old one is forgotten */

@@ -79,6 +79,33 @@ static void control_frames_come_back_as_written(void **state)
     assert_memory_equal(frame.token, token, sizeof token);
 }
 
+static void L2_path_frames_come_back_as_written(void **state)
+{
+    (void)state;
+    static const struct {
+        enum frame_type type;
+        struct frame_path change;
+    } cases[] = {
+        {FRAME_PATH_NEW, {.path = 255, .use = FRAME_PATH_USE_STANDBY}},
+        {FRAME_PATH_STATUS, {.path = 1, .use = FRAME_PATH_USE_ACTIVE, .sequence = VARINT_MAX}},
+        {FRAME_PATH_ABANDON, {.path = 7}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t *end = frame_write_path(wire, cases[i].type, &cases[i].change);
+        struct frame frame = read_one(end);
+        assert_prefixes_fail(end);
+        assert_int_equal(frame.type, cases[i].type);
+        assert_int_equal(frame.path_change.path, cases[i].change.path);
+        assert_int_equal(frame.path_change.use, cases[i].change.use);
+        assert_int_equal(frame.path_change.sequence, cases[i].change.sequence);
+    }
+    /* Neither active nor standby. */
+    static const uint8_t bad[] = {FRAME_PATH_NEW, 1, 3};
+    struct reader reader = reader_of(span_of(bad, sizeof bad));
+    struct frame frame;
+    assert_int_equal(frame_read(&reader, &frame), ERROR_INVALID);
+}
+
 static void T8_quality_comes_back_as_written(void **state)
 {
     (void)state;
@@ -281,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_frames_come_back_as_written),
+        cmocka_unit_test(L2_path_frames_come_back_as_written),
         cmocka_unit_test(T8_quality_comes_back_as_written),
         cmocka_unit_test(T10_opening_carries_port_service_and_client),
         cmocka_unit_test(T6_stream_frames_in_every_form),

@@ -138,7 +138,7 @@ static void deliver(struct wire *wire, struct wire_packet *packet)
     int error =
         transport_listener_hello(end->listener, &datagram, wire->now_ns, &reply, &hello, &facts);
     if (!error)
-        error = transport_accept(end->transport, &hello, &packet->from, wire->now_ns);
+        error = transport_accept(end->transport, &hello, &datagram, wire->now_ns);
     else if (error == ERROR_AGAIN)
         put(wire, packet->to, &reply.to, reply.data, reply.length);
 }

@@ -19,7 +19,8 @@ static inline void prefetch_lines(const void *from, const void *to)
 /* What sending or an acknowledgement touches. NULL is fine. */
 static inline void stream_prefetch_out(const struct transport_stream *stream)
 {
-    prefetch_lines(stream, &stream->in);
+    if (stream)
+        prefetch_lines(stream, &stream->in);
 }
 
 /* What arrival touches. */

@@ -11,7 +11,7 @@
 #include "network.h"
 #include "turn.h"
 
-enum { STAGE_NEAR, STAGE_FAR }; /* links: the first has the shorter round trip */
+enum { STAGE_NEAR, STAGE_FAR, STAGE_FURTHEST }; /* links, by their round trips */
 
 struct stage {
     struct conf *conf;
@@ -27,9 +27,12 @@ static const char stage_network[] =
     "  near: { " NETWORK_B ", link: { listen: [\"127.0.0.1:2\"] }, gateway: {} }\n"
     "  far: { " NETWORK_C ", link: { listen: [\"127.0.0.1:3\"] }, gateway: {},\n"
     "    edge: { listen: [\":80\"] } }\n"
+    "  furthest: { public_key: \"SFW3lzt3UPvj86OO2NVdrCnKFCqen3K2BQBLuzmtMFE=\", private_key: "
+    "d.key,\n"
+    "    link: { listen: [\"127.0.0.1:4\"] }, gateway: {} }\n"
     "sites:\n"
     "  shop: { hosts: [www.shop.example], origins: [\"http://192.0.2.9\"], ring: 1,\n"
-    "    gateways: [near, far] }\n"
+    "    gateways: [near, far, furthest] }\n"
     "  single: { hosts: [single.example], origins: [\"http://192.0.2.9\"], gateways: [near] }\n"
     "  elsewhere: { hosts: [elsewhere.example], origins: [\"http://192.0.2.9\"], edges: [far] }\n";
 
@@ -46,6 +49,7 @@ static inline void stage_start(struct stage *stage)
     fake_clear(); /* of a case that failed */
     stage_link(stage, "near", 1000);
     stage_link(stage, "far", 90000);
+    stage_link(stage, "furthest", 99000);
     struct edge_options options = {.conf = {network_current, &stage->conf},
                                    .links = &stage->links,
                                    .workers = 1};

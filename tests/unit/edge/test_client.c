@@ -547,7 +547,8 @@ static void without_any_link_the_answer_is_503(void **state)
     (void)state;
     stage_start(&stage);
     uint64_t none = metric_read(&edge_no_gateway);
-    stage.links.links[STAGE_NEAR].is_up = stage.links.links[STAGE_FAR].is_up = false;
+    for (size_t i = 0; i < stage.links.count; i++)
+        stage.links.links[i].is_up = false;
     int client = ask(&stage, GET);
     expect_status(client, 503, "no gateway can be reached");
     assert_int_equal(metric_read(&edge_no_gateway) - none, 1);
@@ -675,7 +676,8 @@ static void T10_a_port_without_a_link_is_closed(void **state)
     int ends[2];
     (void)state;
     stage_start(&stage);
-    stage.links.links[STAGE_NEAR].is_up = stage.links.links[STAGE_FAR].is_up = false;
+    for (size_t i = 0; i < stage.links.count; i++)
+        stage.links.links[i].is_up = false;
     for (size_t port_index = 0; port_index < 2; port_index++) { /* the second: gone by a reload */
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         stage.worker->connections++;

@@ -29,12 +29,13 @@ static void L1_links_that_are_down_or_tried_are_passed_over(void **state)
     (void)state;
     stage_start(&stage);
     struct link *links = stage.links.links;
-    struct link *tried[] = {&links[STAGE_NEAR], &links[STAGE_FAR]};
+    struct link *tried[] = {&links[STAGE_NEAR], &links[STAGE_FAR], &links[STAGE_FURTHEST]};
     assert_ptr_equal(pick(&stage, "shop", tried, 1), &links[STAGE_FAR]);
-    assert_null(pick(&stage, "shop", tried, 2));
+    assert_ptr_equal(pick(&stage, "shop", tried, 2), &links[STAGE_FURTHEST]);
+    assert_null(pick(&stage, "shop", tried, 3));
     links[STAGE_NEAR].is_up = false;
     assert_ptr_equal(pick(&stage, "shop", NULL, 0), &links[STAGE_FAR]);
-    links[STAGE_FAR].is_up = false;
+    links[STAGE_FAR].is_up = links[STAGE_FURTHEST].is_up = false;
     assert_null(pick(&stage, "shop", NULL, 0));
     stage_stop(&stage);
 }
@@ -59,7 +60,7 @@ static void L1_an_unmeasured_link_is_usable(void **state)
     (void)state;
     stage_start(&stage);
     stage.links.links[STAGE_NEAR].srtt_us = UINT32_MAX;
-    stage.links.links[STAGE_FAR].is_up = false;
+    stage.links.links[STAGE_FAR].is_up = stage.links.links[STAGE_FURTHEST].is_up = false;
     assert_ptr_equal(pick(&stage, "shop", NULL, 0), &stage.links.links[STAGE_NEAR]);
     stage_stop(&stage);
 }

@@ -15,7 +15,8 @@ struct congestion_config {
     uint32_t packet_bytes; /* a full packet */
     uint32_t hosted_cap;   /* most connections counted */
     uint64_t
-        saved_bdp_bytes; /* window of a former session on this path, 0: none (careful resume) */
+        saved_bdp_bytes;  /* window of a former session on this path, 0: none (careful resume) */
+    bool is_ecn_scalable; /* packets carry ECT(1) */
 };
 
 /* A packet whose fate became known. */
@@ -61,9 +62,11 @@ struct congestion_ops {
     uint64_t (*in_flight_bytes)(const struct congestion *congestion);
     uint64_t (*pacing_bytes_per_s)(const struct congestion *congestion, uint64_t srtt_ns);
     uint32_t (*flows)(const struct congestion *congestion);
+    const char *(*mode)(const struct congestion *congestion); /* what governs now, for people */
 };
 
-extern const struct congestion_ops congestion_ensemble; /* the default: virtual CUBIC flows */
+extern const struct congestion_ops congestion_ensemble; /* the default: see ensemble.c */
+extern const struct congestion_ops congestion_plain; /* its virtual flows alone: N CUBICs, always */
 extern const struct congestion_ops
     congestion_fixed; /* a constant window of hosted_cap packets; for tests and measurements */
 

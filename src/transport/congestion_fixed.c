@@ -114,6 +114,12 @@ static uint32_t fixed_flows(const struct congestion *congestion)
     return 1;
 }
 
+static const char *fixed_mode(const struct congestion *congestion)
+{
+    (void)congestion;
+    return "fixed";
+}
+
 const struct congestion_ops congestion_fixed = {
     .name = "fixed",
     .create = fixed_create,
@@ -131,4 +137,5 @@ const struct congestion_ops congestion_fixed = {
     .in_flight_bytes = fixed_in_flight_bytes,
     .pacing_bytes_per_s = fixed_pacing_bytes_per_s,
     .flows = fixed_flows,
+    .mode = fixed_mode,
 };

@@ -76,11 +76,16 @@ void cubic_on_acked_idle(struct cubic *cubic, uint64_t now_ns)
 
 void cubic_on_congestion(struct cubic *cubic)
 {
+    cubic_on_mark(cubic, CUBIC_BETA);
+}
+
+void cubic_on_mark(struct cubic *cubic, double keep)
+{
     /* Fast convergence, section 4.7: one that shrinks again leaves room for newcomers. */
     cubic->window_max = cubic->window < cubic->window_max ? cubic->window * (1.0 + CUBIC_BETA) / 2.0
                                                           : cubic->window;
     cubic->window_prior = cubic->window;
-    cubic->window *= CUBIC_BETA;
+    cubic->window *= keep;
     if (cubic->window < CUBIC_WINDOW_MIN)
         cubic->window = CUBIC_WINDOW_MIN;
     cubic->threshold = cubic->window;

@@ -1,38 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HyStart++ (RFC 9406): leaves slow start when the round-trip time grows, before packets are lost. One for the whole
- * ensemble: its flows share one queue.
+ * When to leave slow start: the round-trip time grows, before packets are lost. The idea is HyStart++'s (RFC 9406) with two changes.
+ * It looks at the least of the last samples at any time, not of a round's first ones only: the first of a round have seen the
+ * queue of a round ago, and meanwhile the window doubles once more. And it has no conservative phase: what follows slow start (the
+ * path's model) drains the queue and grows again where the delay was none of ours.
  */
 #ifndef TRANSPORT_HYSTART_H
 #define TRANSPORT_HYSTART_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum hystart_phase {
-    HYSTART_SLOW_START,
-    HYSTART_CONSERVATIVE, /* CSS: grow at a quarter, and see whether the delay stays */
-    HYSTART_DONE,
-};
+enum { HYSTART_SAMPLES = 8 };
 
+/* Zero-initialised is at its beginning. */
 struct hystart {
-    enum hystart_phase phase;
-    uint64_t round_end;    /* the round ends with the ack of this packet or a later one */
-    uint64_t last_min_ns;  /* least RTT of the round before; UINT64_MAX: none */
-    uint64_t round_min_ns; /* and of this one */
-    uint64_t baseline_ns;  /* round_min_ns when the conservative phase began */
+    uint64_t base_ns;   /* least RTT of the rounds before; 0: none is over */
+    uint64_t least_ns;  /* least RTT of all samples */
+    uint64_t round_end; /* the round ends with the ack of this packet or a later one */
+    uint64_t samples_ns[HYSTART_SAMPLES];
     uint32_t samples;
-    uint32_t conservative_rounds;
+    bool is_over;
 };
 
-void hystart_init(struct hystart *hystart);
-
-/* A packet was acknowledged, `next_number` will be the next to be sent; rtt_ns 0: no sample. */
+/* A packet was acknowledged with a round-trip sample; `next_number` will be the next to be sent. */
 void hystart_on_acked(struct hystart *hystart, uint64_t number, uint64_t next_number,
                       uint64_t rtt_ns);
-
-static inline double hystart_growth(const struct hystart *hystart)
-{
-    return hystart->phase == HYSTART_CONSERVATIVE ? 0.25 : 1.0;
-}
 
 #endif

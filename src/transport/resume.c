@@ -35,15 +35,10 @@ uint64_t resume_on_acked(struct resume *resume, uint64_t number, uint32_t bytes,
     return 0;
 }
 
-uint64_t resume_on_lost(struct resume *resume, uint64_t number, uint64_t least_bytes)
+uint64_t resume_on_overflow(struct resume *resume, uint64_t least_bytes)
 {
-    if (resume->phase == RESUME_ARMED) {
-        resume->phase = RESUME_OFF; /* no room to jump into */
-        return 0;
-    }
-    if (resume->phase != RESUME_JUMPED || number < resume->jumped_number)
-        return 0;
-    resume->phase = RESUME_OFF;
+    bool has_jumped = resume->phase == RESUME_JUMPED;
+    resume->phase = RESUME_OFF; /* before the jump: there is no room to jump into */
     uint64_t proven = resume->delivered_bytes / 2;
-    return proven > least_bytes ? proven : least_bytes;
+    return !has_jumped ? 0 : proven > least_bytes ? proven : least_bytes;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Careful resume: a link that comes back on a path which it knew jumps to half of what that path carried, instead of searching from ten
- * packets, and falls back to what was really delivered if the jump meets loss (draft-ietf-tsvwg-careful-resume).
+ * packets, and falls back to what was really delivered if the jump overflows it (draft-ietf-tsvwg-careful-resume).
  */
 #ifndef TRANSPORT_RESUME_H
 #define TRANSPORT_RESUME_H
@@ -28,7 +28,7 @@ void resume_init(struct resume *resume, uint64_t saved_bdp_bytes); /* 0: nothing
 /* A packet was acknowledged; `next_number` will be the next to be sent. The window to jump to, 0: no jump. */
 uint64_t resume_on_acked(struct resume *resume, uint64_t number, uint32_t bytes,
                          uint64_t next_number, bool has_rtt);
-/* A packet was lost. The window to fall back to, 0: it is not a matter of the jump. */
-uint64_t resume_on_lost(struct resume *resume, uint64_t number, uint64_t least_bytes);
+/* The path overflowed. The window to fall back to, 0: it is not a matter of the jump. */
+uint64_t resume_on_overflow(struct resume *resume, uint64_t least_bytes);
 
 #endif

@@ -12,7 +12,7 @@ static void tcp_start(struct flow *flow)
 {
     flow->tcp = (struct flow_tcp){.recovery_number = flow->next_number};
     cubic_init(&flow->tcp.cubic, FLOW_INITIAL_WINDOW, CUBIC_NO_THRESHOLD);
-    hystart_init(&flow->tcp.hystart);
+    tcp_hystart_init(&flow->tcp.hystart);
 }
 
 static void tcp_stop(struct flow *flow)
@@ -59,9 +59,9 @@ static void grow(struct flow *flow, const struct congestion_packet *packet, uint
     bool is_first_start = cubic->threshold == CUBIC_NO_THRESHOLD;
     double growth = 1;
     if (is_first_start) {
-        hystart_on_acked(&tcp->hystart, packet->number, flow->next_number, rtt_ns);
-        growth = hystart_growth(&tcp->hystart);
-        if (tcp->hystart.phase == HYSTART_DONE)
+        tcp_hystart_on_acked(&tcp->hystart, packet->number, flow->next_number, rtt_ns);
+        growth = tcp_hystart_growth(&tcp->hystart);
+        if (tcp->hystart.phase == TCP_HYSTART_DONE)
             cubic_leave_slow_start(cubic);
     }
     cubic_on_acked(cubic, 1, growth, flow->srtt_ns, flow_now_ns(flow));

@@ -12,10 +12,10 @@
 #define SIM_FLOWS_H
 
 #include "network.h"
+#include "tcp_hystart.h"
 #include "transport/congestion.h"
 #include "transport/cubic.h"
 #include "transport/ecn.h"
-#include "transport/hystart.h"
 #include "transport/pacer.h"
 
 enum {
@@ -57,7 +57,7 @@ extern const struct flow_control flow_control_tcp, flow_control_bbr, flow_contro
 
 struct flow_tcp {
     struct cubic cubic; /* Reno uses its window and threshold */
-    struct hystart hystart;
+    struct tcp_hystart hystart;
     bool is_recovering;       /* until the fate of all that was in flight is known */
     uint64_t recovery_number; /* sent before the last cut */
     /* Proportional rate reduction (RFC 6937). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ensemble through congestion.h alone: who is cut and when, who joins and leaves, floor, fuse, undo.
+ * The virtual flows through congestion.h, with nothing beside them: who is cut and when, who joins and leaves, floor, fuse, undo.
  */
 #include "base/random.h"
 #include "transport/congestion.h"
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#define OPS (&congestion_ensemble)
+#define OPS (&congestion_plain)
 #define MS  1000000ull
 
 enum { PACKET = 1400, RTT_MS = 50, IN_FLIGHT_MAX = 65536 };

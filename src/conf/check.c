@@ -145,9 +145,9 @@ static void check_weights(struct loader *loader)
 static void check_link_times(struct loader *loader)
 {
     const struct conf_link *link = &loader->conf->link;
-    if (link->keep_alive_ns >= link->dead_after_ns)
-        report_error(&loader->report, place_or(loader, &link->keep_alive_ns, &link->dead_after_ns),
-                     "link: keep_alive must be shorter than dead_after");
+    if (link->keep_alive_ns >= link->resume_ns)
+        report_error(&loader->report, place_or(loader, &link->keep_alive_ns, &link->resume_ns),
+                     "link: keep_alive must be shorter than resume");
 }
 
 static void check_link_address(struct loader *loader)

@@ -52,7 +52,7 @@ struct conf_link {
     uint32_t hosted_cap;          /* 256 */
     uint64_t window_budget_bytes; /* 256 MiB */
     uint64_t keep_alive_ns;       /* 5 s */
-    uint64_t dead_after_ns;       /* 10 s */
+    uint64_t resume_ns;           /* 30 s */
     uint32_t socket_buffer_bytes; /* 8 MiB */
     enum conf_ecn ecn;            /* classic */
     bool allows_test;             /* true */

@@ -274,9 +274,10 @@ static const struct setting link_settings[] = {
      .help = "Receive credit over all streams of a link: its memory at worst."},
     {"keep_alive", &type_duration, MEMBER(conf_link, keep_alive_ns), RANGE("250ms", "5m"), RESTART,
      .preset = "5s", .help = "A packet is sent at least so often."},
-    {"dead_after", &type_duration, MEMBER(conf_link, dead_after_ns), RANGE("500ms", "10m"), RESTART,
-     .preset = "10s",
-     .help = "A link is given up, and dialled anew, after so long without a packet."},
+    {"resume", &type_duration, MEMBER(conf_link, resume_ns), RANGE("500ms", "10m"), RESTART,
+     .preset = "30s",
+     .help = "An outage of up to so long costs no stream: they wait, and go on when packets pass "
+             "again. After it they are reset, and the link is dialled anew."},
     {"socket_buffer", &type_size, MEMBER(conf_link, socket_buffer_bytes), RANGE("64k", "1G"),
      RESTART, .preset = "8M", .help = "Kernel buffer of the link's sockets, each way."},
     {"ecn", &type_choice, MEMBER(conf_link, ecn), RESTART, .words = ecn_kinds, .preset = "classic",

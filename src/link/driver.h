@@ -49,6 +49,7 @@ struct lane {
     struct transport *transport;
     struct udp_socket *socket; /* through which it last received, or will dial */
     struct loop_timer wake, measure;
+    uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
 };
@@ -198,6 +199,6 @@ void compress_start(struct driver *driver);
 /* ---- metrics */
 extern struct metric link_packets_foreign, link_hello_refused, link_datagrams_sent,
     link_datagrams_received, link_send_held, link_send_failed, link_forwarded, link_streams_opened,
-    link_streams_accepted, link_streams_reset, link_datagrams_dropped, link_sessions;
+    link_streams_accepted, link_streams_reset, link_datagrams_dropped, link_sessions, link_outages;
 
 #endif

@@ -57,7 +57,8 @@ struct link_gauges *gauges_new(const struct link *link)
     struct link_gauges *gauges = NEW(struct link_gauges);
     for (int way = 0; way < DIRECTIONS; way++) {
         snprintf(gauges->labels[way], LABEL_BYTES, "peer=\"%.64s\",end=\"%s\",direction=\"%s\"",
-                 link_peer_name(link), link->is_edge_side ? "edge" : "gateway", way == OUT ? "out" : "in");
+                 link_peer_name(link), link->is_edge_side ? "edge" : "gateway",
+                 way == OUT ? "out" : "in");
         for (int i = 0; i < GAUGES; i++) {
             gauges->metrics[way][i] =
                 (struct metric)METRIC(GAUGE, rows[i].name, gauges->labels[way], rows[i].help);

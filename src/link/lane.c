@@ -23,9 +23,10 @@ static void publish(struct lane *lane)
     struct link *link = lane->link;
     struct transport_facts facts;
     transport_read_facts(lane->transport, &facts);
+    bool is_usable = facts.state == TRANSPORT_STATE_UP && !transport_out_since(lane->transport);
     atomic_store_explicit(&link->packs, facts.features & TRANSPORT_FEATURE_PACKED,
                           memory_order_relaxed);
-    atomic_store_explicit(&link->is_up, facts.state == TRANSPORT_STATE_UP, memory_order_release);
+    atomic_store_explicit(&link->is_up, is_usable, memory_order_release);
     atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
     atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
     rings_count(&link->facts, &facts);
@@ -44,6 +45,7 @@ static void hand_out_event(struct lane *lane, const struct transport_event *even
         log_notice("link", "up peer=%s", link_peer_name(lane->link));
         break;
     case TRANSPORT_EVENT_DOWN:
+        lane->out_since_ns = 0;
         publish(lane);
         log_warning("link", "down peer=%s reason=\"%s\"", link_peer_name(lane->link),
                     transport_code_text(event->code));
@@ -80,12 +82,30 @@ static void send_all(struct lane *lane, uint64_t now_ns)
     } while (is_open && count == SEND_BATCH);
 }
 
+/* Says once that nothing passes any more, and that it passes again. */
+static void note_outage(struct lane *lane)
+{
+    uint64_t since_ns = transport_out_since(lane->transport);
+    if (!since_ns == !lane->out_since_ns)
+        return;
+    if (since_ns) {
+        metric_add(&link_outages, 1);
+        log_warning("link", "out peer=%s: nothing passes; its streams wait",
+                    link_peer_name(lane->link));
+    } else {
+        log_notice("link", "resumed peer=%s", link_peer_name(lane->link));
+    }
+    lane->out_since_ns = since_ns;
+    publish(lane);
+}
+
 static void flush(struct loop *loop, struct loop_task *task)
 {
     struct lane *lane = CONTAINER_OF(task, struct lane, flush);
     struct transport_event event;
     while (transport_next_event(lane->transport, &event))
         hand_out_event(lane, &event);
+    note_outage(lane);
     if (!lane->socket || !lane->socket->is_blocked)
         send_all(lane, clock_now_ns());
     uint64_t wake_ns = transport_next_wake(lane->transport);
@@ -142,7 +162,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.window_budget = settings->window_budget_bytes;
     config.stream_window_lent = STREAM_WINDOW_LENT;
     config.keep_alive_ns = settings->keep_alive_ns;
-    config.dead_after_ns = settings->dead_after_ns;
+    config.resume_ns = settings->resume_ns;
 
     struct lane *lane = NEW(struct lane);
     lane->link = link;

@@ -37,16 +37,26 @@ struct metric link_datagrams_dropped =
            "Datagrams of flows dropped between two workers, because one of them was busy.");
 struct metric link_sessions =
     METRIC(COUNTER, "causeway_link_sessions_total", "", "Sessions established.");
+struct metric link_outages =
+    METRIC(COUNTER, "causeway_link_outages_total", "",
+           "Times that nothing passed on any path of a link for a second or more.");
 
 static void register_metrics(void)
 {
     rings_register();
-    struct metric *all[] = {&link_packets_foreign,   &link_hello_refused,
-                            &link_datagrams_sent,    &link_datagrams_received,
-                            &link_send_held,         &link_send_failed,
-                            &link_forwarded,         &link_streams_opened,
-                            &link_streams_accepted,  &link_streams_reset,
-                            &link_datagrams_dropped, &link_sessions};
+    struct metric *all[] = {&link_packets_foreign,
+                            &link_hello_refused,
+                            &link_datagrams_sent,
+                            &link_datagrams_received,
+                            &link_send_held,
+                            &link_send_failed,
+                            &link_forwarded,
+                            &link_streams_opened,
+                            &link_streams_accepted,
+                            &link_streams_reset,
+                            &link_datagrams_dropped,
+                            &link_sessions,
+                            &link_outages};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);

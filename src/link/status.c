@@ -80,10 +80,10 @@ static json_t *sites_status(const struct transport_site_facts *facts, size_t cou
 {
     json_t *sites = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(
-            sites, json_pack("{s:i, s:i, s:o, s:o}", "number", (int)facts[i].number, "weight",
-                             (int)facts[i].weight, "buffers", integer(facts[i].buffers),
-                             "sent_bytes", integer(facts[i].sent_bytes)));
+        json_array_append_new(sites, json_pack("{s:i, s:i, s:o, s:o}", "number",
+                                               (int)facts[i].number, "weight", (int)facts[i].weight,
+                                               "buffers", integer(facts[i].buffers), "sent_bytes",
+                                               integer(facts[i].sent_bytes)));
     return sites;
 }
 

@@ -43,6 +43,7 @@ enum {
 };
 #define LANE_QUALITY_NS         (1000ull * 1000000)
 #define LANE_DIAL_BACKOFF_NS    (250ull * 1000000)
+#define LANE_OUT_NS             (1000ull * 1000000) /* silence after which new streams are refused */
 #define LANE_SOFT_DIAL_PAUSE_NS (1000ull * 1000000)
 #define LANE_PATH_KNOWN_NS      (600ull * 1000000000)
 

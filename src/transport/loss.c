@@ -62,5 +62,9 @@ uint64_t loss_timer(const struct loss *loss, const struct sent_log *log, const s
         return loss->loss_at_ns;
     uint32_t backoff =
         loss->probe_timeouts < LOSS_BACKOFF_MAX ? loss->probe_timeouts : LOSS_BACKOFF_MAX;
-    return loss->last_sent_ns + (rtt_probe_timeout(rtt) << backoff);
+    uint64_t first_ns = rtt_probe_timeout(rtt), wait_ns = first_ns << backoff;
+    uint64_t most_ns = loss->probe_timeouts < LOSS_SOON_PROBES ? LOSS_SOON_NS : LOSS_LATER_NS;
+    if (most_ns < first_ns)
+        most_ns = first_ns;
+    return loss->last_sent_ns + (wait_ns < most_ns ? wait_ns : most_ns);
 }

@@ -15,7 +15,12 @@ enum {
     LOSS_PACKET_THRESHOLD_MAX = 128,
     LOSS_BACKOFF_MAX = 6, /* doublings of the probe timeout */
     LOSS_PROBES = 2,
+    LOSS_SOON_PROBES = 32, /* in a row, that do not wait longer than LOSS_SOON_NS */
 };
+/* A network that comes back is noticed within about a second during the first half minute (two small
+ * packets a second burden nobody), later within eight. */
+#define LOSS_SOON_NS  (1000ull * 1000000)
+#define LOSS_LATER_NS (8000ull * 1000000)
 
 /* Embed it. */
 struct loss {

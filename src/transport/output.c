@@ -22,19 +22,38 @@ static bool has_urgent(const struct transport *transport, const struct path *pat
 
 /* ---- timers */
 
+static uint64_t heard_ns(const struct transport *transport)
+{
+    uint64_t last_ns = 0;
+    PATHS_EACH (path, transport)
+        if (path->last_heard_ns > last_ns)
+            last_ns = path->last_heard_ns;
+    return last_ns;
+}
+
+uint64_t transport_out_since(const struct transport *transport)
+{
+    if (transport->state != TRANSPORT_STATE_UP)
+        return 0;
+    PATHS_EACH (path, transport)
+        if (path_state(path) != TRANSPORT_PATH_STATE_DEGRADED &&
+            path_state(path) != TRANSPORT_PATH_STATE_NEW)
+            return 0;
+    uint64_t since_ns = heard_ns(transport);
+    return transport->now_ns - since_ns >= LANE_OUT_NS ? since_ns : 0;
+}
+
 /* When the connection is lost: nothing has come on any path for so long. */
 static uint64_t dead_at(const struct transport *transport)
 {
-    uint64_t since_ns = 0;
+    uint64_t since_ns = heard_ns(transport);
     bool is_waiting = false;
     PATHS_EACH (path, transport) {
-        if (path->last_heard_ns > since_ns)
-            since_ns = path->last_heard_ns;
         if (path->sent.in_flight && path->outstanding_since_ns > since_ns)
             since_ns = path->outstanding_since_ns;
         is_waiting |= path->sent.in_flight > 0;
     }
-    return is_waiting ? since_ns + transport->config.dead_after_ns : UINT64_MAX;
+    return is_waiting ? since_ns + transport->config.resume_ns : UINT64_MAX;
 }
 
 /* Once a second: forgets slowly what it has seen, and not at all while nothing is sent. */

@@ -20,7 +20,7 @@ void transport_config_defaults(struct transport_config *config)
         .stream_window = LANE_STREAM_WINDOW_MIN,
         .stream_window_max = 16u << 20,
         .keep_alive_ns = 5000000000ull,
-        .dead_after_ns = 10000000000ull,
+        .resume_ns = 30000000000ull,
         .dial_backoff_max_ns = 8000000000ull,
         .handshake_every_ns = 3600000000000ull,
         .ecn = ECN_ECT_0,

@@ -110,8 +110,8 @@ struct transport_config {
     /* Credit of a stream that opens while much of the budget is left; default 0: the first. */
     uint32_t stream_window_lent;
     uint64_t keep_alive_ns; /* a packet at least so often; default 5 s */
-    /* Nothing authenticated for so long, with something outstanding: lost; default 10 s. */
-    uint64_t dead_after_ns;
+    /* An outage of up to so long costs no stream; then they are reset with LINK_LOST. Default 30 s. */
+    uint64_t resume_ns;
     /* Default 8 s; the first retry comes after 250 ms, then doubled, with jitter. */
     uint64_t dial_backoff_max_ns;
     bool no_tail_repair;         /* never send the last bytes of the top rings twice; for tests */
@@ -273,6 +273,10 @@ size_t transport_send(struct transport *transport, uint64_t now_ns,
                       struct transport_transmit *transmits, size_t count);
 uint64_t transport_next_wake(const struct transport *transport); /* UINT64_MAX: never */
 bool transport_next_event(struct transport *transport, struct transport_event *event);
+
+/* Since when nothing passes on any path, though the connection is still kept; 0: it passes, or the
+ * lane is not up. Streams wait meanwhile; new ones are refused. */
+uint64_t transport_out_since(const struct transport *transport);
 
 /* Streams. A stream pointer is valid until transport_stream_release(). */
 MUST_USE int transport_stream_open(struct transport *transport, const struct transport_open *open,

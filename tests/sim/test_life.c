@@ -3,6 +3,7 @@
  * A link's long life: outages short and long, restarts of either end, fresh keys under load, what both ends know of the path. Times are
  * virtual and asserted.
  */
+#include "base/error.h"
 #include "workload.h"
 
 // clang-format off
@@ -106,6 +107,46 @@ static void T1_a_short_outage_costs_no_stream(void **state)
     sim_pair_clear(&pair);
 }
 
+/* 10 and 28 seconds; in the second case both ends' addresses change meanwhile. */
+static void T1_an_outage_within_the_limit_costs_no_stream(void **state)
+{
+    (void)state;
+    static const uint64_t outage_ms[] = {10000, 28000};
+    for (int i = 0; i < 2; i++) {
+        struct sim_impairment_config clean = {0};
+        begin(&clean, 20 + (uint64_t)i);
+        for (int s = 0; s < 6; s++)
+            workload_add(&workload, s & 1, 4 * MEGABYTE, 2 * MEGABYTE);
+        come_up();
+        run_ms(1500);
+        cut(true);
+        run_ms(outage_ms[i] / 2);
+        assert_true(transport_out_since(pair.edge.transport) != 0);
+        struct transport_stream *stream;
+        const struct transport_open open = {.port = 443};
+        assert_int_equal(transport_stream_open(pair.edge.transport, &open, &stream),
+                         ERROR_UNREACHABLE);
+        if (i == 1) {
+            pair.edge.address.port = 50000;
+            pair.edge.address.bytes[3] = 77;
+        }
+        run_ms(outage_ms[i] / 2);
+        cut(false);
+        uint64_t before = bytes_read(), waited = 0;
+        while (bytes_read() == before && waited < 5000) {
+            run_ms(STEP_MS);
+            waited += STEP_MS;
+        }
+        print_message("  flows again after %llu ms\n", (unsigned long long)waited);
+        assert_true(waited <= 1200);
+        assert_true(workload_run(&workload, 60 * SIM_SECOND));
+        workload_check(&workload);
+        assert_int_equal(pair.edge.downs + pair.gateway.downs, 0);
+        assert_true(transport_out_since(pair.edge.transport) == 0);
+        sim_pair_clear(&pair);
+    }
+}
+
 static void T1_a_long_outage_ends_streams_and_the_link_comes_back(void **state)
 {
     (void)state;
@@ -114,11 +155,11 @@ static void T1_a_long_outage_ends_streams_and_the_link_comes_back(void **state)
     workload.expects_loss = true;
     for (int i = 0; i < 4; i++)
         workload_add(&workload, i & 1, 20 * MEGABYTE, 0);
-    workload_add(&workload, EDGE_SIDE, 10000, 10000)->open_ns = 20 * SIM_SECOND;
+    workload_add(&workload, EDGE_SIDE, 10000, 10000)->open_ns = 40 * SIM_SECOND;
     come_up();
     run_ms(1000);
     cut(true);
-    run_ms(11500);
+    run_ms(31500);
     assert_true(pair.edge.downs == 1 && pair.gateway.downs == 1);
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(workload.sides[EDGE_SIDE][i].code, TRANSPORT_CODE_LINK_LOST);
@@ -145,7 +186,7 @@ static void T1_an_outage_one_way_is_noticed_by_both(void **state)
         come_up();
         run_ms(1000);
         (direction ? &pair.down_impairment : &pair.up_impairment)->is_cut = true;
-        run_ms(25000);
+        run_ms(65000);
         assert_true(pair.edge.downs >= 1 && pair.gateway.downs >= 1);
         cut(false);
         assert_true(until_up(2, 20000) <= 12000);
@@ -310,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T1_a_short_outage_costs_no_stream),
+        cmocka_unit_test(T1_an_outage_within_the_limit_costs_no_stream),
         cmocka_unit_test(T1_a_long_outage_ends_streams_and_the_link_comes_back),
         cmocka_unit_test(T1_an_outage_one_way_is_noticed_by_both),
         cmocka_unit_test(T1_a_restarted_gateway_is_recognised_at_once),

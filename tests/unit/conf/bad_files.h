@@ -324,8 +324,8 @@ static const struct bad_file bad_files[] = {
      SITES
      NODE
      EDGE
-     "link: { dead_after: 11m }\n",
-     "7:21: dead_after: '11m': it must be from 500ms to 10m\n"},
+     "link: { resume: 11m }\n",
+     "7:17: resume: '11m': it must be from 500ms to 10m\n"},
     {"seconds: a fraction",
      NODE
      EDGE

@@ -177,8 +177,8 @@ static const struct bad_file bad_relations[] = {
      SITES
      NODE
      EDGE
-     "link: { keep_alive: 10s }\n",
-     "7:21: link: keep_alive must be shorter than dead_after\n"},
+     "link: { keep_alive: 30s }\n",
+     "7:21: link: keep_alive must be shorter than resume\n"},
     {"an edge without gateway",
      SITES
      "nodes:\n"

@@ -54,6 +54,7 @@ struct conf_link {
     uint64_t keep_alive_ns;       /* 5 s */
     uint64_t resume_ns;           /* 30 s */
     uint32_t socket_buffer_bytes; /* 8 MiB */
+    bool offload;                 /* true */
     enum conf_ecn ecn;            /* classic */
     bool allows_test;             /* true */
     enum conf_compress compress;  /* PUBLIC: of sites that say nothing else */

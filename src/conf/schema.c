@@ -280,6 +280,10 @@ static const struct setting link_settings[] = {
              "again. After it they are reset, and the link is dialled anew."},
     {"socket_buffer", &type_size, MEMBER(conf_link, socket_buffer_bytes), RANGE("64k", "1G"),
      RESTART, .preset = "8M", .help = "Kernel buffer of the link's sockets, each way."},
+    {"offload", &type_boolean, MEMBER(conf_link, offload), RESTART, .preset = "true",
+     .help =
+         "Datagrams are handed to the kernel, and taken from it, in batches (GSO, GRO) as far as "
+         "a trial at the start shows that it does so rightly."},
     {"ecn", &type_choice, MEMBER(conf_link, ecn), RESTART, .words = ecn_kinds, .preset = "classic",
      .help = "How packets ask the network to mark instead of drop: ECT(0), or ECT(1) where all "
              "bottlenecks are L4S. Off by itself on paths that wash marks off."},

@@ -19,10 +19,10 @@
 #define UDP_GRO 104
 #endif
 
-void ancillary_enable(int fd, uint8_t family)
+void ancillary_enable(int fd, uint8_t family, bool joins)
 {
     int on = 1;
-    if (setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0)
+    if (joins && setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) < 0)
         log_info("link", "no UDP GRO: %s", strerror(errno));
     int result = family == 6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on)
                              : setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);

@@ -13,6 +13,7 @@
 #include "crypto/crypto.h"
 #include "link/history.h"
 #include "link/link.h"
+#include "link/offload.h"
 #include "link/steering.h"
 
 #include <pthread.h>
@@ -36,10 +37,10 @@ struct udp_socket {
     struct loop_watch watch;
     struct driver *driver;
     uint8_t family;
-    bool is_ours;        /* opened here, closed here */
-    bool has_gso;        /* UDP_SEGMENT works; cleared when the kernel or a device refuses it */
-    bool is_blocked;     /* its buffer is full: `waiting` goes first */
-    struct list waiting; /* struct held_datagram */
+    bool is_ours;         /* opened here, closed here */
+    enum offload_cut cut; /* UDP_SEGMENT; NONE when the kernel or a device refuses it */
+    bool is_blocked;      /* its buffer is full: `waiting` goes first */
+    struct list waiting;  /* struct held_datagram */
     size_t waiting_count;
 };
 
@@ -113,6 +114,7 @@ struct driver {
 struct link_set {
     struct link_options options; /* without its snapshot */
     struct conf_link settings;
+    struct offload offload_v4, offload_v6;      /* what the kernel does rightly */
     struct transport_site_weight *site_weights; /* those that are not ordinary */
     size_t site_weight_count;
     /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
@@ -141,7 +143,8 @@ union ancillary { /* room for segment size and ECN bits, either way */
     char bytes[2 * CMSG_SPACE(sizeof(int))];
     struct cmsghdr align;
 };
-void ancillary_enable(int fd, uint8_t family); /* GRO, and ECN bits of what arrives */
+/* GRO (`joins`), and ECN bits of what arrives. */
+void ancillary_enable(int fd, uint8_t family, bool joins);
 /* Sets the header's control data; `segment` 0: one packet. Nothing to say: leaves it alone. */
 void ancillary_write(struct msghdr *header, union ancillary *space, uint8_t family,
                      uint16_t segment, uint8_t ecn);

@@ -180,6 +180,26 @@ static int want_links(struct link_set *set, const struct conf *conf)
     return result;
 }
 
+static struct offload try_offload(const struct link_set *set, uint8_t family)
+{
+    if (!set->settings.offload)
+        return (struct offload){OFFLOAD_CUT_NONE, .joins = false};
+    struct offload offload = offload_probe(family);
+    log_info("link", "IPv%u batches are sent %s, received %s", family, offload_text(offload.cut),
+             offload.joins ? "joined" : "one by one");
+    if (offload.cut == OFFLOAD_CUT_ODD_TAIL)
+        log_notice("link",
+                   "this kernel corrupts UDP batches whose segments are all of one length: an odd "
+                   "byte goes behind them");
+    return offload;
+}
+
+static void try_offloads(struct link_set *set)
+{
+    set->offload_v4 = try_offload(set, 4);
+    set->offload_v6 = try_offload(set, 6);
+}
+
 int link_set_new(struct link_set **made, const struct link_options *options)
 {
     struct link_set *set = NEW(struct link_set);
@@ -196,6 +216,7 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     set->drivers = memory_new(options->workers * sizeof *set->drivers);
     // NOLINTNEXTLINE(bugprone-sizeof-expression)
     set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
+    try_offloads(set);
     int result = local_open(set, options->conf->self);
     if (result == 0)
         result = want_links(set, options->conf);

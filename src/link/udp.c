@@ -9,13 +9,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 enum {
     HELD_LIMIT = 64
@@ -45,29 +40,31 @@ struct forwarded_hello {
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
 
-static bool kernel_has_gso(int fd)
+/* Said by the first worker only: the others' sockets are the same. */
+static void check_buffers(const struct driver *driver, int fd)
 {
-    int size = 0;
-    socklen_t length = sizeof size;
-    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, &length) == 0;
+    uint32_t wanted = driver->set->settings.socket_buffer_bytes;
+    struct socket_buffers got = socket_force_buffers(fd, wanted);
+    if (worker_id(driver->worker) || (got.receive_bytes >= wanted && got.send_bytes >= wanted))
+        return;
+    log_warning("link",
+                "UDP buffers are %u bytes in and %u out, link.socket_buffer wants %u: sysctl -w "
+                "net.core.rmem_max=%u net.core.wmem_max=%u, or start as root (CAP_NET_ADMIN)",
+                got.receive_bytes, got.send_bytes, wanted, wanted, wanted);
 }
 
 static void add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
 {
+    const struct link_set *set = driver->set;
     struct udp_socket *socket = &driver->sockets[driver->socket_count++];
     *socket = (struct udp_socket){.driver = driver, .family = family, .is_ours = is_ours};
     socket->watch.fd = fd;
     socket->watch.ready = on_ready;
-    socket->has_gso = kernel_has_gso(fd);
     list_init(&socket->waiting);
-    ancillary_enable(fd, family);
-    uint32_t wanted = driver->set->settings.socket_buffer_bytes;
-    uint32_t got = socket_force_buffers(fd, wanted);
-    if (got < wanted && worker_id(driver->worker) == 0)
-        log_warning("link",
-                    "UDP receive buffer is %u bytes, %u were wanted: raise net.core.rmem_max and "
-                    "net.core.wmem_max, or start as root",
-                    got, wanted);
+    const struct offload *offload = family == 6 ? &set->offload_v6 : &set->offload_v4;
+    socket->cut = offload->cut;
+    ancillary_enable(fd, family, offload->joins);
+    check_buffers(driver, fd);
 }
 
 int driver_open_sockets(struct driver *driver)
@@ -128,11 +125,14 @@ struct udp_socket *driver_socket_for(struct driver *driver, const struct address
 /* ---- out */
 
 static int send_once(int fd, const struct transport_transmit *transmit, const uint8_t *data,
-                     uint32_t length, uint16_t segment)
+                     uint32_t length, uint16_t segment, enum offload_cut cut)
 {
     struct sockaddr_storage to;
-    struct iovec vector = {(void *)(uintptr_t)data, length};
-    struct msghdr header = {.msg_name = &to, .msg_iov = &vector, .msg_iovlen = 1};
+    static const uint8_t odd[OFFLOAD_TAIL_BYTES] = {0xff};
+    struct iovec vectors[] = {{(void *)(uintptr_t)data, length},
+                              {(void *)(uintptr_t)odd, sizeof odd}};
+    size_t parts = offload_tail(cut, length, segment) ? 2 : 1;
+    struct msghdr header = {.msg_name = &to, .msg_iov = vectors, .msg_iovlen = parts};
     union ancillary space;
     address_to_sockaddr(&transmit->to, &to, &header.msg_namelen);
     ancillary_write(&header, &space, transmit->to.family, segment < length ? segment : 0,
@@ -150,9 +150,9 @@ static int send_transmit(struct udp_socket *socket, const struct transport_trans
 {
     int error = 0;
     uint16_t segment = transmit->segment_bytes;
-    if (socket->has_gso) {
+    if (socket->cut != OFFLOAD_CUT_NONE) {
         error = send_once(socket->watch.fd, transmit, transmit->data + *done,
-                          transmit->length - *done, segment);
+                          transmit->length - *done, segment, socket->cut);
         if (error != EIO && error != EINVAL && error != EOPNOTSUPP && error != EMSGSIZE) {
             if (error != EAGAIN)
                 *done = transmit->length;
@@ -161,12 +161,13 @@ static int send_transmit(struct udp_socket *socket, const struct transport_trans
         if (segment && segment < transmit->length && error != EMSGSIZE) {
             log_notice("link", "UDP segmentation offload refused (%s): sending packet by packet",
                        strerror(error));
-            socket->has_gso = false;
+            socket->cut = OFFLOAD_CUT_NONE;
         }
     }
     while (*done < transmit->length) {
         uint32_t left = transmit->length - *done, part = segment && segment < left ? segment : left;
-        error = send_once(socket->watch.fd, transmit, transmit->data + *done, part, 0);
+        error = send_once(socket->watch.fd, transmit, transmit->data + *done, part, 0,
+                          OFFLOAD_CUT_NONE);
         if (error == EAGAIN)
             return error;
         *done += part;
@@ -362,6 +363,8 @@ static void dispatch(struct udp_socket *socket, struct transport_datagram *datag
     for (size_t i = 0, next; i < count; i = next) {
         uint32_t index;
         next = i + 1;
+        if (datagrams[i].length <= OFFLOAD_TAIL_BYTES)
+            continue; /* the odd end of a batch */
         enum transport_packet_kind kind =
             transport_packet_kind(span_of(datagrams[i].data, datagrams[i].length), &index);
         if (kind == TRANSPORT_PACKET_HELLO) {

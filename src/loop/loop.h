@@ -161,8 +161,11 @@ int socket_error(int fd); /* SO_ERROR as errno value, 0 for none */
 void socket_set_nodelay(int fd);
 /* The peer sees a reset, not an end (truncation must be visible). */
 void socket_set_reset_on_close(int fd);
-/* SO_RCVBUFFORCE or SO_RCVBUF; returns what the kernel gave for receiving. */
-uint32_t socket_force_buffers(int fd, uint32_t bytes);
+struct socket_buffers {
+    uint32_t receive_bytes, send_bytes;
+};
+/* SO_RCVBUFFORCE or SO_RCVBUF, likewise for sending; what the kernel gave. */
+struct socket_buffers socket_force_buffers(int fd, uint32_t bytes);
 MUST_USE int socket_local(int fd, struct address *address);
 MUST_USE int socket_peer(int fd, struct address *address);
 /* Reads up to `limit` bytes (at most INT32_MAX) to the end of `bytes`, and returns how many: 0 for

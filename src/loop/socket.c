@@ -203,7 +203,16 @@ void socket_set_reset_on_close(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-uint32_t socket_force_buffers(int fd, uint32_t bytes)
+/* The kernel doubles what it is asked for, to pay for its own overhead, and says the double. */
+static uint32_t buffer_given(int fd, int option)
+{
+    int given = 0;
+    socklen_t length = sizeof given;
+    getsockopt(fd, SOL_SOCKET, option, &given, &length);
+    return (uint32_t)given / 2;
+}
+
+struct socket_buffers socket_force_buffers(int fd, uint32_t bytes)
 {
     int wanted = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
     /* the forced form wants CAP_NET_ADMIN; the other is cut to net.core.{r,w}mem_max */
@@ -211,10 +220,7 @@ uint32_t socket_force_buffers(int fd, uint32_t bytes)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted))
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
-    int given = 0;
-    socklen_t length = sizeof given;
-    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &given, &length);
-    return (uint32_t)given;
+    return (struct socket_buffers){buffer_given(fd, SO_RCVBUF), buffer_given(fd, SO_SNDBUF)};
 }
 
 int socket_local(int fd, struct address *address)

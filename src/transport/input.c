@@ -355,6 +355,8 @@ void transport_receive(struct transport *transport, uint64_t now_ns,
         uint32_t segment = datagram->segment_bytes ? datagram->segment_bytes : datagram->length;
         for (uint32_t at = 0; at < datagram->length; at += segment) {
             uint32_t left = datagram->length - at;
+            if (left == 1)
+                break; /* the odd end that some kernels need behind a batch */
             on_arrival(transport, &from, datagram->ecn, datagram->data + at,
                        left < segment ? left : segment);
         }

@@ -27,7 +27,7 @@ static int loopback_socket(uint8_t family, struct address *address)
     int fd;
     assert_int_equal(socket_bind_udp(address, 0, &fd), 0);
     assert_int_equal(socket_local(fd, address), 0);
-    ancillary_enable(fd, family);
+    ancillary_enable(fd, family, true);
     return fd;
 }
 

@@ -126,7 +126,9 @@ static void buffers_say_what_was_given(void **state)
     struct address any = parse("127.0.0.1:0");
     int fd;
     assert_int_equal(socket_bind_udp(&any, 0, &fd), 0);
-    assert_true(socket_force_buffers(fd, 65536) >= 65536);
+    struct socket_buffers given = socket_force_buffers(fd, 65536);
+    assert_int_equal(given.receive_bytes, 65536);
+    assert_int_equal(given.send_bytes, 65536);
     close(fd);
 }
 

@@ -6,6 +6,7 @@
 
 enum {
     GROWTH = 4,
+    IDLE_SHARE = 16, /* of its window that a stream reads in a round trip: it needs less */
     MEASURES_PER_WINDOW = 4,
     LENT_AT_OPEN_SHARE = 32, /* of a quarter of the budget: each gets less the more are open */
 };
@@ -68,6 +69,14 @@ void credit_finish(struct credit *credit, struct credit_window *window, uint64_t
     window->is_final = true;
 }
 
+/* What was lent comes back as it is consumed: the limit stands still until the reader has got that far. */
+static void narrow(const struct credit *credit, struct credit_window *window, uint32_t divisor)
+{
+    window->window -= window->window / divisor;
+    if (window->window < credit->first)
+        window->window = credit->first;
+}
+
 /* A reader that gets through half of the window in a round trip is held back by it, or soon will
  * be: aim at four times what it reads in one, so that a sender that doubles its rate each round
  * trip never finds the window shut. */
@@ -81,6 +90,8 @@ static void widen(struct credit *credit, struct credit_window *window, uint64_t 
     window->measured_from = window->consumed;
     window->measured_ns = now_ns;
     uint64_t in_an_rtt = bytes * (rtt_ns / 1000) / (elapsed_us ? elapsed_us : 1);
+    if (in_an_rtt < window->window / IDLE_SHARE && left(credit) < credit->budget / 2)
+        narrow(credit, window, 2);
     if (in_an_rtt <= window->window / 2)
         return;
     uint64_t most = (uint64_t)window->window * GROWTH;
@@ -98,10 +109,7 @@ bool credit_consumed(struct credit *credit, struct credit_window *window, uint64
     window->consumed += bytes;
     credit->given -= bytes;
     if (window->window > credit->first && left(credit) < credit->budget / 16) {
-        /* The budget is nearly out: what is lent comes back as it is consumed. */
-        window->window -= window->window / 8;
-        if (window->window < credit->first)
-            window->window = credit->first;
+        narrow(credit, window, 8); /* the budget is nearly out */
     } else {
         widen(credit, window, now_ns, rtt_ns);
     }

@@ -65,6 +65,42 @@ static void a_little_used_budget_is_lent_at_once(void **state)
     assert_int_equal(credit.given, 0);
 }
 
+/* Streams that were fast once hold wide windows. While half of the budget is left that harms nobody; later those that have become slow
+ * give back as they read, and what was granted is never withdrawn. */
+static void what_was_lent_comes_back_from_those_that_slow_down(void **state)
+{
+    (void)state;
+    enum { STREAMS = 10 };
+    struct credit credit = {.budget = 40 * MB, .first = 16 * KB, .most = 4 * MB};
+    struct credit_window windows[STREAMS];
+    uint64_t now_ns = RTT_NS;
+    for (int i = 0; i < STREAMS; i++)
+        assert_true(credit_open(&credit, &windows[i]));
+    for (int rounds = 0; rounds < 20; rounds++, now_ns += RTT_NS)
+        for (int i = 0; i < STREAMS; i++)
+            credit_consumed(&credit, &windows[i], windows[i].limit - windows[i].consumed, now_ns,
+                            RTT_NS);
+    uint64_t given = credit.given;
+    assert_true(given > 24 * MB);
+    for (int rounds = 0; rounds < 3000; rounds++, now_ns += RTT_NS)
+        for (int i = 1; i < STREAMS; i++) {
+            uint64_t limit = windows[i].limit;
+            credit_consumed(&credit, &windows[i], 10 * KB, now_ns, RTT_NS);
+            assert_true(windows[i].limit >= limit);
+        }
+    assert_true(credit.given < credit.budget / 2 + 4 * MB);
+    /* The one that nobody heard of has what it had, and a fast one finds room again. */
+    assert_true(windows[0].window >= MB);
+    uint32_t before = windows[1].window;
+    for (int rounds = 0; rounds < 6; rounds++, now_ns += RTT_NS)
+        credit_consumed(&credit, &windows[1], windows[1].limit - windows[1].consumed, now_ns,
+                        RTT_NS);
+    assert_true(windows[1].window > before);
+    for (int i = 0; i < STREAMS; i++)
+        credit_close(&credit, &windows[i]);
+    assert_int_equal(credit.given, 0);
+}
+
 static void slow_reader_gets_no_more(void **state)
 {
     (void)state;
@@ -122,6 +158,7 @@ int main(void)
         cmocka_unit_test(open_streams_own_their_first_window),
         cmocka_unit_test(window_grows_for_a_reader_that_keeps_up),
         cmocka_unit_test(a_little_used_budget_is_lent_at_once),
+        cmocka_unit_test(what_was_lent_comes_back_from_those_that_slow_down),
         cmocka_unit_test(slow_reader_gets_no_more),
         cmocka_unit_test(budget_is_never_exceeded),
         cmocka_unit_test(known_end_returns_the_rest),

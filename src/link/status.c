@@ -61,7 +61,7 @@ static json_t *paths_status(const struct transport_facts *facts)
         char peer[ADDRESS_TEXT_BYTES];
         json_array_append_new(
             paths,
-            json_pack("{s:i, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:i, s:o, s:o}",
+            json_pack("{s:i, s:s, s:b, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o, s:o}",
                       "id", path->id, "peer", address_text(&path->peer, true, peer), "primary",
                       path->is_primary, "state", transport_path_state_text(path->state),
                       "packets_sent", integer(path->packets_sent), "bytes_sent",

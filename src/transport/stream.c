@@ -232,7 +232,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
                           struct transport_stream **out)
 {
     *out = NULL;
-    if (transport->state != TRANSPORT_STATE_UP || transport_out_since(transport))
+    if (transport->state != TRANSPORT_STATE_UP)
         return ERROR_UNREACHABLE;
     if (open->ring >= TRANSPORT_RINGS || open->flags & ~TRANSPORT_OPEN_FLAGS)
         return ERROR_INVALID;

@@ -275,7 +275,8 @@ uint64_t transport_next_wake(const struct transport *transport); /* UINT64_MAX: 
 bool transport_next_event(struct transport *transport, struct transport_event *event);
 
 /* Since when nothing passes on any path, though the connection is still kept; 0: it passes, or the
- * lane is not up. Streams wait meanwhile; new ones are refused. */
+ * lane is not up. Streams wait meanwhile, new ones too: a caller with another way to go may prefer
+ * that. */
 uint64_t transport_out_since(const struct transport *transport);
 
 /* Streams. A stream pointer is valid until transport_stream_release(). */

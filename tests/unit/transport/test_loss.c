@@ -79,10 +79,17 @@ static void probes_back_off(void **state)
     uint64_t timeout_ns = rtt_probe_timeout(&rtt);
     assert_int_equal(timeout_ns, 16 * MS + 4 * 8 * MS + ACK_DELAY_MAX_NS);
     for (uint32_t i = 0; i < 10; i++) {
-        uint64_t doublings = i < LOSS_BACKOFF_MAX ? i : LOSS_BACKOFF_MAX;
-        assert_int_equal(loss_timer(&loss, &log, &rtt), 109 * MS + (timeout_ns << doublings));
+        uint64_t wait_ns =
+            i < LOSS_BACKOFF_MAX && timeout_ns << i < LOSS_SOON_NS ? timeout_ns << i : LOSS_SOON_NS;
+        assert_int_equal(loss_timer(&loss, &log, &rtt), 109 * MS + wait_ns);
         loss.probe_timeouts++;
     }
+    /* Nobody has answered for half a minute: less often. */
+    loss.probe_timeouts = LOSS_SOON_PROBES;
+    assert_int_equal(loss_timer(&loss, &log, &rtt),
+                     109 * MS + (timeout_ns << LOSS_BACKOFF_MAX < LOSS_LATER_NS
+                                     ? timeout_ns << LOSS_BACKOFF_MAX
+                                     : LOSS_LATER_NS));
     loss_acked(&loss, 0);
     assert_int_equal(loss.probe_timeouts, 0);
     for (uint64_t number = 0; number < 10; number++)

@@ -4,7 +4,7 @@
  * counts; the sending end keeps one stream as full as it says it has room. From WARM seconds on each end counts for SECONDS, prints
  * what it moved and the CPU time that it took, {"end": .., "bytes": .., "seconds": .., "cpu_s": ..}, and goes on until SIGTERM.
  *
- *     link_bulk receive|send PORT WARM SECONDS
+ *     link_bulk receive|send PORT WARM SECONDS [no-offload]
  */
 #include "base/memory.h"
 #include "crypto/crypto.h"
@@ -19,7 +19,7 @@
 enum { BLOCK_BYTES = CHUNK_BYTES, RETRY_NS = 10000000, EDGE_SEED = 1, GATEWAY_SEED = 2 };
 
 static struct {
-    bool is_sender;
+    bool is_sender, has_offload;
     uint64_t warm_ns, window_ns;
     struct link_set *links;
     struct link_stream *stream;
@@ -179,11 +179,12 @@ static struct conf *configuration(const struct address *gateway)
                     "    link: {listen: [\"%s\"]}\n"
                     "    gateway: {allow: [{edges: [edge], sites: [bulk]}]}\n"
                     "    admin: off\n"
+                    "link: {offload: %s}\n"
                     "sites:\n"
                     "  bulk: {hosts: [bulk.example], origins: [\"http://192.0.2.1\"]}\n",
                     key_public_text(crypto_openssl(), &edge, edge_key),
                     key_public_text(crypto_openssl(), &gate, gateway_key),
-                    address_text(gateway, true, address));
+                    address_text(gateway, true, address), bulk.has_offload ? "true" : "false");
     const struct conf_reader reader = {read_key, NULL};
     struct conf *conf = conf_load("link_bulk", text_span(&text),
                                   bulk.is_sender ? "edge" : "gateway", &reader, &errors);
@@ -196,11 +197,13 @@ static struct conf *configuration(const struct address *gateway)
 
 int main(int count, char **words)
 {
-    if (count != 5 || (strcmp(words[1], "receive") != 0 && strcmp(words[1], "send") != 0)) {
-        fprintf(stderr, "usage: link_bulk receive|send PORT WARM SECONDS\n");
+    if (count < 5 || count > 6 ||
+        (strcmp(words[1], "receive") != 0 && strcmp(words[1], "send") != 0)) {
+        fprintf(stderr, "usage: link_bulk receive|send PORT WARM SECONDS [no-offload]\n");
         return 2;
     }
     bulk.is_sender = strcmp(words[1], "send") == 0;
+    bulk.has_offload = count == 5;
     bulk.warm_ns = (uint64_t)(atof(words[3]) * 1e9);
     bulk.window_ns = (uint64_t)(atof(words[4]) * 1e9);
     struct address gateway = {.family = 4,

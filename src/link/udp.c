@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 enum {
-    HELD_LIMIT = 64
-}; /* GSO batches held for a blocked socket; one flush holds at most SEND_BATCH */
+    HELD_LIMIT = 64, /* batches held for a blocked socket; one flush holds at most SEND_BATCH */
+    SEND_EACH = 64,  /* datagrams in one call where the kernel does not cut batches */
+};
 
 struct held_datagram {
     struct list link;
@@ -124,9 +125,11 @@ struct udp_socket *driver_socket_for(struct driver *driver, const struct address
 
 /* ---- out */
 
-static int send_once(int fd, const struct transport_transmit *transmit, const uint8_t *data,
-                     uint32_t length, uint16_t segment, enum offload_cut cut)
+/* One call for a batch that the kernel cuts. */
+static int send_cut(int fd, const struct transport_transmit *transmit, const uint8_t *data,
+                    uint32_t length, enum offload_cut cut)
 {
+    uint16_t segment = transmit->segment_bytes;
     struct sockaddr_storage to;
     static const uint8_t odd[OFFLOAD_TAIL_BYTES] = {0xff};
     struct iovec vectors[] = {{(void *)(uintptr_t)data, length},
@@ -144,6 +147,42 @@ static int send_once(int fd, const struct transport_transmit *transmit, const ui
     return sent < 0 ? errno : 0;
 }
 
+/* One call for up to SEND_EACH datagrams. What one of them meets is that one's: it is lost, the others go. */
+static int send_each(int fd, const struct transport_transmit *transmit, uint32_t *done)
+{
+    struct sockaddr_storage to;
+    socklen_t to_length;
+    union ancillary space;
+    struct iovec vectors[SEND_EACH];
+    struct mmsghdr headers[SEND_EACH];
+    address_to_sockaddr(&transmit->to, &to, &to_length);
+    uint32_t segment = transmit->segment_bytes ? transmit->segment_bytes : transmit->length;
+    int error = 0;
+    while (*done < transmit->length) {
+        unsigned count = 0;
+        for (uint32_t at = *done; at < transmit->length && count < SEND_EACH; count++) {
+            uint32_t left = transmit->length - at, part = segment < left ? segment : left;
+            vectors[count] = (struct iovec){transmit->data + at, part};
+            headers[count].msg_hdr = (struct msghdr){.msg_name = &to,
+                                                     .msg_namelen = to_length,
+                                                     .msg_iov = &vectors[count],
+                                                     .msg_iovlen = 1};
+            ancillary_write(&headers[count].msg_hdr, &space, transmit->to.family, 0, transmit->ecn);
+            at += part;
+        }
+        int sent = sendmmsg(fd, headers, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno == EAGAIN)
+            return EAGAIN;
+        if (sent < 0)
+            error = errno;
+        for (int i = 0; i < (sent < 0 ? 1 : sent); i++)
+            *done += (uint32_t)vectors[i].iov_len;
+    }
+    return error;
+}
+
 /* 0, EAGAIN (nothing, or not all, went; *done tells how much), or another errno: the datagram is lost, as datagrams may be. */
 static int send_transmit(struct udp_socket *socket, const struct transport_transmit *transmit,
                          uint32_t *done)
@@ -151,8 +190,8 @@ static int send_transmit(struct udp_socket *socket, const struct transport_trans
     int error = 0;
     uint16_t segment = transmit->segment_bytes;
     if (socket->cut != OFFLOAD_CUT_NONE) {
-        error = send_once(socket->watch.fd, transmit, transmit->data + *done,
-                          transmit->length - *done, segment, socket->cut);
+        error = send_cut(socket->watch.fd, transmit, transmit->data + *done,
+                         transmit->length - *done, socket->cut);
         if (error != EIO && error != EINVAL && error != EOPNOTSUPP && error != EMSGSIZE) {
             if (error != EAGAIN)
                 *done = transmit->length;
@@ -164,15 +203,7 @@ static int send_transmit(struct udp_socket *socket, const struct transport_trans
             socket->cut = OFFLOAD_CUT_NONE;
         }
     }
-    while (*done < transmit->length) {
-        uint32_t left = transmit->length - *done, part = segment && segment < left ? segment : left;
-        error = send_once(socket->watch.fd, transmit, transmit->data + *done, part, 0,
-                          OFFLOAD_CUT_NONE);
-        if (error == EAGAIN)
-            return error;
-        *done += part;
-    }
-    return error;
+    return send_each(socket->watch.fd, transmit, done);
 }
 
 static void hold(struct udp_socket *socket, const struct transport_transmit *transmit,

@@ -13,7 +13,6 @@
 #include "base/memory.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 void edge_client_set_state(struct edge_client *client, enum client_state state)
 {
@@ -142,10 +141,9 @@ static void client_free(struct edge_client *client)
         write_log(client);
     clear_request(client);
     loop_timer_stop(worker->loop, &client->timer);
-    loop_watch_remove(worker->loop, &client->watch);
     if (client->out.bytes || client->state == CLIENT_EXCHANGE)
         socket_set_reset_on_close(client->watch.fd); /* not whole: it must not look whole */
-    close(client->watch.fd);
+    loop_watch_close(worker->loop, &client->watch);
     slice_queue_clear(&client->in);
     slice_queue_clear(&client->out);
     list_remove(&client->link);

@@ -7,7 +7,6 @@
 #include "gateway/private.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
@@ -251,8 +250,7 @@ void gateway_pool_close(struct origin_connection **closed)
         pool->idle_count--;
     }
     loop_timer_stop(connection->worker->loop, &connection->idle_timer);
-    loop_watch_remove(connection->worker->loop, &connection->watch);
-    close(connection->watch.fd);
+    loop_watch_close(connection->worker->loop, &connection->watch);
     slice_queue_clear(&connection->in);
     slice_queue_clear(&connection->out);
     memory_free(connection);

@@ -8,7 +8,6 @@
 #include "link/link.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     HELD_MOST = 65536, /* for the socket */
@@ -55,13 +54,12 @@ static void end(struct link_splice *splice, uint32_t code)
 {
     struct link_splice_options options = splice->options;
     loop_timer_stop(splice->loop, &splice->timer);
-    loop_watch_remove(splice->loop, &splice->watch);
     if (code != TRANSPORT_CODE_NONE) {
         if (splice->options.stream)
             link_stream_reset(splice->options.stream, code);
         socket_set_reset_on_close(options.fd);
     }
-    close(options.fd);
+    loop_watch_close(splice->loop, &splice->watch);
     link_stream_release(&splice->options.stream);
     slice_queue_clear(&splice->to_socket);
     options.done(options.owner, splice, code, splice->bytes_to_socket, splice->bytes_from_socket);

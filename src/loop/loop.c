@@ -118,15 +118,30 @@ int loop_watch_set(struct loop *loop, struct loop_watch *watch, uint32_t events)
     return 0;
 }
 
+/* Whatever of this turn is still to be delivered to it. */
+static void forget_events(struct loop *loop, const struct loop_watch *watch)
+{
+    for (int i = loop->event_at + 1; i < loop->event_count; i++)
+        if (loop->events[i].data.ptr == watch)
+            loop->events[i].data.ptr = NULL;
+}
+
 void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
 {
     if (!watch->events)
         return;
     watch->events = 0;
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
-    for (int i = loop->event_at + 1; i < loop->event_count; i++)
-        if (loop->events[i].data.ptr == watch)
-            loop->events[i].data.ptr = NULL;
+    forget_events(loop, watch);
+}
+
+void loop_watch_close(struct loop *loop, struct loop_watch *watch)
+{
+    if (watch->events)
+        forget_events(loop, watch);
+    watch->events = 0;
+    close(watch->fd);
+    watch->fd = -1;
 }
 
 static void deliver_events(struct loop *loop)

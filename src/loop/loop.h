@@ -55,6 +55,9 @@ struct loop_watch {
 MUST_USE int loop_watch_set(struct loop *loop, struct loop_watch *watch, uint32_t events);
 /* Before the descriptor is closed. */
 void loop_watch_remove(struct loop *loop, struct loop_watch *watch);
+/* Removes it and closes its descriptor, which must be the only one of its socket: then the kernel
+ * forgets the watch by itself, and a system call is saved. */
+void loop_watch_close(struct loop *loop, struct loop_watch *watch);
 
 /* Something to do once, before this turn of the loop ends (batching: many causes, one flush). Embed
  * it, zeroed, with `run` set. */

@@ -113,6 +113,7 @@ struct watch_test {
     struct loop_watch watches[PAIRS];
     int others[PAIRS];
     int called;
+    void (*take_away)(struct loop *loop, struct loop_watch *watch);
 };
 
 static struct watch_test watches;
@@ -122,18 +123,17 @@ static void on_first_ready(struct loop *loop, struct loop_watch *watch, uint32_t
     assert_true(events & EPOLLIN);
     watches.called++;
     for (int i = 0; i < PAIRS; i++) { /* all of them, whichever came first */
-        loop_watch_remove(loop, &watches.watches[i]);
+        watches.take_away(loop, &watches.watches[i]);
         assert_int_equal(watches.watches[i].events, 0);
     }
     (void)watch;
     loop_stop(loop);
 }
 
-static void no_event_reaches_a_watch_that_was_removed_in_the_same_turn(void **state)
+static void take_away_in_a_turn(void (*take_away)(struct loop *loop, struct loop_watch *watch))
 {
-    (void)state;
     struct loop *loop = loop_new();
-    watches = (struct watch_test){0};
+    watches = (struct watch_test){.take_away = take_away};
     for (int i = 0; i < PAIRS; i++) {
         int pair[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
@@ -147,10 +147,23 @@ static void no_event_reaches_a_watch_that_was_removed_in_the_same_turn(void **st
     loop_run(loop);
     assert_int_equal(watches.called, 1);
     for (int i = 0; i < PAIRS; i++) {
-        close(watches.watches[i].fd);
+        if (watches.watches[i].fd >= 0)
+            close(watches.watches[i].fd);
         close(watches.others[i]);
     }
     loop_free(&loop);
+}
+
+static void no_event_reaches_a_watch_that_was_removed_in_the_same_turn(void **state)
+{
+    (void)state;
+    take_away_in_a_turn(loop_watch_remove);
+}
+
+static void no_event_reaches_a_watch_that_was_closed_in_the_same_turn(void **state)
+{
+    (void)state;
+    take_away_in_a_turn(loop_watch_close);
 }
 
 static int writes_told;
@@ -334,6 +347,7 @@ int main(void)
         cmocka_unit_test(timers_fire_in_order_and_never_early),
         cmocka_unit_test(a_timer_that_restarts_itself_starves_nobody),
         cmocka_unit_test(no_event_reaches_a_watch_that_was_removed_in_the_same_turn),
+        cmocka_unit_test(no_event_reaches_a_watch_that_was_closed_in_the_same_turn),
         cmocka_unit_test(an_event_that_is_no_longer_asked_for_is_not_told),
         cmocka_unit_test(a_regular_file_cannot_be_watched),
         cmocka_unit_test(tasks_run_once_in_the_turn_that_queued_them),

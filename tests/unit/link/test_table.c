@@ -22,7 +22,7 @@ static const char one_gateway[] = EDGE("") GATEWAY_B;
 static const char two_gateways[] = EDGE("") GATEWAY_B GATEWAY_C;
 static const char renamed[] =
     EDGE("") "  fence: { " NETWORK_B ", addresses: [192.0.2.7, \"2001:db8::7\"], link: { listen: "
-                                     "[\"127.0.0.1:2\"] }, gateway: {} }\n";
+             "[\"127.0.0.1:2\"] }, gateway: {} }\n";
 static const char moved[] =
     EDGE("") "  gate: { " NETWORK_B
              ", addresses: [192.0.2.2], link: { listen: [\"127.0.0.1:9\"] }, gateway: {} }\n";

@@ -7,12 +7,13 @@
 #include "cli/node.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { TRACE_POLL_MS = 200 };
+enum { TRACE_POLL_MS = 200, TEST_POLL_MS = 200, TEST_GRACE_S = 15 };
 
 static int print_json(json_t *value)
 {
@@ -208,19 +209,98 @@ static int run_trace(const struct cli_arguments *arguments)
     return status;
 }
 
+/* ---- test */
+
+static json_t *ask_test(const struct cli_arguments *arguments, const char *what, long seconds)
+{
+    return ask(arguments, json_pack("{s:s, s:s, s:s?, s:s, s:I}", "action", "test", "peer",
+                                    arguments->words[1], "end", cli_value(arguments, "end"), "do",
+                                    what, "milliseconds", (json_int_t)seconds * 1000));
+}
+
+static double of(json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+static void add_way(struct text *text, const char *label, json_t *report)
+{
+    double rate = of(report, "bytes_per_s") * 8e-6;
+    double half = of(report, "half_width_bytes_per_s") * 8e-6;
+    text_add_format(text, "%-10s %10.2f Mbit/s  +/- %.2f (95 %%)   %8.1f MB in %.2f s\n", label,
+                    rate, half, of(report, "bytes") / 1e6, of(report, "duration_us") / 1e6);
+}
+
+static void add_result(struct text *text, const char *peer, json_t *result)
+{
+    double packets = of(result, "packets"), lost = of(result, "lost");
+    text_add(text, "goodput beside what else the link carried, in its lowest ring\n");
+    text_add_format(text, "%-10s ", "");
+    text_add(text, "mean of the tenths of a second behind the first quarter\n");
+    char label[64];
+    snprintf(label, sizeof label, "to %.40s", peer);
+    add_way(text, label, json_object_get(result, "up"));
+    snprintf(label, sizeof label, "from %.40s", peer);
+    add_way(text, label, json_object_get(result, "down"));
+    text_add_format(text,
+                    "round trip %10.2f ms before, %.2f ms on average meanwhile, %.2f ms at worst\n",
+                    of(result, "rtt_before_us") / 1e3, of(result, "rtt_mean_us") / 1e3,
+                    of(result, "rtt_most_us") / 1e3);
+    /* The rule of three: nothing lost of n is less than 3/n with 95 %. */
+    double percent = packets > 0 ? lost / packets * 100 : 0;
+    double bound = packets > 0 ? lost > 0 ? 200 * sqrt(lost) / packets : 300 / packets : 100;
+    text_add_format(
+        text,
+        "loss to it %10.3f %% +/- %.3f of %.0f packets; from it at worst %.3f %% in a second\n",
+        percent, bound, packets, of(result, "loss_ppm_in") / 1e4);
+}
+
+static int run_test(const struct cli_arguments *arguments)
+{
+    long seconds;
+    if (!read_number(arguments, "seconds", 1, 30, 3, &seconds))
+        return CLI_USAGE;
+    json_t *result = ask_test(arguments, "start", seconds);
+    bool is_running = result;
+    for (long left = (2 * seconds + TEST_GRACE_S) * 1000 / TEST_POLL_MS; is_running && left > 0;
+         left--) {
+        json_decref(result);
+        pause_ms(TEST_POLL_MS);
+        result = ask_test(arguments, "read", seconds);
+        is_running = json_is_true(json_object_get(result, "running"));
+    }
+    if (!result)
+        return CLI_FAILED;
+    const char *failed = json_string_value(json_object_get(result, "failed"));
+    int status = CLI_DONE;
+    struct text text = {0};
+    if (is_running || failed) {
+        status = cli_fail("the measurement failed: %s", failed ? failed : "it does not end");
+    } else if (cli_value(arguments, "json")) {
+        return print_json(result);
+    } else {
+        add_result(&text, arguments->words[1], result);
+        status = cli_print(&text);
+    }
+    json_decref(result);
+    return status;
+}
+
 /* ---- the verb */
 
 static int run(const struct cli_arguments *arguments)
 {
-    static const char *const actions[] = {"trace"};
+    static const char *const actions[] = {"test", "trace"};
     size_t count = arguments->word_count;
     if (count < 2)
         return show(arguments, count ? arguments->words[0] : NULL);
     if (count == 3 && strcmp(arguments->words[0], "trace") == 0)
         return run_trace(arguments);
-    const char *nearest = nearest_word(arguments->words[0], actions, 1);
-    cli_fail("link: one PEER, or trace PEER FILE%s%s%s", nearest ? "; did you mean '" : "",
-             nearest ? nearest : "", nearest ? "'?" : "");
+    if (count == 2 && strcmp(arguments->words[0], "test") == 0)
+        return run_test(arguments);
+    const char *nearest = nearest_word(arguments->words[0], actions, 2);
+    cli_fail("link: one PEER, or test PEER, or trace PEER FILE%s%s%s",
+             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     return CLI_USAGE;
 }
 
@@ -228,14 +308,17 @@ static const struct cli_option options[] = {
     NODE_OPTIONS,
     {"json", 0, NULL, "everything, as one JSON object"},
     {"end", 0, "END", "which of our ends, edge or gateway, where there are two"},
-    {"seconds", 's', "N", "how long to trace; default 10"},
+    {"seconds", 's', "N", "how long to trace (default 10), or to test each way (3)"},
     {"megabytes", 0, "N", "most of the trace's file; default 256"},
     {0}};
 const struct cli_verb verb_link = {
     .name = "link",
-    .words = "PEER | trace PEER FILE",
+    .words = "PEER | test PEER | trace PEER FILE",
     .summary = "Show the links of a running node: quality both ways, paths, rings, the last hour",
     .help = "Without PEER all links in short, those with something wrong first.\n"
+            "test: goodput, round trip and loss of a live link, each way for some seconds, in its "
+            "lowest "
+            "ring: what it\ncarries goes first. The peer must allow it (link.test).\n"
             "trace: every packet with its fate, windows, keys and streams of a live link, into a "
             "new file in the form of qlog\n(JSON text sequences).",
     .example = "causeway link fra -c causeway.yaml",

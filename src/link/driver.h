@@ -15,6 +15,7 @@
 #include "link/link.h"
 #include "link/offload.h"
 #include "link/steering.h"
+#include "link/trial.h"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -53,6 +54,7 @@ struct lane {
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
+    bool allows_test; /* peers may measure the link */
 };
 
 /* What the configuration says of a link's peer and a reload may change: an immutable snapshot. */
@@ -70,6 +72,15 @@ struct tracing {
     _Atomic uint64_t ends_ns;      /* nobody has asked for so long: off */
     struct transport_trace *trace; /* set by the worker, under the lock */
     uint64_t begun_ns;
+};
+
+/* What a measurement has found so far; `error` is a constant text. */
+struct trial_result {
+    bool is_running, was_run;
+    const char *error;
+    struct trial_report reports[TRIAL_WAYS];
+    uint64_t rtt_before_us, rtt_mean_us, rtt_most_us;
+    uint64_t packets, lost, loss_ppm_in;
 };
 
 struct link {
@@ -96,6 +107,11 @@ struct link {
     struct history *history;    /* under the same lock */
     struct link_gauges *gauges; /* NULL: too many links */
     struct tracing tracing;
+    struct trial_result trial_result; /* under the lock */
+    struct message trial_message;
+    uint32_t trial_milliseconds;
+    struct trial *trial;               /* the lane's worker's, while it is measured from here */
+    struct trial_server *trial_server; /* likewise, from there */
 };
 
 /* One worker's part. */
@@ -188,6 +204,10 @@ void gauges_set(struct link_gauges *gauges, const struct transport_facts *facts)
 json_t *tracing_inquire(struct link *link, const json_t *question); /* main thread */
 void tracing_run(struct link *link, uint64_t now_ns); /* each second, on the lane's worker */
 void tracing_stop(struct link *link);                 /* likewise; before the lane goes */
+
+/* ---- trial.c */
+json_t *trial_inquire(struct link *link, const json_t *question); /* main thread */
+void trial_accept(struct lane *lane, struct link_stream **stream);
 
 /* ---- stream.c */
 void stream_opened(struct lane *lane, const struct transport_event *event);

@@ -96,5 +96,7 @@ json_t *link_set_inquire(struct link_set *set, const json_t *question)
         return unknown_peer(set, peer);
     if (link && strcmp(action, "trace") == 0)
         return tracing_inquire(link, question);
-    return json_pack("{s:s}", "error", "a link is shown or traced");
+    if (link && strcmp(action, "test") == 0)
+        return trial_inquire(link, question);
+    return json_pack("{s:s}", "error", "a link is shown, measured or traced");
 }

@@ -167,6 +167,7 @@ void lane_new(struct driver *driver, struct link *link)
     struct lane *lane = NEW(struct lane);
     lane->link = link;
     lane->driver = driver;
+    lane->allows_test = settings->allows_test;
     lane->transport = transport_new(&config, now_ns);
     bytes_wipe(&config, sizeof config);
     transport_set_site_weights(lane->transport, set->site_weights, set->site_weight_count);
@@ -187,6 +188,7 @@ void lane_configure(struct lane *lane)
     transport_set_weights(lane->transport, lane->link->weights);
     transport_set_site_weights(lane->transport, set->site_weights, set->site_weight_count);
     transport_set_packet_bytes(lane->transport, set->settings.packet_bytes);
+    lane->allows_test = set->settings.allows_test;
 }
 
 void lane_free(struct lane **freed)

@@ -267,6 +267,10 @@ void stream_opened(struct lane *lane, const struct transport_event *event)
     transport_stream_set_owner(event->stream, stream);
     list_push_back(&lane->streams, &stream->link_in_lane);
     metric_add(&link_streams_accepted, 1);
+    if (event->open->flags & TRANSPORT_OPEN_TEST) {
+        trial_accept(lane, &stream);
+        return;
+    }
     if (set->options.accept) {
         set->options.accept(set->options.accept_argument, lane->link, stream, event->open);
         return;

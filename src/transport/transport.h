@@ -176,7 +176,9 @@ enum {
     TRANSPORT_OPEN_HTTP = 1,      /* the bytes are the message form of docs/protocol/message.md */
     TRANSPORT_OPEN_SECURE = 2,    /* carried undecrypted, never compressed */
     TRANSPORT_OPEN_DATAGRAMS = 8, /* a flow: a stream that datagrams go with (T12) */
-    TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS,
+    TRANSPORT_OPEN_TEST = 16,     /* a measurement by the ends of the link themselves */
+    TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS |
+                           TRANSPORT_OPEN_TEST,
 };
 
 /* What ends tell each other in the handshake; a session has those of both. */

@@ -113,3 +113,34 @@ def test_a_trace_that_cannot_be_is_refused(node, causeway_program, tmp_path, wor
     done = verb(node, causeway_program, *(str(tmp_path / word) if word == "FILE" else word for word in words))
     assert done.returncode == code and sentence in done.stderr
     assert not (tmp_path / "FILE").exists()
+
+
+def test_a_live_link_is_measured_both_ways(node, causeway_program):
+    done = verb(node, causeway_program, "test", "all", "--end", "edge", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    for way in ("up", "down"):
+        report = result[way]
+        assert report["bytes"] > 1000000 and report["duration_us"] > 300000
+        assert 0 < report["half_width_bytes_per_s"] < report["bytes_per_s"]
+    assert result["packets"] > 100 and result["rtt_most_us"] >= result["rtt_mean_us"] > 0
+    done = verb(node, causeway_program, "test", "all", "--end", "edge", "--seconds", "1")
+    assert done.returncode == 0 and done.stdout.count(" Mbit/s  +/- ") == 2 and "loss to it" in done.stdout
+    link = next(link for link in links(node) if link["end"] == "edge")
+    assert link["rings"][4]["sent_bytes"] > 1000000 and link["rings"][0]["sent_bytes"] == 0
+
+
+def test_one_measurement_at_a_time(node, causeway_program):
+    both = [subprocess.Popen([causeway_program, "link", "test", "all", "--end", "edge", "--seconds", "2", "--run-dir", node.run_dir],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [one.communicate(timeout=30)[1] for one in both]
+    assert sorted(one.returncode for one in both) == [0, 1]
+    assert "this link is being measured already" in "".join(errors)
+
+
+def test_a_peer_may_forbid_measurements(local_lab, causeway_program):
+    made = Node(local_lab, causeway_program)
+    made.causeway.reload(made.text() + "link: {test: false}\n")
+    wait_until(lambda: links(made)[0]["state"] == "up", what="the link is up")
+    done = verb(made, causeway_program, "test", "all", "--seconds", "1")
+    assert done.returncode == 1 and "the peer does not allow it (link.test)" in done.stderr

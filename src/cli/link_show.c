@@ -331,18 +331,14 @@ static void add_paths(struct text *text, json_t *link)
 {
     size_t index;
     json_t *path;
-    text_add_format(text, "\n%-4s %-28s %-8s %8s %8s %8s %8s %10s %10s %9s\n", "path", "address",
+    text_add_format(text, "\n%-5s %-27s %-9s %7s %8s %8s %8s %10s %10s %8s\n", "path", "address",
                     "", "rtt ms", "queue ms", "loss> %", "loss< %", "window", "in flight", "flows");
     json_array_foreach(json_object_get(link, "paths"), index, path)
     {
         json_t *out = json_object_get(path, "out"), *in = json_object_get(path, "in");
         bool is_primary = json_is_true(json_object_get(path, "primary"));
-        bool is_proven = json_is_true(json_object_get(path, "proven"));
-        text_add_format(text, "%4.0f %-28s %-8s %8.1f %8.1f %8.2f %8.2f ", number(path, "id"),
-                        string(path, "peer"),
-                        !is_proven   ? "unproven"
-                        : is_primary ? "primary"
-                                     : "",
+        text_add_format(text, "%4.0f%c %-27s %-9s %7.1f %8.1f %8.2f %8.2f ", number(path, "id"),
+                        is_primary ? '*' : ' ', string(path, "peer"), string(path, "state"),
                         number(out, "srtt_us") / 1e3, number(out, "queue_us") / 1e3,
                         number(out, "loss_ppm_10s") / 1e4, number(in, "loss_ppm_10s") / 1e4);
         add_bytes(text, number(path, "window_bytes"));
@@ -388,8 +384,7 @@ void link_show_one(json_t *link, struct text *text)
     add_quality(text, link);
     add_paths(text, link);
     add_rings(text, link);
-    text_add_format(text, "\nlast hour, by minute%9s %9s %9s  (x: down)\n", "least", "most",
-                    "now");
+    text_add_format(text, "\nlast hour, by minute%9s %9s %9s  (x: down)\n", "least", "most", "now");
     add_hour(text, link, "loss to it, %", "lost_out", "packets_out", true, 100, true);
     add_hour(text, link, "loss from it, %", "loss_ppm_in", NULL, false, 1e-4, true);
     add_hour(text, link, "round trip, ms", "srtt_us", NULL, false, 1e-3, false);

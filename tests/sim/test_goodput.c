@@ -134,6 +134,7 @@ static double megabyte_after_an_outage(uint64_t later_bytes_per_s, uint64_t *los
 {
     struct sim_impairment_config clean = {0};
     begin(&long_path, &clean, 9);
+    pair.edge.config.resume_ns = pair.gateway.config.resume_ns = 10 * SIM_SECOND;
     workload.expects_loss = true;
     workload_add(&workload, EDGE_SIDE, 1000ull * MEGABYTE, 0);
     come_up();

@@ -164,7 +164,7 @@ static void T12_late_datagrams_are_dropped_and_counted(void **state)
     (void)state;
     struct wire wire;
     come_up(&wire, 3);
-    struct transport_stream *flow = open_flow(&wire, LIFETIME_MS);
+    struct transport_stream *flow = open_flow(&wire, LIFETIME_MS), *patient = open_flow(&wire, 0);
     wire_run(&wire, 100 * MS);
     wire.filter = drop_all;
     for (uint32_t i = 0; i < 60; i++)
@@ -173,7 +173,6 @@ static void T12_late_datagrams_are_dropped_and_counted(void **state)
     assert_true(facts_of(&wire, WIRE_EDGE).flow_late > 20);
     assert_int_equal(flow->flow->out.count, 0);
     /* Without a lifetime they wait. */
-    struct transport_stream *patient = open_flow(&wire, 0);
     for (uint32_t i = 0; i < 30; i++)
         send_datagram(&wire, patient, i, 1000);
     wire_run(&wire, 2 * SECOND);

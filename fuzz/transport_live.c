@@ -79,7 +79,8 @@ static void write_datagram(struct wire *wire, struct model *model, int end, uint
         bytes[i] = byte_at(model, end, half->written + i);
     struct slice datagram = slice_copy(span_of(bytes, length));
     int result = transport_datagram_write(half->stream, &datagram, wire->now_ns);
-    must(!result || result == ERROR_LIMIT);
+    /* Closed: reset, and not told yet. */
+    must(!result || result == ERROR_LIMIT || result == ERROR_CLOSED);
     half->written++;
 }
 

@@ -223,6 +223,7 @@ struct regions *regions_parse(struct span text, const char *file, struct text *c
         read_line(&parser, span_of(text.data, end));
         text = span_from(text, end + 1);
     }
+    prefix_tree_seal(parser.regions->networks);
     fill_distances(&parser);
     memory_free(parser.distances);
     if (!parser.complaint_count)

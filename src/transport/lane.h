@@ -274,6 +274,7 @@ MUST_USE int paths_on_new(struct transport *transport, struct path *path,
                           const struct frame_path *change);
 MUST_USE int paths_on_status(struct transport *transport, const struct frame_path *change);
 MUST_USE int paths_on_abandon(struct transport *transport, const struct frame_path *change);
+bool paths_was_open(const struct transport *transport, uint8_t wire_id); /* in this connection */
 /* Whether a packet on a path that is not known opens it. */
 bool paths_is_declared(struct span frames, uint8_t wire_id);
 

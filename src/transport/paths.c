@@ -308,6 +308,11 @@ int paths_on_new(struct transport *transport, struct path *path, const struct fr
     return 0;
 }
 
+bool paths_was_open(const struct transport *transport, uint8_t wire_id)
+{
+    return is_used(transport, wire_id);
+}
+
 int paths_on_status(struct transport *transport, const struct frame_path *change)
 {
     struct path *path = lane_path(transport, change->path);

@@ -284,7 +284,9 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
 {
     struct path *path = lane_path(transport, ack->head.path);
     uint64_t largest = ack->ranges[0].end - 1;
-    if (!path || largest >= path->sent.next)
+    if (!path) /* closed here, and the peer does not know yet; or never there */
+        return paths_was_open(transport, ack->head.path) ? 0 : ERROR_INVALID;
+    if (largest >= path->sent.next)
         return ERROR_INVALID;
     transport->current.send.is_acked |= largest >= path->phase_number;
     uint64_t rtt_ns = sample_rtt(transport, path, ack, largest);

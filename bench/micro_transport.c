@@ -59,7 +59,8 @@ static void start(uint16_t packet_bytes)
         ends[i].transport = transport_new(config, clock_ns(CLOCK_MONOTONIC));
     }
     listener = transport_listener_new(crypto, keys[1].bytes, clock_ns(CLOCK_MONOTONIC));
-    transport_dial(ends[0].transport, &ends[1].address, clock_ns(CLOCK_MONOTONIC));
+    const struct transport_route route = {.to = ends[1].address};
+    transport_dial(ends[0].transport, &route, 1, clock_ns(CLOCK_MONOTONIC));
 }
 
 static void fill(struct transport_stream *stream)

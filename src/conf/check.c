@@ -158,6 +158,26 @@ static void check_link_address(struct loader *loader)
                      "link.address: nobody can dial the wildcard address");
 }
 
+static void check_link_paths(struct loader *loader)
+{
+    NODES(loader->conf, node)
+    {
+        const struct conf_addresses *lists[] = {&node->link_paths, &node->link_standby};
+        for (int list = 0; list < 2; list++)
+            for (size_t i = 0; i < lists[list]->count; i++)
+                if (address_is_any(&lists[list]->items[i]))
+                    report_error(&loader->report, place_of(loader, &lists[list]->items[i]),
+                                 "link: nobody can dial the wildcard address");
+        if (node->link_paths.count + node->link_standby.count == 0)
+            continue;
+        for (size_t i = 0; i < node->link_listen.count; i++)
+            if (address_is_any(&node->link_listen.items[i]))
+                report_error(&loader->report, place_of(loader, &node->link_listen.items[i]),
+                             "link.listen: a node with several paths listens at each address by "
+                             "name, so that answers leave where questions came");
+    }
+}
+
 static void check_dial_is_edges(struct loader *loader)
 {
     NODES(loader->conf, node)
@@ -460,6 +480,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_weights,
     check_link_times,
     check_link_address,
+    check_link_paths,
     check_dial_is_edges,
     check_links_can_be_dialled,
     check_edge_gateways,

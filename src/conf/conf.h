@@ -150,6 +150,9 @@ struct conf_node {
     enum conf_log_format log_format;
     struct conf_addresses link_listen; /* UDP, the link */
     struct address link_address; /* where others dial it; default: the first of listen, else none */
+    struct conf_addresses link_paths; /* further ones, each a path of its own */
+    struct conf_addresses link_standby;
+    struct conf_addresses link_from;  /* where it dials from; none: the kernel chooses */
     uint8_t link_weights[CONF_RINGS]; /* of links with this node; default: conf->link.weights */
     struct conf_edge *edge;           /* NULL: not this role */
     struct conf_gateway *gateway;

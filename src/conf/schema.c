@@ -197,12 +197,26 @@ static const struct setting admin_settings[] = {
 static const struct section admin_section = {"admin", "The read-only pages for monitoring.",
                                              ROWS(admin_settings), sizeof(struct conf_admin)};
 
+enum { PATHS_LIMIT = 8 }; /* of a link */
+
 static const struct setting node_link_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_node, link_listen), RESTART,
      .help = "UDP addresses for the link. A node that only dials needs none."},
     {"address", &type_listen, MEMBER(conf_node, link_address),
      .preset_note = "the first of listen, where that is not a wildcard",
      .help = "Where others dial this node."},
+    {"paths", &type_listen, .shape = SHAPE_LIST, .limit = PATHS_LIMIT - 1,
+     TEXTS(conf_node, link_paths),
+     .help =
+         "Further addresses where others dial this node, each a path of its own; all are used at "
+         "once. It listens at each of them by name, not at a wildcard."},
+    {"standby", &type_listen, .shape = SHAPE_LIST, .limit = PATHS_LIMIT - 1,
+     TEXTS(conf_node, link_standby),
+     .help = "As paths, but used only while no other path works; probed all the time."},
+    {"from", &type_address, .shape = SHAPE_LIST, .limit = PATHS_LIMIT, TEXTS(conf_node, link_from),
+     RESTART, .preset_note = "the kernel chooses",
+     .help = "Local addresses from which this node dials, each a path of its own, by the interface "
+             "that has it."},
     {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
      .offset = offsetof(struct conf_node, link_weights), .size = sizeof(uint8_t), RANGE("1", "255"),
      .preset_note = "link.weights", .help = "As link.weights, for what is sent to this node."},

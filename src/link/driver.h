@@ -27,7 +27,9 @@ enum {
     SEND_BATCH = 16, /* GSO batches for each round of transport_send() */
     SEND_BUFFER_BYTES = 65000,
     RECEIVE_ROUNDS = 8, /* full batches taken from a socket before others get their turn */
-    SOCKETS_LIMIT = 18, /* of a driver: 16 listening, one more for each family */
+    SOCKETS_LIMIT = 26, /* of a driver: 16 listening, 8 to dial from, one more for each family */
+    SOCKETS_LISTENING_LIMIT = 16,
+    SOCKET_NONE = 255,
     QUALITY_PERIOD_NS = 1000000000,
     SITES_SHOWN = 32, /* in a link's status */
 };
@@ -49,12 +51,19 @@ struct lane {
     struct link *link;
     struct driver *driver;
     struct transport *transport;
-    struct udp_socket *socket; /* through which it last received, or will dial */
+    struct udp_socket
+        *blocked_by; /* the socket that took no more; NULL: none since the last flush */
     struct loop_timer wake, measure;
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
     bool allows_test; /* peers may measure the link */
+};
+
+/* An address of a peer that we dial. */
+struct link_way {
+    struct address to;
+    bool is_standby;
 };
 
 /* What the configuration says of a link's peer and a reload may change: an immutable snapshot. */
@@ -85,11 +94,13 @@ struct trial_result {
 
 struct link {
     struct link_set *set;
-    uint8_t key[CONF_KEY_BYTES]; /* of the peer */
-    struct address dial;         /* family 0: the peer dials us */
-    void *_Atomic peer;          /* struct link_peer */
-    bool is_self;                /* edge and gateway are this node */
-    bool is_edge_side;           /* we are the edge of it, the peer is the gateway */
+    uint8_t key[CONF_KEY_BYTES];           /* of the peer */
+    struct address dial;                   /* family 0: the peer dials us */
+    struct link_way ways[TRANSPORT_PATHS]; /* the same and the peer's further addresses */
+    size_t way_count;
+    void *_Atomic peer; /* struct link_peer */
+    bool is_self;       /* edge and gateway are this node */
+    bool is_edge_side;  /* we are the edge of it, the peer is the gateway */
     bool is_dialler;
     bool is_named;               /* by the configuration being read; the reloading thread's own */
     _Atomic bool is_wanted;      /* by the present configuration */
@@ -121,7 +132,8 @@ struct driver {
     struct loop *loop;
     struct transport_listener *listener;
     struct udp_socket sockets[SOCKETS_LIMIT];
-    size_t socket_count;
+    size_t socket_count;                   /* an index means the same on every worker */
+    uint8_t from_sockets[TRANSPORT_PATHS]; /* by place in set->from; SOCKET_NONE: not opened */
     struct compressor *compressor;
     uint8_t *receive_buffers; /* RECEIVE_BATCH of RECEIVE_BUFFER_BYTES */
     uint8_t *send_buffers;    /* SEND_BATCH of SEND_BUFFER_BYTES */
@@ -130,6 +142,8 @@ struct driver {
 struct link_set {
     struct link_options options; /* without its snapshot */
     struct conf_link settings;
+    struct address from[TRANSPORT_PATHS]; /* of our own to dial from */
+    size_t from_count;
     struct offload offload_v4, offload_v6;      /* what the kernel does rightly */
     struct transport_site_weight *site_weights; /* those that are not ordinary */
     size_t site_weight_count;
@@ -150,7 +164,9 @@ void local_close(struct link_set *set);
 /* ---- udp.c */
 MUST_USE int driver_open_sockets(struct driver *driver);
 void driver_close_sockets(struct driver *driver);
-struct udp_socket *driver_socket_for(struct driver *driver, const struct address *to);
+void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours);
+/* The one to dial by that is bound to no address; SOCKET_NONE: the family has none. */
+uint8_t driver_socket_for(const struct driver *driver, const struct address *to);
 /* Sends, or holds what the kernel does not take now. False: held; send no more until lane_flush() runs again. */
 bool udp_send(struct udp_socket *socket, const struct transport_transmit *transmits, size_t count);
 
@@ -175,14 +191,23 @@ void rings_count(const struct transport_facts *before, const struct transport_fa
 enum { LINK_SITE_WEIGHT = 16 }; /* an ordinary one's */
 void weights_follow_sites(struct link_set *set, const struct conf *conf);
 
+/* ---- ways.c */
+void ways_open_sockets(struct driver *driver); /* one for each address that we dial from */
+/* All ways to the link's peer, best first. */
+size_t ways_routes(const struct driver *driver, const struct link *link,
+                   struct transport_route routes[TRANSPORT_PATHS]);
+size_t ways_read(const struct conf_node *peer, const struct address *dial,
+                 struct link_way ways[TRANSPORT_PATHS]);
+bool ways_equal(const struct link *link, const struct link_way *ways, size_t count);
+
 /* ---- lane.c */
 void lane_new(struct driver *driver, struct link *link);
 void lane_configure(struct lane *lane); /* as the settings are now */
 void lane_free(struct lane **freed);
-void lane_receive(struct lane *lane, struct udp_socket *socket,
-                  const struct transport_datagram *datagrams, size_t count);
-void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,
-                 const struct address *from);
+void lane_receive(struct lane *lane, const struct transport_datagram *datagrams, size_t count);
+/* `datagram`: how the hello came. */
+void lane_accept(struct lane *lane, struct transport_hello **hello,
+                 const struct transport_datagram *datagram);
 void lane_wants_flush(struct lane *lane);
 void lane_unblock(struct driver *driver); /* a socket takes datagrams again */
 

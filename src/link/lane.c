@@ -11,11 +11,16 @@
 /* Most messages are smaller: none waits a round trip for credit. */
 enum { STREAM_WINDOW_LENT = 256 * 1024 };
 
-static struct udp_socket *socket_of(struct lane *lane, const struct address *to)
+/* By which socket a batch goes: the core hands back the place that it was told. */
+static struct udp_socket *socket_of(struct lane *lane, const struct transport_transmit *transmit)
 {
-    if (lane->socket && lane->socket->family == to->family)
-        return lane->socket;
-    return lane->socket = driver_socket_for(lane->driver, to);
+    INVARIANT(transmit->local < lane->driver->socket_count);
+    return &lane->driver->sockets[transmit->local];
+}
+
+static bool is_blocked(const struct lane *lane)
+{
+    return lane->blocked_by && lane->blocked_by->is_blocked;
 }
 
 static void publish(struct lane *lane)
@@ -75,9 +80,11 @@ static void send_all(struct lane *lane, uint64_t now_ns)
         count = transport_send(lane->transport, now_ns, transmits, SEND_BATCH);
         /* For the core all of them are sent now: behind one that the socket holds it holds the rest, too. */
         for (size_t i = 0; i < count; i++) {
-            struct udp_socket *socket = socket_of(lane, &transmits[i].to);
-            if (socket && !udp_send(socket, &transmits[i], 1))
-                is_open = false;
+            struct udp_socket *socket = socket_of(lane, &transmits[i]);
+            if (udp_send(socket, &transmits[i], 1))
+                continue;
+            lane->blocked_by = socket;
+            is_open = false;
         }
     } while (is_open && count == SEND_BATCH);
 }
@@ -106,10 +113,10 @@ static void flush(struct loop *loop, struct loop_task *task)
     while (transport_next_event(lane->transport, &event))
         hand_out_event(lane, &event);
     note_outage(lane);
-    if (!lane->socket || !lane->socket->is_blocked)
+    if (!is_blocked(lane))
         send_all(lane, clock_now_ns());
     uint64_t wake_ns = transport_next_wake(lane->transport);
-    if (wake_ns == UINT64_MAX || (lane->socket && lane->socket->is_blocked))
+    if (wake_ns == UINT64_MAX || is_blocked(lane))
         loop_timer_stop(loop, &lane->wake);
     else
         loop_timer_start(loop, &lane->wake, wake_ns);
@@ -176,8 +183,11 @@ void lane_new(struct driver *driver, struct link *link)
     lane->flush.run = flush;
     list_init(&lane->streams);
     link->lane = lane;
-    if (link->is_dialler)
-        transport_dial(lane->transport, &link->dial, now_ns);
+    if (link->is_dialler) {
+        struct transport_route routes[TRANSPORT_PATHS];
+        size_t count = ways_routes(driver, link, routes);
+        transport_dial(lane->transport, routes, count, now_ns);
+    }
     loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
     lane_wants_flush(lane);
 }
@@ -215,29 +225,22 @@ void lane_free(struct lane **freed)
     memory_free(lane);
 }
 
-void lane_receive(struct lane *lane, struct udp_socket *socket,
-                  const struct transport_datagram *datagrams, size_t count)
+void lane_receive(struct lane *lane, const struct transport_datagram *datagrams, size_t count)
 {
-    if (!lane->socket)
-        lane->socket =
-            socket; /* later only with a handshake: this datagram is not authenticated yet */
     transport_receive(lane->transport, clock_now_ns(), datagrams, count);
     lane_wants_flush(lane);
 }
 
-void lane_accept(struct lane *lane, struct udp_socket *socket, struct transport_hello **hello,
-                 const struct address *from)
+void lane_accept(struct lane *lane, struct transport_hello **hello,
+                 const struct transport_datagram *datagram)
 {
-    const struct transport_datagram datagram = {.from = *from};
-    int result = transport_accept(lane->transport, hello, &datagram, clock_now_ns());
+    int result = transport_accept(lane->transport, hello, datagram, clock_now_ns());
     if (result < 0) {
         metric_add(&link_hello_refused, 1);
         log_debug("link", "handshake refused peer=%s: %s", link_peer_name(lane->link),
                   error_text(result));
         return;
     }
-    if (socket)
-        lane->socket = socket;
     lane_wants_flush(lane);
 }
 

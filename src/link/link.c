@@ -93,11 +93,16 @@ struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]
 
 static struct link_peer *peer_new(const struct conf_node *node)
 {
-    size_t count = node->addresses.count;
+    const struct conf_addresses *lists[] = {&node->addresses, &node->link_paths,
+                                            &node->link_standby, &node->link_from};
+    size_t count = 0;
+    for (int i = 0; i < 4; i++)
+        count += lists[i]->count;
     struct link_peer *peer = memory_new(sizeof *peer + (count + 1) * sizeof *peer->hosts);
     peer->name = memory_text(node->name, strlen(node->name));
-    for (size_t i = 0; i < count; i++)
-        peer->hosts[peer->host_count++] = node->addresses.items[i];
+    for (int i = 0; i < 4; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            peer->hosts[peer->host_count++] = lists[i]->items[j];
     peer->hosts[peer->host_count++] = node->link_address;
     return peer;
 }
@@ -118,11 +123,13 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
                                         : set->self_public_key.bytes;
     const struct address *dial =
         is_self && !peer->link_address.family ? &set->local_address : &peer->link_address;
+    struct link_way ways[TRANSPORT_PATHS];
+    size_t way_count = ways_read(peer, dial, ways);
     for (uint32_t i = 0; i < set->link_count; i++) {
         struct link *known = set->links[i];
         if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
-            (!is_dialler || address_equal(&known->dial, dial))) {
+            (!is_dialler || ways_equal(known, ways, way_count))) {
             known->is_named = true;
             memcpy(known->weights, peer->link_weights, CONF_RINGS);
             snapshot_publish(&known->peer, peer_new(peer), peer_free);
@@ -141,6 +148,8 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     link->is_named = true;
     link->is_wanted = true;
     link->dial = *dial;
+    memcpy(link->ways, ways, sizeof ways);
+    link->way_count = way_count;
     memcpy(link->weights, peer->link_weights, CONF_RINGS);
     link->slot = set->link_count;
     link->owner =
@@ -207,6 +216,9 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     set->options = *options;
     set->options.conf = NULL; /* the snapshot may go; what is needed of it is copied */
     set->settings = options->conf->link;
+    const struct conf_addresses *from = &options->conf->self->link_from;
+    for (size_t i = 0; i < from->count && i < TRANSPORT_PATHS; i++)
+        set->from[set->from_count++] = from->items[i];
     weights_follow_sites(set, options->conf);
     crypto_hkdf_expand(crypto_openssl(), options->private_key,
                        SPAN("causeway edge of this gateway"), set->self_private_key.bytes,

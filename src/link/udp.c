@@ -36,7 +36,7 @@ struct forwarded_hello {
     struct message message;
     struct link *link;
     struct transport_hello *hello;
-    struct address from;
+    struct transport_datagram datagram; /* without its bytes */
 };
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
@@ -54,7 +54,7 @@ static void check_buffers(const struct driver *driver, int fd)
                 got.receive_bytes, got.send_bytes, wanted, wanted, wanted);
 }
 
-static void add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
+void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
 {
     const struct link_set *set = driver->set;
     struct udp_socket *socket = &driver->sockets[driver->socket_count++];
@@ -72,18 +72,18 @@ int driver_open_sockets(struct driver *driver)
 {
     struct link_set *set = driver->set;
     uint32_t workers = set->options.workers, id = worker_id(driver->worker);
-    for (size_t i = 0; i < set->options.listen_count && driver->socket_count < SOCKETS_LIMIT - 2;
-         i++) {
+    for (size_t i = 0; i < set->options.listen_count && i < SOCKETS_LISTENING_LIMIT; i++) {
         int fd = set->options.listeners[i * workers + id];
         struct address local;
         int result = socket_local(fd, &local);
         if (result < 0)
             return result;
-        add_socket(driver, fd, local.family, false);
+        driver_add_socket(driver, fd, local.family, false);
         if (id == 0 && workers > 1 && steering_attach(fd, workers) < 0)
             log_notice("link", "packets are not steered to workers, they are forwarded: %s",
                        strerror(errno));
     }
+    ways_open_sockets(driver);
     for (uint8_t family = 4; family <= 6; family += 2) {
         struct address any = {.family = family};
         int fd, result = socket_bind_udp(&any, 0, &fd);
@@ -91,7 +91,7 @@ int driver_open_sockets(struct driver *driver)
             log_notice("link", "no IPv%u socket to dial from: %s", family, strerror(errno));
             continue;
         }
-        add_socket(driver, fd, family, true);
+        driver_add_socket(driver, fd, family, true);
     }
     for (size_t i = 0; i < driver->socket_count; i++) {
         int result = loop_watch_set(driver->loop, &driver->sockets[i].watch, EPOLLIN);
@@ -115,12 +115,12 @@ void driver_close_sockets(struct driver *driver)
 }
 
 /* Dialling goes out by the unbound socket of the family (the last ones). */
-struct udp_socket *driver_socket_for(struct driver *driver, const struct address *to)
+uint8_t driver_socket_for(const struct driver *driver, const struct address *to)
 {
     for (size_t i = driver->socket_count; i > 0; i--)
         if (driver->sockets[i - 1].family == to->family)
-            return &driver->sockets[i - 1];
-    return NULL;
+            return (uint8_t)(i - 1);
+    return SOCKET_NONE;
 }
 
 /* ---- out */
@@ -268,7 +268,7 @@ static void deliver_forwarded(struct worker *receiver, struct message *message)
     struct link *link = link_by_slot(packet->set, packet->slot);
     (void)receiver;
     if (link && link->lane)
-        lane_receive(link->lane, NULL, &packet->datagram, 1);
+        lane_receive(link->lane, &packet->datagram, 1);
     memory_free(packet);
 }
 
@@ -295,7 +295,7 @@ static void deliver_hello(struct worker *receiver, struct message *message)
     struct forwarded_hello *forwarded = CONTAINER_OF(message, struct forwarded_hello, message);
     (void)receiver;
     if (forwarded->link->lane)
-        lane_accept(forwarded->link->lane, NULL, &forwarded->hello, &forwarded->from);
+        lane_accept(forwarded->link->lane, &forwarded->hello, &forwarded->datagram);
     else
         transport_hello_free(&forwarded->hello);
     memory_free(forwarded);
@@ -325,7 +325,7 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
     }
     if (link->owner == worker_id(driver->worker)) {
         if (link->lane)
-            lane_accept(link->lane, socket, &hello, &datagram->from);
+            lane_accept(link->lane, &hello, datagram);
         else
             transport_hello_free(
                 &hello); /* a reload has named the peer, its lane comes in a moment */
@@ -338,7 +338,8 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
     }
     struct forwarded_hello *forwarded = NEW(struct forwarded_hello);
     *forwarded = (struct forwarded_hello){
-        .message.deliver = deliver_hello, .link = link, .hello = hello, .from = datagram->from};
+        .message.deliver = deliver_hello, .link = link, .hello = hello, .datagram = *datagram};
+    forwarded->datagram.data = NULL;
     worker_post(owner->worker, &forwarded->message);
 }
 
@@ -361,7 +362,7 @@ static void receive_close(struct udp_socket *socket, const struct transport_data
         if (link->owner != worker_id(driver->worker))
             forward(driver, link, datagram);
         else if (link->lane)
-            lane_receive(link->lane, NULL, datagram, 1);
+            lane_receive(link->lane, datagram, 1);
     }
 }
 
@@ -421,7 +422,7 @@ static void dispatch(struct udp_socket *socket, struct transport_datagram *datag
                find_link(driver, index) == link)
             next++;
         if (link->lane)
-            lane_receive(link->lane, socket, datagrams + i, next - i);
+            lane_receive(link->lane, datagrams + i, next - i);
     }
 }
 
@@ -448,6 +449,7 @@ static size_t receive_batch(struct udp_socket *socket)
     struct transport_datagram datagrams[RECEIVE_BATCH];
     for (int i = 0; i < received; i++) {
         datagrams[i] = (struct transport_datagram){.from = address_from_sockaddr(&from[i]),
+                                                   .local = (uint8_t)(socket - driver->sockets),
                                                    .data = vectors[i].iov_base,
                                                    .length = headers[i].msg_len};
         ancillary_read(&headers[i].msg_hdr, &datagrams[i]);

@@ -34,7 +34,8 @@ void cubic_on_acked(struct cubic *cubic, double packets, double growth, uint64_t
 /* Acknowledged, but the sender had not used its window: no growth, and the time does not count (RFC 9438 section 5.8). */
 void cubic_on_acked_idle(struct cubic *cubic, uint64_t now_ns);
 void cubic_on_congestion(struct cubic *cubic); /* once per round */
-void cubic_on_mark(struct cubic *cubic, double keep); /* the same, but so much of the window stays */
+void cubic_on_mark(struct cubic *cubic,
+                   double keep); /* the same, but so much of the window stays */
 void cubic_on_timeout(struct cubic *cubic);
 void cubic_leave_slow_start(struct cubic *cubic); /* the queue was felt before a loss */
 

@@ -114,13 +114,15 @@ void dial_on_stateless_close(struct transport *transport, struct span packet)
         transport->counters.datagrams_refused++;
 }
 
-void transport_dial(struct transport *transport, const struct address *peer, uint64_t now_ns)
+void transport_dial(struct transport *transport, const struct transport_route *routes, size_t count,
+                    uint64_t now_ns)
 {
     transport->now_ns = now_ns;
     if (transport->state == TRANSPORT_STATE_CLOSED || !transport->config.is_initiator)
         return;
-    const struct transport_route route = {.to = *peer};
-    transport_set_routes(transport, &route, 1, now_ns);
+    transport_set_routes(transport, routes, count, now_ns);
+    if (!transport->route_count)
+        return;
     transport->dial.is_wanted = true;
     if (transport->state == TRANSPORT_STATE_IDLE) {
         lane_set_state(transport, TRANSPORT_STATE_DIALLING);

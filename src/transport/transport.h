@@ -209,8 +209,9 @@ struct transport_event {
 struct transport *transport_new(const struct transport_config *config, uint64_t now_ns);
 void transport_free(struct transport **transport); /* streams and all; no events any more */
 
-/* Initiator: connect, and again whenever lost. One route: to `peer`, local 0. */
-void transport_dial(struct transport *transport, const struct address *peer, uint64_t now_ns);
+/* Initiator: connect, and again whenever lost. `count` 0: there is no way. */
+void transport_dial(struct transport *transport, const struct transport_route *routes, size_t count,
+                    uint64_t now_ns);
 /* Initiator: all ways to the peer, at most TRANSPORT_PATHS; each is a path of its own, and
  * dialling takes them in turn. May change while the lane is up: new ones are tried, missing ones
  * are given up. Ignored when there are none. */

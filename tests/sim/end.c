@@ -167,8 +167,7 @@ void sim_end_start(struct sim_end *end)
             routes[i + 1] = (struct transport_route){.to = end->more[i].peer,
                                                      .local = (uint8_t)(i + 1),
                                                      .is_standby = end->more[i].is_standby};
-        transport_dial(end->transport, &end->peer, now_ns);
-        transport_set_routes(end->transport, routes, 1 + end->more_count, now_ns);
+        transport_dial(end->transport, routes, 1 + end->more_count, now_ns);
     }
     sim_end_touch(end);
 }

@@ -80,8 +80,8 @@ void wire_clear(struct wire *wire)
 
 void wire_dial(struct wire *wire)
 {
-    transport_dial(wire->ends[WIRE_EDGE].transport, &wire->ends[WIRE_GATEWAY].address,
-                   wire->now_ns);
+    const struct transport_route route = {.to = wire->ends[WIRE_GATEWAY].address};
+    transport_dial(wire->ends[WIRE_EDGE].transport, &route, 1, wire->now_ns);
 }
 
 static bool chance(struct wire *wire, uint32_t ppm)

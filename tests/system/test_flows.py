@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from lab.process import wait_until
-from road import Road, find
+from road import Road
 
 ECHO, DNS, CLOSED = 7007, 5353, 7009
 IDLE_S = 3
@@ -127,7 +127,7 @@ remote-control:
 def test_T12_R12_flows_need_permission_and_follow_the_configuration(road):
     client = client_socket(road, CLOSED)
     client.send(b"anyone?")
-    wait_until(lambda: find(road.part("gateway", "gateway"), "refused") == 1, 5, "no allow row has the port", every=0.1)
+    wait_until(lambda: road.part("refused", "gateway") == 1, 5, "no allow row has the port", every=0.1)
     wait_until(lambda: road.part("flows_open", "edge") == 0, 5, "the flow is gone", every=0.1)
     with echo(road) as seen:
         client = client_socket(road, ECHO)

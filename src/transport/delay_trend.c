@@ -133,7 +133,7 @@ int64_t delay_trend_us_per_s(const struct delay_trend *trend, uint64_t now_ns)
     return per_bucket_x1000 * DELAY_BUCKETS / 1000 - trend->skew_ppb / 1000;
 }
 
-uint64_t delay_trend_queue_us(const struct delay_trend *trend)
+static uint64_t above_base_us(const struct delay_trend *trend, int64_t delay_us)
 {
     int64_t base_us = INT64_MAX;
     for (int i = 0; i < DELAY_WINDOWS; i++) {
@@ -144,6 +144,15 @@ uint64_t delay_trend_queue_us(const struct delay_trend *trend)
             window->least_us + gain_us(trend, (int64_t)(trend->last_ns - window->least_at_ns));
         base_us = at_now < base_us ? at_now : base_us;
     }
-    return trend->samples && trend->smoothed_us > base_us ? (uint64_t)(trend->smoothed_us - base_us)
-                                                          : 0;
+    return trend->samples && delay_us > base_us ? (uint64_t)(delay_us - base_us) : 0;
+}
+
+uint64_t delay_trend_queue_us(const struct delay_trend *trend)
+{
+    return above_base_us(trend, trend->smoothed_us);
+}
+
+uint64_t delay_trend_last_queue_us(const struct delay_trend *trend)
+{
+    return above_base_us(trend, trend->relative_us);
 }

@@ -53,5 +53,7 @@ void delay_trend_sample(struct delay_trend *trend, uint64_t sent_ns, uint32_t ar
 int64_t delay_trend_us_per_s(const struct delay_trend *trend, uint64_t now_ns);
 /* Queueing on the way to the peer: how far the delay stands above its base. */
 uint64_t delay_trend_queue_us(const struct delay_trend *trend);
+uint64_t
+delay_trend_last_queue_us(const struct delay_trend *trend); /* of the last sample, not smoothed */
 
 #endif

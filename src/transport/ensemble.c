@@ -30,17 +30,19 @@ enum {
     COLLAPSE_TIMEOUTS = 3, /* and that count as persistent congestion (RFC 9002 section 7.6) */
     BACKOFF_MAX = 10,      /* doublings of the fuse's period */
     START_LOSSES = 16,     /* packets lost in a round, and a third of it: slow start ends */
-    CHANCE_PAUSES = 8,     /* losses by chance: MODEL is tried after this part of the pause */
+    AFTERMATH_ROUNDS = 3,
+    CHANCE_PAUSES = 8, /* losses by chance: MODEL is tried after this part of the pause */
 };
-#define RTT_GUESS_NS    (100ull * 1000000)  /* before the first sample */
-#define PROBE_DELAY_NS  (25ull * 1000000)   /* the peer's ack delay within a probe timeout */
-#define PAUSE_LEAST_NS  (2ull * 1000000000) /* between trials of MODEL */
-#define PAUSE_MOST_NS   (64ull * 1000000000)
-#define TRIAL_NS        (30ull * 1000000000) /* MODEL has failed if it was left sooner, */
-#define SUCCESS_NS      (60ull * 1000000000) /* and has proven itself if it lasted so long */
-#define CHANCE_QUEUE_NS (1ull * 1000000)     /* losses in front of a queue are not by chance */
-#define CLEARLY_MORE    1.2
-#define PACE_START      2.0
+#define RTT_GUESS_NS         (100ull * 1000000)  /* before the first sample */
+#define PROBE_DELAY_NS       (25ull * 1000000)   /* the peer's ack delay within a probe timeout */
+#define PAUSE_LEAST_NS       (2ull * 1000000000) /* between trials of MODEL */
+#define PAUSE_MOST_NS        (64ull * 1000000000)
+#define CHANCE_PAUSE_MOST_NS (4ull * 1000000000)
+#define TRIAL_NS             (30ull * 1000000000) /* MODEL has failed if it was left sooner, */
+#define SUCCESS_NS           (60ull * 1000000000) /* and has proven itself if it lasted so long */
+#define CHANCE_QUEUE_NS      (1ull * 1000000)     /* losses in front of a queue are not by chance */
+#define CLEARLY_MORE         1.2
+#define PACE_START           2.0
 /* Real connections are not paced, and a smooth sender gets up to three times the share of one of them in front of a short queue; many of
  * them together are smooth by themselves (docs/congestion.md). So the window of few leaves faster, and that of many more evenly. */
 #define PACE_SHARE 1.25
@@ -73,7 +75,7 @@ struct ensemble {
     uint64_t srtt_ns;
     uint64_t trial_ns, pause_ns;  /* when MODEL is tried next; the present pause between trials */
     uint64_t entered_ns, left_ns; /* MODEL */
-    uint64_t entry_window_bytes;  /* of the flows, when MODEL began; 0: it was the first */
+    uint64_t entry_window_bytes;  /* of the flows, when MODEL began; 0: after slow start */
 };
 
 static struct ensemble *ensemble_of(struct congestion *congestion)
@@ -120,8 +122,7 @@ static void set_mode(struct ensemble *ensemble, enum ensemble_mode mode)
 
 static void enter_model(struct ensemble *ensemble, double step, uint64_t now_ns)
 {
-    bool is_first = ensemble->mode == ENSEMBLE_START;
-    ensemble->entry_window_bytes = is_first ? 0 : ensemble->flows.window_bytes;
+    ensemble->entry_window_bytes = ensemble->flows.window_bytes;
     ensemble->entered_ns = now_ns;
     pilot_start(&ensemble->pilot, &ensemble->model, step, now_ns);
     set_mode(ensemble, ENSEMBLE_MODEL);
@@ -153,14 +154,28 @@ static void leave_start(struct ensemble *ensemble, uint64_t now_ns)
     set_mode(ensemble, ENSEMBLE_SHARE);
 }
 
+static uint64_t chance_pause_ns(const struct ensemble *ensemble)
+{
+    uint64_t pause_ns = ensemble->pause_ns / CHANCE_PAUSES;
+    return pause_ns < CHANCE_PAUSE_MOST_NS ? pause_ns : CHANCE_PAUSE_MOST_NS;
+}
+
 static void consider_trial(struct ensemble *ensemble, const struct model_round *round,
                            uint64_t now_ns)
 {
     bool is_chance = round->lost > 0 && round->queue_ns < CHANCE_QUEUE_NS &&
                      loss_signal_is_chance(&ensemble->signal) &&
-                     now_ns - ensemble->left_ns > ensemble->pause_ns / CHANCE_PAUSES;
-    if (is_chance || now_ns >= ensemble->trial_ns)
+                     now_ns - ensemble->left_ns > chance_pause_ns(ensemble);
+    if (is_chance)
+        enter_model(ensemble, PILOT_STEP_BOLD, now_ns);
+    else if (now_ns >= ensemble->trial_ns)
         enter_model(ensemble, PILOT_STEP_LEAST, now_ns);
+}
+
+/* Slow start leaves a queue of its own, and perhaps an overflow. */
+static bool is_aftermath(const struct ensemble *ensemble)
+{
+    return ensemble->entry_window_bytes == 0 && ensemble->pilot.rounds < AFTERMATH_ROUNDS;
 }
 
 /* A round is over. */
@@ -182,6 +197,10 @@ static void steer(struct ensemble *ensemble, const struct model_round *round, ui
         consider_trial(ensemble, round, now_ns);
         break;
     case ENSEMBLE_MODEL:
+        if (is_aftermath(ensemble)) {
+            loss_signal_forget(&ensemble->signal);
+            is_overflow = false;
+        }
         if (pilot_steer(&ensemble->pilot, model, round, ensemble->flows.packet_bytes, now_ns) !=
                 PILOT_GOES_ON ||
             is_overflow)
@@ -223,8 +242,9 @@ static void look_at_delay(struct ensemble *ensemble, const struct congestion_pac
         return;
     leave_start(ensemble, now_ns);
     if (!ensemble->is_plain) {
-        ensemble->mode = ENSEMBLE_START;
+        model_learn_early(&ensemble->model);
         enter_model(ensemble, PILOT_STEP_BOLD, now_ns);
+        ensemble->entry_window_bytes = 0;
     }
 }
 
@@ -282,7 +302,7 @@ static void ensemble_on_lost(struct congestion *congestion, const struct congest
         return;
     virtual_flows_left_flight(&ensemble->flows, packet);
     loss_signal_on_lost(&ensemble->signal, packet->number);
-    model_on_lost(&ensemble->model);
+    model_on_lost(&ensemble->model, packet->bytes);
     if (ensemble->mode == ENSEMBLE_START && is_start_over(ensemble))
         overflow_start(ensemble, now_ns);
     if (ensemble->mode == ENSEMBLE_SHARE)

@@ -29,14 +29,19 @@ static void claim_marks(struct transport *transport, struct path *path, uint64_t
     }
 }
 
-void feedback_on_ack(struct transport *transport, struct path *path, const struct frame_ack *ack,
-                     uint64_t rtt_ns)
+uint64_t feedback_on_rtt(struct path *path, const struct frame_ack *ack, uint64_t rtt_ns)
+{
+    uint64_t largest = ack->ranges[0].end - 1;
+    delay_trend_sample(&path->delay, sent_log_packet(&path->sent, largest)->sent_ns,
+                       ack->head.arrival_us, rtt_ns);
+    uint64_t forward_ns = path->rtt.min_ns + delay_trend_last_queue_us(&path->delay) * 1000;
+    return forward_ns < rtt_ns ? forward_ns : rtt_ns;
+}
+
+void feedback_on_ack(struct transport *transport, struct path *path, const struct frame_ack *ack)
 {
     uint64_t largest = ack->ranges[0].end - 1, fresh = path->ecn.fresh;
     enum ecn_state before = path->ecn.state;
-    if (rtt_ns)
-        delay_trend_sample(&path->delay, sent_log_packet(&path->sent, largest)->sent_ns,
-                           ack->head.arrival_us, rtt_ns);
     int marks = ecn_on_ack(&path->ecn, largest, &ack->head.ecn);
     if (marks < 0)
         transport->counters.ecn_failures++;

@@ -292,8 +292,9 @@ struct congestion_packet recovery_describe(const struct sent_packet *packet, uin
 
 /* ---- feedback.c */
 /* The ranges of `ack` are settled, their records still there. `rtt_ns` 0: no sample. */
-void feedback_on_ack(struct transport *transport, struct path *path, const struct frame_ack *ack,
-                     uint64_t rtt_ns);
+/* The path's round trip with the queue on the way to the peer alone. */
+uint64_t feedback_on_rtt(struct path *path, const struct frame_ack *ack, uint64_t rtt_ns);
+void feedback_on_ack(struct transport *transport, struct path *path, const struct frame_ack *ack);
 void feedback_quality(const struct transport *transport, const struct path *path,
                       struct transport_quality *quality);
 void feedback_read_facts(const struct transport *transport, struct transport_facts *facts);

@@ -10,10 +10,12 @@ enum {
     REFERENCES_LEAST = 8, /* to rank among */
     LOSSES_AT_ONCE = 8,   /* of one round that may speak for themselves */
     ROUNDS_FOR_CHANCE = 3,
+    ROUNDS_FOR_OVERFLOW = 3,
 };
 
-#define OVERFLOW_RANK 0.73 /* half way, in deviations, between chance and overflow */
-#define CHANCE_RANK   0.65
+#define OVERFLOW_RANK        0.73 /* half way, in deviations, between chance and overflow */
+#define OVERFLOW_RANK_OF_FEW 0.85
+#define CHANCE_RANK          0.65
 
 void loss_signal_on_rtt(struct loss_signal *signal, uint64_t number, uint64_t rtt_ns,
                         uint64_t srtt_ns, uint64_t now_ns)
@@ -65,7 +67,14 @@ bool loss_signal_next_round(struct loss_signal *signal)
     signal->mean += (rank - signal->mean) / signal->rounds;
     signal->round_sum = 0;
     signal->round_count = 0;
-    return rank > CHANCE_RANK && signal->mean > OVERFLOW_RANK;
+    double least = signal->rounds < ROUNDS_FOR_OVERFLOW ? OVERFLOW_RANK_OF_FEW : OVERFLOW_RANK;
+    return signal->rounds > 1 && rank > CHANCE_RANK && signal->mean > least;
+}
+
+void loss_signal_forget(struct loss_signal *signal)
+{
+    signal->round_sum = signal->mean = 0;
+    signal->round_count = signal->rounds = 0;
 }
 
 bool loss_signal_is_overflow_now(const struct loss_signal *signal)

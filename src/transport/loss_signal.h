@@ -15,7 +15,8 @@
 enum {
     LOSS_SIGNAL_RECENT = 256,    /* samples found by packet number */
     LOSS_SIGNAL_REFERENCES = 64, /* samples spread over some round trips */
-    LOSS_SIGNAL_MEMORY = 8,      /* rounds with losses that the mean remembers */
+    LOSS_SIGNAL_MEMORY =
+        16, /* rounds with losses that the mean remembers: one's own queue comes and goes in half of that */
 };
 
 /* Embed it; zero-initialised knows nothing. */
@@ -37,6 +38,8 @@ void loss_signal_on_rtt(struct loss_signal *signal, uint64_t number, uint64_t rt
 void loss_signal_on_lost(struct loss_signal *signal, uint64_t number);
 /* A round is over. True: its losses, if there were any, say overflow, and so does the mean. */
 bool loss_signal_next_round(struct loss_signal *signal);
+
+void loss_signal_forget(struct loss_signal *signal); /* all but the round trips */
 
 bool loss_signal_is_overflow_now(const struct loss_signal *signal); /* by this round alone */
 bool loss_signal_is_chance(const struct loss_signal *signal);       /* known to be */

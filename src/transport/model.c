@@ -63,23 +63,25 @@ static void refresh_rate(struct model *model)
         model->rate = fmax(model->rate, model->rates[i]);
 }
 
-/* The rate counts what came before this instant: acks come in batches, and a batch belongs to the time that it took to arrive. */
-static void end_round(struct model *model, uint64_t next_number, uint64_t now_ns,
-                      struct model_round *round)
+/* Acks come in batches, and a batch belongs to the time that it took to arrive: from one instant to another arrived all that was
+ * acknowledged after the first and up to and with the second. */
+static void end_round(struct model *model, struct model_round *round)
 {
     uint64_t least = model_least_rtt_ns(model), last = model->block_ns[0];
     *round = model->now;
-    round->bytes_per_s = (double)(model->delivered_before_bytes - model->round_from_bytes) * 1e9 /
-                         (double)(now_ns - model->round_ns);
+    double seconds = (double)(model->delivered_ns - model->round_ns) * 1e-9;
+    round->bytes_per_s = (double)(model->delivered_bytes - model->round_from_bytes) / seconds;
+    round->settled_bytes_per_s = round->bytes_per_s + (double)model->round_lost_bytes / seconds;
     if (model->round_least_ns != UINT64_MAX)
         model->queue_ns = model->round_least_ns - least;
     round->queue_ns = model->queue_ns;
     round->last_queue_ns = last > least ? last - least : 0;
     model->now = (struct model_round){0};
-    model->round_end = next_number;
-    model->round_ns = now_ns;
-    model->round_from_bytes = model->delivered_before_bytes;
+    model->round_ns = model->delivered_ns;
+    model->round_from_bytes = model->delivered_bytes;
+    model->round_lost_bytes = 0;
     model->round_least_ns = UINT64_MAX;
+    model->is_closing = false;
     model->rounds++;
 }
 
@@ -87,13 +89,14 @@ bool model_on_acked(struct model *model, const struct congestion_packet *packet,
                     uint64_t next_number, uint64_t rtt_ns, uint64_t now_ns,
                     struct model_round *round)
 {
-    if (now_ns != model->delivered_ns) {
-        model->delivered_before_bytes = model->delivered_bytes;
-        model->delivered_ns = now_ns;
-    }
-    bool is_over = packet->number >= model->round_end && now_ns > model->round_ns;
+    bool is_over = model->is_closing && now_ns > model->delivered_ns;
     if (is_over)
-        end_round(model, next_number, now_ns, round);
+        end_round(model, round);
+    if (packet->number >= model->round_end && now_ns > model->round_ns) {
+        model->round_end = next_number;
+        model->is_closing = true;
+    }
+    model->delivered_ns = now_ns;
     model->delivered_bytes += packet->bytes;
     model->now.acked++;
     model->now.is_app_limited = model->now.is_app_limited || packet->app_limited;
@@ -102,8 +105,9 @@ bool model_on_acked(struct model *model, const struct congestion_packet *packet,
     return is_over;
 }
 
-void model_on_lost(struct model *model)
+void model_on_lost(struct model *model, uint32_t bytes)
 {
+    model->round_lost_bytes += bytes;
     model->now.lost++;
 }
 
@@ -112,16 +116,32 @@ void model_on_marked(struct model *model)
     model->now.marked++;
 }
 
+static void add_rate(struct model *model, double bytes_per_s)
+{
+    model->rates[model->next_rate] = bytes_per_s;
+    model->next_rate = (model->next_rate + 1) % MODEL_RATE_ROUNDS;
+    refresh_rate(model);
+}
+
+/* A round that lost less than usual has not shown a faster path, hence the lesser of the two. */
 void model_learn(struct model *model, const struct model_round *round)
 {
     model->recent_lost = model->recent_lost * LOSS_FADING + round->lost;
     model->recent_sent = model->recent_sent * LOSS_FADING + round->lost + round->acked;
+    double bytes_per_s =
+        fmin(round->bytes_per_s / (1 - model_loss(model)), round->settled_bytes_per_s);
     /* The first round has no beginning; and an application that sends little says nothing less of the path. */
-    if (model->rounds == 1 || (round->is_app_limited && round->bytes_per_s < model->rate))
+    if (model->rounds > 1 && (!round->is_app_limited || bytes_per_s > model->rate))
+        add_rate(model, bytes_per_s);
+}
+
+void model_learn_early(struct model *model)
+{
+    uint64_t elapsed_ns = model->delivered_ns - model->round_ns;
+    if (model->rounds == 0 || elapsed_ns < model_least_rtt_ns(model) / 4)
         return;
-    model->rates[model->next_rate] = round->bytes_per_s;
-    model->next_rate = (model->next_rate + 1) % MODEL_RATE_ROUNDS;
-    refresh_rate(model);
+    add_rate(model,
+             (double)(model->delivered_bytes - model->round_from_bytes) * 1e9 / (double)elapsed_ns);
 }
 
 void model_forget_rates(struct model *model)

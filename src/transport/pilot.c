@@ -14,6 +14,7 @@ enum {
     MARKED_ROUNDS = 4,
     GROWTH_ROUNDS = 6,         /* between steps, after one that failed */
     FORCED_GROWTH_ROUNDS = 16, /* even in front of a queue: it may be noise, or none of ours */
+    ERODED_ROUNDS = 8,         /* since the start, before the rate can have eroded */
     VAIN_STEPS = 3,
     OWN_ROUNDS = 4, /* a queue so soon after a step is our own doing */
     CLEAR_ROUNDS = 2,
@@ -73,7 +74,7 @@ static void grow(struct pilot *pilot, const struct model *model, uint32_t packet
     pilot->step = fmin(pilot->step, STEP_MOST);
     set_phase(pilot, PILOT_GROW, 1 + pilot->step);
     pilot->rounds_since_growth = 0;
-    pilot->grown_from = model->rate;
+    pilot->grown_from = model->rate * (1 - model_loss(model));
 }
 
 static void cruise(struct pilot *pilot, const struct model *model, const struct model_round *round,
@@ -134,7 +135,8 @@ static enum pilot_verdict judge(const struct pilot *pilot, const struct model *m
         return PILOT_QUEUE_STANDS;
     if (pilot->refills >= (is_early ? REFILLS_EARLY : REFILLS))
         return PILOT_QUEUE_REFILLS;
-    if (model->rate < ERODED * pilot->peak_rate && (double)round->queue_ns > QUEUE_TARGET_NS)
+    if (pilot->rounds >= ERODED_ROUNDS && model->rate < ERODED * pilot->peak_rate &&
+        (double)round->queue_ns > QUEUE_TARGET_NS)
         return PILOT_RATE_ERODES;
     if (pilot->vain_steps >= VAIN_STEPS)
         return PILOT_LOSS_RISES;
@@ -208,6 +210,7 @@ enum pilot_verdict pilot_steer(struct pilot *pilot, struct model *model,
     bool is_in_vain = pilot->phase == PILOT_WATCH_GROWTH && !has_grown(pilot, round);
     if (!is_in_vain || round->lost == 0)
         model_learn(model, round);
+    pilot->rounds++;
     pilot->rounds_since_growth++;
     pilot->marked_rounds = round->marked ? pilot->marked_rounds + 1 : 0;
     if (now_ns - pilot->refilled_ns > REFILL_MEMORY_NS)
@@ -219,7 +222,7 @@ enum pilot_verdict pilot_steer(struct pilot *pilot, struct model *model,
 
 double pilot_bytes_per_s(const struct pilot *pilot, const struct model *model)
 {
-    return pilot->gain * model->rate / (1 - model_loss(model));
+    return pilot->gain * model->rate;
 }
 
 double pilot_window_bytes(const struct pilot *pilot, const struct model *model,
@@ -227,7 +230,7 @@ double pilot_window_bytes(const struct pilot *pilot, const struct model *model,
 {
     /* What a step brought must not wait for room while it is watched. */
     double gain = pilot->phase == PILOT_WATCH_GROWTH ? 1 + pilot->step : fmax(pilot->gain, 1);
-    double bytes_per_s = gain * model->rate / (1 - model_loss(model));
+    double bytes_per_s = gain * model->rate;
     return WINDOW_GAIN * bytes_per_s * (double)model_least_rtt_ns(model) * 1e-9 +
            WINDOW_PACKETS * packet_bytes;
 }

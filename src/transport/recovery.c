@@ -290,6 +290,9 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
         return ERROR_INVALID;
     transport->current.send.is_acked |= largest >= path->phase_number;
     uint64_t rtt_ns = sample_rtt(transport, path, ack, largest);
+    /* Congestion is a matter of our direction: neither the queue on the way back nor a batch of acks is. */
+    if (rtt_ns)
+        rtt_ns = feedback_on_rtt(path, ack, rtt_ns);
     uint32_t in_flight = path->sent.in_flight;
     for (uint32_t i = ack->count; i-- > 0;)
         range_acked(transport, path, ack->ranges[i].start, ack->ranges[i].end, largest, rtt_ns);
@@ -298,7 +301,7 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
         loss_acked(&path->loss, largest);
         path->outstanding_since_ns = transport->now_ns;
     }
-    feedback_on_ack(transport, path, ack, rtt_ns);
+    feedback_on_ack(transport, path, ack);
     detect_losses(transport, path);
     retire_settled(transport, path);
     return 0;

@@ -4,7 +4,7 @@
  * datagrams), receive offload (many datagrams, one call), several listeners of one port.
  */
 #include "cli/doctor.h"
-#include "link/offload.h"
+#include "link/link.h"
 #include "loop/loop.h"
 
 #include <errno.h>

@@ -13,7 +13,6 @@
 #include "crypto/crypto.h"
 #include "link/history.h"
 #include "link/link.h"
-#include "link/offload.h"
 #include "link/steering.h"
 #include "link/trial.h"
 

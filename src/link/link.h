@@ -10,6 +10,7 @@
 #define LINK_LINK_H
 
 #include "conf/conf.h"
+#include "link/offload.h"
 #include "loop/loop.h"
 #include "transport/transport.h"
 

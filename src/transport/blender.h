@@ -33,6 +33,12 @@ struct blend_buffer {
     bool is_member, is_ready;
 };
 
+/* What blender_join() or blender_set_ring() said; the opening record lies in a cold line of the cache. */
+static inline uint8_t blend_buffer_ring(const struct blend_buffer *buffer)
+{
+    return buffer->ring;
+}
+
 /* Counted by where buffers stand now. */
 struct blend_ring {
     struct list queues;                   /* of sites with something ready, by turns */

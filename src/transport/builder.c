@@ -267,7 +267,7 @@ static uint32_t put_sub_packet(struct build *build, struct transport_stream *str
     frame->length = bytes;
     frame->fin = fin;
     send_buffer_sent(out, offset, bytes, fin);
-    if (!is_resend && stream->open.ring < REPAIR_RINGS)
+    if (!is_resend && blend_buffer_ring(&stream->fresh.buffer) < REPAIR_RINGS)
         repair_note(&build->path->repair, build->log->next);
     struct transport_facts *counters = &build->transport->counters;
     if (is_resend)

@@ -14,9 +14,9 @@
 struct front {
     struct child *child;
     struct link_set *links;
-    struct gateway *gateway; /* NULL: not this node's role */
-    struct edge *edge;       /* likewise */
-    int *link_sockets;       /* the link set keeps pointing at them */
+    struct gateway *gateway;              /* NULL: not this node's role */
+    struct edge *edge;                    /* likewise */
+    int *link_sockets, *link_tcp_sockets; /* the link set keeps pointing at them */
 };
 
 struct descriptor_list {
@@ -94,6 +94,7 @@ static void stop(void *state)
     link_set_free(&front->links);
     gateway_free(&front->gateway);
     memory_free(front->link_sockets);
+    memory_free(front->link_tcp_sockets);
     memory_free(front);
 }
 
@@ -111,12 +112,18 @@ static int start(struct child *child, void **state, struct text *why)
     struct descriptor_list link_sockets =
         descriptors(child, LISTENER_LINK, self->link_listen.items, sizeof *self->link_listen.items,
                     self->link_listen.count);
+    struct descriptor_list link_tcp_sockets =
+        descriptors(child, LISTENER_LINK_TCP, self->link_tcp_listen.items,
+                    sizeof *self->link_tcp_listen.items, self->link_tcp_listen.count);
     front->link_sockets = link_sockets.items;
+    front->link_tcp_sockets = link_tcp_sockets.items;
     struct link_options link_options = {.conf = conf,
                                         .generation = child_generation(child),
                                         .workers = workers,
                                         .listeners = link_sockets.items,
-                                        .listen_count = link_sockets.count};
+                                        .listen_count = link_sockets.count,
+                                        .tcp_listeners = link_tcp_sockets.items,
+                                        .tcp_count = link_tcp_sockets.count};
     memcpy(link_options.private_key, private_key.bytes, CONF_KEY_BYTES);
     memcpy(link_options.public_key, public_key.bytes, CONF_KEY_BYTES);
     if (self->gateway) {

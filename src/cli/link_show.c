@@ -329,6 +329,7 @@ static void add_quality(struct text *text, json_t *link)
 
 static void add_paths(struct text *text, json_t *link)
 {
+    enum { WAY_BYTES = 80 };
     size_t index;
     json_t *path;
     text_add_format(text, "\n%-5s %-27s %-9s %7s %8s %8s %8s %10s %10s %8s\n", "path", "address",
@@ -337,8 +338,11 @@ static void add_paths(struct text *text, json_t *link)
     {
         json_t *out = json_object_get(path, "out"), *in = json_object_get(path, "in");
         bool is_primary = json_is_true(json_object_get(path, "primary"));
+        bool is_tcp = strcmp(string(path, "carriage"), "tcp") == 0;
+        char way[WAY_BYTES];
+        snprintf(way, sizeof way, "%s%s", is_tcp ? "tcp " : "", string(path, "peer"));
         text_add_format(text, "%4.0f%c %-27s %-9s %7.1f %8.1f %8.2f %8.2f ", number(path, "id"),
-                        is_primary ? '*' : ' ', string(path, "peer"), string(path, "state"),
+                        is_primary ? '*' : ' ', way, string(path, "state"),
                         number(out, "srtt_us") / 1e3, number(out, "queue_us") / 1e3,
                         number(out, "loss_ppm_10s") / 1e4, number(in, "loss_ppm_10s") / 1e4);
         add_bytes(text, number(path, "window_bytes"));

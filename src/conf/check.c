@@ -75,15 +75,24 @@ struct listener {
     uint32_t is_udp; /* no padding: compared as bytes */
 };
 
-static void add_listener(struct listeners *listeners, bool is_udp, const struct address *address)
+/* False: it is taken. */
+static bool take_address(struct listeners *listeners, bool is_udp, const struct address *address)
 {
     struct loader *loader = listeners->loader;
     struct listener *listener = ARENA_NEW(&loader->scratch, struct listener);
     *listener = (struct listener){*address, is_udp};
+    return table_put(&listeners->bound, span_of(listener, sizeof *listener), listener);
+}
+
+static bool add_listener(struct listeners *listeners, bool is_udp, const struct address *address)
+{
+    struct loader *loader = listeners->loader;
     char text[ADDRESS_TEXT_BYTES];
-    if (!table_put(&listeners->bound, span_of(listener, sizeof *listener), listener))
-        report_error(&loader->report, place_of(loader, address), "this node listens at %s twice",
-                     address_text(address, true, text));
+    if (take_address(listeners, is_udp, address))
+        return true;
+    report_error(&loader->report, place_of(loader, address), "this node listens at %s twice",
+                 address_text(address, true, text));
+    return false;
 }
 
 static void add_listeners(struct listeners *listeners, bool is_udp,
@@ -91,6 +100,17 @@ static void add_listeners(struct listeners *listeners, bool is_udp,
 {
     for (size_t i = 0; i < addresses->count; i++)
         add_listener(listeners, is_udp, &addresses->items[i]);
+}
+
+static void add_link_tcp(struct listeners *listeners, const struct conf_node *node, size_t i)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    if (!take_address(listeners, false, &node->link_tcp_listen.items[i]))
+        report_error(
+            &listeners->loader->report, place_of(listeners->loader, &node->link_listen.items[i]),
+            "this node listens at %s with TCP twice: give link.tcp_port another number, or "
+            "set link.tcp to false at the top",
+            address_text(&node->link_tcp_listen.items[i], true, text));
 }
 
 static void check_listeners(struct loader *loader)
@@ -109,9 +129,12 @@ static void check_listeners(struct loader *loader)
             if (node->dns->reports.family)
                 add_listener(&listeners, true, &node->dns->reports);
         }
-        add_listeners(&listeners, true, &node->link_listen);
         if (node->admin)
             add_listeners(&listeners, false, &node->admin->listen);
+        for (size_t i = 0; i < node->link_listen.count; i++)
+            if (add_listener(&listeners, true, &node->link_listen.items[i]) &&
+                i < node->link_tcp_listen.count)
+                add_link_tcp(&listeners, node, i);
     }
 }
 

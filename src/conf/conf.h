@@ -59,6 +59,7 @@ struct conf_link {
     bool allows_test;             /* true */
     enum conf_compress compress;  /* PUBLIC: of sites that say nothing else */
     uint32_t compress_level;      /* 1 */
+    bool tcp;                     /* true: carried over TCP where UDP does not get through */
 };
 
 enum conf_protocol { CONF_TCP, CONF_UDP };
@@ -152,7 +153,10 @@ struct conf_node {
     struct address link_address; /* where others dial it; default: the first of listen, else none */
     struct conf_addresses link_paths; /* further ones, each a path of its own */
     struct conf_addresses link_standby;
-    struct conf_addresses link_from;  /* where it dials from; none: the kernel chooses */
+    struct conf_addresses link_from;       /* where it dials from; none: the kernel chooses */
+    uint16_t link_tcp_port;                /* of the same; 0: the same number */
+    struct conf_addresses link_tcp_listen; /* derived: nothing where link.tcp is off */
+    struct address link_tcp_address;       /* derived; family 0: none */
     uint8_t link_weights[CONF_RINGS]; /* of links with this node; default: conf->link.weights */
     struct conf_edge *edge;           /* NULL: not this role */
     struct conf_gateway *gateway;

@@ -65,6 +65,25 @@ static void derive_allow(struct conf *conf, struct conf_allow *allow)
     allow->site_set = sites;
 }
 
+static struct address with_port(struct address address, uint16_t port)
+{
+    if (address.family && port)
+        address.port = port;
+    return address;
+}
+
+static void derive_link_tcp(struct conf *conf, struct conf_node *node)
+{
+    if (!conf->link.tcp)
+        return;
+    node->link_tcp_address = with_port(node->link_address, node->link_tcp_port);
+    node->link_tcp_listen.items =
+        ARENA_ARRAY(&conf->arena, struct address, node->link_listen.count);
+    for (size_t i = 0; i < node->link_listen.count; i++)
+        node->link_tcp_listen.items[node->link_tcp_listen.count++] =
+            with_port(node->link_listen.items[i], node->link_tcp_port);
+}
+
 static void derive_node(struct loader *loader, struct conf_node *node)
 {
     static const uint8_t zero[CONF_KEY_BYTES];
@@ -74,6 +93,7 @@ static void derive_node(struct loader *loader, struct conf_node *node)
     if (!node->link_address.family && node->link_listen.count &&
         !address_is_any(&node->link_listen.items[0]))
         node->link_address = node->link_listen.items[0];
+    derive_link_tcp(conf, node);
     bool has_role = node->edge || node->gateway || node->dns;
     if (has_role && !node->admin && !is_set(loader, &node->admin)) {
         const struct section *section =

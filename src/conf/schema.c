@@ -220,6 +220,9 @@ static const struct setting node_link_settings[] = {
     {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
      .offset = offsetof(struct conf_node, link_weights), .size = sizeof(uint8_t), RANGE("1", "255"),
      .preset_note = "link.weights", .help = "As link.weights, for what is sent to this node."},
+    {"tcp_port", &type_integer, MEMBER(conf_node, link_tcp_port), RANGE("0", "65535"), RESTART,
+     .preset = "0", .preset_note = "the number of the UDP port",
+     .help = "TCP port at the same addresses, for peers whose UDP does not get through."},
 };
 static const struct section node_link_section = {"node link",
                                                  "How the node's end of the link is reached.",
@@ -303,6 +306,9 @@ static const struct setting link_settings[] = {
              "bottlenecks are L4S. Off by itself on paths that wash marks off."},
     {"test", &type_boolean, MEMBER(conf_link, allows_test), .preset = "true",
      .help = "Peers may measure their link to this node (causeway link test)."},
+    {"tcp", &type_boolean, MEMBER(conf_link, tcp), RESTART, .preset = "true",
+     .help = "Where UDP does not get through, the same packets go over a TCP connection with TLS, "
+             "until it does."},
     {"compress", &type_choice, MEMBER(conf_link, compress), .words = compress_policies,
      .preset = "public",
      .help = "Which requests and answers are compressed on their way: none, those that cannot hold "

@@ -29,6 +29,7 @@ enum {
     SOCKETS_LIMIT = 26, /* of a driver: 16 listening, 8 to dial from, one more for each family */
     SOCKETS_LISTENING_LIMIT = 16,
     SOCKET_NONE = 255,
+    CARRIAGE_LISTENERS = 16,
     QUALITY_PERIOD_NS = 1000000000,
     SITES_SHOWN = 32, /* in a link's status */
 };
@@ -46,6 +47,20 @@ struct udp_socket {
     size_t waiting_count;
 };
 
+/* Of a lane that dials: when it uses TCP (fallback.c). */
+struct fallback {
+    struct loop_timer timer;
+    uint64_t worked_ns, failed_ns;     /* when UDP was last seen to do so */
+    uint64_t retry_at_ns, close_at_ns; /* connections over TCP */
+    uint32_t failures;
+    bool is_on; /* the core has a route over TCP */
+};
+
+struct carriage_listener {
+    struct loop_watch watch;
+    struct driver *driver;
+};
+
 struct lane {
     struct link *link;
     struct driver *driver;
@@ -56,7 +71,9 @@ struct lane {
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
-    bool allows_test; /* peers may measure the link */
+    bool allows_test;      /* peers may measure the link */
+    struct list carriages; /* struct carriage: over TCP */
+    struct fallback fallback;
 };
 
 /* An address of a peer that we dial. */
@@ -95,6 +112,7 @@ struct link {
     struct link_set *set;
     uint8_t key[CONF_KEY_BYTES];           /* of the peer */
     struct address dial;                   /* family 0: the peer dials us */
+    struct address dial_tcp;               /* family 0: not over TCP */
     struct link_way ways[TRANSPORT_PATHS]; /* the same and the peer's further addresses */
     size_t way_count;
     void *_Atomic peer; /* struct link_peer */
@@ -133,6 +151,12 @@ struct driver {
     struct udp_socket sockets[SOCKETS_LIMIT];
     size_t socket_count;                   /* an index means the same on every worker */
     uint8_t from_sockets[TRANSPORT_PATHS]; /* by place in set->from; SOCKET_NONE: not opened */
+    struct carriage_listener tcp_listeners[CARRIAGE_LISTENERS];
+    size_t tcp_listener_count;
+    struct list carriages; /* of which nobody knows yet whose they are */
+    uint32_t strangers;    /* those, and others that have shown nothing */
+    uint32_t accepts;      /* in this second */
+    uint64_t accept_second;
     struct compressor *compressor;
     uint8_t *receive_buffers; /* RECEIVE_BATCH of RECEIVE_BUFFER_BYTES */
     uint8_t *send_buffers;    /* SEND_BATCH of SEND_BUFFER_BYTES */
@@ -146,6 +170,7 @@ struct link_set {
     struct offload offload_v4, offload_v6;      /* what the kernel does rightly */
     struct transport_site_weight *site_weights; /* those that are not ordinary */
     size_t site_weight_count;
+    struct tls *tls; /* NULL: nothing is carried over TCP */
     /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
     struct key self_private_key, self_public_key;
     struct address local_address; /* where it dials itself when link.address says nothing */

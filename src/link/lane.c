@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "crypto/crypto.h"
 #include "link/driver.h"
+#include "link/tcp.h"
 #include "observe/observe.h"
 
 /* Most messages are smaller: none waits a round trip for credit. */
@@ -20,7 +21,7 @@ static struct udp_socket *socket_of(struct lane *lane, const struct transport_tr
 
 static bool is_blocked(const struct lane *lane)
 {
-    return lane->blocked_by && lane->blocked_by->is_blocked;
+    return (lane->blocked_by && lane->blocked_by->is_blocked) || carriage_is_blocked(lane);
 }
 
 static void publish(struct lane *lane)
@@ -67,26 +68,40 @@ static void hand_out_event(struct lane *lane, const struct transport_event *even
     }
 }
 
+/* False: what carries it holds back. */
+static bool send_one(struct lane *lane, const struct transport_transmit *transmit)
+{
+    if (transmit->carriage == TRANSPORT_CARRIAGE_TCP)
+        return carriage_send(lane, transmit);
+    struct udp_socket *socket = socket_of(lane, transmit);
+    if (udp_send(socket, transmit, 1))
+        return true;
+    lane->blocked_by = socket;
+    return false;
+}
+
 static void send_all(struct lane *lane, uint64_t now_ns)
 {
     struct transport_transmit transmits[SEND_BATCH];
     size_t count;
     bool is_open = true;
+    /* A carriage takes little at once, so that what comes late may still be first. */
+    bool has_carriages = !list_is_empty(&lane->carriages);
+    size_t batch = has_carriages ? CARRIAGE_BATCHES : SEND_BATCH;
+    uint32_t capacity = has_carriages ? CARRIAGE_BATCH_BYTES : SEND_BUFFER_BYTES;
+    if (capacity < lane->driver->set->settings.packet_bytes)
+        capacity = lane->driver->set->settings.packet_bytes;
     do {
-        for (size_t i = 0; i < SEND_BATCH; i++)
-            transmits[i] = (struct transport_transmit){.data = lane->driver->send_buffers +
-                                                               i * SEND_BUFFER_BYTES,
-                                                       .capacity = SEND_BUFFER_BYTES};
-        count = transport_send(lane->transport, now_ns, transmits, SEND_BATCH);
+        for (size_t i = 0; i < batch; i++)
+            transmits[i] = (struct transport_transmit){
+                .data = lane->driver->send_buffers + i * SEND_BUFFER_BYTES, .capacity = capacity};
+        count = transport_send(lane->transport, now_ns, transmits, batch);
         /* For the core all of them are sent now: behind one that the socket holds it holds the rest, too. */
         for (size_t i = 0; i < count; i++) {
-            struct udp_socket *socket = socket_of(lane, &transmits[i]);
-            if (udp_send(socket, &transmits[i], 1))
-                continue;
-            lane->blocked_by = socket;
-            is_open = false;
+            if (!send_one(lane, &transmits[i]))
+                is_open = false;
         }
-    } while (is_open && count == SEND_BATCH);
+    } while (is_open && count == batch);
 }
 
 /* Says once that nothing passes any more, and that it passes again. */
@@ -182,6 +197,7 @@ void lane_new(struct driver *driver, struct link *link)
     lane->measure.fire = on_measure;
     lane->flush.run = flush;
     list_init(&lane->streams);
+    list_init(&lane->carriages);
     link->lane = lane;
     if (link->is_dialler) {
         struct transport_route routes[TRANSPORT_PATHS];
@@ -189,6 +205,7 @@ void lane_new(struct driver *driver, struct link *link)
         transport_dial(lane->transport, routes, count, now_ns);
     }
     loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
+    fallback_start(lane);
     lane_wants_flush(lane);
 }
 
@@ -212,6 +229,8 @@ void lane_free(struct lane **freed)
     tracing_stop(lane->link);
     transport_close(lane->transport, TRANSPORT_CODE_SHUTDOWN, clock_now_ns());
     send_all(lane, clock_now_ns());
+    fallback_stop(lane);
+    carriages_close(lane);
     loop_timer_stop(loop, &lane->wake);
     loop_timer_stop(loop, &lane->measure);
     loop_task_cancel(loop, &lane->flush);

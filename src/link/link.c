@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "crypto/crypto.h"
 #include "link/driver.h"
+#include "link/tcp.h"
 #include "observe/observe.h"
 
 struct metric link_packets_foreign =
@@ -61,6 +62,7 @@ static void register_metrics(void)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
     compress_register_metrics();
+    carriage_register_metrics();
 }
 
 struct link *link_by_slot(struct link_set *set, uint32_t slot)
@@ -129,7 +131,9 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
         struct link *known = set->links[i];
         if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
             memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
-            (!is_dialler || ways_equal(known, ways, way_count))) {
+            (!is_dialler || (ways_equal(known, ways, way_count) &&
+                             (is_self || !set->tls ||
+                              address_equal(&known->dial_tcp, &peer->link_tcp_address))))) {
             known->is_named = true;
             memcpy(known->weights, peer->link_weights, CONF_RINGS);
             snapshot_publish(&known->peer, peer_new(peer), peer_free);
@@ -151,6 +155,8 @@ static int want_link(struct link_set *set, const struct conf *conf, const struct
     memcpy(link->ways, ways, sizeof ways);
     link->way_count = way_count;
     memcpy(link->weights, peer->link_weights, CONF_RINGS);
+    if (set->tls && !is_self)
+        link->dial_tcp = peer->link_tcp_address;
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
@@ -229,6 +235,7 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     // NOLINTNEXTLINE(bugprone-sizeof-expression)
     set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
     try_offloads(set);
+    set->tls = set->settings.tcp ? tls_new() : NULL;
     int result = local_open(set, options->conf->self);
     if (result == 0)
         result = want_links(set, options->conf);
@@ -286,6 +293,7 @@ void link_set_free(struct link_set **freed)
     memory_free(set->links);
     memory_free(set->site_weights);
     local_close(set);
+    tls_free(&set->tls);
     bytes_wipe(&set->self_private_key, sizeof set->self_private_key);
     bytes_wipe(&set->options, sizeof set->options);
     memory_free((void *)set->drivers);
@@ -302,9 +310,12 @@ int link_set_start(struct link_set *set, struct worker *worker)
     driver->send_buffers = memory_raw((size_t)SEND_BATCH * SEND_BUFFER_BYTES);
     driver->listener =
         transport_listener_new(crypto_openssl(), set->options.private_key, clock_now_ns());
+    list_init(&driver->carriages);
     compress_start(driver);
     set->drivers[worker_id(worker)] = driver;
     int result = driver_open_sockets(driver);
+    if (result == 0 && set->tls)
+        result = carriage_listen(driver);
     for (uint32_t i = 0; i < set->link_count && result == 0; i++)
         if (set->links[i]->owner == worker_id(worker))
             lane_new(driver, set->links[i]);
@@ -321,6 +332,7 @@ void link_set_stop(struct link_set *set, struct worker *worker)
     for (uint32_t i = 0; i < set->link_count; i++)
         if (set->links[i]->owner == worker_id(worker))
             lane_free(&set->links[i]->lane);
+    carriage_close_listeners(driver);
     driver_close_sockets(driver);
     transport_listener_free(&driver->listener);
     set->drivers[worker_id(worker)] = NULL;

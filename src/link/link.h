@@ -35,6 +35,8 @@ struct link_options {
     /* Bound UDP sockets of `conf->self->link_listen`: listeners[address * workers + worker]; not closed here. */
     const int *listeners;
     size_t listen_count;
+    const int *tcp_listeners; /* likewise, of `link_tcp_listen` */
+    size_t tcp_count;
     link_accept_function *accept;
     void *accept_argument;
 };

@@ -61,17 +61,18 @@ static json_t *paths_status(const struct transport_facts *facts)
         char peer[ADDRESS_TEXT_BYTES];
         json_array_append_new(
             paths,
-            json_pack("{s:i, s:s, s:b, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o, s:o}",
-                      "id", path->id, "peer", address_text(&path->peer, true, peer), "primary",
-                      path->is_primary, "state", transport_path_state_text(path->state),
-                      "packets_sent", integer(path->packets_sent), "bytes_sent",
-                      integer(path->bytes_sent), "packets_lost", integer(path->packets_lost),
-                      "hosted", (int)path->hosted, "probe_timeouts", (int)path->probe_timeouts,
-                      "window_bytes", integer(path->window_bytes), "in_flight_bytes",
-                      integer(path->in_flight_bytes), "pacing_bytes_per_s",
-                      integer(path->pacing_bytes_per_s), "virtual_flows", (int)path->virtual_flows,
-                      "out", quality_status(&path->quality), "in",
-                      quality_status(&path->peer_quality)));
+            json_pack(
+                "{s:i, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o, s:o}",
+                "id", path->id, "carriage",
+                path->carriage == TRANSPORT_CARRIAGE_TCP ? "tcp" : "udp", "peer",
+                address_text(&path->peer, true, peer), "primary", path->is_primary, "state",
+                transport_path_state_text(path->state), "packets_sent", integer(path->packets_sent),
+                "bytes_sent", integer(path->bytes_sent), "packets_lost",
+                integer(path->packets_lost), "hosted", (int)path->hosted, "probe_timeouts",
+                (int)path->probe_timeouts, "window_bytes", integer(path->window_bytes),
+                "in_flight_bytes", integer(path->in_flight_bytes), "pacing_bytes_per_s",
+                integer(path->pacing_bytes_per_s), "virtual_flows", (int)path->virtual_flows, "out",
+                quality_status(&path->quality), "in", quality_status(&path->peer_quality)));
     }
     return paths;
 }

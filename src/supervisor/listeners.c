@@ -24,6 +24,7 @@ static const struct {
     [LISTENER_PORT] = {"port", "front", false, true},
     [LISTENER_FLOWS] = {"udp-port", "front", true, true},
     [LISTENER_LINK] = {"link", "front", true, true},
+    [LISTENER_LINK_TCP] = {"link-tcp", "front", false, true},
     [LISTENER_DNS_UDP] = {"dns-udp", "dns", true, true},
     [LISTENER_DNS_TCP] = {"dns-tcp", "dns", false, true},
     [LISTENER_REPORTS] = {"reports", "dns", true, false},
@@ -213,8 +214,10 @@ static void want_node(struct opening *opening, const struct conf_node *node)
                  node->edge->ports[i].protocol == CONF_UDP ? LISTENER_FLOWS : LISTENER_PORT,
                  &node->edge->ports[i].listen);
     }
-    if (node->edge || node->gateway)
+    if (node->edge || node->gateway) {
         want_all(opening, LISTENER_LINK, &node->link_listen);
+        want_all(opening, LISTENER_LINK_TCP, &node->link_tcp_listen);
+    }
     if (node->dns) {
         want_all(opening, LISTENER_DNS_UDP, &node->dns->listen);
         want_all(opening, LISTENER_DNS_TCP, &node->dns->listen);

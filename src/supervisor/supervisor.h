@@ -73,15 +73,16 @@ const struct conf *child_conf(const struct child *child);
 void *_Atomic *child_conf_slot(struct child *child); /* struct conf; for snapshot_read() */
 
 enum listener_kind {
-    LISTENER_HTTP,    /* TCP, one for each worker */
-    LISTENER_PORT,    /* TCP, one for each worker */
-    LISTENER_FLOWS,   /* UDP, one for each worker */
-    LISTENER_LINK,    /* UDP, one for each worker */
-    LISTENER_DNS_UDP, /* one for each worker */
-    LISTENER_DNS_TCP, /* one for each worker */
-    LISTENER_REPORTS, /* UDP, worker 0 only */
-    LISTENER_ADMIN,   /* TCP, worker 0 only */
-    LISTENER_CONTROL, /* Unix stream, worker 0 only, no address */
+    LISTENER_HTTP,     /* TCP, one for each worker */
+    LISTENER_PORT,     /* TCP, one for each worker */
+    LISTENER_FLOWS,    /* UDP, one for each worker */
+    LISTENER_LINK,     /* UDP, one for each worker */
+    LISTENER_LINK_TCP, /* one for each worker */
+    LISTENER_DNS_UDP,  /* one for each worker */
+    LISTENER_DNS_TCP,  /* one for each worker */
+    LISTENER_REPORTS,  /* UDP, worker 0 only */
+    LISTENER_ADMIN,    /* TCP, worker 0 only */
+    LISTENER_CONTROL,  /* Unix stream, worker 0 only, no address */
 };
 /* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:
  * never close it. -1: not configured. `address` as configured; NULL for LISTENER_CONTROL. Main

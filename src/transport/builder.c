@@ -175,7 +175,7 @@ static void put_ack_frequency(struct build *build)
     if (!ack_frequency_wants_look(frequency, srtt_ns, t->now_ns) || !blender_waiting(&t->blender) ||
         !has_frame_room(build, FRAME_CONTROL_MAX))
         return;
-    uint64_t window = lane_congestion->window_bytes(path->congestion) / t->config.packet_bytes;
+    uint64_t window = path->control->window_bytes(path->congestion) / t->config.packet_bytes;
     if (!ack_frequency_is_due(frequency, window, srtt_ns, t->now_ns))
         return;
     build->at = frame_write_ack_freq(build->at, path->wire_id, &frequency->asked);

@@ -65,7 +65,7 @@ uint64_t lane_window_bytes(const struct transport *transport)
     uint64_t bytes = 0;
     PATHS_EACH (path, transport)
         if (path->congestion)
-            bytes += lane_congestion->window_bytes(path->congestion);
+            bytes += path->control->window_bytes(path->congestion);
     return bytes;
 }
 
@@ -75,15 +75,20 @@ void lane_start_congestion(struct transport *transport, struct path *path)
         ecn_init(&path->ecn, transport->config.ecn);
     if (path->congestion) {
         recovery_forget_congestion(path);
-        lane_congestion->destroy(path->congestion);
+        path->control->destroy(path->congestion);
     }
     const struct known_path *known = &transport->known_path;
     bool is_known = known->bdp_bytes && address_equal(&known->peer, &path->way.peer) &&
                     transport->now_ns - known->at_ns < LANE_PATH_KNOWN_NS;
+    /* TCP has a congestion control of its own: a second one in its way would only see its queue. What the connection does not take,
+     * the driver does not ask for. */
+    bool is_tcp = path->way.carriage == TRANSPORT_CARRIAGE_TCP;
+    path->control = is_tcp ? &congestion_fixed : lane_congestion;
     const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
-                                             .hosted_cap = transport->config.hosted_cap,
+                                             .hosted_cap = is_tcp ? LANE_TCP_WINDOW_PACKETS
+                                                                  : transport->config.hosted_cap,
                                              .saved_bdp_bytes = is_known ? known->bdp_bytes : 0};
-    path->congestion = lane_congestion->create(&config, transport->now_ns);
+    path->congestion = path->control->create(&config, transport->now_ns);
     path->hosted = 0;
     pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);
 }

@@ -74,7 +74,7 @@ void dial_run(struct transport *transport)
 void dial_write_init(struct transport *transport, uint8_t out[HANDSHAKE_INIT_BYTES])
 {
     struct dial *dial = &transport->dial;
-    dial->route = transport->routes[dial->attempts % transport->route_count];
+    dial->route = transport->routes[dial->turn++ % transport->route_count];
     const struct handshake_offer offer = own_offer(transport);
     handshake_initiator_start(&dial->initiator, transport->now_ns,
                               transport->now_ns + transport->config.wall_offset_ns, &offer, out);
@@ -137,6 +137,12 @@ void transport_set_routes(struct transport *transport, const struct transport_ro
         transport->now_ns = now_ns;
     if (!count || count > PATHS_LIMIT)
         return;
+    /* A route that was not there before: whoever is dialling tries it at once. */
+    for (size_t i = 0; i < count; i++)
+        if (transport->dial.is_active && !paths_find_route(transport, &routes[i])) {
+            transport->dial.turn = (uint32_t)i;
+            transport->dial.attempt_at_ns = transport->now_ns;
+        }
     memcpy(transport->routes, routes, count * sizeof *routes);
     transport->route_count = count;
     transport->routes_wait = transport->state == TRANSPORT_STATE_UP;

@@ -25,7 +25,7 @@ static void claim_marks(struct transport *transport, struct path *path, uint64_t
         if (!packet->counted_bytes)
             continue;
         const struct congestion_packet fate = recovery_describe(packet, number);
-        lane_congestion->on_ce(path->congestion, &fate, transport->now_ns);
+        path->control->on_ce(path->congestion, &fate, transport->now_ns);
     }
 }
 
@@ -56,10 +56,10 @@ void feedback_on_ack(struct transport *transport, struct path *path, const struc
         return;
     LANE_TRACE(transport, ACK_RECEIVED, path->wire_id, largest, ack->count, ack->head.delay_us,
                fresh);
-    LANE_TRACE(transport, METRICS, path->wire_id, lane_congestion->window_bytes(path->congestion),
-               (uint32_t)lane_congestion->in_flight_bytes(path->congestion),
+    LANE_TRACE(transport, METRICS, path->wire_id, path->control->window_bytes(path->congestion),
+               (uint32_t)path->control->in_flight_bytes(path->congestion),
                path->rtt.smoothed_ns / 1000,
-               lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns));
+               path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns));
 }
 
 /* ---- quality */
@@ -81,8 +81,8 @@ static uint64_t spare_window(const struct path *path)
 {
     if (!path->congestion)
         return 0;
-    uint64_t window = lane_congestion->window_bytes(path->congestion);
-    uint64_t in_flight = lane_congestion->in_flight_bytes(path->congestion);
+    uint64_t window = path->control->window_bytes(path->congestion);
+    uint64_t in_flight = path->control->in_flight_bytes(path->congestion);
     return window > in_flight ? window - in_flight : 0;
 }
 
@@ -125,11 +125,11 @@ static void read_path(const struct transport *transport, const struct path *path
     feedback_quality(transport, path, &facts->quality);
     if (!path->congestion)
         return;
-    facts->window_bytes = lane_congestion->window_bytes(path->congestion);
-    facts->in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion);
+    facts->window_bytes = path->control->window_bytes(path->congestion);
+    facts->in_flight_bytes = path->control->in_flight_bytes(path->congestion);
     facts->pacing_bytes_per_s =
-        lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
-    facts->virtual_flows = lane_congestion->flows(path->congestion);
+        path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
+    facts->virtual_flows = path->control->flows(path->congestion);
 }
 
 /* What the peer said of its paths as one: rates by how much each carries. */

@@ -161,7 +161,8 @@ static void on_response(struct transport *transport, struct path *path,
         return;
     LANE_TRACE(transport, PATH, path->wire_id, path_is_proven(path), path->way.peer.port, 0, 0);
     /* Another port is a NAT that forgot; another host is another path (RFC 9000 section 9.4). */
-    if (!address_same_host(&path->way.peer, &path->fallback.peer)) {
+    if (!address_same_host(&path->way.peer, &path->fallback.peer) ||
+        path->way.carriage != path->fallback.carriage) {
         rtt_init(&path->rtt);
         path->delay = (struct delay_trend){0};
         ecn_restart(&path->ecn);

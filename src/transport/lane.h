@@ -32,7 +32,8 @@
 #include "transport/stream_table.h"
 
 enum {
-    LANE_STREAM_WINDOW_MIN = 16384, /* what a peer may count on before its SETTINGS */
+    LANE_TCP_WINDOW_PACKETS = 16384, /* on a path over TCP: more than a connection ever takes */
+    LANE_STREAM_WINDOW_MIN = 16384,  /* what a peer may count on before its SETTINGS */
     LANE_STREAM_ROOM_MIN = 16384,
     LANE_STREAM_IDS_AHEAD = 4 * TRANSPORT_STREAMS_LIMIT, /* beyond the oldest id not seen */
     LANE_ZOMBIES_LIMIT = 4096, /* streams kept only to tell the peer of their end */
@@ -130,6 +131,7 @@ struct dial {
     struct transport_route route; /* of the last INIT */
     bool is_wanted, is_active;    /* a handshake is being tried */
     uint32_t attempts;
+    uint32_t turn;                   /* which route is next */
     uint64_t attempt_at_ns, sent_ns; /* the next INIT; the last one */
 };
 
@@ -260,9 +262,12 @@ struct path *lane_path(struct transport *transport, uint8_t wire_id); /* NULL: n
 /* NULL: the table is full, or the id has been used. */
 struct path *paths_open(struct transport *transport, uint8_t wire_id, const struct way *way);
 void paths_close(struct transport *transport, struct path *path); /* its frames go by others */
-void paths_run(struct transport *transport);                      /* routes, carriers */
-void paths_choose(struct transport *transport);                   /* after a change: who carries */
-void paths_partition(struct transport *transport);                /* hosted connections */
+/* NULL: the driver did not give it. */
+const struct transport_route *paths_find_route(const struct transport *transport,
+                                               const struct transport_route *wanted);
+void paths_run(struct transport *transport);       /* routes, carriers */
+void paths_choose(struct transport *transport);    /* after a change: who carries */
+void paths_partition(struct transport *transport); /* hosted connections */
 /* Something of the lane's that this path should carry now. */
 bool paths_has_data(const struct transport *transport, const struct path *path);
 void paths_read_facts(const struct transport *transport, struct transport_facts *facts);

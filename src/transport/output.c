@@ -175,7 +175,7 @@ static bool may_send_data(struct transport *transport, struct path *path, struct
         blender_waiting(&transport->blender) + PACKET_OVERHEAD_BYTES + FRAME_CONTROL_MAX;
     uint32_t bytes = waiting < plan->most ? (uint32_t)waiting : plan->most;
     uint16_t flow =
-        lane_congestion->take(path->congestion, bytes, path->sent.next, transport->now_ns);
+        path->control->take(path->congestion, bytes, path->sent.next, transport->now_ns);
     if (flow == CONGESTION_NO_FLOW) {
         path->is_window_full = true;
         return false;
@@ -194,7 +194,7 @@ static void give_back(struct path *path, const struct packet_plan *plan)
     const struct congestion_packet packet = {.flow = plan->flow,
                                              .bytes = plan->counted_bytes,
                                              .number = path->sent.next};
-    lane_congestion->on_discarded(path->congestion, &packet);
+    path->control->on_discarded(path->congestion, &packet);
 }
 
 static uint32_t send_packet(struct transport *transport, struct path *path, uint8_t *out,
@@ -294,7 +294,7 @@ static void note_app_limit(struct transport *transport, struct path *path)
     if (is_limited == path->is_app_limited)
         return;
     path->is_app_limited = is_limited;
-    lane_congestion->set_app_limited(path->congestion, is_limited, transport->now_ns);
+    path->control->set_app_limited(path->congestion, is_limited, transport->now_ns);
 }
 
 /* What one path sends: how many transmits were filled. */
@@ -303,7 +303,7 @@ static size_t fill_from(struct transport *transport, struct path *path,
 {
     size_t filled = 0;
     pacer_set_rate(&path->pacer,
-                   lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
+                   path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
                    transport->now_ns);
     while (filled < count && fill_batch(transport, path, &transmits[filled]))
         filled++;

@@ -26,7 +26,7 @@ void path_close(struct path *path)
     sent_log_clear(&path->sent);
     receipts_clear(&path->receipts);
     if (path->congestion)
-        lane_congestion->destroy(path->congestion);
+        path->control->destroy(path->congestion);
     *path = (struct path){0};
 }
 

@@ -92,6 +92,7 @@ struct path {
     struct delay_trend delay;
     uint64_t spurious; /* losses that were none */
     struct ecn ecn;
+    const struct congestion_ops *control;
     struct congestion *congestion;
     uint64_t phase_number; /* the first number under the present key phase */
     bool is_window_full;   /* congestion control refused a packet since the last change */

@@ -56,8 +56,8 @@ static bool same_route(const struct transport_route *a, const struct transport_r
     return a->local == b->local && a->carriage == b->carriage && address_equal(&a->to, &b->to);
 }
 
-static const struct transport_route *find_route(const struct transport *transport,
-                                                const struct transport_route *wanted)
+const struct transport_route *paths_find_route(const struct transport *transport,
+                                               const struct transport_route *wanted)
 {
     for (size_t i = 0; i < transport->route_count; i++)
         if (same_route(&transport->routes[i], wanted))
@@ -123,7 +123,7 @@ void paths_run(struct transport *transport)
         for (size_t i = 0; i < transport->route_count; i++)
             open_route(transport, &transport->routes[i]);
         PATHS_EACH (path, transport) {
-            const struct transport_route *route = find_route(transport, &path->route);
+            const struct transport_route *route = paths_find_route(transport, &path->route);
             if (!route && other_working(transport, path)) {
                 give_up_path(transport, path);
             } else if (!route) {
@@ -166,7 +166,7 @@ static uint64_t spill_bytes(const struct transport *transport, const struct path
     PATHS_EACH (other, transport)
         if (other->carries && other->rtt.smoothed_ns < path->rtt.smoothed_ns)
             faster_bytes_per_s +=
-                lane_congestion->pacing_bytes_per_s(other->congestion, other->rtt.smoothed_ns);
+                other->control->pacing_bytes_per_s(other->congestion, other->rtt.smoothed_ns);
     uint64_t later_ns = path->rtt.smoothed_ns - transport->primary->rtt.smoothed_ns +
                         path->rtt.variance_ns + transport->primary->rtt.variance_ns;
     return faster_bytes_per_s / 1000 * (later_ns / 1000) / 1000;
@@ -267,9 +267,9 @@ void paths_partition(struct transport *transport)
         if (hosted == path->hosted)
             continue;
         path->hosted = (uint32_t)hosted;
-        lane_congestion->set_hosted(path->congestion, path->hosted, path->rtt.smoothed_ns, now_ns);
+        path->control->set_hosted(path->congestion, path->hosted, path->rtt.smoothed_ns, now_ns);
         LANE_TRACE(transport, HOSTED, path->wire_id, path->hosted,
-                   lane_congestion->flows(path->congestion), 0, 0);
+                   path->control->flows(path->congestion), 0, 0);
         path->is_window_full = false;
     }
 }
@@ -356,10 +356,10 @@ void paths_read_facts(const struct transport *transport, struct transport_facts 
     PATHS_EACH (path, transport) {
         if (!path->carries)
             continue;
-        facts->window_bytes += lane_congestion->window_bytes(path->congestion);
-        facts->in_flight_bytes += lane_congestion->in_flight_bytes(path->congestion);
+        facts->window_bytes += path->control->window_bytes(path->congestion);
+        facts->in_flight_bytes += path->control->in_flight_bytes(path->congestion);
         facts->pacing_bytes_per_s +=
-            lane_congestion->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
-        facts->virtual_flows += lane_congestion->flows(path->congestion);
+            path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
+        facts->virtual_flows += path->control->flows(path->congestion);
     }
 }

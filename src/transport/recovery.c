@@ -163,8 +163,8 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
         path->delivered_ns = transport->now_ns;
         quality_acked(&path->quality, transport->now_ns, packet->bytes);
         /* Also of those that went beyond the window: the path is alive. */
-        lane_congestion->on_acked(path->congestion, &fate, rtt_ns, path->rtt.smoothed_ns,
-                                  path->rtt.min_ns, transport->now_ns);
+        path->control->on_acked(path->congestion, &fate, rtt_ns, path->rtt.smoothed_ns,
+                                path->rtt.min_ns, transport->now_ns);
         break;
     case SENT_LOST:
         loss_spurious(&path->loss, number);
@@ -174,7 +174,7 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
         LANE_TRACE(transport, PACKET_SPURIOUS, path->wire_id, number, packet->bytes, packet->flow,
                    (transport->now_ns - packet->sent_ns) / 1000);
         if (packet->counted_bytes)
-            lane_congestion->on_spurious(path->congestion, &fate, transport->now_ns);
+            path->control->on_spurious(path->congestion, &fate, transport->now_ns);
         break;
     case SENT_UNTRACKED:
     case SENT_ACKED:
@@ -200,7 +200,7 @@ static void detect_losses(struct transport *transport, struct path *path)
             frames_lost(transport, path, packet);
         if (packet->counted_bytes) {
             const struct congestion_packet fate = recovery_describe(packet, number);
-            lane_congestion->on_lost(path->congestion, &fate, transport->now_ns);
+            path->control->on_lost(path->congestion, &fate, transport->now_ns);
         }
         path->is_window_full = false;
     }
@@ -363,8 +363,7 @@ void recovery_on_silence(struct transport *transport, struct path *path)
     transport->counters.probe_timeouts++;
     transport->counters.ecn_failures += ecn_on_probe_timeout(&path->ecn);
     LANE_TRACE(transport, PROBE_TIMEOUT, path->wire_id, path->loss.probe_timeouts, 0, 0, 0);
-    lane_congestion->on_probe_timeout(path->congestion, path->loss.probe_timeouts,
-                                      transport->now_ns);
+    path->control->on_probe_timeout(path->congestion, path->loss.probe_timeouts, transport->now_ns);
     path->is_window_full = false;
     path->probes = LOSS_PROBES;
     path->ping_waits = true; /* where nothing else is left to send */
@@ -388,8 +387,8 @@ void recovery_repair_tail(struct transport *transport, struct path *path)
         .now_ns = transport->now_ns,
         .srtt_ns = path->rtt.smoothed_ns,
         .min_rtt_ns = path->rtt.min_ns,
-        .window_bytes = lane_congestion->window_bytes(path->congestion),
-        .in_flight_bytes = lane_congestion->in_flight_bytes(path->congestion),
+        .window_bytes = path->control->window_bytes(path->congestion),
+        .in_flight_bytes = path->control->in_flight_bytes(path->congestion),
         .link_bytes = transport->counters.bytes_sent + transport->counters.bytes_received,
         .loss_ppm = quality_loss_ppm(&quality, QUALITY_SECONDS),
         .packet_bytes = packet ? packet->bytes : 0,

@@ -124,6 +124,7 @@ void transport_config_defaults(struct transport_config *config);
 /* What carries a path's packets. */
 enum transport_carriage {
     TRANSPORT_CARRIAGE_UDP,
+    TRANSPORT_CARRIAGE_TCP, /* in order, without loss, under TCP's own congestion control */
 };
 
 /* A way to the peer. What `local` names (a socket, an interface, a carriage) is the driver's

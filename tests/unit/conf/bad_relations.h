@@ -141,6 +141,13 @@ static const struct bad_file bad_relations[] = {
      "    link: { listen: [\":53\"] }\n"
      "zones: { example: { ns: [ns.example] } }\n",
      "9:22: this node listens at 0.0.0.0:53 twice\n"},
+    {"the link over TCP at the HTTP address",
+     SITES
+     NODE
+     "    edge: { listen: [\":443\"] }\n"
+     "    link: { listen: [\":443\"] }\n",
+     "7:22: this node listens at 0.0.0.0:443 with TCP twice: give link.tcp_port another number, or "
+     "set link.tcp to false at the top\n"},
     {"reports at the DNS address",
      SITES
      NODE

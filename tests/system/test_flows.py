@@ -149,3 +149,19 @@ def test_T12_R12_flows_need_permission_and_follow_the_configuration(road):
         road.nodes["edge"].reload(text.replace(f':{ECHO}", site: shop, protocol', f':{ECHO + 50}", site: shop, protocol'))
         wait_until(lambda: road.part("flows_open", "edge") == 0, 5, "the port is gone", every=0.1)
         client.close()
+
+
+def test_T12_the_table_of_flows_is_bounded(lab, causeway_program):
+    road = UdpRoad(lab, causeway_program, 4).start(edge="limits: {flows: 4}")
+    with echo(road):
+        clients = [client_socket(road, ECHO) for _ in range(30)]
+        for client in clients:
+            client.send(b"one of many")
+        for client in reversed(clients[-2:]):
+            client.send(b"again")
+            assert client.recv(100).startswith((b"one", b"again")), "the newest are served"
+        assert road.part("flows_open", "edge") <= 4
+        wait_until(lambda: road.part("flows_open", "gateway") <= 4, 5, "those that gave way are gone there, too", every=0.1)
+        assert road.part("flows", "edge") >= 30
+        for client in clients:
+            client.close()

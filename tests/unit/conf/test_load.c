@@ -270,6 +270,49 @@ static void aliases_stand_for_their_anchors(void **state)
 }
 
 /* A list, texts and numbers that differ are named; what a reload changes is not. */
+/* Numbers are for the wire: the same wherever the file is read, whichever other sites there are. */
+static void T4_sites_have_numbers_weights_and_links_theirs(void **state)
+{
+    (void)state;
+    static const char head[] =
+        "nodes:\n"
+        "  me:\n"
+        "    link: {listen: [\"127.0.0.1:4500\"], weights: [9, 8, 7, 6, 5]}\n"
+        "    edge:\n"
+        "      ports: [{listen: \"127.0.0.1:53\", site: b, protocol: udp, idle: 2s}]\n"
+        "    gateway: {allow: [{edges: [me], sites: [b], ports: [53]}]}\n"
+        "sites:\n";
+    static const char site_a[] = "  a: {hosts: [a.example], origins: [\"http://192.0.2.1\"]}\n";
+    static const char site_b[] =
+        "  b: {hosts: [b.example], origins: [\"http://192.0.2.1\"], weight: 40}\n";
+    struct conf_reader reader = canned_reader((const struct canned_file[]){{0}});
+    struct text errors = {0}, one = {0}, both = {0};
+    text_add_format(&one, "%s%s", head, site_b);
+    text_add_format(&both, "%s%s%s", head, site_a, site_b);
+    struct conf *alone = conf_load("c.yaml", text_span(&one), NULL, &reader, &errors);
+    struct conf *among = conf_load("c.yaml", text_span(&both), NULL, &reader, &errors);
+    assert_non_null(alone);
+    assert_non_null(among);
+    const struct conf_site *a = conf_find_site(among, SPAN("a")),
+                           *b = conf_find_site(among, SPAN("b"));
+    assert_true(a->number && b->number && a->number != b->number);
+    assert_int_equal(conf_find_site(alone, SPAN("b"))->number, b->number);
+    assert_int_equal(a->weight, 16);
+    assert_int_equal(b->weight, 40);
+    assert_int_equal(among->self->link_weights[0], 9);
+    assert_int_equal(among->self->link_weights[4], 5);
+    const struct conf_port *port = &among->self->edge->ports[0];
+    assert_int_equal(port->protocol, CONF_UDP);
+    assert_int_equal(port->port, 53);
+    assert_true(port->idle_timeout_ns == 2000000000 && port->lifetime_ns == 500000000);
+    assert_int_equal(among->self->edge->flows_limit, 16384);
+    conf_free(alone);
+    conf_free(among);
+    text_clear(&one);
+    text_clear(&both);
+    text_clear(&errors);
+}
+
 static void what_needs_a_restart_is_named(void **state)
 {
     (void)state;
@@ -308,6 +351,7 @@ int main(void)
         cmocka_unit_test(one_node_needs_no_keys),
         cmocka_unit_test(a_private_key_gives_the_public_one),
         cmocka_unit_test(aliases_stand_for_their_anchors),
+        cmocka_unit_test(T4_sites_have_numbers_weights_and_links_theirs),
         cmocka_unit_test(what_needs_a_restart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,8 +96,11 @@ void send_buffer_copy(struct send_buffer *buffer, uint64_t offset, uint32_t leng
 
 void send_buffer_prefetch(const struct send_buffer *buffer)
 {
-    if (buffer->count)
-        __builtin_prefetch(&buffer->pieces[buffer->cursor & (buffer->capacity - 1)]);
+    if (!buffer->count)
+        return;
+    uint32_t mask = buffer->capacity - 1;
+    __builtin_prefetch(&buffer->pieces[buffer->cursor & mask]);
+    __builtin_prefetch(&buffer->pieces[(buffer->cursor + 1) & mask]);
 }
 
 struct range send_buffer_next_lost(const struct send_buffer *buffer, uint64_t limit)

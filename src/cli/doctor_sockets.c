@@ -28,8 +28,8 @@ static void check_offloads(struct doctor *doctor, int family)
 {
     static const char *const sentences[] = {
         [OFFLOAD_CUT_NONE] = "refused, or what arrives is not what was sent",
-        [OFFLOAD_CUT_ODD_TAIL] = "this kernel corrupts batches whose segments are all of one "
-                                 "length: the link sends an odd byte behind them",
+        [OFFLOAD_CUT_ODD_TAIL] = ("this kernel corrupts batches whose segments are all of one "
+                                  "length: the link sends an odd byte behind them"),
         [OFFLOAD_CUT_ALL] = "one call sends many datagrams",
     };
     char send_name[16], receive_name[16];

@@ -150,9 +150,38 @@ static void T5_tail_repair_adds_nothing_under_congestion(void **state)
                 outcome.edge.bytes_sent + outcome.gateway.bytes_sent);
 }
 
+/* Twenty downloads of one site and one of another, in the same ring: each site has half, the whole way through. */
+static void T4_sites_share_a_link_however_many_streams_they_have(void **state)
+{
+    enum { MANY = 20 };
+    (void)state;
+    static struct sim_pair pair;
+    static struct workload workload;
+    struct sim_impairment_config clean = {0};
+    struct sim_link_config link = {.bytes_per_s = 2500000,
+                                   .queue_ns = 50 * SIM_MS,
+                                   .delay_ns = 10 * SIM_MS};
+    sim_pair_init(&pair, crypto_null(), 1, &link, &clean);
+    workload_init(&workload, &pair);
+    for (uint16_t i = 0; i <= MANY; i++) {
+        struct stream_plan *plan = workload_add(&workload, EDGE_SIDE, 0, 1ull << 40);
+        plan->ring = 2;
+        plan->site = i < MANY ? 1 : 2;
+    }
+    sim_pair_start(&pair);
+    sim_run(&pair.sim, pair.sim.now_ns + 20 * SIM_SECOND, NULL, NULL);
+    double many = 0, one = (double)workload.sides[EDGE_SIDE][MANY].read;
+    for (int i = 0; i < MANY; i++)
+        many += (double)workload.sides[EDGE_SIDE][i].read;
+    print_message("  %.1f MB of one download beside %.1f MB of twenty\n", one / 1e6, many / 1e6);
+    assert_true(one > 0.85 * many && one < 1.15 * many);
+    sim_pair_clear(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(T4_sites_share_a_link_however_many_streams_they_have),
         cmocka_unit_test(T5_small_requests_beside_bulk_lose_one_round_trip),
         cmocka_unit_test(T5_tail_repair_spares_small_requests_the_probe_timeout),
         cmocka_unit_test(T5_tail_repair_adds_nothing_without_loss),

@@ -332,8 +332,9 @@ static void add_paths(struct text *text, json_t *link)
     enum { WAY_BYTES = 80 };
     size_t index;
     json_t *path;
-    text_add_format(text, "\n%-5s %-27s %-9s %7s %8s %8s %8s %10s %10s %8s\n", "path", "address",
-                    "", "rtt ms", "queue ms", "loss> %", "loss< %", "window", "in flight", "flows");
+    text_add_format(text, "\n%-5s %-27s %-9s %7s %8s %8s %8s %10s %10s %6s  %s\n", "path",
+                    "address", "", "rtt ms", "queue ms", "loss> %", "loss< %", "window",
+                    "in flight", "flows", "control");
     json_array_foreach(json_object_get(link, "paths"), index, path)
     {
         json_t *out = json_object_get(path, "out"), *in = json_object_get(path, "in");
@@ -348,7 +349,7 @@ static void add_paths(struct text *text, json_t *link)
         add_bytes(text, number(path, "window_bytes"));
         text_add(text, " ");
         add_bytes(text, number(path, "in_flight_bytes"));
-        text_add_format(text, " %8.0f\n", number(path, "virtual_flows"));
+        text_add_format(text, " %6.0f  %s\n", number(path, "virtual_flows"), string(path, "mode"));
     }
 }
 

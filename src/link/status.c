@@ -53,27 +53,43 @@ static json_t *quality_status(const struct transport_quality *quality)
     return status;
 }
 
+static json_t *path_status(const struct transport_path_facts *path)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"id", path->id},
+        {"packets_sent", path->packets_sent},
+        {"bytes_sent", path->bytes_sent},
+        {"packets_lost", path->packets_lost},
+        {"hosted", path->hosted},
+        {"probe_timeouts", path->probe_timeouts},
+        {"window_bytes", path->window_bytes},
+        {"in_flight_bytes", path->in_flight_bytes},
+        {"pacing_bytes_per_s", path->pacing_bytes_per_s},
+        {"virtual_flows", path->virtual_flows},
+    };
+    char peer[ADDRESS_TEXT_BYTES];
+    json_t *status = json_object();
+    json_object_set_new(status, "peer", json_string(address_text(&path->peer, true, peer)));
+    json_object_set_new(status, "carriage",
+                        json_string(path->carriage == TRANSPORT_CARRIAGE_TCP ? "tcp" : "udp"));
+    json_object_set_new(status, "primary", json_boolean(path->is_primary));
+    json_object_set_new(status, "state", json_string(transport_path_state_text(path->state)));
+    json_object_set_new(status, "mode", json_string(path->mode ? path->mode : "-"));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "out", quality_status(&path->quality));
+    json_object_set_new(status, "in", quality_status(&path->peer_quality));
+    return status;
+}
+
 static json_t *paths_status(const struct transport_facts *facts)
 {
     json_t *paths = json_array();
-    for (uint32_t i = 0; i < facts->path_count; i++) {
-        const struct transport_path_facts *path = &facts->paths[i];
-        char peer[ADDRESS_TEXT_BYTES];
-        json_array_append_new(
-            paths,
-            json_pack(
-                "{s:i, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o, s:o}",
-                "id", path->id, "carriage",
-                path->carriage == TRANSPORT_CARRIAGE_TCP ? "tcp" : "udp", "peer",
-                address_text(&path->peer, true, peer), "primary", path->is_primary, "state",
-                transport_path_state_text(path->state), "packets_sent", integer(path->packets_sent),
-                "bytes_sent", integer(path->bytes_sent), "packets_lost",
-                integer(path->packets_lost), "hosted", (int)path->hosted, "probe_timeouts",
-                (int)path->probe_timeouts, "window_bytes", integer(path->window_bytes),
-                "in_flight_bytes", integer(path->in_flight_bytes), "pacing_bytes_per_s",
-                integer(path->pacing_bytes_per_s), "virtual_flows", (int)path->virtual_flows, "out",
-                quality_status(&path->quality), "in", quality_status(&path->peer_quality)));
-    }
+    for (uint32_t i = 0; i < facts->path_count; i++)
+        json_array_append_new(paths, path_status(&facts->paths[i]));
     return paths;
 }
 

@@ -98,6 +98,8 @@ static void add_record(struct text *text, const struct trace_record *record, uin
                         transport_state_text((enum transport_state)record->number));
     } else if (record->kind == TRACE_ECN_STATE) {
         text_add_format(text, ",\"state\":\"%s\"", ecn_state_text((enum ecn_state)record->number));
+    } else if (record->kind == TRACE_MODE) {
+        text_add_format(text, ",\"mode\":\"%s\"", (const char *)(uintptr_t)record->number);
     } else {
         add_number(text, names->fields[0], record->number);
         add_number(text, names->fields[1], record->a);

@@ -54,6 +54,10 @@ void feedback_on_ack(struct transport *transport, struct path *path, const struc
     }
     if (!transport->trace)
         return;
+    const char *mode = path->control->mode(path->congestion);
+    if (mode != path->traced_mode)
+        LANE_TRACE(transport, MODE, path->wire_id, (uintptr_t)mode, 0, 0, 0);
+    path->traced_mode = mode;
     LANE_TRACE(transport, ACK_RECEIVED, path->wire_id, largest, ack->count, ack->head.delay_us,
                fresh);
     LANE_TRACE(transport, METRICS, path->wire_id, path->control->window_bytes(path->congestion),
@@ -130,6 +134,7 @@ static void read_path(const struct transport *transport, const struct path *path
     facts->pacing_bytes_per_s =
         path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns);
     facts->virtual_flows = path->control->flows(path->congestion);
+    facts->mode = path->control->mode(path->congestion);
 }
 
 /* What the peer said of its paths as one: rates by how much each carries. */

@@ -90,7 +90,8 @@ struct path {
     struct repair repair;
     struct quality quality;
     struct delay_trend delay;
-    uint64_t spurious; /* losses that were none */
+    const char *traced_mode; /* of congestion control, as the trace last said */
+    uint64_t spurious;       /* losses that were none */
     struct ecn ecn;
     const struct congestion_ops *control;
     struct congestion *congestion;

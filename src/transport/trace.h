@@ -27,6 +27,7 @@
     X(HOSTED, "recovery:hosted_updated", "hosted", "virtual_flows", "", "")                   \
     X(PROBE_TIMEOUT, "recovery:probe_timeout", "in_a_row", "", "", "")                        \
     X(ECN_STATE, "recovery:ecn_state_updated", "state", "", "", "")                           \
+    X(MODE, "recovery:congestion_state_updated", "mode", "", "", "") /* address of a text */  \
     X(PATH, "connectivity:path_updated", "state", "port", "", "")                             \
     X(STATE, "connectivity:connection_state_updated", "state", "code", "", "")                \
     X(KEYS, "security:key_updated", "phase", "session", "", "")                               \

@@ -366,6 +366,7 @@ struct transport_path_facts {
     uint64_t window_bytes, in_flight_bytes, pacing_bytes_per_s;
     uint64_t packets_sent, bytes_sent, packets_lost;
     uint32_t hosted, virtual_flows, probe_timeouts;
+    const char *mode; /* of congestion control, for people; a constant; NULL: it has not begun */
     struct transport_quality quality, peer_quality;
 };
 struct transport_facts {

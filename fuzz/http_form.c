@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The message on its way over the link. The first byte chooses: frames of any kind into the reader,
- * where whatever it accepts must be written as exactly one HTTP/1.1 message (DESIGN: trust); or an
+ * packed ones too, where whatever it accepts must be written as exactly one HTTP/1.1 message (DESIGN: trust); or an
  * HTTP/1.1 message that goes the whole way, parsed, written as frames, read, written and parsed
  * again, and must arrive as itself.
  */
 #include "http.h"
+
+static struct compressor *compressor;
 
 struct crossing {
     struct message message; /* as read at the far end; its parser is not used */
@@ -27,6 +29,7 @@ static void crossing_read(struct crossing *crossing, const struct context *conte
     else
         http_form_reader_start_request(&crossing->reader, &http_limits_default, &crossing->opening,
                                        &message->head, &message->arena);
+    http_form_reader_unpack(&crossing->reader, compressor);
     message->last = HTTP_EVENT_MORE;
     while (input.length && message->last == HTTP_EVENT_MORE) {
         size_t length = seed ? 1 + random_below(&random, 64) : input.length;
@@ -48,6 +51,7 @@ static void crossing_read(struct crossing *crossing, const struct context *conte
     if (message->last == HTTP_EVENT_MORE)
         message->last = http_form_reader_finish(&crossing->reader);
     message->trailers = crossing->reader.trailers;
+    http_form_reader_clear(&crossing->reader);
     must_be_written_safely(&message->head.fields);
     must_be_written_safely(&message->trailers);
     slice_queue_clear(&queue);
@@ -124,6 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
+    if (!compressor)
+        compressor = compressor_new(compress_zstd(), 1, NULL);
     const struct context context = {.is_response = data[0] & 1,
                                     .upgrade = data[0] & 2,
                                     .method = data[0] & 4 ? HTTP_METHOD_HEAD : HTTP_METHOD_GET};

@@ -92,7 +92,7 @@ def test_T1_ten_seconds_without_a_network_cost_no_byte(lab, causeway_program, ve
     wait_until(lambda: road.link("gateway")["stream_bytes_sent"] > 1 << 20, what="the answer is under way")
     rules = ["add table inet cut"]
     for hook, port in (("input", "dport"), ("output", "sport")):
-        rules += [f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}", f"add rule inet cut {hook} udp {port} {LINK} drop"]
+        rules += [f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}", f"add rule inet cut {hook} meta l4proto {{ tcp, udp }} th {port} {LINK} drop"]
     road.gateway.run("nft", "; ".join(rules))
     try:
         road.nodes["edge"].wait_for_log("out peer=gateway")

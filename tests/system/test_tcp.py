@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The link over TCP while UDP does not get through."""
 import hashlib
+import os
 import socket
+import ssl
 import threading
 import time
 
@@ -109,6 +111,24 @@ def test_L2_udp_cut_in_the_middle_of_a_download(road):
     wait_until(lambda: carriers(road) == {"udp"}, 30, "TCP is left", every=0.2)
 
 
+def test_L2_T2_small_answers_do_not_wait_behind_bulk_over_tcp(road):
+    block(road)
+    road.start()
+    download = Download(road, MEGABYTES << 20)
+    wait_until(lambda: download.got > 4 << 20, 60, "the download is under way")
+    took = []
+    while download.is_alive() and len(took) < 20:
+        began = time.monotonic()
+        assert road.code("/bytes/10000?seed=1") == 200
+        took.append(time.monotonic() - began)
+    unblock(road)
+    download.join(60)
+    assert not download.is_alive() and download.got == MEGABYTES << 20
+    took.sort()
+    print(f"10 KB beside bulk over TCP, 20 ms, queue 50 ms: median {took[len(took) // 2] * 1e3:.0f} ms, most {took[-1] * 1e3:.0f} ms")
+    assert took[len(took) // 2] < 0.5, "70 ms of network, and what curl takes"
+
+
 def test_L2_strangers_at_the_tcp_port_are_cut_off(road):
     road.start()
     connections = []
@@ -118,6 +138,15 @@ def test_L2_strangers_at_the_tcp_port_are_cut_off(road):
             if i % 3:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" if i % 3 == 1 else bytes([22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]))
             connections.append(connection)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    junk = (b"\0\0" * 100, b"\xff\xff" + bytes(9000), b"\0\x14" + bytes([0x10]) + bytes(19), b"\x04\xb0" + bytes([0x20]) + os.urandom(1199),
+            os.urandom(3000))
+    for bytes_of_no_packet in junk:
+        with road.edge.entered():
+            connection = tls.wrap_socket(socket.create_connection((road.gateway_link, LINK), 10))
+        connection.sendall(bytes_of_no_packet)
+        connections.append(connection)
     for connection in connections:
         connection.settimeout(15)
         try:

@@ -31,10 +31,16 @@ double model_loss(const struct model *model)
     return model->recent_sent > 0 ? fmin(model->recent_lost / model->recent_sent, LOSS_MOST) : 0;
 }
 
-bool model_is_loss_risen(const struct model *model, const struct model_round *round)
+/* Packets that a round may lose by chance. */
+static double plausible_losses(const struct model *model, const struct model_round *round)
 {
     double expected = (round->acked + round->lost) * model_loss(model);
-    return round->lost > expected + 3 * sqrt(expected) + 3;
+    return expected + 3 * sqrt(expected) + 3;
+}
+
+bool model_is_loss_risen(const struct model *model, const struct model_round *round)
+{
+    return round->lost > plausible_losses(model, round);
 }
 
 static void note_rtt(struct model *model, uint64_t rtt_ns, uint64_t now_ns)
@@ -126,8 +132,10 @@ static void add_rate(struct model *model, double bytes_per_s)
 /* A round that lost less than usual has not shown a faster path, hence the lesser of the two. */
 void model_learn(struct model *model, const struct model_round *round)
 {
-    model->recent_lost = model->recent_lost * LOSS_FADING + round->lost;
-    model->recent_sent = model->recent_sent * LOSS_FADING + round->lost + round->acked;
+    /* Not more than is plausible: an overflow is not chance, and what lasts is believed after a few rounds. */
+    double lost = fmin(round->lost, plausible_losses(model, round));
+    model->recent_lost = model->recent_lost * LOSS_FADING + lost;
+    model->recent_sent = model->recent_sent * LOSS_FADING + lost + round->acked;
     double bytes_per_s =
         fmin(round->bytes_per_s / (1 - model_loss(model)), round->settled_bytes_per_s);
     /* The first round has no beginning; and an application that sends little says nothing less of the path. */

@@ -25,31 +25,35 @@ enum history_tier {
 };
 
 /* X-macro: members of 32 bits and how samples become one: their SUM, MOST, or MEAN over the time
- * that the link was up. Bytes in KiB. */
-#define HISTORY_MEMBER_LIST(X)                                                          \
-    X(up_s, SUM)       /* seconds in which the link was up */                           \
-    X(reconnects, SUM) /* connections begun */                                          \
-    X(packets_out, SUM)                                                                 \
-    X(lost_out, SUM)     /* of our packets; spurious ones taken off */                  \
-    X(marked_out, SUM)   /* CE */                                                       \
-    X(loss_ppm_in, MEAN) /* as the peer says */                                         \
-    X(probe_timeouts, SUM)                                                              \
-    X(srtt_us, MEAN)                                                                    \
-    X(srtt_most_us, MOST)                                                               \
-    X(queue_us_out, MEAN)                                                               \
-    X(queue_us_in, MEAN)                                                                \
-    X(delivered_kib_out, SUM)                                                           \
-    X(delivered_kib_in, SUM)                                                            \
-    X(window_kib, MEAN)                                                                 \
-    X(hosted, MOST)                                                                     \
-    X(streams, MOST)                                                                    \
-    X(ring0_kib, SUM)                                                                   \
-    X(ring1_kib, SUM)                                                                   \
-    X(ring2_kib, SUM)                                                                   \
-    X(ring3_kib, SUM)                                                                   \
-    X(ring4_kib, SUM)                                                                   \
-    X(ring0_ready, MOST) X(ring1_ready, MOST) X(ring2_ready, MOST) X(ring3_ready, MOST) \
-        X(ring4_ready, MOST)
+ * that the link was up (up_s). Spurious losses are taken off lost_out; marked_out are CE marks;
+ * loss_ppm_in is what the peer says; reconnects are connections begun. */
+#define HISTORY_MEMBER_LIST(X) \
+    X(up_s, SUM)               \
+    X(reconnects, SUM)         \
+    X(packets_out, SUM)        \
+    X(lost_out, SUM)           \
+    X(marked_out, SUM)         \
+    X(loss_ppm_in, MEAN)       \
+    X(probe_timeouts, SUM)     \
+    X(srtt_us, MEAN)           \
+    X(srtt_most_us, MOST)      \
+    X(queue_us_out, MEAN)      \
+    X(queue_us_in, MEAN)       \
+    X(delivered_kib_out, SUM)  \
+    X(delivered_kib_in, SUM)   \
+    X(window_kib, MEAN)        \
+    X(hosted, MOST)            \
+    X(streams, MOST)           \
+    X(ring0_kib, SUM)          \
+    X(ring1_kib, SUM)          \
+    X(ring2_kib, SUM)          \
+    X(ring3_kib, SUM)          \
+    X(ring4_kib, SUM)          \
+    X(ring0_ready, MOST)       \
+    X(ring1_ready, MOST)       \
+    X(ring2_ready, MOST)       \
+    X(ring3_ready, MOST)       \
+    X(ring4_ready, MOST)
 
 struct history_sample {
     uint64_t end_ns; /* 0: none */

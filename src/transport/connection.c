@@ -87,7 +87,8 @@ void lane_start_congestion(struct transport *transport, struct path *path)
     const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
                                              .hosted_cap = is_tcp ? LANE_TCP_WINDOW_PACKETS
                                                                   : transport->config.hosted_cap,
-                                             .saved_bdp_bytes = is_known ? known->bdp_bytes : 0};
+                                             .saved_bdp_bytes = is_known ? known->bdp_bytes : 0,
+                                             .is_ecn_scalable = transport->config.ecn == ECN_ECT_1};
     path->congestion = path->control->create(&config, transport->now_ns);
     path->hosted = 0;
     pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);

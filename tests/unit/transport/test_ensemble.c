@@ -326,6 +326,29 @@ static void a_mark_counts_like_a_loss_once(void **state)
     bench_close(&bench);
 }
 
+/* Few marks lately: little is given up; RFC 9331 and RFC 8257. */
+static void marks_of_a_scalable_kind_are_answered_in_proportion(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    bench = (struct bench){.now_ns = 1000 * MS};
+    struct congestion_config config = {.packet_bytes = PACKET,
+                                       .hosted_cap = 256,
+                                       .is_ecn_scalable = true};
+    bench.cc = OPS->create(&config, bench.now_ns);
+    settle(&bench, 1);
+    for (int i = 0; i < 60; i++)
+        run_round(&bench);
+    fill(&bench);
+    uint64_t before = OPS->window_bytes(bench.cc);
+    OPS->on_ce(bench.cc, &bench.flight[0], bench.now_ns);
+    uint64_t cut = OPS->window_bytes(bench.cc);
+    assert_true(cut < before && cut > before * 95 / 100);
+    OPS->on_ce(bench.cc, &bench.flight[1], bench.now_ns);
+    assert_int_equal(OPS->window_bytes(bench.cc), cut);
+    bench_close(&bench);
+}
+
 static void T7_fuse_spreads_the_floor_over_backed_off_timeouts(void **state)
 {
     (void)state;
@@ -469,6 +492,7 @@ int main(void)
         cmocka_unit_test(T7_hosted_is_capped),
         cmocka_unit_test(losses_that_were_none_are_undone),
         cmocka_unit_test(a_mark_counts_like_a_loss_once),
+        cmocka_unit_test(marks_of_a_scalable_kind_are_answered_in_proportion),
         cmocka_unit_test(T7_fuse_spreads_the_floor_over_backed_off_timeouts),
         cmocka_unit_test(an_application_that_sends_little_grows_no_window),
         cmocka_unit_test(a_known_path_is_not_searched_again),

@@ -288,6 +288,7 @@ static bool fill_datagram(struct transport *transport, struct transport_transmit
 static void note_app_limit(struct transport *transport, struct path *path)
 {
     bool is_limited = !path->is_window_full && !output_has_data(transport, path);
+    pacer_set_resting(&path->pacer, is_limited || path->is_window_full, transport->now_ns);
     if (is_limited)
         path->probes = 0;
     repair_set_idle(&path->repair, is_limited, path->rtt.smoothed_ns, transport->now_ns);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A token bucket whose tokens are 1e-9 bytes: rate x nanoseconds adds up without any rounding, so the invariant in the header
- * holds over days, from 10 kB/s to 10 GB/s. The bucket holds one burst; what a late caller leaves unused beyond it is lost.
+ * holds over days, from 10 kB/s to 10 GB/s. The bucket holds one burst, and more where the pacer alone was waited for: timers come
+ * late on a busy machine, and a sender that never makes up for it measures a path that is ever slower. What is left unused beyond is
+ * lost.
  */
 #include "transport/pacer.h"
 
@@ -9,12 +11,19 @@ enum {
     PACER_BURST_PACKETS = 2,          /* the least burst */
     PACER_BURST_MAX = 65536,          /* the greatest: one GSO batch */
     PACER_BURSTS_PER_SECOND = 1000,   /* in between: what 1 ms carries */
+    PACER_CATCH_UP_BURSTS = 8,        /* that a late caller may make up for */
     PACER_PARTS_PER_BYTE = 1000000000 /* credit is kept in 1e-9 bytes */
 };
 
 static int64_t burst_credit(const struct pacer *pacer)
 {
     return (int64_t)pacer->burst_bytes * PACER_PARTS_PER_BYTE;
+}
+
+/* What the bucket holds. */
+static int64_t most_credit(const struct pacer *pacer)
+{
+    return burst_credit(pacer) * (pacer->is_resting ? 1 : PACER_CATCH_UP_BURSTS);
 }
 
 /* A wake-up is worth half a burst: the other half absorbs the lateness of the timer. */
@@ -44,16 +53,16 @@ static void accrue(struct pacer *pacer, uint64_t now_ns)
     pacer->updated_ns = now_ns;
     if (pacer->bytes_per_s == 0)
         return;
-    uint64_t missing = (uint64_t)(burst_credit(pacer) - pacer->credit_bytes_e9);
+    uint64_t missing = (uint64_t)(most_credit(pacer) - pacer->credit_bytes_e9);
     if (elapsed_ns > missing / pacer->bytes_per_s)
-        pacer->credit_bytes_e9 = burst_credit(pacer);
+        pacer->credit_bytes_e9 = most_credit(pacer);
     else
         pacer->credit_bytes_e9 += (int64_t)(elapsed_ns * pacer->bytes_per_s);
 }
 
 void pacer_init(struct pacer *pacer, uint32_t packet_bytes, uint64_t now_ns)
 {
-    *pacer = (struct pacer){.updated_ns = now_ns, .packet_bytes = packet_bytes};
+    *pacer = (struct pacer){.updated_ns = now_ns, .packet_bytes = packet_bytes, .is_resting = true};
     pacer->burst_bytes = burst_for(pacer, 0);
     pacer->credit_bytes_e9 = burst_credit(pacer);
 }
@@ -65,8 +74,18 @@ void pacer_set_rate(struct pacer *pacer, uint64_t bytes_per_s, uint64_t now_ns)
         return;
     pacer->bytes_per_s = bytes_per_s;
     pacer->burst_bytes = burst_for(pacer, bytes_per_s);
-    if (pacer->credit_bytes_e9 > burst_credit(pacer))
-        pacer->credit_bytes_e9 = burst_credit(pacer);
+    if (pacer->credit_bytes_e9 > most_credit(pacer))
+        pacer->credit_bytes_e9 = most_credit(pacer);
+}
+
+void pacer_set_resting(struct pacer *pacer, bool is_resting, uint64_t now_ns)
+{
+    if (is_resting == pacer->is_resting)
+        return;
+    accrue(pacer, now_ns);
+    pacer->is_resting = is_resting;
+    if (pacer->credit_bytes_e9 > most_credit(pacer))
+        pacer->credit_bytes_e9 = most_credit(pacer);
 }
 
 uint64_t pacer_budget(struct pacer *pacer, uint64_t now_ns)

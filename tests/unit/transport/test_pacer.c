@@ -14,7 +14,7 @@
 #include <cmocka.h>
 // clang-format on
 
-enum { STEPS = 4000, PERIODS = 400 };
+enum { STEPS = 4000, PERIODS = 400, CATCH_UP_BURSTS = 8 };
 
 struct sent {
     uint64_t at_ns, bytes; /* sum so far */
@@ -55,6 +55,10 @@ static void run(uint64_t rate, uint32_t packet, bool is_late, struct random *ran
     pacer_init(&pacer, packet, now);
     pacer_set_rate(&pacer, rate, now);
     uint64_t burst = burst_of(rate, packet);
+    bool is_waiting = random_below(random, 2); /* for the pacer alone: it makes up for lateness */
+    pacer_set_resting(&pacer, !is_waiting, now);
+    if (is_waiting && is_late)
+        burst *= CATCH_UP_BURSTS;
     for (int i = 0; i < STEPS; i++) {
         uint64_t budget = pacer_budget(&pacer, now);
         assert_true(budget == 0 || budget >= packet);
@@ -89,6 +93,31 @@ static void bytes_sent_stay_within_a_burst_of_the_rate(void **state)
             run(odd_rate, 1200 + (uint32_t)random_below(&random, 8000), i & 1, &random);
         }
     }
+}
+
+/* A timer that is always 5 ms late costs no rate while data waits; an application that was idle gets no more than a burst. */
+static void a_late_timer_costs_no_rate(void **state)
+{
+    (void)state;
+    enum { PACKET = 1400, RATE = 12500000, LATE_NS = 5000000, TURNS = 1000 };
+    struct pacer pacer;
+    pacer_init(&pacer, PACKET, 0);
+    pacer_set_rate(&pacer, RATE, 0);
+    pacer_set_resting(&pacer, false, 0);
+    uint64_t now = 0, sum = 0;
+    for (int i = 0; i < TURNS; i++) {
+        uint64_t bytes = pacer_budget(&pacer, now) / PACKET * PACKET;
+        pacer_spend(&pacer, bytes);
+        sum += bytes;
+        now = pacer_next(&pacer, now) + LATE_NS;
+    }
+    uint64_t ideal = now / 1000 * RATE / 1000000;
+    assert_true(sum <= ideal + burst_of(RATE, PACKET));
+    assert_true(sum + 8 * burst_of(RATE, PACKET) >= ideal);
+    pacer_set_resting(&pacer, true, now);
+    assert_true(pacer_budget(&pacer, now + 1000000000) <= burst_of(RATE, PACKET));
+    pacer_set_resting(&pacer, false, now + 1000000000);
+    assert_true(pacer_budget(&pacer, now + 1000000000) <= burst_of(RATE, PACKET));
 }
 
 static void rounding_never_adds_up(void **state)
@@ -142,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_sent_stay_within_a_burst_of_the_rate),
+        cmocka_unit_test(a_late_timer_costs_no_rate),
         cmocka_unit_test(rounding_never_adds_up),
         cmocka_unit_test(what_goes_out_unasked_is_paid_later),
         cmocka_unit_test(a_new_rate_holds_from_its_moment),

@@ -277,7 +277,8 @@ static const struct word ecn_kinds[] = {
 
 static const struct setting link_settings[] = {
     {"packet", &type_size, MEMBER(conf_link, packet_bytes), RANGE("1200", "65000"),
-     .preset = "1400", .help = "UDP payload of a full packet."},
+     .preset = "1400",
+     .help = "UDP payload of a full packet, where the path takes it: it is probed from 1200 on."},
     {"weights", &type_integer, .shape = SHAPE_ARRAY, .limit = CONF_RINGS,
      .offset = offsetof(struct conf_link, weights), .size = sizeof(uint8_t), RANGE("1", "255"),
      .preset = "16, 8, 4, 2, 1",

@@ -40,10 +40,11 @@ struct udp_socket {
     struct loop_watch watch;
     struct driver *driver;
     uint8_t family;
-    bool is_ours;         /* opened here, closed here */
-    enum offload_cut cut; /* UDP_SEGMENT; NONE when the kernel or a device refuses it */
-    bool is_blocked;      /* its buffer is full: `waiting` goes first */
-    struct list waiting;  /* struct held_datagram */
+    bool is_ours;           /* opened here, closed here */
+    enum offload_cut cut;   /* UDP_SEGMENT; NONE when the kernel or a device refuses it */
+    bool is_blocked;        /* its buffer is full: `waiting` goes first */
+    uint16_t refused_bytes; /* packets of that size are too large for the interface; 0: none was */
+    struct list waiting;    /* struct held_datagram */
     size_t waiting_count;
 };
 

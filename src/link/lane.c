@@ -74,7 +74,11 @@ static bool send_one(struct lane *lane, const struct transport_transmit *transmi
     if (transmit->carriage == TRANSPORT_CARRIAGE_TCP)
         return carriage_send(lane, transmit);
     struct udp_socket *socket = socket_of(lane, transmit);
-    if (udp_send(socket, transmit, 1))
+    bool is_taken = udp_send(socket, transmit, 1);
+    if (socket->refused_bytes)
+        transport_packet_refused(lane->transport, transmit, socket->refused_bytes);
+    socket->refused_bytes = 0;
+    if (is_taken)
         return true;
     lane->blocked_by = socket;
     return false;

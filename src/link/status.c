@@ -65,6 +65,8 @@ static json_t *path_status(const struct transport_path_facts *path)
         {"packets_lost", path->packets_lost},
         {"hosted", path->hosted},
         {"probe_timeouts", path->probe_timeouts},
+        {"packet_bytes", path->packet_bytes},
+        {"mtu_fallbacks", path->mtu_fallbacks},
         {"window_bytes", path->window_bytes},
         {"in_flight_bytes", path->in_flight_bytes},
         {"pacing_bytes_per_s", path->pacing_bytes_per_s},

@@ -54,6 +54,19 @@ static void check_buffers(const struct driver *driver, int fd)
                 got.receive_bytes, got.send_bytes, wanted, wanted, wanted);
 }
 
+/* The transport finds out itself what the path takes (RFC 8899): packets are not cut up on the way, and the
+ * kernel's own guess is not asked. */
+static void forbid_fragments(int fd, uint8_t family)
+{
+    int on = 1, probe4 = IP_PMTUDISC_PROBE, probe6 = IPV6_PMTUDISC_PROBE;
+    int result = family == 6
+                     ? setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe6, sizeof probe6) |
+                           setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &on, sizeof on)
+                     : setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe4, sizeof probe4);
+    if (result < 0)
+        log_notice("link", "packets may be fragmented: %s", strerror(errno));
+}
+
 void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
 {
     const struct link_set *set = driver->set;
@@ -65,6 +78,7 @@ void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ou
     const struct offload *offload = family == 6 ? &set->offload_v6 : &set->offload_v4;
     socket->cut = offload->cut;
     ancillary_enable(fd, family, offload->joins);
+    forbid_fragments(fd, family);
     check_buffers(driver, fd);
 }
 
@@ -197,11 +211,14 @@ static int send_transmit(struct udp_socket *socket, const struct transport_trans
                 *done = transmit->length;
             return error;
         }
-        if (segment && segment < transmit->length && error != EMSGSIZE) {
+        /* Segments that are too large are refused with EINVAL, too: one of them alone tells. */
+        int alone = send_each(socket->watch.fd, transmit, done);
+        if (segment && segment < transmit->length && error != EMSGSIZE && alone != EMSGSIZE) {
             log_notice("link", "UDP segmentation offload refused (%s): sending packet by packet",
                        strerror(error));
             socket->cut = OFFLOAD_CUT_NONE;
         }
+        return alone;
     }
     return send_each(socket->watch.fd, transmit, done);
 }
@@ -232,6 +249,8 @@ bool udp_send(struct udp_socket *socket, const struct transport_transmit *transm
             hold(socket, &transmits[i], done);
         else if (error)
             metric_add(&link_send_failed, 1);
+        if (error == EMSGSIZE)
+            socket->refused_bytes = transmits[i].segment_bytes;
     }
     metric_add(&link_datagrams_sent, count);
     if (socket->is_blocked &&

@@ -175,7 +175,7 @@ static void put_ack_frequency(struct build *build)
     if (!ack_frequency_wants_look(frequency, srtt_ns, t->now_ns) || !blender_waiting(&t->blender) ||
         !has_frame_room(build, FRAME_CONTROL_MAX))
         return;
-    uint64_t window = path->control->window_bytes(path->congestion) / t->config.packet_bytes;
+    uint64_t window = path->control->window_bytes(path->congestion) / path->mtu.bytes;
     if (!ack_frequency_is_due(frequency, window, srtt_ns, t->now_ns))
         return;
     build->at = frame_write_ack_freq(build->at, path->wire_id, &frequency->asked);
@@ -389,6 +389,10 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
     put_settings(&build);
     put_ack(&build);
     put_tokens(&build);
+    if (plan->is_mtu_probe) {
+        *build.at++ = FRAME_PING;
+        build.is_eliciting = true;
+    }
     if (plan->may_send_data) {
         put_quality(&build);
         put_ack_frequency(&build);
@@ -410,10 +414,15 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
     }
     /* A path begins with a packet of full size: it shows that the way takes it, and lets the other
      * end answer in full before our address has proven itself. */
-    if (path->is_ours && path->is_new && bytes < PATH_BASE_BYTES && !build.is_last) {
-        memset(build.at, FRAME_PADDING, PATH_BASE_BYTES - bytes);
-        build.at += PATH_BASE_BYTES - bytes;
-        bytes = PATH_BASE_BYTES;
+    if (path->is_ours && path->is_new && bytes < MTU_BASE_BYTES && !build.is_last) {
+        memset(build.at, FRAME_PADDING, MTU_BASE_BYTES - bytes);
+        build.at += MTU_BASE_BYTES - bytes;
+        bytes = MTU_BASE_BYTES;
+    }
+    if (plan->is_mtu_probe) {
+        memset(build.at, FRAME_PADDING, plan->most - bytes);
+        build.at += plan->most - bytes;
+        bytes = plan->most;
     }
     uint64_t number = build.log->next;
     session_seal(&transport->current, path->wire_id, number, out,

@@ -57,6 +57,7 @@ struct congestion_ops {
     void (*set_hosted)(struct congestion *congestion, uint32_t hosted, uint64_t srtt_ns,
                        uint64_t now_ns); /* streams with data queued or unacked */
     void (*set_app_limited)(struct congestion *congestion, bool app_limited, uint64_t now_ns);
+    void (*set_packet_bytes)(struct congestion *congestion, uint32_t bytes); /* of a full packet */
 
     uint64_t (*window_bytes)(const struct congestion *congestion);
     uint64_t (*in_flight_bytes)(const struct congestion *congestion);

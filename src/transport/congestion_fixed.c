@@ -92,6 +92,11 @@ static void fixed_set_app_limited(struct congestion *congestion, bool app_limite
     (void)congestion, (void)app_limited, (void)now_ns;
 }
 
+static void fixed_set_packet_bytes(struct congestion *congestion, uint32_t bytes)
+{
+    (void)congestion, (void)bytes;
+}
+
 static uint64_t fixed_window_bytes(const struct congestion *congestion)
 {
     return fixed_in(congestion)->window_bytes;
@@ -133,6 +138,7 @@ const struct congestion_ops congestion_fixed = {
     .on_probe_timeout = fixed_on_probe_timeout,
     .set_hosted = fixed_set_hosted,
     .set_app_limited = fixed_set_app_limited,
+    .set_packet_bytes = fixed_set_packet_bytes,
     .window_bytes = fixed_window_bytes,
     .in_flight_bytes = fixed_in_flight_bytes,
     .pacing_bytes_per_s = fixed_pacing_bytes_per_s,

@@ -60,6 +60,15 @@ void lane_reset_connection(struct transport *transport)
     stream_table_clear(&transport->table);
 }
 
+uint32_t lane_packet_bytes(const struct transport *transport)
+{
+    uint32_t least = 0;
+    PATHS_EACH (path, transport)
+        if (path->carries && (!least || path->mtu.bytes < least))
+            least = path->mtu.bytes;
+    return least ? least : transport->config.packet_bytes_least;
+}
+
 uint64_t lane_window_bytes(const struct transport *transport)
 {
     uint64_t bytes = 0;
@@ -84,14 +93,14 @@ void lane_start_congestion(struct transport *transport, struct path *path)
      * the driver does not ask for. */
     bool is_tcp = path->way.carriage == TRANSPORT_CARRIAGE_TCP;
     path->control = is_tcp ? &congestion_fixed : lane_congestion;
-    const struct congestion_config config = {.packet_bytes = transport->config.packet_bytes,
+    const struct congestion_config config = {.packet_bytes = path->mtu.bytes,
                                              .hosted_cap = is_tcp ? LANE_TCP_WINDOW_PACKETS
                                                                   : transport->config.hosted_cap,
                                              .saved_bdp_bytes = is_known ? known->bdp_bytes : 0,
                                              .is_ecn_scalable = transport->config.ecn == ECN_ECT_1};
     path->congestion = path->control->create(&config, transport->now_ns);
     path->hosted = 0;
-    pacer_init(&path->pacer, transport->config.packet_bytes, transport->now_ns);
+    pacer_init(&path->pacer, path->mtu.bytes, transport->now_ns);
 }
 
 static void start_connection(struct transport *transport, const struct way *way)

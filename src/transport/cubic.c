@@ -102,3 +102,14 @@ void cubic_leave_slow_start(struct cubic *cubic)
 {
     cubic->threshold = cubic->window;
 }
+
+void cubic_scale(struct cubic *cubic, double factor)
+{
+    cubic->window = fmax(cubic->window * factor, CUBIC_WINDOW_MIN);
+    cubic->window_max *= factor;
+    cubic->window_prior *= factor;
+    cubic->window_reno *= factor;
+    cubic->epoch_ns = 0; /* K is in packets, too */
+    if (cubic->threshold < CUBIC_NO_THRESHOLD)
+        cubic->threshold *= factor;
+}

@@ -37,7 +37,8 @@ void cubic_on_congestion(struct cubic *cubic); /* once per round */
 void cubic_on_mark(struct cubic *cubic,
                    double keep); /* the same, but so much of the window stays */
 void cubic_on_timeout(struct cubic *cubic);
-void cubic_leave_slow_start(struct cubic *cubic); /* the queue was felt before a loss */
+void cubic_scale(struct cubic *cubic, double factor); /* packets have another size */
+void cubic_leave_slow_start(struct cubic *cubic);     /* the queue was felt before a loss */
 
 static inline bool cubic_is_in_slow_start(const struct cubic *cubic)
 {

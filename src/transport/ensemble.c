@@ -420,6 +420,11 @@ static const char *ensemble_mode(const struct congestion *congestion)
     return names[ensemble_in(congestion)->mode];
 }
 
+static void ensemble_set_packet_bytes(struct congestion *congestion, uint32_t bytes)
+{
+    virtual_flows_set_packet_bytes(&ensemble_of(congestion)->flows, bytes);
+}
+
 static struct congestion *ensemble_create(const struct congestion_config *config, uint64_t now_ns)
 {
     struct ensemble *ensemble = NEW(struct ensemble);
@@ -456,7 +461,7 @@ static void ensemble_destroy(struct congestion *congestion)
         .set_hosted = ensemble_set_hosted, .set_app_limited = ensemble_set_app_limited,           \
         .window_bytes = ensemble_window_bytes, .in_flight_bytes = ensemble_in_flight_bytes,       \
         .pacing_bytes_per_s = ensemble_pacing_bytes_per_s, .flows = ensemble_flows,               \
-        .mode = ensemble_mode,                                                                    \
+        .mode = ensemble_mode, .set_packet_bytes = ensemble_set_packet_bytes,                     \
     }
 
 const struct congestion_ops congestion_ensemble = ENSEMBLE_OPS("ensemble", ensemble_create);

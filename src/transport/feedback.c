@@ -125,6 +125,8 @@ static void read_path(const struct transport *transport, const struct path *path
                                            .packets_lost = path->packets_lost,
                                            .hosted = path->hosted,
                                            .probe_timeouts = path->loss.probe_timeouts,
+                                           .packet_bytes = path->mtu.bytes,
+                                           .mtu_fallbacks = path->mtu.holes,
                                            .peer_quality = path->peer_quality};
     feedback_quality(transport, path, &facts->quality);
     if (!path->congestion)

@@ -47,7 +47,7 @@ void flow_update(struct transport_stream *stream)
 
 uint32_t flow_most_bytes(const struct transport *transport)
 {
-    return transport->config.packet_bytes - PACKET_OVERHEAD_BYTES - FLOW_FRAME_BYTES;
+    return lane_packet_bytes(transport) - PACKET_OVERHEAD_BYTES - FLOW_FRAME_BYTES;
 }
 
 int flow_on_datagram(struct transport_stream *stream, struct span data)

@@ -245,6 +245,7 @@ struct packet_plan {
     uint16_t flow;
     uint8_t ecn;           /* the mark that it will carry */
     bool may_send_data;    /* else only what congestion control does not hold back */
+    bool is_mtu_probe;     /* padded to `most` */
     bool may_send_streams; /* the path carries data of the lane */
 };
 /* Fills and seals a packet for `path` at `out`; its length, 0 when there was nothing to say. */
@@ -288,6 +289,7 @@ MUST_USE int recovery_on_ack(struct transport *transport, const struct frame_ack
 void recovery_on_timer(struct transport *transport, struct path *path);
 void recovery_repair_tail(struct transport *transport, struct path *path); /* is due */
 void recovery_on_silence(struct transport *transport, struct path *path);  /* a probe timeout */
+void recovery_use_packet_bytes(struct path *path);  /* path->mtu.bytes has changed */
 void recovery_forget_congestion(struct path *path); /* another way: start afresh */
 /* What is in flight and at least as urgent as `ring`, or not of a stream, is sent by another path. */
 void recovery_move(struct transport *transport, struct path *path, uint32_t ring);
@@ -331,7 +333,8 @@ void lane_clear_sessions(struct transport *transport);
 void lane_reset_connection(struct transport *transport);
 /* Afresh: what was learnt holds no more. */
 void lane_start_congestion(struct transport *transport, struct path *path);
-uint64_t lane_window_bytes(const struct transport *transport);           /* of all paths */
+uint32_t lane_packet_bytes(const struct transport *transport); /* that every carrier takes */
+uint64_t lane_window_bytes(const struct transport *transport); /* of all paths */
 void lane_random(struct transport *transport, void *out, size_t length); /* unpredictable */
 
 static inline uint64_t lane_keep_ns(const struct transport *transport)

@@ -197,10 +197,16 @@ static void give_back(struct path *path, const struct packet_plan *plan)
     path->control->on_discarded(path->congestion, &packet);
 }
 
+/* After a probe timeout small ones: it may be their size that keeps the others from arriving. */
+static uint32_t packet_bytes(const struct path *path)
+{
+    return path->loss.probe_timeouts ? path->mtu.least : path->mtu.bytes;
+}
+
 static uint32_t send_packet(struct transport *transport, struct path *path, uint8_t *out,
                             uint32_t pad_to, uint8_t ecn)
 {
-    struct packet_plan plan = {.most = transport->config.packet_bytes, .flow = CONGESTION_NO_FLOW};
+    struct packet_plan plan = {.most = packet_bytes(path), .flow = CONGESTION_NO_FLOW};
     if (path_is_muted(path))
         return 0;
     if (path_allowance(path) < plan.most)
@@ -226,6 +232,13 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
     return bytes;
 }
 
+/* Nothing is amiss on the path that would be blamed on a large packet, or made worse by it. */
+static bool is_quiet(const struct transport *transport, const struct path *path)
+{
+    return path_is_proven(path) && transport->current.is_confirmed && !path->loss.probe_timeouts &&
+           path->rtt.samples && !sent_log_is_full(&path->sent);
+}
+
 static void set_way(struct transport_transmit *transmit, const struct way *way)
 {
     transmit->to = way->peer;
@@ -239,7 +252,7 @@ static bool fill_batch(struct transport *transport, struct path *path,
 {
     uint32_t capacity =
         transmit->capacity < LANE_BATCH_BYTES ? transmit->capacity : LANE_BATCH_BYTES;
-    uint32_t most = transport->config.packet_bytes;
+    uint32_t most = packet_bytes(path);
     uint32_t length = 0, segment = 0;
     uint8_t ecn = ecn_mark(&path->ecn); /* of the IP packet that all of them become */
     for (int packets = 0; packets < LANE_BATCH_PACKETS && length + most <= capacity; packets++) {
@@ -258,6 +271,29 @@ static bool fill_batch(struct transport *transport, struct path *path,
     transmit->length = length;
     transmit->segment_bytes = (uint16_t)segment;
     return length > 0;
+}
+
+/* A padded packet, and a small one behind it, whose arrival will tell that the large one was lost: no
+ * timer need run out. */
+static bool fill_mtu_probe(struct transport *transport, struct path *path,
+                           struct transport_transmit *transmit)
+{
+    uint32_t bytes = mtu_due(&path->mtu, transport->now_ns);
+    if (!bytes || !is_quiet(transport, path) || transmit->capacity < bytes)
+        return false;
+    const struct packet_plan plan = {.most = bytes,
+                                     .is_mtu_probe = true,
+                                     .ecn = ecn_mark(&path->ecn),
+                                     .flow = CONGESTION_NO_FLOW};
+    if (!build_packet(transport, path, transmit->data, &plan))
+        return false;
+    mtu_probe_sent(&path->mtu, (uint16_t)bytes, path->sent.next - 1);
+    path->ping_waits = true;
+    set_way(transmit, &path->way);
+    transmit->ecn = plan.ecn;
+    transmit->length = bytes;
+    transmit->segment_bytes = (uint16_t)bytes;
+    return true;
 }
 
 static bool fill_datagram(struct transport *transport, struct transport_transmit *transmit)
@@ -306,6 +342,8 @@ static size_t fill_from(struct transport *transport, struct path *path,
     pacer_set_rate(&path->pacer,
                    path->control->pacing_bytes_per_s(path->congestion, path->rtt.smoothed_ns),
                    transport->now_ns);
+    if (filled < count && fill_mtu_probe(transport, path, &transmits[filled]))
+        filled++;
     while (filled < count && fill_batch(transport, path, &transmits[filled]))
         filled++;
     note_app_limit(transport, path);

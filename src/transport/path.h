@@ -16,6 +16,7 @@
 #include "transport/ecn.h"
 #include "transport/frame.h"
 #include "transport/loss.h"
+#include "transport/mtu.h"
 #include "transport/pacer.h"
 #include "transport/quality.h"
 #include "transport/receipts.h"
@@ -26,7 +27,6 @@
 enum {
     PATHS_LIMIT = TRANSPORT_PATHS,
     PATH_IDS = 256,         /* none is used twice in a connection */
-    PATH_BASE_BYTES = 1200, /* packets that any way must take */
     PATH_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
     PATH_PROVE_ATTEMPTS = 5,
     PATH_PROVE_DOUBLINGS = 4, /* of the pause between tokens, for a path that is new and ours */
@@ -89,6 +89,7 @@ struct path {
     struct pacer pacer;
     struct repair repair;
     struct quality quality;
+    struct mtu mtu;
     struct delay_trend delay;
     const char *traced_mode; /* of congestion control, as the trace last said */
     uint64_t spurious;       /* losses that were none */

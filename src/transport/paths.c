@@ -41,6 +41,9 @@ struct path *paths_open(struct transport *transport, uint8_t wire_id, const stru
             continue;
         transport->path_ids[wire_id / 64] |= 1ull << wire_id % 64;
         path_open(path, wire_id, way);
+        uint16_t most = transport->config.packet_bytes;
+        bool is_udp = way->carriage == TRANSPORT_CARRIAGE_UDP; /* TCP takes any size */
+        mtu_init(&path->mtu, is_udp ? transport->config.packet_bytes_least : most, most);
         uint64_t now_ns = transport->now_ns;
         path->last_sent_ns = path->last_heard_ns = path->delivered_ns = path->prove_at_ns = now_ns;
         path->quality_at_ns = now_ns + LANE_QUALITY_NS;

@@ -147,6 +147,26 @@ static void frames_lost(struct transport *transport, const struct path *path,
 
 /* ---- fates of packets */
 
+void recovery_use_packet_bytes(struct path *path)
+{
+    path->control->set_packet_bytes(path->congestion, path->mtu.bytes);
+    path->pacer.packet_bytes = path->mtu.bytes;
+    path->is_window_full = false;
+}
+
+/* What becomes of packets says how large the next ones may be. */
+static void settle_mtu(struct transport *transport, struct path *path, uint64_t number,
+                       uint32_t bytes, bool has_arrived)
+{
+    uint16_t before = path->mtu.bytes;
+    if (has_arrived)
+        mtu_on_acked(&path->mtu, number, bytes, transport->now_ns);
+    else
+        mtu_on_lost(&path->mtu, number, bytes, transport->now_ns);
+    if (path->mtu.bytes != before)
+        recovery_use_packet_bytes(path);
+}
+
 static void packet_acked(struct transport *transport, struct path *path, uint64_t number,
                          uint64_t rtt_ns)
 {
@@ -155,6 +175,7 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
     sent_log_set_state(&path->sent, number, SENT_ACKED);
     const struct congestion_packet fate = recovery_describe(packet, number);
     path->ecn.fresh += packet->is_marked;
+    settle_mtu(transport, path, number, packet->bytes, true);
     switch (state) {
     case SENT_IN_FLIGHT:
         path->delivered_bytes += packet->bytes;
@@ -191,6 +212,7 @@ static void detect_losses(struct transport *transport, struct path *path)
         struct sent_packet *packet = sent_log_packet(&path->sent, number);
         sent_log_set_state(&path->sent, number, SENT_LOST);
         packet->lost_ns = transport->now_ns;
+        settle_mtu(transport, path, number, packet->bytes, false);
         transport->counters.packets_lost++;
         quality_lost(&path->quality, transport->now_ns);
         LANE_TRACE(transport, PACKET_LOST, path->wire_id, number, packet->bytes, packet->flow,

@@ -13,6 +13,7 @@ void transport_config_defaults(struct transport_config *config)
     *config = (struct transport_config){
         .lanes = 1,
         .packet_bytes = 1400,
+        .packet_bytes_least = MTU_BASE_BYTES,
         .weights = {16, 8, 4, 2, 1},
         .sub_packet_bytes = BLENDER_QUANTUM,
         .hosted_cap = 256,
@@ -58,6 +59,7 @@ struct transport *transport_new(const struct transport_config *config, uint64_t 
     struct transport *transport = NEW(struct transport);
     transport->config = *config;
     transport->config.packet_bytes = usable_packet_bytes(config->packet_bytes);
+    transport->config.packet_bytes_least = usable_packet_bytes(config->packet_bytes_least);
     transport->now_ns = now_ns;
     random_seed(&transport->random, config->random_seed);
     start_identity(transport);
@@ -119,9 +121,26 @@ void transport_set_packet_bytes(struct transport *transport, uint16_t packet_byt
     if (transport->config.packet_bytes == usable_packet_bytes(packet_bytes))
         return;
     transport->config.packet_bytes = usable_packet_bytes(packet_bytes);
-    PATHS_EACH (path, transport)
-        if (path->congestion)
-            lane_start_congestion(transport, path);
+    PATHS_EACH (path, transport) {
+        mtu_set_most(&path->mtu, transport->config.packet_bytes);
+        recovery_use_packet_bytes(path);
+    }
+}
+
+void transport_packet_refused(struct transport *transport,
+                              const struct transport_transmit *transmit, uint32_t bytes)
+{
+    const struct way way = {.peer = transmit->to,
+                            .local = transmit->local,
+                            .carriage = transmit->carriage};
+    PATHS_EACH (path, transport) {
+        uint16_t before = path->mtu.bytes;
+        if (!way_equal(&path->way, &way))
+            continue;
+        mtu_on_refused(&path->mtu, bytes, transport->now_ns);
+        if (path->mtu.bytes != before)
+            recovery_use_packet_bytes(path);
+    }
 }
 
 void transport_set_trace(struct transport *transport, struct transport_trace *trace)

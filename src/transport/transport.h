@@ -96,8 +96,10 @@ struct transport_config {
 
     /* Receiver indexes: worker (10 bits) | generation (2) | lane slot (14) | session (6, zero). */
     uint32_t index_base;
-    uint16_t lane, lanes;  /* this lane's number and how many the link has */
-    uint16_t packet_bytes; /* UDP payload of a full packet, 1200 .. 65000; default 1400 (T5) */
+    uint16_t lane, lanes; /* this lane's number and how many the link has */
+    /* UDP payload of a full packet where the path takes it, 1200 .. 65000; default 1400 (T5); and what
+     * is sent before that is proven, default 1200. */
+    uint16_t packet_bytes, packet_bytes_least;
     uint8_t weights[TRANSPORT_RINGS]; /* default 16, 8, 4, 2, 1 (T3) */
     uint32_t sub_packet_bytes;        /* blending quantum, default 512 (T4) */
 
@@ -336,6 +338,9 @@ void transport_set_site_weights(struct transport *transport,
                                 const struct transport_site_weight *weights, size_t count);
 void transport_set_weights(struct transport *transport, const uint8_t weights[TRANSPORT_RINGS]);
 void transport_set_packet_bytes(struct transport *transport, uint16_t packet_bytes);
+/* The driver could not send a packet of so many bytes of `transmit`: the interface takes less. */
+void transport_packet_refused(struct transport *transport,
+                              const struct transport_transmit *transmit, uint32_t bytes);
 
 /* What happens is written into `trace` from now on; NULL: no more. It must live as long. */
 void transport_set_trace(struct transport *transport, struct transport_trace *trace);
@@ -367,6 +372,7 @@ struct transport_path_facts {
     uint64_t packets_sent, bytes_sent, packets_lost;
     uint32_t hosted, virtual_flows, probe_timeouts;
     const char *mode; /* of congestion control, for people; a constant; NULL: it has not begun */
+    uint32_t packet_bytes, mtu_fallbacks;
     struct transport_quality quality, peer_quality;
 };
 struct transport_facts {

@@ -349,6 +349,17 @@ void virtual_flows_init(struct virtual_flows *flows, uint32_t packet_bytes, uint
     flow_join(flows);
 }
 
+void virtual_flows_set_packet_bytes(struct virtual_flows *flows, uint32_t packet_bytes)
+{
+    double factor = (double)flows->packet_bytes / packet_bytes;
+    flows->packet_bytes = packet_bytes;
+    for (uint32_t i = 0; i < flows->made; i++) {
+        cubic_scale(&flows->flow[i].cubic, factor);
+        cubic_scale(&flows->flow[i].before_cut, factor);
+        flow_update(flows, i);
+    }
+}
+
 void virtual_flows_clear(struct virtual_flows *flows)
 {
     memory_free(flows->flow);

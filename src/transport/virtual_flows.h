@@ -50,6 +50,8 @@ struct virtual_flows {
 
 void virtual_flows_init(struct virtual_flows *flows, uint32_t packet_bytes, uint32_t hosted_cap,
                         uint64_t now_ns);
+/* Full packets have another size from now on: the windows stay what they are in bytes. */
+void virtual_flows_set_packet_bytes(struct virtual_flows *flows, uint32_t packet_bytes);
 void virtual_flows_clear(struct virtual_flows *flows);
 
 /* Connections come and go. */

@@ -304,7 +304,7 @@ static void T7_window_never_below_hosted(void **state)
         struct transport_facts facts = sim_end_facts(&pair.edge);
         assert_int_equal(facts.hosted, HOSTED);
         least = facts.window_bytes < least ? facts.window_bytes : least;
-        assert_true(facts.window_bytes >= HOSTED * 1400);
+        assert_true(facts.window_bytes >= HOSTED * facts.paths[0].packet_bytes);
     }
     /* And none of them starves. */
     for (int s = 0; s < HOSTED; s++)

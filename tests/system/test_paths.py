@@ -105,3 +105,27 @@ def test_T1_ten_seconds_without_a_network_cost_no_byte(lab, causeway_program, ve
     assert result == [(8 << 20, expected_sha256(8 << 20, 6))]
     assert road.link()["sessions"] == 1
     assert road.code("/") == 200
+
+
+def test_T5_packets_are_as_large_as_the_network_takes_them(lab, causeway_program, version, start_origin):
+    class Jumbo(Road):
+        def text(self, **texts):
+            return "link: {packet: 8972}\n" + super().text(**texts)
+
+    road = Jumbo(lab, causeway_program, version, WAY)
+    start_origin(lab, road.origin, (road.origin_at, ORIGIN))
+    road.start()
+
+    def size(node="gateway"):
+        return road.link(node)["paths"][0]["packet_bytes"]
+
+    fitting = 1500 - 8 - (20 if version == 4 else 40)
+    wait_until(lambda: size() in (fitting, 1452), what="the size of the network is found")
+    assert road.download_sha256(f"/bytes/{4 << 20}?seed=7") == (4 << 20, expected_sha256(4 << 20, 7))
+    # The interface shrinks under a download: the next smaller size, and not a byte lost.
+    thread, result = download(road, seed=8, size=8 << 20)
+    wait_until(lambda: road.link("gateway")["stream_bytes_sent"] > 5 << 20, what="the answer is under way")
+    road.gateway.run("ip", "link", "set", "dev", f"{road.wan.name}b", "mtu", "1400")
+    thread.join(60)
+    assert result == [(8 << 20, expected_sha256(8 << 20, 8))]
+    assert 1200 <= size() <= 1400 - 28

@@ -38,7 +38,7 @@ struct metric link_carriages_refused =
 struct metric link_carriages_open = METRIC(GAUGE, "causeway_link_tcp_open", "",
                                            "TCP connections that carry links, or would like to.");
 
-static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
+static void on_ready(struct loop *loop, struct loop_watch *ready, uint32_t events);
 static void process(struct carriage *carriage);
 
 /* ---- life */
@@ -418,6 +418,8 @@ enum outcome { STAYS, LEFT, BROKEN };
 /* What TLS has read stays in it unseen by epoll: it is read to its end, or goes on in a moment. */
 static enum outcome read_in(struct carriage *carriage)
 {
+    if (carriage->in_bytes && !take_packets(carriage)) /* what came along from another worker */
+        return LEFT;
     for (int round = 0; round < READ_ROUNDS; round++) {
         if (!make_room(carriage))
             return BROKEN;

@@ -19,7 +19,8 @@ void tls_free(struct tls **freed);
 struct tls_session *tls_session_new(struct tls *tls, int fd, bool is_client);
 void tls_session_free(struct tls_session **freed); /* the descriptor stays open */
 
-/* What these return: 0 or a number of bytes; ERROR_AGAIN, and *events says for what to wait; ERROR_CLOSED in all other cases. */
+/* What these return: 0 or a number of bytes; ERROR_AGAIN, and *events says for what to wait; ERROR_CLOSED in all other cases. The program
+ * ignores SIGPIPE. */
 MUST_USE int tls_handshake(struct tls_session *session, uint32_t *events);
 MUST_USE int tls_read(struct tls_session *session, uint8_t *out, uint32_t room, uint32_t *events);
 MUST_USE int tls_write(struct tls_session *session, struct span bytes, uint32_t *events);

@@ -37,6 +37,8 @@ enum {
 #define LOSS_WARNS       0.005
 #define LOSS_TOO_HIGH    0.25
 #define DRAIN_PERIOD_NS  (5ull * 1000000000)
+#define HIGH_LEAST_NS    2500000.0
+#define FLOOR_MOST_NS    (4ull * 1000000)
 #define EARLY_NS         (10ull * 1000000000)
 #define REFILL_MEMORY_NS (10ull * 1000000000)
 
@@ -50,7 +52,7 @@ static struct queue_limits limits_of(const struct model *model, uint32_t packet_
     double target_ns = fmax(QUEUE_TARGET_NS, QUEUE_PACKETS * packet_ns);
     return (struct queue_limits){
         .target_ns = target_ns,
-        .high_ns = 2 * target_ns + (double)model_least_rtt_ns(model) / 32,
+        .high_ns = 2 * target_ns + fmax(HIGH_LEAST_NS, (double)model_least_rtt_ns(model) / 32),
     };
 }
 
@@ -202,20 +204,29 @@ static void choose_phase(struct pilot *pilot, struct model *model, const struct 
 }
 
 enum pilot_verdict pilot_steer(struct pilot *pilot, struct model *model,
-                               const struct model_round *round, uint32_t packet_bytes,
+                               const struct model_round *measured, uint32_t packet_bytes,
                                uint64_t now_ns)
 {
-    bool has_risen = model_is_loss_risen(model, round);
+    bool has_risen = model_is_loss_risen(model, measured);
     /* What a step lost that brought no more is not the path's own. */
-    bool is_in_vain = pilot->phase == PILOT_WATCH_GROWTH && !has_grown(pilot, round);
-    if (!is_in_vain || round->lost == 0)
-        model_learn(model, round);
+    bool is_in_vain = pilot->phase == PILOT_WATCH_GROWTH && !has_grown(pilot, measured);
+    if (!is_in_vain || measured->lost == 0)
+        model_learn(model, measured);
+    /* What is left of a queue after a drain is the path's jitter. */
+    struct model_round above = *measured;
+    above.queue_ns -= above.queue_ns < pilot->floor_ns ? above.queue_ns : pilot->floor_ns;
+    above.last_queue_ns -=
+        above.last_queue_ns < pilot->floor_ns ? above.last_queue_ns : pilot->floor_ns;
+    const struct model_round *round = &above;
     pilot->rounds++;
     pilot->rounds_since_growth++;
     pilot->marked_rounds = round->marked ? pilot->marked_rounds + 1 : 0;
     if (now_ns - pilot->refilled_ns > REFILL_MEMORY_NS)
         pilot->refills = 0;
+    bool was_drain = pilot->phase == PILOT_WATCH_DRAIN;
     choose_phase(pilot, model, round, has_risen, packet_bytes, now_ns);
+    if (was_drain && pilot->failed_drains == 0)
+        pilot->floor_ns = measured->queue_ns < FLOOR_MOST_NS ? measured->queue_ns : FLOOR_MOST_NS;
     pilot->peak_rate = fmax(pilot->peak_rate, model->rate);
     return judge(pilot, model, round, now_ns);
 }

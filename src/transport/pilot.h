@@ -46,7 +46,8 @@ struct pilot {
     double gain; /* of the delivery rate */
     double step; /* next growth */
     double grown_from,
-        peak_rate; /* bytes/s: before the last growth; the greatest since the start */
+        peak_rate;     /* bytes/s: before the last growth; the greatest since the start */
+    uint64_t floor_ns; /* queue that is jitter */
     uint32_t rounds;
     uint32_t clear_rounds; /* in a row without a queue */
     uint32_t rounds_since_growth;

@@ -9,6 +9,7 @@
 enum {
     /* A STREAM frame is not worth its head in less room. */
     SUB_PACKET_ROOM_MIN = 48,
+    TOKEN_FRAME_BYTES = 1 + FRAME_TOKEN_BYTES,
     RANGES_TOLERATED = 8,
     PAD_MOST = 64, /* a packet that is short by so little is padded, so that the batch goes on */
 };
@@ -131,12 +132,12 @@ static void put_tokens(struct build *build)
                                                                   : FRAME_PATH_USE_ACTIVE};
         build->at = frame_write_path(build->at, FRAME_PATH_NEW, &change);
     }
-    if (path->response_waits) {
+    if (path->response_waits && room(build) >= TOKEN_FRAME_BYTES) {
         build->at = frame_write_token(build->at, FRAME_PATH_RESPONSE, path->response);
         path->response_waits = false;
         build->is_eliciting = true;
     }
-    if (path->challenge_waits) {
+    if (path->challenge_waits && room(build) >= TOKEN_FRAME_BYTES) {
         build->at = frame_write_token(build->at, FRAME_PATH_CHALLENGE, path->challenge);
         path->challenge_waits = false;
         build->is_eliciting = true;
@@ -386,8 +387,10 @@ uint32_t build_packet(struct transport *transport, struct path *path, uint8_t *o
                           .end = out + plan->most - PACKET_TAG_BYTES};
     build.start = build.at;
     sent_log_begin(build.log);
-    put_settings(&build);
-    put_ack(&build);
+    if (!plan->is_narrow) {
+        put_settings(&build);
+        put_ack(&build);
+    }
     put_tokens(&build);
     if (plan->is_mtu_probe) {
         *build.at++ = FRAME_PING;
@@ -437,7 +440,7 @@ uint32_t build_farewell(struct transport *transport, uint8_t *out)
     uint8_t *start = out + PACKET_HEADER_BYTES;
     uint8_t *at = frame_write_close(start, farewell->code);
     uint32_t plain = (uint32_t)(at - start);
-    session_seal(&farewell->session, transport->primary->wire_id, farewell->number, out, plain);
+    session_seal(&farewell->session, farewell->path, farewell->number, out, plain);
     session_clear(&farewell->session);
     transport->counters.packets_sent++;
     transport->counters.bytes_sent += plain + PACKET_OVERHEAD_BYTES;

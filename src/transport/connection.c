@@ -166,16 +166,17 @@ void lane_dialled(struct transport *transport, struct handshake_result *result)
     }
 }
 
-static void say_farewell(struct transport *transport, struct session *session, uint64_t number,
-                         uint32_t code, const struct way *way)
+static void say_farewell(struct transport *transport, struct session *session, uint8_t path,
+                         uint64_t number, uint32_t code, const struct way *way)
 {
     session_clear(&transport->farewell.session);
-    transport->farewell =
-        (struct farewell){.session = *session, .number = number, .code = code, .way = *way};
+    transport->farewell = (struct farewell){
+        .session = *session, .path = path, .number = number, .code = code, .way = *way};
     *session = (struct session){0};
 }
 
-int lane_confirm(struct transport *transport, struct span frames, const struct way *from)
+int lane_confirm(struct transport *transport, uint8_t wire_id, struct span frames,
+                 const struct way *from)
 {
     struct reader reader = reader_of(frames);
     struct frame frame;
@@ -203,7 +204,8 @@ int lane_confirm(struct transport *transport, struct span frames, const struct w
     }
     /* It wants to go on with a connection that is gone. Nothing under these keys has a number
      * yet: the last one is always newer. */
-    say_farewell(transport, &transport->pending, PACKET_NUMBER_MAX, TRANSPORT_CODE_LINK_LOST, from);
+    say_farewell(transport, &transport->pending, wire_id, PACKET_NUMBER_MAX,
+                 TRANSPORT_CODE_LINK_LOST, from);
     return ERROR_CLOSED;
 }
 
@@ -253,8 +255,8 @@ void lane_down(struct transport *transport, uint32_t code)
 void lane_fail(struct transport *transport, uint32_t code)
 {
     if (session_is_on(&transport->current))
-        say_farewell(transport, &transport->current, transport->primary->sent.next, code,
-                     &transport->primary->way);
+        say_farewell(transport, &transport->current, transport->primary->wire_id,
+                     transport->primary->sent.next, code, &transport->primary->way);
     lane_down(transport, code);
 }
 

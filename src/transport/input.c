@@ -285,7 +285,7 @@ static void on_packet(struct transport *transport, const struct way *from, uint8
         return;
     }
     if (session == &transport->pending) {
-        if (lane_confirm(transport, frames, from)) {
+        if (lane_confirm(transport, header.path, frames, from)) {
             counters->datagrams_refused++;
             return;
         }

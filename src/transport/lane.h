@@ -121,6 +121,7 @@ struct transport_stream {
 /* A last word under keys that are about to be forgotten. */
 struct farewell {
     struct session session;
+    uint8_t path;
     uint64_t number;
     uint32_t code;
     struct way way;
@@ -244,6 +245,7 @@ struct packet_plan {
     uint32_t counted_bytes; /* in flight for congestion control; 0: not counted */
     uint16_t flow;
     uint8_t ecn;           /* the mark that it will carry */
+    bool is_narrow;        /* room for tokens only */
     bool may_send_data;    /* else only what congestion control does not hold back */
     bool is_mtu_probe;     /* padded to `most` */
     bool may_send_streams; /* the path carries data of the lane */
@@ -325,7 +327,8 @@ struct session *lane_session(struct transport *transport, uint32_t index); /* NU
 void lane_dialled(struct transport *transport, struct handshake_result *result);
 /* The first packet under the pending session. 0: that is the current one now; else it is
  * dropped. */
-MUST_USE int lane_confirm(struct transport *transport, struct span frames, const struct way *from);
+MUST_USE int lane_confirm(struct transport *transport, uint8_t wire_id, struct span frames,
+                          const struct way *from);
 MUST_USE int lane_on_settings(struct transport *transport, const struct frame_settings *settings);
 void lane_down(struct transport *transport, uint32_t code);
 void lane_fail(struct transport *transport, uint32_t code); /* tells the peer, then goes down */

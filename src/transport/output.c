@@ -16,8 +16,8 @@ bool output_has_data(const struct transport *transport, const struct path *path)
 /* Something that neither window nor pacer holds back. */
 static bool has_urgent(const struct transport *transport, const struct path *path)
 {
-    return path->receipts.due_ns <= transport->now_ns || path->challenge_waits ||
-           path->response_waits;
+    return path->challenge_waits || path->response_waits ||
+           (path->receipts.due_ns <= transport->now_ns && !path_is_narrow(path));
 }
 
 /* ---- timers */
@@ -124,13 +124,12 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t path_wake(const struct transport *transport, const struct path *path)
 {
     uint64_t wake_ns = UINT64_MAX;
-    bool is_mute = path_is_muted(path);
-    bool has_data = output_has_data(transport, path) && !is_mute;
-    if (!is_mute) {
-        if (has_urgent(transport, path) || (path->probes && has_data))
-            return transport->now_ns;
+    bool is_narrow = path_is_narrow(path);
+    bool has_data = output_has_data(transport, path) && !is_narrow;
+    if (!path_is_muted(path) && (has_urgent(transport, path) || (path->probes && has_data)))
+        return transport->now_ns;
+    if (!is_narrow)
         wake_ns = path->receipts.due_ns;
-    }
     wake_ns = least(wake_ns, loss_timer(&path->loss, &path->sent, &path->rtt));
     wake_ns = least(wake_ns, path->repair.due_ns);
     wake_ns = least(wake_ns, paths_doubt_at(transport, path));
@@ -211,7 +210,8 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
         return 0;
     if (path_allowance(path) < plan.most)
         plan.most = (uint32_t)path_allowance(path);
-    bool has_data = output_has_data(transport, path);
+    plan.is_narrow = path_is_narrow(path);
+    bool has_data = output_has_data(transport, path) && !plan.is_narrow;
     plan.may_send_streams = paths_has_data(transport, path);
     plan.may_send_data = has_data && may_send_data(transport, path, &plan);
     if (!plan.may_send_data && !has_urgent(transport, path))

@@ -7,7 +7,8 @@
 #include "transport/packet.h"
 
 enum {
-    UNPROVEN_PACKET_MIN = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
+    TOKEN_PACKET_BYTES = PACKET_OVERHEAD_BYTES + 1 + FRAME_TOKEN_BYTES,
+    NARROW_BYTES = PACKET_OVERHEAD_BYTES + 2 * FRAME_CONTROL_MAX,
     DEGRADED_TIMEOUTS = 2, /* probe timeouts in a row */
 };
 
@@ -98,11 +99,16 @@ uint64_t path_allowance(const struct path *path)
     /* The configuration vouches for it. */
     if (path_is_proven(path) || (path->is_new && path->is_ours))
         return UINT64_MAX;
-    uint64_t most = path->unproven_in * PATH_AMPLIFICATION;
-    return most > path->unproven_out ? most - path->unproven_out : 0;
+    /* No more goes there than came: nobody can make us shoot at a third party with more than that. */
+    return path->unproven_in > path->unproven_out ? path->unproven_in - path->unproven_out : 0;
 }
 
 bool path_is_muted(const struct path *path)
 {
-    return path_allowance(path) < UNPROVEN_PACKET_MIN;
+    return path_allowance(path) < TOKEN_PACKET_BYTES;
+}
+
+bool path_is_narrow(const struct path *path)
+{
+    return path_allowance(path) < NARROW_BYTES;
 }

@@ -27,7 +27,6 @@
 enum {
     PATHS_LIMIT = TRANSPORT_PATHS,
     PATH_IDS = 256,         /* none is used twice in a connection */
-    PATH_AMPLIFICATION = 3, /* bytes to an unproven address for each from it */
     PATH_PROVE_ATTEMPTS = 5,
     PATH_PROVE_DOUBLINGS = 4, /* of the pause between tokens, for a path that is new and ours */
 };
@@ -142,5 +141,7 @@ uint64_t path_allowance(const struct path *path);
 
 /* The address has had all that it may have, until it proves itself or more comes from it. */
 bool path_is_muted(const struct path *path);
+/* It may have a token, but not yet all that has to fit into a packet. */
+bool path_is_narrow(const struct path *path);
 
 #endif

@@ -62,6 +62,8 @@ void session_seal(struct session *session, uint8_t path, uint64_t number, uint8_
     const struct packet_header header = {
         .phase = send->phase, .path = path, .number = number, .index = session->result.peer_index};
     uint8_t nonce[PACKET_NONCE_BYTES];
+    INVARIANT(number >= send->fresh_numbers[path] && number <= PACKET_NUMBER_MAX);
+    send->fresh_numbers[path] = number + 1;
     packet_header_write(&header, packet);
     packet_nonce(send->key.iv, path, number, nonce);
     aead_seal(send->key.aead, nonce, span_of(packet, PACKET_HEADER_BYTES),

@@ -20,12 +20,17 @@ struct session_key {
     uint8_t iv[AEAD_NONCE_BYTES];
 };
 
+enum { SESSION_PATHS = 256 }; /* that a packet can name */
+
 struct session_sender {
     struct session_key key;
     struct key secret; /* of the phase */
     uint8_t phase;
     uint64_t since_ns, packets;
     bool is_acked; /* a packet of the phase is known to have arrived */
+    /* On each path the least number that was never sealed under this session: a nonce that comes
+     * again would give the key away. Two sealed packets with one nonce end the process instead. */
+    uint64_t fresh_numbers[SESSION_PATHS];
 };
 
 struct session_receiver {
@@ -56,7 +61,7 @@ static inline bool session_is_on(const struct session *session)
 }
 
 /* Seals `packet` in place: header, `plain` bytes of frames behind it, and the tag:
- * PACKET_OVERHEAD_BYTES + plain in all. */
+ * PACKET_OVERHEAD_BYTES + plain in all. Numbers must grow on each path. */
 void session_seal(struct session *session, uint8_t path, uint64_t number, uint8_t *packet,
                   uint32_t plain);
 

@@ -33,8 +33,10 @@ static void feed(struct wire *wire, struct span frames)
 {
     static uint8_t packet[65536];
     memcpy(packet + PACKET_HEADER_BYTES, frames.data, frames.length);
-    session_seal(&wire->ends[WIRE_EDGE].transport->current, 0, next_number++, packet,
-                 (uint32_t)frames.length);
+    struct session *session = &wire->ends[WIRE_EDGE].transport->current;
+    uint64_t fresh = session->send.fresh_numbers[0];
+    session_seal(session, 0, next_number++, packet, (uint32_t)frames.length);
+    session->send.fresh_numbers[0] = fresh; /* the edge goes on where it was */
     const struct transport_datagram datagram = {.from = wire->ends[WIRE_EDGE].address,
                                                 .data = packet,
                                                 .length = (uint32_t)frames.length +

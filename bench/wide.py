@@ -239,8 +239,7 @@ def measure_page(subject, is_cold):
     connections = [subject.open() for _ in range(subject.page_connections)]
     try:
         if not is_cold:
-            for connection in connections:
-                fetch(connection, "/small", HOST)
+            page(connections, ["/small"] * len(connections), HOST)
             time.sleep(1)
             began = time.monotonic()
         page(connections, paths, HOST)
@@ -269,8 +268,7 @@ def measure_bulk(subject, skip_s, seconds, idle_ms):
 def measure_beside(subject, skip_s, seconds):
     """Requests of 10 KB beside a download: over the same link, over connections of their own."""
     connections = [subject.open() for _ in range(20)]
-    for connection in connections:
-        fetch(connection, "/small", HOST)
+    page(connections, ["/small"] * len(connections), HOST)
     download = Download(subject.open(), "/file", HOST)
     try:
         time.sleep(skip_s)

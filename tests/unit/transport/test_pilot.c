@@ -21,11 +21,12 @@ enum { PACKET = 1000, RTT_MS = 50, CAPACITY = 12500000 };
 struct world {
     struct pilot pilot;
     struct model model;
-    double capacity; /* bytes/s */
-    double loss;     /* by chance */
-    double policed;  /* bytes/s; 0: no policer */
-    double mark_ns;  /* a queue beyond it is marked; 0: never */
-    double others;   /* bytes/s of somebody else */
+    double capacity;  /* bytes/s */
+    double loss;      /* by chance */
+    double policed;   /* bytes/s; 0: no policer */
+    double mark_ns;   /* a queue beyond it is marked; 0: never */
+    double others;    /* bytes/s of somebody else */
+    double jitter_ns; /* that every round trip has at least */
     double queue_ns, last_sent;
     uint64_t now_ns;
 };
@@ -60,8 +61,8 @@ static enum pilot_verdict round_trip(struct world *world)
     struct model_round round = {
         .bytes_per_s = delivered,
         .settled_bytes_per_s = delivered + lost,
-        .queue_ns = (uint64_t)fmin(before_ns, world->queue_ns),
-        .last_queue_ns = (uint64_t)world->queue_ns,
+        .queue_ns = (uint64_t)(fmin(before_ns, world->queue_ns) + world->jitter_ns),
+        .last_queue_ns = (uint64_t)(world->queue_ns + world->jitter_ns),
         .acked = (uint32_t)(passed * rtt_s / PACKET),
         .lost = (uint32_t)lround(lost * rtt_s / PACKET),
     };
@@ -102,6 +103,22 @@ static void T7_alone_it_fills_the_path_with_hardly_a_queue(void **state)
         assert_true(queue_ns < 3e6);
         assert_true(sent > 0.98 * CAPACITY);
     }
+}
+
+/* What looks like a queue and stays when we slow down a little is not taken for one for ever. */
+static void T7_jitter_is_no_queue(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, CAPACITY);
+    world.jitter_ns = 4e6;
+    double sent = 0;
+    for (int i = 0; i < 4000; i++) {
+        assert_int_equal(round_trip(&world), PILOT_GOES_ON);
+        sent += fmin(world.last_sent, CAPACITY) / 4000;
+        assert_true(world.queue_ns < 1e7);
+    }
+    assert_true(sent > 0.98 * CAPACITY);
 }
 
 /* From a twentieth: steps that double. */
@@ -184,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T7_alone_it_fills_the_path_with_hardly_a_queue),
+        cmocka_unit_test(T7_jitter_is_no_queue),
         cmocka_unit_test(T7_it_finds_what_is_free),
         cmocka_unit_test(T7_a_queue_that_others_fill_is_left_to_sharing),
         cmocka_unit_test(T7_erosion_is_noticed),

@@ -118,11 +118,18 @@ class Namespace:
             return False
 
     def free_port(self, address="127.0.0.1", kind=socket.SOCK_STREAM):
-        """A port that nobody used a moment ago."""
+        """A port that nobody used a moment ago, neither over TCP nor over UDP: names and links want both."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with self.open_socket(family, kind) as probe:
-            probe.bind((address, 0))
-            return probe.getsockname()[1]
+        other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
+        for _ in range(100):
+            with self.open_socket(family, kind) as probe, self.open_socket(family, other) as second:
+                probe.bind((address, 0))
+                try:
+                    second.bind(probe.getsockname()[:2])
+                except OSError:
+                    continue
+                return probe.getsockname()[1]
+        raise OSError(f"no port of {address} is free for TCP and UDP")
 
     def remove(self):
         if self.name:

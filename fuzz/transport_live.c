@@ -204,6 +204,29 @@ static void leave(struct wire *wire, int end, bool comes_back)
         wire_dial(wire);
 }
 
+/* Addresses move, ways are cut and mended, routes come and go. */
+static void change_ways(struct wire *wire, int end, uint8_t argument)
+{
+    uint32_t way = (argument >> 1) % WIRE_WAYS;
+    switch (argument >> 5) {
+    case 4:
+        wire->is_cut[way] = true;
+        return;
+    case 5:
+        wire->is_cut[way] = false;
+        return;
+    case 6:
+        if (end == WIRE_EDGE)
+            wire->ends[end].more[way % (WIRE_WAYS - 1)].port ^= argument;
+        return;
+    case 7:
+        wire_route(wire, way, 1 + (argument >> 3) % WIRE_WAYS);
+        return;
+    default: /* 0 to 3 */
+        wire->ends[end].address.port = (uint16_t)(4000 + argument);
+    }
+}
+
 static void operate(struct wire *wire, uint8_t code, uint8_t argument)
 {
     int end = argument & 1;
@@ -234,7 +257,7 @@ static void operate(struct wire *wire, uint8_t code, uint8_t argument)
         wire->repeat_ppm = argument * 1000u;
         return;
     case 7:
-        wire->ends[end].address.port = (uint16_t)(4000 + argument);
+        change_ways(wire, end, argument);
         return;
     case 8:
         wire->delay_ns = (1 + (uint64_t)argument) * MS;
@@ -319,12 +342,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire_init(&wire, crypto_null(), 1);
     wire.on_event = on_event;
     wire.filter = misbehave;
+    wire.ways = WIRE_WAYS;
     memset(models, 0, sizeof models);
     model_count = misdeeds_left = 0;
     wire_dial(&wire);
     wire_run(&wire, 100 * MS);
     for (size_t i = 0; i + 1 < size && i / 2 < OPERATIONS_MAX; i += 2)
         operate(&wire, data[i], data[i + 1]);
+    memset(wire.is_cut, 0, sizeof wire.is_cut);
+    wire_route(&wire, 0, WIRE_WAYS);
     misdeeds_left = wire.loss_ppm = wire.swap_ppm = wire.repeat_ppm = 0;
     int rounds = 0;
     while (!wind_up(&wire))

@@ -316,11 +316,18 @@ bool paths_was_open(const struct transport *transport, uint8_t wire_id)
     return is_used(transport, wire_id);
 }
 
+/* It is gone here, or its first packets are on their way, or none of them ever came: the responder cannot
+ * know; the initiator knows which it has named. */
+static int unknown_path(const struct transport *transport, uint8_t wire_id)
+{
+    return transport->config.is_initiator && !is_used(transport, wire_id) ? ERROR_INVALID : 0;
+}
+
 int paths_on_status(struct transport *transport, const struct frame_path *change)
 {
     struct path *path = lane_path(transport, change->path);
     if (!path)
-        return is_used(transport, change->path) ? 0 : ERROR_INVALID;
+        return unknown_path(transport, change->path);
     if (change->sequence <= path->peer_status_sequence)
         return 0;
     path->peer_status_sequence = change->sequence;
@@ -331,8 +338,12 @@ int paths_on_status(struct transport *transport, const struct frame_path *change
 int paths_on_abandon(struct transport *transport, const struct frame_path *change)
 {
     struct path *path = lane_path(transport, change->path);
-    if (!path)
-        return is_used(transport, change->path) ? 0 : ERROR_INVALID;
+    if (!path) {
+        int error = unknown_path(transport, change->path);
+        if (!error) /* what is late on it must not open it */
+            transport->path_ids[change->path / 64] |= 1ull << change->path % 64;
+        return error;
+    }
     uint32_t count = 0;
     PATHS_EACH (other, transport)
         count++;

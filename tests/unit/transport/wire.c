@@ -10,6 +10,7 @@ struct wire_packet {
     struct heap_node node;
     int to;
     struct address from;
+    uint8_t local; /* of the receiver */
     uint32_t length;
     uint8_t data[];
 };
@@ -45,7 +46,7 @@ void wire_start(struct wire *wire, int end)
 
 void wire_init(struct wire *wire, const struct crypto *crypto, uint64_t seed)
 {
-    *wire = (struct wire){.now_ns = 5 * SECOND, .delay_ns = 10 * MS};
+    *wire = (struct wire){.now_ns = 5 * SECOND, .delay_ns = 10 * MS, .ways = 1};
     random_seed(&wire->secrets, seed);
     random_seed(&wire->random, seed + 1);
     wire->crypto = crypto_seeded(crypto, &wire->secrets);
@@ -53,6 +54,10 @@ void wire_init(struct wire *wire, const struct crypto *crypto, uint64_t seed)
         wire->ends[i].address = (struct address){.family = 4,
                                                  .bytes = {192, 0, 2, (uint8_t)(i + 1)},
                                                  .port = (uint16_t)(4000 + i)};
+        for (uint32_t way = 1; way < WIRE_WAYS; way++) {
+            wire->ends[i].more[way - 1] = wire->ends[i].address;
+            wire->ends[i].more[way - 1].bytes[2] = (uint8_t)(100 + way);
+        }
         wire_config(wire, i);
         wire_start(wire, i);
     }
@@ -78,25 +83,53 @@ void wire_clear(struct wire *wire)
     chunk_cache_drain();
 }
 
-void wire_dial(struct wire *wire)
-{
-    const struct transport_route route = {.to = wire->ends[WIRE_GATEWAY].address};
-    transport_dial(wire->ends[WIRE_EDGE].transport, &route, 1, wire->now_ns);
-}
-
 static bool chance(struct wire *wire, uint32_t ppm)
 {
     return ppm && random_below(&wire->random, 1000000) < ppm;
 }
 
-static void put(struct wire *wire, int from, const struct address *to, const uint8_t *data,
-                uint32_t length)
+static struct address *address_at(struct wire_end *end, uint32_t way)
+{
+    return way ? &end->more[way - 1] : &end->address;
+}
+
+/* WIRE_WAYS: nobody is there. */
+static uint32_t way_to(struct wire_end *end, const struct address *to)
+{
+    uint32_t way = 0;
+    while (way < WIRE_WAYS && !address_equal(to, address_at(end, way)))
+        way++;
+    return way;
+}
+
+void wire_route(struct wire *wire, uint32_t first, uint32_t count)
+{
+    struct transport_route routes[WIRE_WAYS];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t way = (first + i) % WIRE_WAYS;
+        routes[i] = (struct transport_route){.to = *address_at(&wire->ends[WIRE_GATEWAY], way),
+                                             .local = (uint8_t)way};
+    }
+    transport_set_routes(wire->ends[WIRE_EDGE].transport, routes, count, wire->now_ns);
+}
+
+void wire_dial(struct wire *wire)
+{
+    const struct transport_route route = {.to = wire->ends[WIRE_GATEWAY].address};
+    transport_dial(wire->ends[WIRE_EDGE].transport, &route, 1, wire->now_ns);
+    if (wire->ways > 1)
+        wire_route(wire, 0, wire->ways);
+}
+
+static void put(struct wire *wire, int from, uint32_t local, const struct address *to,
+                const uint8_t *data, uint32_t length)
 {
     uint8_t bytes[65536];
     memcpy(bytes, data, length);
     wire->sent[from]++;
     wire->digest = hash_span(span_of(data, length), wire->digest);
-    if (!address_equal(to, &wire->ends[!from].address))
+    uint32_t way = way_to(&wire->ends[!from], to);
+    if (way == WIRE_WAYS || wire->is_cut[way])
         return;
     if (wire->filter && !wire->filter(wire, from, bytes, length))
         return;
@@ -108,7 +141,8 @@ static void put(struct wire *wire, int from, const struct address *to, const uin
         memcpy(packet->data, bytes, length);
         packet->length = length;
         packet->to = !from;
-        packet->from = wire->ends[from].address;
+        packet->from = *address_at(&wire->ends[from], local);
+        packet->local = (uint8_t)way;
         if (chance(wire, wire->damage_ppm))
             packet->data[random_below(&wire->random, length)] ^=
                 (uint8_t)(1 << random_below(&wire->random, 8));
@@ -123,6 +157,7 @@ static void deliver(struct wire *wire, struct wire_packet *packet)
 {
     struct wire_end *end = &wire->ends[packet->to];
     const struct transport_datagram datagram = {.from = packet->from,
+                                                .local = packet->local,
                                                 .data = packet->data,
                                                 .length = packet->length};
     uint32_t index;
@@ -140,7 +175,7 @@ static void deliver(struct wire *wire, struct wire_packet *packet)
     if (!error)
         error = transport_accept(end->transport, &hello, &datagram, wire->now_ns);
     else if (error == ERROR_AGAIN)
-        put(wire, packet->to, &reply.to, reply.data, reply.length);
+        put(wire, packet->to, packet->local, &reply.to, reply.data, reply.length);
 }
 
 static void pump(struct wire *wire, int end)
@@ -166,7 +201,7 @@ static void pump(struct wire *wire, int end)
             for (uint32_t from = 0; from < transmits[i].length;
                  from += transmits[i].segment_bytes) {
                 uint32_t left = transmits[i].length - from;
-                put(wire, end, &transmits[i].to, bytes[i] + from,
+                put(wire, end, transmits[i].local, &transmits[i].to, bytes[i] + from,
                     left < transmits[i].segment_bytes ? left : transmits[i].segment_bytes);
             }
         if (!count)

@@ -12,6 +12,7 @@
 #include "transport/transport.h"
 
 enum { WIRE_EDGE, WIRE_GATEWAY, WIRE_ENDS };
+enum { WIRE_WAYS = 3 }; /* between the same places of both ends' addresses */
 
 #define MS     1000000ull
 #define SECOND (1000 * MS)
@@ -26,6 +27,7 @@ struct wire_end {
     struct transport_config config;
     struct transport_listener *listener;
     struct address address;
+    struct address more[WIRE_WAYS - 1]; /* locals 1 and up */
     uint32_t ups, downs;
 };
 
@@ -38,6 +40,8 @@ struct wire {
     wire_filter *filter;
     void *argument;
     uint32_t loss_ppm, repeat_ppm, swap_ppm, damage_ppm;
+    uint32_t ways; /* that the edge knows: 1 unless told otherwise */
+    bool is_cut[WIRE_WAYS];
     uint64_t sent[WIRE_ENDS]; /* packets */
     uint64_t digest;          /* of all packets sent */
     void (*on_event)(struct wire *wire, int end, const struct transport_event *event);
@@ -49,6 +53,7 @@ void wire_config(struct wire *wire, int end); /* fills ends[end].config */
 void wire_start(struct wire *wire, int end);  /* (again) a fresh lane with its config */
 void wire_clear(struct wire *wire);
 void wire_dial(struct wire *wire);
+void wire_route(struct wire *wire, uint32_t first, uint32_t count); /* the edge uses these ways */
 void wire_step(struct wire *wire); /* lets both ends send, then moves to the next moment */
 void wire_run(struct wire *wire, uint64_t for_ns);
 /* Until `done` or `for_ns` has passed: whether it was done. */

@@ -26,7 +26,7 @@
 
 enum {
     PATHS_LIMIT = TRANSPORT_PATHS,
-    PATH_IDS = 256,         /* none is used twice in a connection */
+    PATH_IDS = 256, /* none is used twice in a connection */
     PATH_PROVE_ATTEMPTS = 5,
     PATH_PROVE_DOUBLINGS = 4, /* of the pause between tokens, for a path that is new and ours */
 };

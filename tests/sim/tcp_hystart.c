@@ -37,7 +37,7 @@ static void next_round(struct tcp_hystart *tcp_hystart, uint64_t next_number)
 }
 
 void tcp_hystart_on_acked(struct tcp_hystart *tcp_hystart, uint64_t number, uint64_t next_number,
-                      uint64_t rtt_ns)
+                          uint64_t rtt_ns)
 {
     if (tcp_hystart->phase == TCP_HYSTART_DONE)
         return;

@@ -27,7 +27,7 @@ void tcp_hystart_init(struct tcp_hystart *tcp_hystart);
 
 /* A packet was acknowledged, `next_number` will be the next to be sent; rtt_ns 0: no sample. */
 void tcp_hystart_on_acked(struct tcp_hystart *tcp_hystart, uint64_t number, uint64_t next_number,
-                      uint64_t rtt_ns);
+                          uint64_t rtt_ns);
 
 static inline double tcp_hystart_growth(const struct tcp_hystart *tcp_hystart)
 {

@@ -216,7 +216,7 @@ static uint32_t send_packet(struct transport *transport, struct path *path, uint
     plan.may_send_data = has_data && may_send_data(transport, path, &plan);
     if (!plan.may_send_data && !has_urgent(transport, path))
         return 0;
-    plan.pad_to = pad_to;
+    plan.pad_to = pad_to <= plan.most ? pad_to : 0;
     plan.ecn = ecn;
     uint32_t bytes = build_packet(transport, path, out, &plan);
     if (!bytes) {

@@ -18,7 +18,7 @@ BUILD := build-$(subst $(comma),-,$(SAN))
 SETUP := -Db_sanitize=$(SAN) -Dwerror=false
 endif
 
-.PHONY: all deps test demo bench check fairness fuzz install clean help
+.PHONY: all deps test demo bench check endurance fairness fuzz install clean help
 .NOTPARALLEL:
 
 all: deps $(BUILD)/build.ninja
@@ -48,6 +48,9 @@ check: deps
 fuzz: deps
 	@tools/fuzz --seconds $(SECONDS) $(FUZZ)
 
+endurance: all
+	@tests/endurance --build $(BUILD) --seconds $(SECONDS)
+
 fairness: all
 	@tools/fairness --build $(BUILD) $(if $(QUICK),--quick)
 
@@ -66,5 +69,6 @@ help:
 	@echo 'make fuzz            every fuzzer for SECONDS=60; FUZZ=name for one'
 	@echo 'make bench           speed beside named peers; QUICK=1, BENCH=bench/dns for one'
 	@echo 'make fairness        share of a link beside real TCP, 810 cells, drawn in $(BUILD)/fairness/; QUICK=1 for a third'
+	@echo 'make endurance       connections come and go over a lossy link for SECONDS=60; SAN=address for leaks'
 	@echo 'make install         below PREFIX=/usr/local; DESTDIR is respected'
 	@echo 'make clean           remove the build folders'

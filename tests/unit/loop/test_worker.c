@@ -6,6 +6,8 @@
 #include "loop/loop.h"
 
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 // clang-format off
@@ -335,11 +337,58 @@ static void snapshots_are_swapped_under_readers(void **state)
     assert_int_equal(released, published);
 }
 
+/* ---- messages come before a turn's events: what they take away gets none of them */
+
+static struct taking {
+    struct message message;
+    struct loop_watch watch;
+    int events;
+} taking;
+
+static void on_taken_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+    (void)events;
+    taking.events++;
+    loop_watch_remove(loop, watch);
+}
+
+static void on_take(struct worker *receiver, struct message *message)
+{
+    (void)message;
+    loop_watch_remove(worker_loop(receiver), &taking.watch);
+}
+
+static void make_ready_and_take(struct worker *worker, void *argument)
+{
+    (void)argument;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    taking.watch = (struct loop_watch){.fd = pair[0], .ready = on_taken_ready};
+    assert_int_equal(loop_watch_set(worker_loop(worker), &taking.watch, EPOLLIN), 0);
+    close(pair[1]); /* a hang-up is told whether or not it is asked for */
+    taking.message.deliver = on_take;
+    worker_post(worker, &taking.message);
+}
+
+static void no_event_reaches_a_watch_that_a_message_removed(void **state)
+{
+    (void)state;
+    struct worker_hooks hooks = {0};
+    assert_int_equal(workers_start(&set, 1, "test", &hooks), 0);
+    workers_run_on_all(set, nothing, NULL); /* a turn with an event: the one that woke it */
+    workers_run_on_all(set, make_ready_and_take, NULL);
+    workers_run_on_all(set, nothing, NULL);
+    workers_stop(&set);
+    assert_int_equal(taking.events, 0);
+    close(taking.watch.fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_messages_arrive_in_order),
         cmocka_unit_test(messages_coalesce_without_loss),
+        cmocka_unit_test(no_event_reaches_a_watch_that_a_message_removed),
         cmocka_unit_test(a_start_that_fails_is_undone),
         cmocka_unit_test(messages_under_way_arrive_before_the_stop_hooks),
         cmocka_unit_test(messages_of_stop_hooks_are_discarded),

@@ -211,12 +211,24 @@ void paths_choose(struct transport *transport)
         transport->partition_at_ns = transport->now_ns;
 }
 
+/* The other end must know of it even where no stream has anything to say. */
+static bool has_news(const struct transport *transport)
+{
+    for (uint32_t i = 0; i < PATH_IDS / 64; i++)
+        if (transport->abandon_waits[i])
+            return true;
+    PATHS_EACH (path, transport)
+        if (path->status_waits)
+            return true;
+    return false;
+}
+
 bool paths_has_data(const struct transport *transport, const struct path *path)
 {
     if (!path->carries)
         return false;
     if (path == transport->primary &&
-        (transport->settings_wait || !list_is_empty(&transport->controls)))
+        (transport->settings_wait || !list_is_empty(&transport->controls) || has_news(transport)))
         return true;
     uint64_t waiting = blender_waiting(&transport->blender);
     return waiting && waiting >= path->spill_bytes;

@@ -22,8 +22,6 @@
 #include "transport/resume.h"
 #include "transport/virtual_flows.h"
 
-#include <math.h>
-
 enum {
     FLOOR_MAX = 256,       /* connections that the floor counts */
     FUSE_TIMEOUTS = 2,     /* probe timeouts in a row that blow the fuse */
@@ -46,6 +44,7 @@ enum {
 /* Real connections are not paced, and a smooth sender gets up to three times the share of one of them in front of a short queue; many of
  * them together are smooth by themselves (docs/congestion.md). So the window of few leaves faster, and that of many more evenly. */
 #define PACE_SHARE 1.25
+#define PACE_FEW   2.0
 #define MARKS_GAIN (1.0 / 16) /* of the average share of marked packets (RFC 8257) */
 
 /* X-macro: modes. */
@@ -382,7 +381,7 @@ static double pace_of(const struct ensemble *ensemble)
 {
     return ensemble->mode == ENSEMBLE_START
                ? PACE_START
-               : PACE_SHARE * (1 + 1 / sqrt(ensemble->flows.connections));
+               : PACE_SHARE * (1 + PACE_FEW / ensemble->flows.connections);
 }
 
 static uint64_t ensemble_pacing_bytes_per_s(const struct congestion *congestion, uint64_t srtt_ns)

@@ -9,6 +9,7 @@
 enum {
     PROBE_LOOKS = 32,   /* packets in flight looked at for the most urgent bytes */
     PREFETCH_AHEAD = 4, /* packets: settling so many takes as long as memory */
+    SILENT_KEPT = 16, /* in flight on a silent path out of use: one of them may yet bring it back */
 };
 #define LOST_KEPT_NS \
     (50ull * 1000000) /* a lost packet's record stays for this and two round trips */
@@ -204,28 +205,31 @@ static void packet_acked(struct transport *transport, struct path *path, uint64_
     frames_acked(transport, path, packet);
 }
 
+static void packet_lost(struct transport *transport, struct path *path, uint64_t number)
+{
+    struct sent_packet *packet = sent_log_packet(&path->sent, number);
+    sent_log_set_state(&path->sent, number, SENT_LOST);
+    packet->lost_ns = transport->now_ns;
+    settle_mtu(transport, path, number, packet->bytes, false);
+    transport->counters.packets_lost++;
+    quality_lost(&path->quality, transport->now_ns);
+    LANE_TRACE(transport, PACKET_LOST, path->wire_id, number, packet->bytes, packet->flow,
+               (transport->now_ns - packet->sent_ns) / 1000);
+    path->packets_lost++;
+    if (!packet->is_moved)
+        frames_lost(transport, path, packet);
+    if (packet->counted_bytes) {
+        const struct congestion_packet fate = recovery_describe(packet, number);
+        path->control->on_lost(path->congestion, &fate, transport->now_ns);
+    }
+    path->is_window_full = false;
+}
+
 static void detect_losses(struct transport *transport, struct path *path)
 {
     uint64_t cursor = path->sent.first_open;
-    while (loss_next(&path->loss, &path->sent, &path->rtt, transport->now_ns, &cursor)) {
-        uint64_t number = cursor - 1;
-        struct sent_packet *packet = sent_log_packet(&path->sent, number);
-        sent_log_set_state(&path->sent, number, SENT_LOST);
-        packet->lost_ns = transport->now_ns;
-        settle_mtu(transport, path, number, packet->bytes, false);
-        transport->counters.packets_lost++;
-        quality_lost(&path->quality, transport->now_ns);
-        LANE_TRACE(transport, PACKET_LOST, path->wire_id, number, packet->bytes, packet->flow,
-                   (transport->now_ns - packet->sent_ns) / 1000);
-        path->packets_lost++;
-        if (!packet->is_moved)
-            frames_lost(transport, path, packet);
-        if (packet->counted_bytes) {
-            const struct congestion_packet fate = recovery_describe(packet, number);
-            path->control->on_lost(path->congestion, &fate, transport->now_ns);
-        }
-        path->is_window_full = false;
-    }
+    while (loss_next(&path->loss, &path->sent, &path->rtt, transport->now_ns, &cursor))
+        packet_lost(transport, path, cursor - 1);
 }
 
 static void retire_settled(struct transport *transport, struct path *path)
@@ -368,6 +372,20 @@ static void probe(struct transport *transport, struct path *path)
     }
 }
 
+/* No ack may ever come to tell the losses of a path that is out of use: what went by another path is
+ * lost here, except the newest. Else its records would keep streams, and probes would pile up. */
+static void settle_silent(struct transport *transport, struct path *path)
+{
+    const struct sent_log *log = &path->sent;
+    for (uint64_t number = log->first_open; number < log->next && log->in_flight > SILENT_KEPT;
+         number++) {
+        const struct sent_packet *packet = sent_log_packet(log, number);
+        if (packet->state == SENT_IN_FLIGHT && packet->is_moved)
+            packet_lost(transport, path, number);
+    }
+    retire_settled(transport, path);
+}
+
 void recovery_on_timer(struct transport *transport, struct path *path)
 {
     if (path->loss.loss_at_ns <= transport->now_ns) {
@@ -391,8 +409,10 @@ void recovery_on_silence(struct transport *transport, struct path *path)
     path->ping_waits = true; /* where nothing else is left to send */
     paths_on_timeout(transport, path);
     paths_choose(transport);
-    if (!path->carries)
+    if (!path->carries) {
+        settle_silent(transport, path);
         return;
+    }
     for (uint32_t i = 0; i < LOSS_PROBES; i++)
         probe(transport, path);
 }

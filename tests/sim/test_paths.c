@@ -3,6 +3,7 @@
  * Several paths between the same two ends (L2): they add up, one that dies takes nothing along, a
  * slow one never makes a fast one slower, and one that comes back is used again. Virtual time.
  */
+#include "transport/lane.h"
 #include "workload.h"
 
 // clang-format off
@@ -218,6 +219,74 @@ static void L2_a_standby_path_is_measured_and_takes_over(void **state)
     end(true);
 }
 
+/* Packet records of a path that wait for something. */
+static uint64_t records(const struct sim_end *end, uint8_t wire_id)
+{
+    const struct path *path = lane_path(end->transport, wire_id);
+    return path->sent.next - path->sent.oldest;
+}
+
+static void L2_a_path_that_stays_dead_keeps_no_stream_and_few_records(void **state)
+{
+    enum { STREAMS = 600, SECONDS = 240, SPARE_SECONDS = 30, RECORDS = 64 };
+    (void)state;
+    struct sim_link_config link = link_of(20, 40), other = link_of(20, 30);
+    begin(&link, &other, false, 5);
+    for (uint64_t s = 0; s < STREAMS; s++)
+        workload_add(&workload, s & 1, 20000, 20000)->open_ns =
+            s * (SECONDS - SPARE_SECONDS) * SIM_SECOND / STREAMS;
+    workload_add(&workload, EDGE_SIDE, 10 * MEGABYTE, 10 * MEGABYTE);
+    come_up();
+    run_ms(1000);
+    cut_second(true);
+    run_ms((SECONDS - 1) * 1000);
+    uint8_t dead = (uint8_t)sim_end_facts(&pair.edge).paths[1].id;
+    const struct sim_end *ends[] = {&pair.edge, &pair.gateway};
+    for (int i = 0; i < 2; i++) {
+        struct transport_facts facts = sim_end_facts(ends[i]);
+        print_message("  %llu records, %llu streams\n", (unsigned long long)records(ends[i], dead),
+                      (unsigned long long)facts.streams_open);
+        assert_int_equal(facts.paths[1].state, TRANSPORT_PATH_STATE_DEGRADED);
+        assert_true(records(ends[i], dead) <= RECORDS);
+        assert_int_equal(facts.streams_open, 0);
+        assert_int_equal(ends[i]->transport->credit.given, 0);
+    }
+    assert_true(workload_run(&workload, SIM_SECOND));
+    workload_check(&workload);
+    /* It is still asked now and then, and comes back. */
+    cut_second(false);
+    run_ms(12000);
+    assert_int_equal(sim_end_facts(&pair.edge).paths[1].state, TRANSPORT_PATH_STATE_ACTIVE);
+    assert_int_equal(sim_end_facts(&pair.gateway).paths[1].state, TRANSPORT_PATH_STATE_ACTIVE);
+    assert_int_equal(pair.edge.downs + pair.gateway.downs, 0);
+    end(true);
+}
+
+/* Acks that come later than anybody waited for them: all that they name went by the other path. */
+static void L2_acks_of_a_path_held_up_for_long_are_harmless(void **state)
+{
+    (void)state;
+    struct sim_link_config link = link_of(20, 40), other = link_of(20, 30);
+    begin(&link, &other, false, 6);
+    for (uint64_t s = 0; s < 60; s++)
+        workload_add(&workload, s & 1, 200000, 200000)->open_ns = s * SIM_SECOND;
+    come_up();
+    for (int i = 0; i < 6; i++) {
+        run_ms(1000);
+        second.down_link.config.delay_ns = second.up_link.config.delay_ns = 4 * SIM_SECOND;
+        run_ms(12000);
+        second.down_link.config.delay_ns = second.up_link.config.delay_ns = 15 * SIM_MS;
+        run_ms(1000);
+    }
+    assert_true(workload_run(&workload, 60 * SIM_SECOND));
+    workload_check(&workload);
+    assert_true(sim_end_facts(&pair.gateway).packets_spurious > 0);
+    run_ms(20000);
+    assert_int_equal(sim_end_facts(&pair.edge).paths[1].state, TRANSPORT_PATH_STATE_ACTIVE);
+    assert_int_equal(pair.edge.downs + pair.gateway.downs, 0);
+    end(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +294,8 @@ int main(void)
         cmocka_unit_test(L2_a_path_cut_under_load_stalls_little_and_loses_nothing),
         cmocka_unit_test(L2_a_slower_path_never_makes_the_better_one_slower),
         cmocka_unit_test(L2_a_standby_path_is_measured_and_takes_over),
+        cmocka_unit_test(L2_a_path_that_stays_dead_keeps_no_stream_and_few_records),
+        cmocka_unit_test(L2_acks_of_a_path_held_up_for_long_are_harmless),
     };
     return cmocka_run_group_tests_name("sim/paths", tests, NULL, NULL);
 }

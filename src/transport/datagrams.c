@@ -7,6 +7,11 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+uint32_t datagram_memory(const struct slice *datagram)
+{
+    return datagram->chunk ? (uint32_t)sizeof *datagram->chunk + datagram->chunk->capacity : 0;
+}
+
 void datagram_queue_clear(struct datagram_queue *queue)
 {
     while (queue->count) {
@@ -29,6 +34,7 @@ bool datagram_queue_push(struct datagram_queue *queue, struct slice *datagram, u
     queue->ring[(queue->head + queue->count++) % DATAGRAMS_LIMIT] =
         (struct datagram){*datagram, expires_ns};
     queue->bytes += datagram->length;
+    queue->memory_bytes += datagram_memory(datagram);
     *datagram = (struct slice){0};
     return is_full;
 }
@@ -52,6 +58,7 @@ struct slice datagram_queue_pop(struct datagram_queue *queue)
 {
     INVARIANT(queue->count > 0);
     struct slice first = queue->ring[queue->head].bytes;
+    queue->memory_bytes -= datagram_memory(&first);
     queue->head = (queue->head + 1) % DATAGRAMS_LIMIT;
     queue->count--;
     queue->bytes -= first.length;

@@ -20,7 +20,10 @@ struct datagram_queue {
     struct datagram *ring; /* DATAGRAMS_LIMIT places, or NULL before the first */
     uint32_t head, count;
     uint64_t bytes;
+    uint64_t memory_bytes; /* what they take, empty ones too */
 };
+
+uint32_t datagram_memory(const struct slice *datagram);
 
 void datagram_queue_clear(struct datagram_queue *queue);
 /* Takes the datagram; true: the oldest one had to go for it. */

@@ -22,6 +22,7 @@ void flow_free(struct transport_stream *stream)
     if (!flow)
         return;
     blender_leave(&stream->transport->blender, &flow->turn.buffer);
+    stream->transport->flow_unread -= flow->in.memory_bytes;
     datagram_queue_clear(&flow->out);
     datagram_queue_clear(&flow->in);
     memory_free(flow);
@@ -50,6 +51,28 @@ uint32_t flow_most_bytes(const struct transport *transport)
     return lane_packet_bytes(transport) - PACKET_OVERHEAD_BYTES - FLOW_FRAME_BYTES;
 }
 
+/* Takes the datagram; returns how many had to go. A flow that finds no room makes it from its own: the others' are not the
+ * price of one that is not read. */
+static uint32_t keep_unread(struct transport *transport, struct datagram_queue *queue,
+                            struct slice *datagram)
+{
+    uint32_t dropped = 0, memory_bytes = datagram_memory(datagram);
+    uint64_t others = transport->flow_unread - queue->memory_bytes;
+    for (; queue->count && others + queue->memory_bytes + memory_bytes > FLOW_UNREAD_LIMIT;
+         dropped++) {
+        struct slice oldest = datagram_queue_pop(queue);
+        slice_release(&oldest);
+    }
+    if (others + queue->memory_bytes + memory_bytes > FLOW_UNREAD_LIMIT) {
+        slice_release(datagram);
+        dropped++;
+    } else {
+        dropped += datagram_queue_push(queue, datagram, UINT64_MAX);
+    }
+    transport->flow_unread = others + queue->memory_bytes;
+    return dropped;
+}
+
 int flow_on_datagram(struct transport_stream *stream, struct span data)
 {
     struct transport *transport = stream->transport;
@@ -60,8 +83,7 @@ int flow_on_datagram(struct transport_stream *stream, struct span data)
     if (stream->is_released)
         return 0;
     struct slice datagram = slice_copy(data);
-    if (datagram_queue_push(&flow->in, &datagram, UINT64_MAX))
-        transport->counters.flow_overflowed++;
+    transport->counters.flow_overflowed += keep_unread(transport, &flow->in, &datagram);
     if (stream->is_opened)
         event_stream(stream, STREAM_EVENT_READABLE);
     return 0;
@@ -104,5 +126,6 @@ bool transport_datagram_read(struct transport_stream *stream, struct slice *data
     if (!stream->flow || !stream->flow->in.count)
         return false;
     *datagram = datagram_queue_pop(&stream->flow->in);
+    stream->transport->flow_unread -= datagram_memory(datagram);
     return true;
 }

@@ -10,7 +10,10 @@
 
 struct stream_flow;
 
-enum { FLOW_FRAME_BYTES = 1 + 8 + 2 }; /* at most, before a datagram in its frame */
+enum {
+    FLOW_FRAME_BYTES = 1 + 8 + 2, /* at most, before a datagram in its frame */
+    FLOW_UNREAD_LIMIT = 16 << 20, /* memory of a lane's datagrams that wait to be read */
+};
 
 struct stream_flow *stream_flow_new(struct transport_stream *stream);
 void flow_free(struct transport_stream *stream);   /* harmless where there is none */

@@ -184,6 +184,7 @@ struct transport {
     struct blender blender;
     struct hosting hosting;
     struct credit credit;
+    uint64_t flow_unread; /* memory of datagrams that wait for their readers */
     struct stream_table table;
     struct list streams;  /* all that exist */
     struct list controls; /* streams that owe a frame */

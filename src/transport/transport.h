@@ -317,8 +317,8 @@ void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, ui
 void transport_stream_release(struct transport_stream *stream);
 
 /* Datagrams of a flow (T12): in the blender and under congestion control like a stream's bytes, but never sent again, not ordered, and
- * dropped when they have waited for the flow's lifetime or when 64 wait (the oldest goes). A flow's bytes arrive reliably
- * beside them; a flow ends by reset or release only. */
+ * dropped when they have waited for the flow's lifetime or when 64 wait (the oldest goes), or 16 MiB
+ * over all flows. A flow's bytes arrive reliably beside them; a flow ends by reset or release only. */
 uint32_t transport_datagram_most(const struct transport *transport); /* bytes of the largest one */
 /* Takes the datagram in any case. 0; ERROR_LIMIT: too large; ERROR_CLOSED: the stream is over, or not a flow. */
 int transport_datagram_write(struct transport_stream *stream, struct slice *datagram,

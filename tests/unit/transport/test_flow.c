@@ -302,6 +302,50 @@ static void T12_datagrams_may_overtake_the_opening(void **state)
     wire_clear(&wire);
 }
 
+/* A peer that fills the queues of many flows that nobody reads: 64 of each would be 26 MB. */
+static void T12_what_nobody_reads_is_bounded_over_all_flows(void **state)
+{
+    enum { FLOWS = 400, EACH = DATAGRAMS_LIMIT, BYTES = 1000 };
+    (void)state;
+    struct wire wire;
+    come_up(&wire, 9);
+    struct transport *gateway = wire.ends[WIRE_GATEWAY].transport;
+    static struct transport_stream *flows[FLOWS], *unread[FLOWS];
+    for (uint32_t i = 0; i < FLOWS; i++) {
+        flows[i] = open_flow(&wire, 0);
+        for (uint32_t j = 0; j < EACH; j++)
+            send_datagram(&wire, flows[i], j, BYTES);
+        wire_run(&wire, 100 * MS);
+        unread[i] = accepted;
+        assert_true(gateway->flow_unread <= FLOW_UNREAD_LIMIT);
+    }
+    wire_run(&wire, SECOND);
+    uint64_t kept = 0, lost = facts_of(&wire, WIRE_GATEWAY).flow_overflowed;
+    assert_int_equal(facts_of(&wire, WIRE_GATEWAY).flow_received, FLOWS * EACH);
+    for (uint32_t i = 0; i < FLOWS; i++)
+        kept += unread[i]->flow->in.count;
+    assert_int_equal(kept + lost, FLOWS * EACH);
+    assert_true(lost > 0);
+    assert_in_range(gateway->flow_unread, FLOW_UNREAD_LIMIT - 2 * BYTES, FLOW_UNREAD_LIMIT);
+    /* The first flow had room, keeps it, and makes room for its newest itself. */
+    assert_int_equal(unread[0]->flow->in.count, EACH);
+    send_datagram(&wire, flows[0], EACH, BYTES);
+    wire_run(&wire, 100 * MS);
+    assert_int_equal(next_datagram(unread[0]), 1);
+    /* What is read makes room for others, and so does a flow that ends. */
+    assert_int_equal(unread[FLOWS - 1]->flow->in.count, 0);
+    send_datagram(&wire, flows[FLOWS - 1], 7, BYTES);
+    wire_run(&wire, 100 * MS);
+    assert_int_equal(next_datagram(unread[FLOWS - 1]), 7);
+    for (uint32_t i = 0; i < FLOWS; i++) {
+        transport_stream_release(flows[i]);
+        transport_stream_release(unread[i]);
+    }
+    wire_run(&wire, SECOND);
+    assert_int_equal(gateway->flow_unread, 0);
+    wire_clear(&wire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +357,7 @@ int main(void)
         cmocka_unit_test(T12_datagrams_pass_bulk),
         cmocka_unit_test(T12_datagrams_on_an_ordinary_stream_end_the_session),
         cmocka_unit_test(T12_datagrams_may_overtake_the_opening),
+        cmocka_unit_test(T12_what_nobody_reads_is_bounded_over_all_flows),
     };
     return cmocka_run_group_tests_name("transport/flow", tests, NULL, NULL);
 }

@@ -176,23 +176,25 @@ static bool has_node(const struct conf_node **nodes, size_t count, const struct 
     return false;
 }
 
-/* Between an edge and a gateway that it uses: the gateway dials when its `dial` list says so, else the edge. */
+/* Between an edge and a gateway that it uses: the gateway dials when its `dial` list says so, else the edge.
+ * ERROR_LIMIT: for some there was no room; all others are named. */
 static int want_links(struct link_set *set, const struct conf *conf)
 {
     const struct conf_node *self = conf->self;
-    int result = 0;
-    for (size_t i = 0; self->edge && i < self->edge->gateway_count && result == 0; i++) {
+    bool is_full = false;
+    for (size_t i = 0; self->edge && i < self->edge->gateway_count; i++) {
         const struct conf_node *peer = self->edge->gateways[i];
-        result = want_link(set, conf, peer, true,
-                           !has_node(peer->gateway->dial, peer->gateway->dial_count, self));
+        is_full |= want_link(set, conf, peer, true,
+                             !has_node(peer->gateway->dial, peer->gateway->dial_count, self)) < 0;
     }
-    for (size_t i = 0; self->gateway && i < conf->node_count && result == 0; i++) {
+    for (size_t i = 0; self->gateway && i < conf->node_count; i++) {
         const struct conf_node *peer = &conf->nodes[i];
         if (peer->edge && has_node(peer->edge->gateways, peer->edge->gateway_count, self))
-            result = want_link(set, conf, peer, false,
-                               has_node(self->gateway->dial, self->gateway->dial_count, peer));
+            is_full |=
+                want_link(set, conf, peer, false,
+                          has_node(self->gateway->dial, self->gateway->dial_count, peer)) < 0;
     }
-    return result;
+    return is_full ? ERROR_LIMIT : 0;
 }
 
 static struct offload try_offload(const struct link_set *set, uint8_t family)
@@ -271,8 +273,9 @@ int link_set_reload(struct link_set *set, struct worker_set *workers, const stru
     for (uint32_t i = 0; i < set->link_count; i++)
         set->links[i]->is_named = false;
     int result = want_links(set, conf);
-    /* Workers look at them all the while: a link that stays must not seem to be away for a moment. */
-    for (uint32_t i = 0; i < set->link_count && result == 0; i++)
+    /* Workers look at them all the while: a link that stays must not seem to be away for a moment. One that is no longer
+     * listed goes whether or not there was room for all new ones: its key may have been taken away for cause. */
+    for (uint32_t i = 0; i < set->link_count; i++)
         set->links[i]->is_wanted = set->links[i]->is_named;
     workers_run_on_all(workers, follow, set);
     return result;

@@ -272,6 +272,48 @@ static void T1_another_address_to_dial_is_another_link(void **state)
     finish(&fixture);
 }
 
+/* As if every slot had been given away: all but the first are the first once more. */
+static void fill(struct link_set *set)
+{
+    for (uint32_t i = 1; i < LINKS_LIMIT; i++)
+        set->links[i] = set->links[0];
+    set->link_count = LINKS_LIMIT;
+}
+
+static void finish_full(struct fixture *fixture)
+{
+    fixture->set->link_count = 1;
+    finish(fixture);
+}
+
+static void T1_a_key_that_is_taken_away_loses_its_link_even_when_there_is_no_room(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    start(&fixture, one_gateway);
+    fill(fixture.set);
+    assert_int_equal(reload(&fixture, other_gateway), ERROR_LIMIT);
+    assert_null(link_to_gateway(fixture.set, fixture.key_b));
+    assert_false(fixture.link->is_wanted);
+    assert_false(has_lane(fixture.link));
+    finish_full(&fixture);
+}
+
+static void T1_links_that_are_listed_stay_when_there_is_no_room_for_another(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    start(&fixture, other_gateway);
+    struct link *stays = link_to_gateway(fixture.set, fixture.key_c);
+    struct lane *lane = stays->lane;
+    fill(fixture.set);
+    assert_int_equal(reload(&fixture, two_gateways), ERROR_LIMIT); /* the first one finds none */
+    assert_ptr_equal(link_to_gateway(fixture.set, fixture.key_c), stays);
+    assert_ptr_equal(stays->lane, lane);
+    assert_null(link_to_gateway(fixture.set, fixture.key_b));
+    finish_full(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +326,8 @@ int main(void)
         cmocka_unit_test(T1_a_reload_renames_a_peer_and_learns_its_hosts),
         cmocka_unit_test(T1_a_reload_makes_and_closes_links),
         cmocka_unit_test(T1_another_address_to_dial_is_another_link),
+        cmocka_unit_test(T1_a_key_that_is_taken_away_loses_its_link_even_when_there_is_no_room),
+        cmocka_unit_test(T1_links_that_are_listed_stay_when_there_is_no_room_for_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ static void check_buffer(struct doctor *doctor, const char *name, const char *pa
     snprintf(sentence, sizeof sentence, "at most %llu KiB for a socket, the link asks for %llu KiB",
              (unsigned long long)most / 1024, (unsigned long long)wanted / 1024);
     snprintf(advice, sizeof advice,
-             "sysctl -w net.core.%s=%llu; started by root the program forces it (CAP_NET_ADMIN)",
+             "sysctl -w net.core.%s=%llu; started by root, only sockets that listen have more",
              name, (unsigned long long)wanted);
     doctor_add(doctor, most >= wanted ? FINDING_OK : FINDING_WARN, name, sentence, advice);
 }

@@ -179,6 +179,7 @@ struct link_set {
     uint32_t local_count;
     struct link **links; /* LINKS_LIMIT places; a link keeps its own until the set is freed */
     _Atomic uint32_t link_count;
+    _Atomic bool has_warned_of_buffers;
     struct driver *_Atomic *drivers; /* by worker; NULL before it starts and after it stops */
 };
 

@@ -41,16 +41,17 @@ struct forwarded_hello {
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events);
 
-/* Said by the first worker only: the others' sockets are the same. */
-static void check_buffers(const struct driver *driver, int fd)
+/* Said once: what limits one socket limits most. Listening ones have what the supervisor could give them. */
+static void check_buffers(struct link_set *set, int fd)
 {
-    uint32_t wanted = driver->set->settings.socket_buffer_bytes;
+    uint32_t wanted = set->settings.socket_buffer_bytes;
     struct socket_buffers got = socket_force_buffers(fd, wanted);
-    if (worker_id(driver->worker) || (got.receive_bytes >= wanted && got.send_bytes >= wanted))
+    if ((got.receive_bytes >= wanted && got.send_bytes >= wanted) ||
+        atomic_exchange(&set->has_warned_of_buffers, true))
         return;
     log_warning("link",
                 "UDP buffers are %u bytes in and %u out, link.socket_buffer wants %u: sysctl -w "
-                "net.core.rmem_max=%u net.core.wmem_max=%u, or start as root (CAP_NET_ADMIN)",
+                "net.core.rmem_max=%u net.core.wmem_max=%u",
                 got.receive_bytes, got.send_bytes, wanted, wanted, wanted);
 }
 
@@ -69,7 +70,7 @@ static void forbid_fragments(int fd, uint8_t family)
 
 void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours)
 {
-    const struct link_set *set = driver->set;
+    struct link_set *set = driver->set;
     struct udp_socket *socket = &driver->sockets[driver->socket_count++];
     *socket = (struct udp_socket){.driver = driver, .family = family, .is_ours = is_ours};
     socket->watch.fd = fd;
@@ -79,7 +80,7 @@ void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ou
     socket->cut = offload->cut;
     ancillary_enable(fd, family, offload->joins);
     forbid_fragments(fd, family);
-    check_buffers(driver, fd);
+    check_buffers(set, fd);
 }
 
 int driver_open_sockets(struct driver *driver)

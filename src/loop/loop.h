@@ -167,7 +167,7 @@ void socket_set_reset_on_close(int fd);
 struct socket_buffers {
     uint32_t receive_bytes, send_bytes;
 };
-/* SO_RCVBUFFORCE or SO_RCVBUF, likewise for sending; what the kernel gave. */
+/* SO_RCVBUFFORCE, or SO_RCVBUF where the socket has less, likewise for sending; what the kernel gave. */
 struct socket_buffers socket_force_buffers(int fd, uint32_t bytes);
 MUST_USE int socket_local(int fd, struct address *address);
 MUST_USE int socket_peer(int fd, struct address *address);

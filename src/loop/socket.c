@@ -212,14 +212,20 @@ static uint32_t buffer_given(int fd, int option)
     return (uint32_t)given / 2;
 }
 
-struct socket_buffers socket_force_buffers(int fd, uint32_t bytes)
+/* The forced form wants CAP_NET_ADMIN; the other is cut to net.core.{r,w}mem_max, also where somebody with the capability
+ * gave more before. */
+static void force_buffer(int fd, int forced, int plain, uint32_t bytes)
 {
     int wanted = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
-    /* the forced form wants CAP_NET_ADMIN; the other is cut to net.core.{r,w}mem_max */
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted))
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted))
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+    if (setsockopt(fd, SOL_SOCKET, forced, &wanted, sizeof wanted) &&
+        buffer_given(fd, plain) < bytes)
+        setsockopt(fd, SOL_SOCKET, plain, &wanted, sizeof wanted);
+}
+
+struct socket_buffers socket_force_buffers(int fd, uint32_t bytes)
+{
+    force_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, bytes);
+    force_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, bytes);
     return (struct socket_buffers){buffer_given(fd, SO_RCVBUF), buffer_given(fd, SO_SNDBUF)};
 }
 

@@ -193,6 +193,18 @@ def test_children_have_no_privileges(local_lab, causeway_program):
     wait_until(lambda: node.status()["ready"])
 
 
+@pytest.mark.needs_root
+def test_listeners_keep_the_buffers_that_root_gave_them(local_lab, causeway_program):
+    node = Node(local_lab, causeway_program, settings="user: nobody")
+    wait_until(lambda: node.status()["ready"])
+    sockets = local_lab.here().run("ss", "-Huanm", f"sport = :{node.link}").stdout
+    buffers = re.findall(r"skmem:\(r\d+,rb(\d+),t\d+,tb(\d+)", sockets)
+    assert buffers and set(buffers) == {(str(2 * (8 << 20)),) * 2}, sockets  # the kernel doubles link.socket_buffer
+    warnings = re.findall(r"UDP buffers are .*", node.causeway.process.output())
+    assert len(warnings) <= 1
+    assert "root" not in "".join(warnings)
+
+
 def test_logs_are_reopened_after_rotation(local_lab, causeway_program):
     log, access = local_lab.path("node.txt"), local_lab.path("access.txt")
     node = Node(local_lab, causeway_program, settings=f"log: {{path: {log}, level: info}}")

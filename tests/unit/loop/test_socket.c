@@ -126,9 +126,31 @@ static void buffers_say_what_was_given(void **state)
     struct address any = parse("127.0.0.1:0");
     int fd;
     assert_int_equal(socket_bind_udp(&any, 0, &fd), 0);
-    struct socket_buffers given = socket_force_buffers(fd, 65536);
-    assert_int_equal(given.receive_bytes, 65536);
-    assert_int_equal(given.send_bytes, 65536);
+    struct socket_buffers given = socket_force_buffers(fd, 150000);
+    assert_int_equal(given.receive_bytes, 150000);
+    assert_int_equal(given.send_bytes, 150000);
+    close(fd);
+}
+
+/* A supervisor that runs as root gives them, a child that does not asks for them again. */
+static void buffers_that_were_forced_are_kept_without_the_right_to(void **state)
+{
+    enum { FORCED = 64 << 20, NOBODY = 65534 };
+    (void)state;
+    struct address any = parse("127.0.0.1:0");
+    int fd;
+    assert_int_equal(socket_bind_udp(&any, 0, &fd), 0);
+    if (geteuid() != 0 || socket_force_buffers(fd, FORCED).receive_bytes != FORCED) {
+        close(fd);
+        skip();
+    }
+    assert_int_equal(seteuid(NOBODY), 0);
+    struct socket_buffers same = socket_force_buffers(fd, FORCED);
+    struct socket_buffers less = socket_force_buffers(fd, FORCED / 2);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(same.receive_bytes, FORCED);
+    assert_int_equal(same.send_bytes, FORCED);
+    assert_int_equal(less.receive_bytes, FORCED);
     close(fd);
 }
 
@@ -182,6 +204,7 @@ int main(void)
         cmocka_unit_test(an_address_is_bound_twice_only_with_reuseport),
         cmocka_unit_test(both_families_share_a_port),
         cmocka_unit_test(buffers_say_what_was_given),
+        cmocka_unit_test(buffers_that_were_forced_are_kept_without_the_right_to),
         cmocka_unit_test(reads_keep_order_and_limit),
     };
     return cmocka_run_group_tests_name("loop/socket", tests, NULL, NULL);

@@ -295,6 +295,9 @@ void transport_stream_finish(struct transport_stream *stream)
         return;
     stream->out.is_finished = true;
     stream->wants_room = false;
+    stream->events &= (uint8_t)~STREAM_EVENT_WRITABLE; /* that it has not been told yet */
+    if (!stream->events)
+        event_stream_leave(stream);
     stream_update(stream);
 }
 

@@ -82,4 +82,5 @@ def test_R9_a_million_handshakes_of_strangers_change_nothing(lab, causeway_progr
     print(f"{counted(road) - before} refused of {PACKETS}, {answered_bytes} bytes answered to {sent_bytes}")
     assert counted(road) - before > PACKETS // 10, "what was not lost in the socket's buffer is counted"
     assert answered_bytes < sent_bytes / 2
-    assert memory_kb(road.nodes["gateway"]) - before_kb < 24576, "a million strangers leave nothing"
+    most_kb = 24576 * (4 if os.environ.get("CAUSEWAY_SANITIZERS") else 1)  # a sanitizer's own is not counted
+    assert memory_kb(road.nodes["gateway"]) - before_kb < most_kb, "a million strangers leave nothing"

@@ -57,6 +57,7 @@ static void send_more(struct trial_stream *way)
         slice_queue_append(&chunk, span_of(nothing, bytes < left ? bytes : left));
         way->sent += chunk.bytes;
         link_stream_write(way->stream, &chunk);
+        slice_queue_clear(&chunk);
         is_over = way->sent >= way->request.bytes;
     }
     if (is_over && way->is_sender) {
@@ -204,6 +205,7 @@ static int start_way(struct trial *trial, enum trial_way now)
     trial_request_write(request, &way->request);
     slice_queue_append(&head, span_of(request, sizeof request));
     link_stream_write(way->stream, &head);
+    slice_queue_clear(&head);
     if (now == TRIAL_UP)
         send_more(way);
     else
@@ -304,6 +306,7 @@ static void report(struct trial_server *server)
     trial_report_write(bytes, &report);
     slice_queue_append(&out, span_of(bytes, sizeof bytes));
     link_stream_write(server->way.stream, &out);
+    slice_queue_clear(&out);
     link_stream_finish(server->way.stream);
     end_server(server, TRANSPORT_CODE_NONE);
 }

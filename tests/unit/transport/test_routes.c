@@ -141,6 +141,7 @@ static void L2_a_path_over_tcp_has_no_congestion_control_of_ours(void **state)
     for (int i = 0; i < 20; i++)
         slice_queue_append(&bytes, span_of(block, sizeof block));
     transport_stream_write(stream, &bytes);
+    slice_queue_clear(&bytes);
     uint64_t before = both.over_tcp, sent = facts.stream_bytes_sent;
     pass(&both, WIRE_EDGE, now_ns);
     transport_read_facts(edge, &facts);

@@ -288,7 +288,8 @@ static void wait_for_turn(struct loop *loop)
         reader_online();
     atomic_store_explicit(&loop->is_asleep, false, memory_order_relaxed);
     loop->event_count = count > 0 ? count : 0; /* EINTR: a turn without events */
-    loop->event_at = -1; /* none of them is delivered yet: messages come first, and may remove watches */
+    loop->event_at =
+        -1; /* none of them is delivered yet: messages come first, and may remove watches */
     loop->now_ns = clock_now_ns();
     atomic_store_explicit(&loop->last_turn_ns, loop->now_ns, memory_order_relaxed);
 }

@@ -72,6 +72,7 @@ struct lane {
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
+    uint16_t packet_bytes; /* of a full packet, as set */
     bool allows_test;      /* peers may measure the link */
     struct list carriages; /* struct carriage: over TCP */
     struct fallback fallback;

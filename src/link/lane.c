@@ -93,8 +93,8 @@ static void send_all(struct lane *lane, uint64_t now_ns)
     bool has_carriages = !list_is_empty(&lane->carriages);
     size_t batch = has_carriages ? CARRIAGE_BATCHES : SEND_BATCH;
     uint32_t capacity = has_carriages ? CARRIAGE_BATCH_BYTES : SEND_BUFFER_BYTES;
-    if (capacity < lane->driver->set->settings.packet_bytes)
-        capacity = lane->driver->set->settings.packet_bytes;
+    if (capacity < lane->packet_bytes)
+        capacity = lane->packet_bytes;
     do {
         for (size_t i = 0; i < batch; i++)
             transmits[i] = (struct transport_transmit){
@@ -193,6 +193,7 @@ void lane_new(struct driver *driver, struct link *link)
     struct lane *lane = NEW(struct lane);
     lane->link = link;
     lane->driver = driver;
+    lane->packet_bytes = settings->packet_bytes;
     lane->allows_test = settings->allows_test;
     lane->transport = transport_new(&config, now_ns);
     bytes_wipe(&config, sizeof config);
@@ -218,7 +219,8 @@ void lane_configure(struct lane *lane)
     const struct link_set *set = lane->driver->set;
     transport_set_weights(lane->transport, lane->link->weights);
     transport_set_site_weights(lane->transport, set->site_weights, set->site_weight_count);
-    transport_set_packet_bytes(lane->transport, set->settings.packet_bytes);
+    lane->packet_bytes = set->settings.packet_bytes;
+    transport_set_packet_bytes(lane->transport, lane->packet_bytes);
     lane->allows_test = set->settings.allows_test;
 }
 

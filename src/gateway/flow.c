@@ -124,29 +124,13 @@ static bool connect_origin(struct gateway_flow *flow, const struct conf_site *si
 /* The record that names the site; true: the flow lives on. */
 static bool read_record(struct gateway_flow *flow)
 {
-    uint8_t buffer[LINK_SERVICE_BYTES];
-    struct span name;
-    bool ended;
-    link_stream_read(flow->stream, &flow->in, LINK_SERVICE_BYTES, &ended);
-    uint64_t before = flow->in.bytes;
-    int result = link_service_read(&flow->in, buffer, &name);
-    if (result == ERROR_INCOMPLETE && !ended)
+    const struct gateway_service service = {flow->stream, flow->from, flow->port, .is_udp = true};
+    const struct conf_site *site;
+    int result = gateway_service_read(flow->worker, &service, &flow->in, &site);
+    if (result == ERROR_INCOMPLETE)
         return true;
     if (result < 0) {
-        metric_add(&gateway_bad_requests, 1);
-        end(flow, TRANSPORT_CODE_PROTOCOL);
-        return false;
-    }
-    link_stream_consume(flow->stream, before - flow->in.bytes);
-    const struct conf *conf = gateway_conf(flow->worker);
-    const struct conf_site *site = conf_find_site(conf, name);
-    const struct conf_node *edge = gateway_edge(conf, flow->from);
-    if (!site || !edge || !conf->self->gateway ||
-        !conf_allows(conf->self->gateway, edge, site, flow->port)) {
-        metric_add(&gateway_refused, 1);
-        log_notice("gateway", "refused UDP port %u of site %.*s to edge %s: no allow row has it",
-                   flow->port, SPAN_ARGS(name), edge ? edge->name : "unknown");
-        end(flow, TRANSPORT_CODE_REFUSED);
+        end(flow, gateway_service_code(result));
         return false;
     }
     return connect_origin(flow, site);

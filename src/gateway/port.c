@@ -85,30 +85,14 @@ static void connect_origin(struct gateway_port *port, const struct conf_site *si
 static void on_readable(void *owner, struct link_stream *stream)
 {
     struct gateway_port *port = owner;
-    uint8_t buffer[LINK_SERVICE_BYTES];
-    struct span name;
-    bool ended;
-    link_stream_read(stream, &port->in, LINK_SERVICE_BYTES, &ended);
-    uint64_t before = port->in.bytes;
-    int result = link_service_read(&port->in, buffer, &name);
-    if (result == ERROR_INCOMPLETE && !ended)
+    const struct gateway_service service = {stream, port->from, port->port, .is_udp = false};
+    const struct conf_site *site;
+    int result = gateway_service_read(port->worker, &service, &port->in, &site);
+    if (result == ERROR_INCOMPLETE)
         return;
-    if (result < 0) {
-        metric_add(&gateway_bad_requests, 1);
-        end(port, TRANSPORT_CODE_PROTOCOL);
-        return;
-    }
     loop_timer_stop(port->worker->loop, &port->timer);
-    link_stream_consume(stream, before - port->in.bytes);
-    const struct conf *conf = gateway_conf(port->worker);
-    const struct conf_site *site = conf_find_site(conf, name);
-    const struct conf_node *edge = gateway_edge(conf, port->from);
-    if (!site || !edge || !conf->self->gateway ||
-        !conf_allows(conf->self->gateway, edge, site, port->port)) {
-        metric_add(&gateway_refused, 1);
-        log_notice("gateway", "refused port %u of site %.*s to edge %s: no allow row has it",
-                   port->port, SPAN_ARGS(name), edge ? edge->name : "unknown");
-        end(port, TRANSPORT_CODE_REFUSED);
+    if (result < 0) {
+        end(port, gateway_service_code(result));
         return;
     }
     connect_origin(port, site);

@@ -132,6 +132,20 @@ void gateway_request_accept(struct gateway_worker *worker, struct link *link,
 void gateway_request_on_origin(struct gateway_request *request, uint32_t events);
 void gateway_requests_abort(struct gateway_worker *worker);
 
+/* ---- service.c */
+struct gateway_service {
+    struct link_stream *stream;
+    const struct link *from; /* whose edge asks */
+    uint16_t port;
+    bool is_udp;
+};
+/* Reads on from the stream's beginning; what follows the record stays in `in`. 0: *site may be had; ERROR_INCOMPLETE: more must
+ * come; ERROR_INVALID, ERROR_DENIED: counted, and gateway_service_code() says how the stream ends. */
+MUST_USE int gateway_service_read(struct gateway_worker *worker,
+                                  const struct gateway_service *service, struct slice_queue *in,
+                                  const struct conf_site **site);
+uint32_t gateway_service_code(int result);
+
 /* ---- port.c */
 void gateway_port_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open);

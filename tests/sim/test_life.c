@@ -48,28 +48,6 @@ static void cut(bool is_cut)
     pair.up_impairment.is_cut = pair.down_impairment.is_cut = is_cut;
 }
 
-static uint64_t bytes_read(void)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < workload.count; i++)
-        sum += workload.sides[EDGE_SIDE][i].read + workload.sides[GATEWAY_SIDE][i].read;
-    return sum;
-}
-
-/* The longest time without a byte during `seconds`. */
-static uint64_t longest_stall_ms(uint64_t seconds)
-{
-    uint64_t longest = 0, since = 0, last = bytes_read();
-    for (uint64_t i = 0; i < seconds * 1000 / STEP_MS; i++) {
-        run_ms(STEP_MS);
-        uint64_t bytes = bytes_read();
-        since = bytes == last ? since + STEP_MS : 0;
-        longest = since > longest ? since : longest;
-        last = bytes;
-    }
-    return longest;
-}
-
 /* Milliseconds until both ends have come up `ups` times. */
 static uint64_t until_up(uint32_t ups, uint64_t limit_ms)
 {
@@ -93,8 +71,8 @@ static void T1_a_short_outage_costs_no_stream(void **state)
     cut(true);
     run_ms(3000);
     cut(false);
-    uint64_t before = bytes_read(), waited = 0;
-    while (bytes_read() == before && waited < 5000) {
+    uint64_t before = workload_bytes_read(&workload), waited = 0;
+    while (workload_bytes_read(&workload) == before && waited < 5000) {
         run_ms(STEP_MS);
         waited += STEP_MS;
     }
@@ -129,8 +107,8 @@ static void T1_an_outage_within_the_limit_costs_no_stream(void **state)
         }
         run_ms(outage_ms[i] / 2);
         cut(false);
-        uint64_t before = bytes_read(), waited = 0;
-        while (bytes_read() == before && waited < 5000) {
+        uint64_t before = workload_bytes_read(&workload), waited = 0;
+        while (workload_bytes_read(&workload) == before && waited < 5000) {
             run_ms(STEP_MS);
             waited += STEP_MS;
         }
@@ -253,7 +231,7 @@ static void T9_fresh_keys_under_load_cost_no_time(void **state)
             workload_add(&workload, s & 1, 1000ull * MEGABYTE, 1000ull * MEGABYTE);
         come_up();
         run_ms(2000);
-        uint64_t stall = longest_stall_ms(20);
+        uint64_t stall = workload_longest_stall_ms(&workload, 20000);
         print_message("  loss %.2f: longest time without a byte %llu ms\n", losses[i],
                       (unsigned long long)stall);
         assert_true(stall <= (i ? 200 : 50));
@@ -275,7 +253,7 @@ static void T9_the_ratchet_turns_under_load(void **state)
     for (int s = 0; s < 6; s++)
         workload_add(&workload, s & 1, 1000ull * MEGABYTE, 0);
     come_up();
-    uint64_t stall = longest_stall_ms(260);
+    uint64_t stall = workload_longest_stall_ms(&workload, 260000);
     print_message("  two turns: longest time without a byte %llu ms\n", (unsigned long long)stall);
     assert_true(stall <= 200);
     assert_true(sim_end_facts(&pair.edge).datagrams_refused == 0);

@@ -45,27 +45,6 @@ static void begin(uint16_t packet_bytes, uint32_t mtu, uint64_t seed)
     sim_end_touch(&pair.gateway);
 }
 
-static uint64_t bytes_read(void)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < workload.count; i++)
-        sum += workload.sides[EDGE_SIDE][i].read + workload.sides[GATEWAY_SIDE][i].read;
-    return sum;
-}
-
-static uint64_t longest_stall_ms(uint64_t for_ms)
-{
-    uint64_t longest = 0, since = 0, last = bytes_read();
-    for (uint64_t i = 0; i < for_ms / STEP_MS; i++) {
-        run_ms(STEP_MS);
-        uint64_t bytes = bytes_read();
-        since = bytes == last ? since + STEP_MS : 0;
-        longest = since > longest ? since : longest;
-        last = bytes;
-    }
-    return longest;
-}
-
 static void T5_the_size_is_found_on_any_network(void **state)
 {
     (void)state;
@@ -78,7 +57,7 @@ static void T5_the_size_is_found_on_any_network(void **state)
         begin(cases[i].wanted, cases[i].mtu, 1 + i);
         workload_add(&workload, EDGE_SIDE, 6 * MEGABYTE, 6 * MEGABYTE);
         sim_end_touch(&pair.edge);
-        uint64_t stall = longest_stall_ms(2500);
+        uint64_t stall = workload_longest_stall_ms(&workload, 2500);
         assert_true(workload_run(&workload, 60 * SIM_SECOND));
         workload_check(&workload);
         struct transport_facts edge = sim_end_facts(&pair.edge);
@@ -127,7 +106,7 @@ static void T5_a_fall_while_data_flows_stalls_little(void **state)
         run_ms(3000);
         assert_int_equal(sim_end_facts(&pair.edge).paths[0].packet_bytes, 1400);
         set_mtu(falls[i]);
-        uint64_t stall = longest_stall_ms(5000);
+        uint64_t stall = workload_longest_stall_ms(&workload, 5000);
         struct transport_facts facts = sim_end_facts(&pair.edge);
         print_message("  fell to %u: stall %llu ms, now %u\n", falls[i], (unsigned long long)stall,
                       facts.paths[0].packet_bytes);

@@ -60,32 +60,11 @@ static void come_up(void)
     sim_end_touch(&pair.gateway);
 }
 
-static uint64_t bytes_read(void)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < workload.count; i++)
-        sum += workload.sides[EDGE_SIDE][i].read + workload.sides[GATEWAY_SIDE][i].read;
-    return sum;
-}
-
-static uint64_t longest_stall_ms(uint64_t for_ms)
-{
-    uint64_t longest = 0, since = 0, last = bytes_read();
-    for (uint64_t i = 0; i < for_ms / STEP_MS; i++) {
-        run_ms(STEP_MS);
-        uint64_t bytes = bytes_read();
-        since = bytes == last ? since + STEP_MS : 0;
-        longest = since > longest ? since : longest;
-        last = bytes;
-    }
-    return longest;
-}
-
 static double mbit_per_s(uint64_t for_ms)
 {
-    uint64_t before = bytes_read();
+    uint64_t before = workload_bytes_read(&workload);
     run_ms(for_ms);
-    return (double)(bytes_read() - before) * 8 / 1000 / (double)for_ms;
+    return (double)(workload_bytes_read(&workload) - before) * 8 / 1000 / (double)for_ms;
 }
 
 static void cut_first(bool is_cut)
@@ -132,7 +111,7 @@ static void L2_a_path_cut_under_load_stalls_little_and_loses_nothing(void **stat
         come_up();
         run_ms(3000);
         cut_first(true);
-        uint64_t stall = longest_stall_ms(3000);
+        uint64_t stall = workload_longest_stall_ms(&workload, 3000);
         print_message("  ring %d: longest time without a byte %llu ms\n", ring,
                       (unsigned long long)stall);
         worst = stall > worst ? stall : worst;
@@ -140,7 +119,7 @@ static void L2_a_path_cut_under_load_stalls_little_and_loses_nothing(void **stat
         run_ms(4000);
         assert_int_equal(sim_end_facts(&pair.edge).paths[0].state, TRANSPORT_PATH_STATE_ACTIVE);
         cut_second(true);
-        stall = longest_stall_ms(3000);
+        stall = workload_longest_stall_ms(&workload, 3000);
         worst = stall > worst ? stall : worst;
         cut_second(false);
         assert_true(workload_run(&workload, 120 * SIM_SECOND));
@@ -204,7 +183,7 @@ static void L2_a_standby_path_is_measured_and_takes_over(void **state)
     assert_true(facts.paths[1].quality.srtt_us >= 120000 &&
                 facts.paths[1].quality.srtt_us < 135000);
     cut_first(true);
-    uint64_t stall = longest_stall_ms(4000);
+    uint64_t stall = workload_longest_stall_ms(&workload, 4000);
     print_message("  longest time without a byte %llu ms\n", (unsigned long long)stall);
     assert_true(stall <= 800);
     cut_first(false);

@@ -366,3 +366,26 @@ void workload_check(const struct workload *workload)
         check_side(workload, key, GATEWAY_SIDE);
     }
 }
+
+uint64_t workload_bytes_read(const struct workload *workload)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < workload->count; i++)
+        sum += workload->sides[EDGE_SIDE][i].read + workload->sides[GATEWAY_SIDE][i].read;
+    return sum;
+}
+
+uint64_t workload_longest_stall_ms(struct workload *workload, uint64_t for_ms)
+{
+    enum { STEP_MS = 10 };
+    struct sim *sim = &workload->pair->sim;
+    uint64_t longest = 0, since = 0, last = workload_bytes_read(workload);
+    for (uint64_t i = 0; i < for_ms / STEP_MS; i++) {
+        sim_run(sim, sim->now_ns + STEP_MS * SIM_MS, NULL, NULL);
+        uint64_t bytes = workload_bytes_read(workload);
+        since = bytes == last ? since + STEP_MS : 0;
+        longest = since > longest ? since : longest;
+        last = bytes;
+    }
+    return longest;
+}

@@ -58,4 +58,9 @@ bool workload_run(struct workload *workload, uint64_t for_ns);
 /* Fails the test where something did not end as planned. */
 void workload_check(const struct workload *workload);
 
+/* By both sides. */
+uint64_t workload_bytes_read(const struct workload *workload);
+/* Runs so long; the longest time without a byte. */
+uint64_t workload_longest_stall_ms(struct workload *workload, uint64_t for_ms);
+
 #endif

@@ -142,7 +142,7 @@ static void buffers_that_were_forced_are_kept_without_the_right_to(void **state)
     assert_int_equal(socket_bind_udp(&any, 0, &fd), 0);
     if (geteuid() != 0 || socket_force_buffers(fd, FORCED).receive_bytes != FORCED) {
         close(fd);
-        skip();
+        skip(); /* only root may force them, and only then is there something to keep */
     }
     assert_int_equal(seteuid(NOBODY), 0);
     struct socket_buffers same = socket_force_buffers(fd, FORCED);

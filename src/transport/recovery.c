@@ -59,6 +59,7 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
     case SENT_ACK_FREQ:
     case SENT_PATH_STATUS:
     case SENT_PATH_ABANDON:
+    case SENT_FORGOTTEN:
         break;
     }
 }
@@ -110,6 +111,7 @@ static void frame_lost(struct transport *transport, const struct sent_frame *fra
         transport->abandon_waits[frame->path / 64] |= 1ull << frame->path % 64;
         break;
     case SENT_ACK:
+    case SENT_FORGOTTEN:
         break;
     }
 }
@@ -120,6 +122,19 @@ static void drop_references(const struct sent_log *log, const struct sent_packet
         const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
         if (frame->stream)
             stream_drop_reference(frame->stream);
+    }
+}
+
+/* A record whose frames went again elsewhere lets go of the streams: an ack may never come. */
+static void forget_streams(const struct sent_log *log, const struct sent_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->frames; i++) {
+        struct sent_frame *frame = sent_log_frame_at(log, packet, i);
+        if (!frame->stream)
+            continue;
+        stream_drop_reference(frame->stream);
+        frame->stream = NULL;
+        frame->kind = SENT_FORGOTTEN;
     }
 }
 
@@ -373,7 +388,7 @@ static void probe(struct transport *transport, struct path *path)
 }
 
 /* No ack may ever come to tell the losses of a path that is out of use: what went by another path is
- * lost here, except the newest. Else its records would keep streams, and probes would pile up. */
+ * lost here, except the newest, and those keep no stream. */
 static void settle_silent(struct transport *transport, struct path *path)
 {
     const struct sent_log *log = &path->sent;
@@ -382,6 +397,11 @@ static void settle_silent(struct transport *transport, struct path *path)
         const struct sent_packet *packet = sent_log_packet(log, number);
         if (packet->state == SENT_IN_FLIGHT && packet->is_moved)
             packet_lost(transport, path, number);
+    }
+    for (uint64_t number = log->first_open; number < log->next; number++) {
+        const struct sent_packet *packet = sent_log_packet(log, number);
+        if (packet->state == SENT_IN_FLIGHT && packet->is_moved)
+            forget_streams(log, packet);
     }
     retire_settled(transport, path);
 }

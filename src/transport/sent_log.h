@@ -28,6 +28,7 @@ enum sent_kind {
     SENT_ACK_FREQ, /* offset: its sequence number */
     SENT_PATH_STATUS,
     SENT_PATH_ABANDON,
+    SENT_FORGOTTEN, /* of a stream, and sent again by another path */
 };
 
 struct sent_frame {

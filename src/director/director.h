@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "director/facts.h"
 #include "dns/dns.h"
 
 /* ---- regions: a map of address space ---- */
@@ -79,18 +80,6 @@ struct director; /* immutable */
 /* Copies what it needs. NULL when the table would pass its limit (too many different lists of edges times regions). */
 struct director *director_new(const struct director_options *options);
 void director_free(struct director *director);
-
-/* ---- facts ---- */
-
-/* In order of preference. */
-enum director_state {
-    DIRECTOR_UP,
-    DIRECTOR_FULL,     /* behind all that are up, however near */
-    DIRECTOR_DRAINING, /* only when none of the former is left */
-    DIRECTOR_DEAD, /* only when nothing else is left: an answer that may fail is better than none that can succeed */
-    DIRECTOR_DOWN, /* by its administrator: never */
-    DIRECTOR_STATES,
-};
 
 /* ---- answers ---- */
 

@@ -26,8 +26,10 @@ struct answer {
     const struct dns_request *request;
     const struct dns_query *query;
     struct dns_writer *writer;
+    struct dns_client client;
     uint16_t counts[SECTIONS];
     enum dns_rcode rcode;
+    uint8_t scope_bits; /* of the client's address, that the answer depends on */
     bool is_authoritative, is_truncated;
 };
 
@@ -110,12 +112,24 @@ static void add_referral(struct answer *answer, const struct dns_match *match)
     add_glue_of(answer, match->zone, ns, match->cut);
 }
 
-static void add_computed(struct answer *answer, struct dns_owner owner,
-                         const struct dns_match *match)
+static bool is_address(uint16_t type)
+{
+    return type == DNS_A || type == DNS_AAAA;
+}
+
+static void choose(struct answer *answer, uint32_t site, struct dns_choice *choice)
 {
     const struct dns_source *source = answer->source;
-    const struct dns_addresses *addresses =
-        source->find(source->context, (uint32_t)match->node->site, answer->request->client);
+    source->find(source->context, site, &answer->client, choice);
+    bool is_tailored = is_address(answer->query->type) || choice->alias || choice->alias_varies;
+    if (is_tailored && choice->scope_bits > answer->scope_bits)
+        answer->scope_bits = choice->scope_bits;
+}
+
+static void add_computed(struct answer *answer, struct dns_owner owner,
+                         const struct dns_match *match, const struct dns_choice *choice)
+{
+    const struct dns_addresses *addresses = choice->addresses;
     if (!addresses) {
         answer->rcode = DNS_SERVFAIL;
         answer->is_authoritative = false;
@@ -131,12 +145,13 @@ static void add_computed(struct answer *answer, struct dns_owner owner,
 }
 
 /* The data of a name that is ours and not an alias. */
-static void add_data(struct answer *answer, struct dns_owner owner, const struct dns_match *match)
+static void add_data(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
+                     const struct dns_choice *choice)
 {
     const struct dns_node *node = match->node;
     uint16_t type = answer->query->type;
-    if (node->site != DNS_NO_SITE && (type == DNS_A || type == DNS_AAAA)) {
-        add_computed(answer, owner, match);
+    if (node->site != DNS_NO_SITE && is_address(type)) {
+        add_computed(answer, owner, match, choice);
         return;
     }
     if (type == DNS_ANY && (node->rrset_count || node->site != DNS_NO_SITE)) {
@@ -151,6 +166,29 @@ static void add_data(struct answer *answer, struct dns_owner owner, const struct
     add_rrset(answer, SECTION_ANSWER, owner, rrset, UINT32_MAX);
     if (type == DNS_NS)
         add_glue_of(answer, match->zone, rrset, NULL);
+}
+
+/* The alias at a name goes into the answer; NULL: it has none, and `choice` says what a computed name has. Beside
+ * records of its own a name cannot be an alias (RFC 1034 section 3.6.2). */
+static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
+                                const struct dns_node *node, struct dns_choice *choice)
+{
+    const struct dns_rrset *rrset = dns_node_rrset(node, DNS_CNAME);
+    if (rrset) {
+        add_rrset(answer, SECTION_ANSWER, owner, rrset, UINT32_MAX);
+        return rrset->wire + DNS_RR_FIXED_BYTES;
+    }
+    if (node->site == DNS_NO_SITE)
+        return NULL;
+    *choice = (struct dns_choice){0};
+    choose(answer, (uint32_t)node->site, choice);
+    if (!choice->alias || node->rrset_count)
+        return NULL;
+    if (dns_write_alias(answer->writer, owner, choice->alias_ttl_s, choice->alias))
+        answer->counts[SECTION_ANSWER]++;
+    else
+        answer->is_truncated = true;
+    return choice->alias->wire;
 }
 
 /* At the delegation itself DS is the parent's (RFC 4035 section 3.1.4.1). */
@@ -175,20 +213,19 @@ static void answer_question(struct answer *answer)
     answer->is_authoritative = true;
     struct dns_owner owner = {.pointer = DNS_OWNER_POINTER};
     for (unsigned i = 0; match.node; i++) {
-        const struct dns_rrset *alias =
-            type == DNS_CNAME ? NULL : dns_node_rrset(match.node, DNS_CNAME);
-        if (!alias) {
-            add_data(answer, owner, &match);
+        struct dns_choice choice;
+        const uint8_t *target = add_alias(answer, owner, match.node, &choice);
+        if (!target) {
+            add_data(answer, owner, &match, &choice);
             return;
         }
-        add_rrset(answer, SECTION_ANSWER, owner, alias, UINT32_MAX);
-        if (i == CHAIN_LIMIT || type == DNS_ANY)
+        if (i == CHAIN_LIMIT || type == DNS_CNAME || type == DNS_ANY)
             return;
         const struct dns_zone *zone = match.zone;
-        struct dns_name target;
-        owner = (struct dns_owner){.name = alias->wire + DNS_RR_FIXED_BYTES};
-        copy_lower(owner.name, &target);
-        match = dns_zones_find(zones, &target);
+        struct dns_name name;
+        owner = (struct dns_owner){.name = target};
+        copy_lower(target, &name);
+        match = dns_zones_find(zones, &name);
         if (match.zone != zone || is_delegated(&match, type))
             return; /* the client asks whoever has it */
     }
@@ -233,6 +270,14 @@ static uint8_t *write_opt(const struct answer *answer, uint8_t *to)
     return store_u16(to, 0);
 }
 
+static struct dns_client client_of(const struct address *sender)
+{
+    struct dns_client client = {*sender, .bits = (uint8_t)address_bits(sender)};
+    client.address.port = 0;
+    client.address.scope = 0;
+    return client;
+}
+
 static size_t limit_of(const struct dns_request *request, const struct dns_query *query,
                        size_t capacity)
 {
@@ -262,7 +307,12 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
     writer.asked = &query.name;
     writer.suffix_count = 0;
     struct answer answer = {
-        .source = source, .request = request, .query = &query, .writer = &writer};
+        .source = source,
+        .request = request,
+        .query = &query,
+        .writer = &writer,
+        .client = client_of(request->client),
+    };
 
     if (reading == DNS_MALFORMED)
         answer.rcode = DNS_FORMERR;

@@ -131,12 +131,29 @@ struct dns_addresses {
     uint8_t ipv6[DNS_ADDRESSES_LIMIT][16];
 };
 
-/* Where answers come from. `find` gives the addresses of a site for a client, valid until dns_answer() returns;
- * NULL: not known now (the answer is SERVFAIL). */
+/* Whom an answer is for: the sender of the query, or the network that it asks for (RFC 7871). */
+struct dns_client {
+    struct address address; /* zero behind `bits`, no port */
+    uint8_t bits;
+    bool is_subnet; /* EDNS Client Subnet said so */
+};
+
+/* What a computed name answers to a client: addresses, or an alias to a name that another level answers for (R3); with
+ * neither the answer is SERVFAIL. All of it stays valid until dns_answer() returns. */
+struct dns_choice {
+    const struct dns_addresses *addresses;
+    const struct dns_name *alias; /* lower case */
+    uint32_t alias_ttl_s;
+    uint8_t scope_bits; /* how many bits of the client's address decided; 0: none */
+    bool
+        alias_varies; /* some clients get an alias, so that what the name lacks depends on them too */
+};
+
+/* Where answers come from. `find` fills in a choice that is zero. */
 struct dns_source {
     const struct dns_zones *zones;
-    const struct dns_addresses *(*find)(const void *context, uint32_t site,
-                                        const struct address *client);
+    void (*find)(const void *context, uint32_t site, const struct dns_client *client,
+                 struct dns_choice *choice);
     const void *context;
 };
 

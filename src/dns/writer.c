@@ -169,3 +169,20 @@ bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_
     writer->suffix_count = suffixes;
     return false;
 }
+
+bool dns_write_alias(struct dns_writer *writer, struct dns_owner owner, uint32_t ttl_s,
+                     const struct dns_name *target)
+{
+    uint8_t *start = writer->at;
+    unsigned suffixes = writer->suffix_count;
+    if (dns_write_record(writer, owner, DNS_CNAME, ttl_s, SPAN(""))) {
+        uint8_t *behind = writer->at;
+        if (write_name(writer, target->wire)) {
+            store_u16(behind - 2, (uint16_t)(writer->at - behind));
+            return true;
+        }
+    }
+    writer->at = start;
+    writer->suffix_count = suffixes;
+    return false;
+}

@@ -47,4 +47,8 @@ bool dns_write_rrset(struct dns_writer *writer, struct dns_owner owner,
 bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_t type,
                       uint32_t ttl_s, struct span rdata);
 
+/* One CNAME record. */
+bool dns_write_alias(struct dns_writer *writer, struct dns_owner owner, uint32_t ttl_s,
+                     const struct dns_name *target);
+
 #endif

@@ -210,11 +210,13 @@ int dnsd_check(const struct conf *conf, struct text *why)
 
 /* ---- views */
 
-static const struct dns_addresses *find(const void *context, uint32_t site,
-                                        const struct address *client)
+/* The client's network decides, however much of its address the map names (RFC 7871 section 11.3). */
+static void find(const void *context, uint32_t site, const struct dns_client *client,
+                 struct dns_choice *choice)
 {
     const struct dnsd_view *view = context;
-    return director_snapshot_find(view->ranking, site, client);
+    choice->addresses = director_snapshot_find(view->ranking, site, &client->address);
+    choice->scope_bits = client->address.family == 4 ? 24 : 48;
 }
 
 struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking)

@@ -125,6 +125,20 @@ static const struct answer_case zone_cases[] = {
      "AN www.shop.example 20 A 198.51.100.1\nAN www.shop.example 20 A 198.51.100.2\n"},
     {"lost.shop.example", DNS_A, "SERVFAIL\n"},
     {"lost.shop.example", DNS_ANY, "NOERROR aa\nAN lost.shop.example 3600 TYPE13\n"},
+    /* a computed alias, for every type (R3) */
+    {"levels.shop.example", DNS_AAAA,
+     "NOERROR aa\nAN levels.shop.example 30 CNAME two.shop.example\n"
+     "AN two.shop.example 300 AAAA 2001:db8::1\n"},
+    {"levels.shop.example", DNS_TXT,
+     "NOERROR aa\nAN levels.shop.example 30 CNAME two.shop.example\nAU shop.example 60 " SOA_LINE},
+    {"levels.shop.example", DNS_CNAME,
+     "NOERROR aa\nAN levels.shop.example 30 CNAME two.shop.example\n"},
+    {"levels.shop.example", DNS_ANY,
+     "NOERROR aa\nAN levels.shop.example 30 CNAME two.shop.example\n"},
+    {"to-levels.shop.example", DNS_AAAA,
+     "NOERROR aa\nAN to-levels.shop.example 300 CNAME levels.shop.example\n"
+     "AN levels.shop.example 30 CNAME two.shop.example\n"
+     "AN two.shop.example 300 AAAA 2001:db8::1\n"},
     /* not ours */
     {"www.elsewhere.example", DNS_A, "REFUSED\n"},
     {"example", DNS_A, "REFUSED\n"},

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { SITE_WWW, SITE_IPV4_ONLY, SITE_LOST };
+enum { SITE_WWW, SITE_IPV4_ONLY, SITE_LOST, SITE_LEVELS };
 
 static const struct {
     const char *owner, *type, *data;
@@ -31,6 +31,7 @@ static const struct {
     {"loop.shop.example", "CNAME", "pool", 300},
     {"pool.shop.example", "CNAME", "loop", 300},
     {"to-site.shop.example", "CNAME", "www", 300},
+    {"to-levels.shop.example", "CNAME", "levels", 300},
     {"*.wild.shop.example", "A", "192.0.2.9", 300},
     {"real.wild.shop.example", "TXT", "\"here\"", 300},
     {"*.wcname.shop.example", "CNAME", "one.wild", 300},
@@ -78,8 +79,17 @@ static void add_large_sets(struct dns_builder *builder)
     }
 }
 
-static const struct dns_addresses *find(const void *context, uint32_t site,
-                                        const struct address *client)
+/* One site sends clients of 203.0.0.0/16 on to a name of their own level, the others elsewhere. */
+static const struct dns_name *level_of(const struct dns_client *client)
+{
+    static struct dns_name near, far;
+    near = name_of("two.shop.example");
+    far = name_of("www.far.example");
+    return client->address.bytes[0] == 203 && client->address.bytes[1] == 0 ? &near : &far;
+}
+
+static void find(const void *context, uint32_t site, const struct dns_client *client,
+                 struct dns_choice *choice)
 {
     static const struct dns_addresses sites[] = {
         [SITE_WWW] = {.ttl_s = 20,
@@ -90,8 +100,14 @@ static const struct dns_addresses *find(const void *context, uint32_t site,
         [SITE_IPV4_ONLY] = {.ttl_s = 20, .ipv4_count = 1, .ipv4 = {{198, 51, 100, 4}}},
     };
     (void)context;
-    (void)client;
-    return site == SITE_LOST ? NULL : &sites[site];
+    choice->scope_bits = client->address.family == 4 ? 16 : 48;
+    if (site == SITE_LEVELS) {
+        choice->alias = level_of(client);
+        choice->alias_ttl_s = 30;
+        choice->alias_varies = true;
+    } else if (site != SITE_LOST) {
+        choice->addresses = &sites[site];
+    }
 }
 
 const struct dns_source *fixture_source(void)
@@ -108,7 +124,8 @@ const struct dns_source *fixture_source(void)
     add_large_sets(builder);
     static const char *const sites[] = {[SITE_WWW] = "www.shop.example",
                                         [SITE_IPV4_ONLY] = "four.shop.example",
-                                        [SITE_LOST] = "lost.shop.example"};
+                                        [SITE_LOST] = "lost.shop.example",
+                                        [SITE_LEVELS] = "levels.shop.example"};
     for (uint32_t i = 0; i < sizeof sites / sizeof *sites; i++) {
         name = name_of(sites[i]);
         dns_builder_add_computed(builder, &name, i);

@@ -69,16 +69,23 @@ struct latency_value {
     bool is_silent;   /* probes went out and nothing came back: rtt_us is a large value */
 };
 
-/* Client networks are /24 and /48. Bounded: the least recently written make room. */
+/* Client networks are /24 and /48. Bounded: the least recently written make room. One thread owns it. */
 struct latency_table;
 
-enum { LATENCY_ROWS_LIMIT = 1 << 22 }; /* of (client network, node, source) */
+enum {
+    LATENCY_ROWS_LIMIT =
+        1 << 22, /* of (client network, node, source); 48 bytes each, 32 for each network */
+    LATENCY_SAMPLES_LIMIT = 64,    /* that a value stands for at most */
+    LATENCY_EXPIRE_STEP = 1024,    /* rows forgotten in one call */
+    LATENCY_NODES_LIMIT = 1 << 30, /* node numbers are below it */
+};
 
 /* `seed` keys the hash: strangers choose the networks. */
 struct latency_table *latency_table_new(uint32_t rows_limit, uint64_t seed);
 void latency_table_free(struct latency_table *table);
 
-/* A measurement of `samples` round trips with this median. An exponential mean by samples joins it with what was there. */
+/* A measurement of `samples` round trips with this median. An exponential mean by samples joins it with what was there; silence and round trips
+ * replace each other. A time before that of the row's value does not take it back. */
 void latency_table_put(struct latency_table *table, const struct address *client, uint32_t node,
                        enum latency_source source, uint32_t rtt_us, uint32_t samples,
                        bool is_silent, uint64_t now_ns);
@@ -86,9 +93,33 @@ void latency_table_put(struct latency_table *table, const struct address *client
 struct latency_value latency_table_find(const struct latency_table *table,
                                         const struct address *client, uint32_t node,
                                         enum latency_source source);
-/* Forgets what was taken before. Work is bounded per call; true: there is more. */
+/* Forgets what was last written before. Work is bounded per call; true: there is more. */
 bool latency_table_expire(struct latency_table *table, uint64_t before_ns);
 size_t latency_table_count(const struct latency_table *table);
+/* Rows that gave way to others before they expired: more is measured than the table holds. */
+uint64_t latency_table_evicted(const struct latency_table *table);
+
+/* All rows of a client's network: row = first(); while (row != LATENCY_END) row = next(table, row, &found). */
+enum { LATENCY_END = UINT32_MAX };
+struct latency_row {
+    uint32_t node;
+    enum latency_source source;
+    struct latency_value value;
+};
+uint32_t latency_table_first(const struct latency_table *table, const struct address *client);
+uint32_t latency_table_next(const struct latency_table *table, uint32_t row,
+                            struct latency_row *found);
+
+/* The networks that have rows, by slots that may be empty (false). A network keeps its slot as long as it has rows. */
+struct latency_activity {
+    struct network network;
+    uint32_t samples; /* of real visitors lately: a count that halves every LATENCY_HALF_LIFE_NS */
+    uint32_t rows;
+};
+#define LATENCY_HALF_LIFE_NS (600ull * 1000000000)
+uint32_t latency_table_slots(const struct latency_table *table);
+bool latency_table_slot(const struct latency_table *table, uint32_t slot, uint64_t now_ns,
+                        struct latency_activity *activity);
 
 /* The client's network as the table keys it: /24, /48. */
 struct network latency_network(const struct address *client);

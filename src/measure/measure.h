@@ -16,14 +16,20 @@
  * another process of it sent, and somebody withheld, is worthless too. docs/protocol/status.md
  * is the specification.
  *
+ * Measurements (R6, S9, H2, H3) go the same way in MEASURE datagrams of typed sections: they are
+ * believed of whoever is believed to live. What a DNS node wants a node to measure, it asks in
+ * REQUEST datagrams. docs/protocol/measure.md.
+ *
  * Pure: `now_ns` is the monotonic clock, randomness comes through struct crypto. A receiver
- * keeps state for configured edges only.
+ * keeps state for configured nodes only. Gateways and agents report as edges do; what is said of
+ * edges here holds for them, but for failing open.
  */
 #ifndef MEASURE_MEASURE_H
 #define MEASURE_MEASURE_H
 
 #include "base/heap.h"
 #include "crypto/crypto.h"
+#include "director/director.h"
 
 enum {
     STATUS_VERSION = 1,
@@ -73,13 +79,96 @@ struct status_report {
 /* A short name of a node: the first 8 bytes of SHA-256 of its public key. */
 uint64_t status_node_id(const struct crypto *crypto, const struct key *public_key);
 
+/* --- measurements --- */
+
+enum {
+    MEASURE_DATAGRAM_MAX = 1200, /* bytes; fits the least IPv6 MTU */
+    MEASURE_SECTIONS_MAX = 1140, /* of these for sections; a REQUEST has no more */
+    MEASURE_PER_S = 32,          /* of one node; what comes beyond is not looked at */
+    MEASURE_GAUGES = sizeof((struct director_load *)NULL)->gauges / sizeof(uint32_t),
+};
+
+/* What an item is, and its section's number on the wire; numbers are never used again. */
+enum measure_kind {
+    MEASURE_LOAD = 1, /* of the sender, in one of its roles */
+    MEASURE_LINK = 2, /* of an edge to a gateway: those for which STATUS has no room */
+    MEASURE_LATENCY =
+        3,              /* between the sender and a client network; on the wire 3 is IPv4, 4 IPv6 */
+    MEASURE_HEALTH = 5, /* of somebody else, as the sender sees it */
+    MEASURE_PROBE = 16, /* in a REQUEST: an address to probe; on the wire 16 is IPv4, 17 IPv6 */
+};
+
+enum measure_role { MEASURE_EDGE, MEASURE_GATEWAY, MEASURE_SERVER, MEASURE_ROLES };
+
+struct measure_load {
+    enum measure_role role;
+    struct director_load load; /* but for taken_ns: it is now */
+};
+
+struct measure_latency {
+    struct address client; /* the network (latency_network()): host bits zero */
+    enum latency_source source;
+    bool is_silent; /* no answer came: rtt_us is a large value */
+    uint16_t samples;
+    uint16_t age_s; /* since it was taken */
+    uint32_t rtt_us;
+};
+
+/* A check that was decided by rise and fall, again from time to time and at once when it changed. */
+struct measure_health {
+    uint64_t subject; /* status_node_id() of a node; of an origin measure_name_id() */
+    uint8_t kind;     /* enum measure_subject */
+    uint8_t check;    /* what was checked, numbers of the checker */
+    uint8_t cause;    /* of its failure, likewise; 0: none */
+    bool is_up;
+    uint16_t age_s;  /* since the last check */
+    uint16_t streak; /* checks with the same result in a row */
+    uint32_t rtt_us; /* 0: not known */
+};
+enum measure_subject { MEASURE_SUBJECT_NODE, MEASURE_SUBJECT_ORIGIN };
+
+/* The first 8 bytes of SHA-256: a short name of whatever both configurations name alike. */
+uint64_t measure_name_id(const struct crypto *crypto, struct span name);
+
+struct measure_item {
+    enum measure_kind kind;
+    union {
+        struct measure_load load;
+        struct status_gateway link;
+        struct measure_latency latency;
+        struct measure_health health;
+        struct address probe; /* a host that had spoken to an edge; port 0 */
+    };
+};
+
+/* Sections under way. A zeroed one is empty. */
+struct measure_message {
+    uint16_t length;
+    uint16_t section; /* where the last one begins */
+    uint8_t bytes[MEASURE_SECTIONS_MAX];
+};
+
+/* Appends an item. false: there is no room for it; send the message, and begin another one. */
+bool measure_put(struct measure_message *message, const struct measure_item *item);
+
+struct measure_reader {
+    struct span left;    /* behind this section */
+    struct span records; /* of this section */
+    uint8_t type, record_bytes;
+    bool is_malformed;
+    uint32_t unknown; /* sections of later releases, passed over */
+};
+struct measure_reader measure_reader_of(const struct measure_message *message);
+/* The next item; false at the end, or where the rest does not parse. */
+bool measure_next(struct measure_reader *reader, struct measure_item *item);
+
 /* --- keys of a pair --- */
 
 /* What an edge and a DNS node have in common, from both static keys and the optional pre-shared
  * key. */
 struct status_pair {
     struct key report,
-        answer; /* STATUS and EPOCH keys are drawn from these, one for each incarnation and epoch */
+        answer;   /* keys of datagrams are drawn from these, by incarnation and epoch */
     uint64_t tag; /* names the pair on the wire; means nothing to others */
 };
 
@@ -96,7 +185,10 @@ void status_pair_clear(struct status_pair *pair);
     X(epochs_taken)                                                \
     X(epochs_malformed)                                            \
     X(epochs_foreign) /* do not echo a report of ours just sent */ \
-    X(epochs_forged)
+    X(epochs_forged)                                               \
+    X(measures_sent)                                               \
+    X(requests_taken)                                              \
+    X(requests_refused) /* malformed, forged, foreign or replayed */
 
 struct status_sender_counters {
 #define X(name) uint64_t name;
@@ -104,15 +196,22 @@ struct status_sender_counters {
 #undef X
 };
 
+/* Which numbers were seen: each counts once, in any order within 64. */
+struct status_window {
+    uint64_t greatest, seen; /* bit n of `seen`: greatest - n */
+};
+
 struct status_sender {
     const struct crypto *crypto;
     struct status_pair pair;
-    struct aead *aead;
+    struct aead *aead, *measure_aead;
     uint64_t
         incarnation; /* random; a key of its own, so that no nonce is used twice across restarts */
-    uint64_t sequence;    /* of the last report */
-    uint64_t echo_floor;  /* EPOCHs must echo a later report than this */
-    uint64_t epoch, turn; /* as the receiver said; 0: not known yet */
+    uint64_t sequence;             /* of the last report */
+    uint64_t echo_floor;           /* EPOCHs must echo a later report than this */
+    uint64_t epoch, turn;          /* as the receiver said; 0: not known yet */
+    uint64_t measures;             /* sent */
+    struct status_window requests; /* of the present epoch */
     uint64_t next_ns;
     struct status_sender_counters counters;
 };
@@ -132,6 +231,17 @@ size_t status_sender_write(struct status_sender *sender, uint64_t now_ns,
 MUST_USE int status_sender_receive(struct status_sender *sender, uint64_t now_ns,
                                    struct span datagram);
 uint64_t status_sender_wake(const struct status_sender *sender);
+
+/* Writes a MEASURE and returns its length; 0: the receiver was not heard yet, and nothing would be
+ * believed. */
+size_t status_sender_measure(struct status_sender *sender, const struct measure_message *message,
+                             uint8_t out[MEASURE_DATAGRAM_MAX]);
+/* What comes back is an EPOCH or, when this says so, a REQUEST. */
+bool status_is_request(struct span datagram);
+/* A REQUEST of the receiver to this very process. 0: taken, each once. Other results change
+ * nothing. */
+MUST_USE int status_sender_request(struct status_sender *sender, struct span datagram,
+                                   struct measure_message *message);
 
 /* --- receiver: a DNS node --- */
 
@@ -194,6 +304,22 @@ struct status_receiver_counters {
 #undef X
 };
 
+#define MEASURE_RECEIVER_COUNTER_LIST(X)                                             \
+    X(believed)                                                                      \
+    X(malformed)  /* not a MEASURE of this version */                                \
+    X(strangers)  /* a tag of no configured node */                                  \
+    X(unexpected) /* of a process, epoch or turn that no STATUS has made believed */ \
+    X(forged)                                                                        \
+    X(replayed)                                                                      \
+    X(limited) /* authentic, too many in this second */                              \
+    X(requests_sent)
+
+struct measure_receiver_counters {
+#define X(name) uint64_t name;
+    MEASURE_RECEIVER_COUNTER_LIST(X)
+#undef X
+};
+
 struct status_receiver;
 
 /* `on_event` is called from within receive, run and drop; it must not change the receiver. */
@@ -214,6 +340,19 @@ void status_receiver_drop(struct status_receiver *receiver, const struct key *ed
 MUST_USE int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns,
                                      struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES]);
 
+/* What came is a STATUS or, when this says so, a MEASURE. */
+bool status_is_measure(struct span datagram);
+/* A MEASURE. 0: believed, its sections are in `message`, and *from says whose they are. Other
+ * results change nothing; each has a counter. */
+MUST_USE int status_receiver_measure(struct status_receiver *receiver, uint64_t now_ns,
+                                     struct span datagram, struct measure_message *message,
+                                     const struct status_edge **from);
+/* Writes a REQUEST to the process of that node that is believed, and returns its length; 0: none
+ * is. The caller bounds the rate, and sends it where the node's last believed STATUS came from. */
+size_t status_receiver_request(struct status_receiver *receiver, const struct key *node_public,
+                               const struct measure_message *message,
+                               uint8_t out[MEASURE_DATAGRAM_MAX]);
+
 /* Notices silence. Call it at status_receiver_wake() or later, when all datagrams that wait have
  * been received. When it comes late by more than a period, this node itself stood still: every
  * edge gets another period. */
@@ -229,5 +368,7 @@ const struct status_edge *status_receiver_find(const struct status_receiver *rec
 bool status_receiver_is_fail_open(const struct status_receiver *receiver);
 const struct status_receiver_counters *
 status_receiver_counters(const struct status_receiver *receiver);
+const struct measure_receiver_counters *
+status_receiver_measure_counters(const struct status_receiver *receiver);
 
 #endif

@@ -18,12 +18,16 @@ enum {
 struct edge {
     struct status_edge seen; /* what callers see */
     struct status_pair pair;
-    struct aead *report_aead; /* of the believed incarnation; NULL: none yet */
-    struct aead *answer_aead; /* of our epoch */
-    uint64_t incarnation;     /* the process that is believed */
-    uint64_t turn;            /* its turn: how many came before it in our epoch; 0: none is */
-    uint64_t sequence;        /* greatest believed of it */
-    uint64_t answers;         /* EPOCHs sent: the nonce */
+    struct aead *report_aead;      /* of the believed incarnation; NULL: none yet */
+    struct aead *answer_aead;      /* of our epoch */
+    struct aead *measure_aead;     /* of the believed incarnation; NULL: it sent none yet */
+    struct status_window measures; /* seen of it in its turn */
+    unsigned measures_in_second;
+    uint64_t measure_second_ns; /* when that second began */
+    uint64_t incarnation;       /* the process that is believed */
+    uint64_t turn;              /* its turn: how many came before it in our epoch; 0: none is */
+    uint64_t sequence;          /* greatest believed of it */
+    uint64_t answers;           /* EPOCHs sent: the nonce */
     uint64_t second_started_ns;
     unsigned answers_in_second;
     bool has_vanished; /* died of silence while clients could be sent there */
@@ -42,6 +46,7 @@ struct status_receiver {
     void *owner;
     struct heap timers; /* when an edge is dead unless heard */
     struct status_receiver_counters counters;
+    struct measure_receiver_counters measure_counters;
     size_t count;
     struct edge *edges[STATUS_EDGES_MAX];
     uint16_t slots[SLOTS]; /* indexes into edges, by tag; open addressing */
@@ -95,6 +100,7 @@ static void edge_free(struct status_receiver *receiver, struct edge *edge)
     heap_remove(&receiver->timers, &edge->timer);
     aead_free(&edge->report_aead);
     aead_free(&edge->answer_aead);
+    aead_free(&edge->measure_aead);
     status_pair_clear(&edge->pair);
     memory_free(edge);
 }
@@ -412,10 +418,13 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
         receiver->counters.replayed++;
         result = ERROR_REPLAY;
     } else {
+        if (takes_over)
+            edge->measures = (struct status_window){0};
         edge->turn = standing.turn;
         edge->sequence = header.sequence;
         if (!is_known) {
             aead_free(&edge->report_aead);
+            aead_free(&edge->measure_aead);
             edge->report_aead = aead;
             edge->incarnation = header.incarnation;
             edge->seen.incarnations++;
@@ -426,6 +435,84 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
     if (!is_known)
         aead_free(&aead);
     return result;
+}
+
+/* --- measurements --- */
+
+bool status_is_measure(struct span datagram)
+{
+    return datagram.length && datagram.data[0] == STATUS_TYPE_MEASURE;
+}
+
+/* Authentic ones only are counted: strangers cannot use up a node's share. */
+static bool is_too_often(struct edge *edge, uint64_t now_ns)
+{
+    if (now_ns - edge->measure_second_ns >= SECOND_NS) {
+        edge->measure_second_ns = now_ns;
+        edge->measures_in_second = 0;
+    }
+    return ++edge->measures_in_second > MEASURE_PER_S;
+}
+
+int status_receiver_measure(struct status_receiver *receiver, uint64_t now_ns, struct span datagram,
+                            struct measure_message *message, const struct status_edge **from)
+{
+    struct measure_receiver_counters *counters = &receiver->measure_counters;
+    struct status_header header;
+    struct status_standing standing;
+    int result = measure_read_header(datagram, &header);
+    if (result < 0) {
+        counters->malformed++;
+        return result;
+    }
+    struct edge *edge = find_tag(receiver, header.tag);
+    if (!edge) {
+        counters->strangers++;
+        return ERROR_NOT_FOUND;
+    }
+    if (edge->turn == 0 || edge->incarnation != header.incarnation) {
+        counters->unexpected++;
+        return ERROR_REPLAY;
+    }
+    if (window_has(&edge->measures, header.sequence)) {
+        counters->replayed++;
+        return ERROR_REPLAY;
+    }
+    if (!edge->measure_aead)
+        edge->measure_aead = status_measure_aead(receiver->crypto, &edge->pair, header.incarnation);
+    result = measure_read(edge->measure_aead, datagram, &standing, message);
+    if (result < 0) {
+        counters->forged++;
+        return result;
+    }
+    if (standing.epoch != receiver->epoch || standing.turn != edge->turn) {
+        counters->unexpected++;
+        return ERROR_REPLAY;
+    }
+    window_take(&edge->measures, header.sequence);
+    if (is_too_often(edge, now_ns)) {
+        counters->limited++;
+        return ERROR_LIMIT;
+    }
+    counters->believed++;
+    *from = &edge->seen;
+    return 0;
+}
+
+size_t status_receiver_request(struct status_receiver *receiver, const struct key *node_public,
+                               const struct measure_message *message,
+                               uint8_t out[MEASURE_DATAGRAM_MAX])
+{
+    size_t at = find_key(receiver, node_public);
+    if (at == receiver->count)
+        return 0;
+    struct edge *edge = receiver->edges[at];
+    if (edge->turn == 0 || edge->seen.state == STATUS_EDGE_DEAD)
+        return 0;
+    receiver->measure_counters.requests_sent++;
+    struct request_header header = {edge->pair.tag, receiver->epoch, ++edge->answers,
+                                    edge->incarnation};
+    return request_write(edge->answer_aead, &header, message, out);
 }
 
 /* --- queries --- */
@@ -457,4 +544,10 @@ const struct status_receiver_counters *
 status_receiver_counters(const struct status_receiver *receiver)
 {
     return &receiver->counters;
+}
+
+const struct measure_receiver_counters *
+status_receiver_measure_counters(const struct status_receiver *receiver)
+{
+    return &receiver->measure_counters;
 }

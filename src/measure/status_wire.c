@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keys of a pair, and the two datagrams.
+ * The keys of a pair, and liveness' two datagrams.
  */
 #include "measure/status_wire.h"
-
-#include "base/bytes.h"
 
 enum { SEQUENCE_OFFSET = 20, COUNTER_OFFSET = 20 };
 
@@ -56,13 +54,14 @@ void status_pair_clear(struct status_pair *pair)
     bytes_wipe(pair, sizeof *pair);
 }
 
-static struct aead *drawn_aead(const struct crypto *crypto, const struct key *base, uint64_t name)
+static struct aead *drawn_aead(const struct crypto *crypto, const struct key *base, uint64_t name,
+                               struct span purpose)
 {
     uint8_t text[8];
     struct key key;
     store_u64(text, name);
-    struct span part = span_of(text, sizeof text);
-    crypto_hmac(crypto, span_of(base->bytes, KEY_BYTES), &part, 1, key.bytes);
+    const struct span parts[] = {span_of(text, sizeof text), purpose};
+    crypto_hmac(crypto, span_of(base->bytes, KEY_BYTES), parts, 2, key.bytes);
     struct aead *aead = crypto->aead_new(crypto, AEAD_CHACHA20_POLY1305, key.bytes);
     bytes_wipe(&key, sizeof key);
     return aead;
@@ -71,18 +70,19 @@ static struct aead *drawn_aead(const struct crypto *crypto, const struct key *ba
 struct aead *status_report_aead(const struct crypto *crypto, const struct status_pair *pair,
                                 uint64_t incarnation)
 {
-    return drawn_aead(crypto, &pair->report, incarnation);
+    return drawn_aead(crypto, &pair->report, incarnation, SPAN(""));
+}
+
+struct aead *status_measure_aead(const struct crypto *crypto, const struct status_pair *pair,
+                                 uint64_t incarnation)
+{
+    return drawn_aead(crypto, &pair->report, incarnation, SPAN("measure"));
 }
 
 struct aead *status_answer_aead(const struct crypto *crypto, const struct status_pair *pair,
                                 uint64_t epoch)
 {
-    return drawn_aead(crypto, &pair->answer, epoch);
-}
-
-static void nonce_of(uint64_t number, uint8_t nonce[AEAD_NONCE_BYTES])
-{
-    store_u64(store_u32(nonce, 0), number);
+    return drawn_aead(crypto, &pair->answer, epoch, SPAN(""));
 }
 
 /* --- STATUS --- */
@@ -156,7 +156,7 @@ size_t status_write(struct aead *aead, const struct status_header *header,
     at = store_u64(at, header->incarnation);
     at = store_u64(at, header->sequence);
     uint8_t *end = write_contents(at, standing, report);
-    nonce_of(header->sequence, nonce);
+    status_nonce(header->sequence, nonce);
     aead_seal(aead, nonce, span_of(out, STATUS_HEADER_BYTES), span_of(at, (size_t)(end - at)), at);
     return (size_t)(end - out) + AEAD_TAG_BYTES;
 }
@@ -178,7 +178,7 @@ int status_read(struct aead *aead, struct span datagram, struct status_standing 
                 struct status_report *report)
 {
     uint8_t contents[STATUS_CONTENTS_MAX], nonce[AEAD_NONCE_BYTES];
-    nonce_of(load_u64(datagram.data + SEQUENCE_OFFSET), nonce);
+    status_nonce(load_u64(datagram.data + SEQUENCE_OFFSET), nonce);
     int result = aead_open(aead, nonce, span_of(datagram.data, STATUS_HEADER_BYTES),
                            span_from(datagram, STATUS_HEADER_BYTES), contents);
     if (result < 0)
@@ -202,7 +202,7 @@ void epoch_write(struct aead *aead, const struct epoch_header *header, uint64_t 
     at = store_u64(at, header->incarnation);
     at = store_u64(at, header->sequence);
     store_u64(at, turn);
-    nonce_of(header->counter, nonce);
+    status_nonce(header->counter, nonce);
     aead_seal(aead, nonce, span_of(out, EPOCH_HEADER_BYTES), span_of(at, 8), at);
 }
 
@@ -226,7 +226,7 @@ int epoch_read_header(struct span datagram, struct epoch_header *header)
 int epoch_read(struct aead *aead, struct span datagram, uint64_t *turn)
 {
     uint8_t contents[8], nonce[AEAD_NONCE_BYTES];
-    nonce_of(load_u64(datagram.data + COUNTER_OFFSET), nonce);
+    status_nonce(load_u64(datagram.data + COUNTER_OFFSET), nonce);
     int result = aead_open(aead, nonce, span_of(datagram.data, EPOCH_HEADER_BYTES),
                            span_from(datagram, EPOCH_HEADER_BYTES), contents);
     if (result == 0)

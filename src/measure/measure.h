@@ -30,6 +30,8 @@
 #include "base/heap.h"
 #include "crypto/crypto.h"
 #include "director/director.h"
+#include "measure/health.h"
+#include "measure/probe_schedule.h"
 
 enum {
     STATUS_VERSION = 1,

@@ -75,7 +75,8 @@ const char *record_parse(struct arena *arena, struct span text, struct conf_reco
         return "the SOA record is made of the zone's own settings";
     if (!type)
         return "its type is none that zones may hold";
-    record->type = dns_type_name(type);
+    char name[DNS_TYPE_TEXT_BYTES];
+    record->type = arena_text(arena, dns_type_text(type, name));
     if (!rest.length)
         return "its data is missing";
     record->owner = (const char *)arena_copy(arena, owner).data;

@@ -51,14 +51,38 @@ enum dns_type_number {
     DNS_NS = 2,
     DNS_CNAME = 5,
     DNS_SOA = 6,
+    DNS_PTR = 12,
     DNS_HINFO = 13,
+    DNS_MX = 15,
     DNS_TXT = 16,
+    DNS_RP = 17,
     DNS_AAAA = 28,
+    DNS_LOC = 29,
+    DNS_SRV = 33,
+    DNS_NAPTR = 35,
+    DNS_DNAME = 39,
     DNS_OPT = 41,
     DNS_DS = 43,
+    DNS_SSHFP = 44,
+    DNS_RRSIG = 46,
+    DNS_NSEC = 47,
+    DNS_DNSKEY = 48,
+    DNS_NSEC3 = 50,
+    DNS_NSEC3PARAM = 51,
+    DNS_TLSA = 52,
+    DNS_SMIMEA = 53,
+    DNS_CDS = 59,
+    DNS_CDNSKEY = 60,
+    DNS_OPENPGPKEY = 61,
+    DNS_SVCB = 64,
+    DNS_HTTPS = 65,
+    DNS_SPF = 99,
+    DNS_TSIG = 250,
     DNS_IXFR = 251,
     DNS_AXFR = 252,
     DNS_ANY = 255,
+    DNS_URI = 256,
+    DNS_CAA = 257,
 };
 
 enum dns_rcode {
@@ -72,14 +96,19 @@ enum dns_rcode {
     DNS_RCODES = 17, /* size of a table of counters */
 };
 
-enum { DNS_RDATA_LIMIT = 4096 }; /* bytes of one record's data that a zone may hold */
+enum {
+    DNS_RDATA_LIMIT = 16384, /* bytes of one record's data that a zone may hold */
+    DNS_TYPE_TEXT_BYTES = 16,
+};
 
-/* The number of a type that zones may hold ("AAAA"), or 0; and the name of a number, or NULL. */
+/* The number of a type that zones may hold ("AAAA", "TYPE65280"), or 0; and the name of a number in the table, or NULL. */
 uint16_t dns_type_number(struct span name);
 const char *dns_type_name(uint16_t number);
+const char *dns_type_text(uint16_t number,
+                          char out[DNS_TYPE_TEXT_BYTES]); /* "TYPE65280" for others */
 
-/* A record's data from its zone-file form ("10 mail.example."). 0, ERROR_INVALID, ERROR_LIMIT, or
- * ERROR_UNSUPPORTED for a type that is not in the table. */
+/* A record's data from its zone-file form ("10 mail.example."), or for any type that of RFC 3597 ("\# 2 c0de"). 0,
+ * ERROR_INVALID, ERROR_LIMIT, or ERROR_UNSUPPORTED for a type that is not in the table. */
 MUST_USE int dns_rdata_parse(uint16_t type, struct span text, const struct dns_name *origin,
                              uint8_t out[DNS_RDATA_LIMIT], size_t *length);
 

@@ -1,16 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Record types: the table, and record data from text by layout.
+ * Record types: the table, their names, and whether data fits its layout.
  */
 #include "dns/types.h"
 
 #include "base/bytes.h"
 
+#include <stdio.h>
+
+/* The common ones first. */
 static const struct dns_type types[] = {
-    {DNS_A, "A", "a"},           {DNS_NS, "NS", "n"},     {DNS_CNAME, "CNAME", "n"},
-    {DNS_SOA, "SOA", "nn44444"}, {12, "PTR", "n"},        {15, "MX", "2n"},
-    {DNS_TXT, "TXT", "s"},       {DNS_AAAA, "AAAA", "q"}, {33, "SRV", "222N"},
-    {257, "CAA", "1cr"},
+    {DNS_A, "A", "a"},
+    {DNS_AAAA, "AAAA", "q"},
+    {DNS_NS, "NS", "n"},
+    {DNS_CNAME, "CNAME", "n"},
+    {DNS_TXT, "TXT", "s"},
+    {DNS_MX, "MX", "2n"},
+    {DNS_PTR, "PTR", "n"},
+    {DNS_DS, "DS", "2g1x"},
+    {DNS_RRSIG, "RRSIG", "tg1dTT2Nb"},
+    {DNS_NSEC, "NSEC", "Nm"},
+    {DNS_NSEC3, "NSEC3", "112hkm"},
+    {DNS_DNSKEY, "DNSKEY", "21gb"},
+    {DNS_SRV, "SRV", "222N"},
+    {DNS_SOA, "SOA", "nn4dddd"},
+    {DNS_CAA, "CAA", "1cr"},
+    {DNS_SVCB, "SVCB", "2Np"},
+    {DNS_HTTPS, "HTTPS", "2Np"},
+    {DNS_DNAME, "DNAME", "N"},
+    {DNS_TLSA, "TLSA", "111x"},
+    {DNS_SSHFP, "SSHFP", "11x"},
+    {DNS_NAPTR, "NAPTR", "22cccN"},
+    {DNS_SPF, "SPF", "s"},
+    {DNS_HINFO, "HINFO", "cc"},
+    {DNS_LOC, "LOC", "L"},
+    {DNS_RP, "RP", "NN"},
+    {DNS_URI, "URI", "22r"},
+    {DNS_NSEC3PARAM, "NSEC3PARAM", "112h"},
+    {DNS_CDS, "CDS", "2g1x"},
+    {DNS_CDNSKEY, "CDNSKEY", "21gb"},
+    {DNS_OPENPGPKEY, "OPENPGPKEY", "b"},
+    {DNS_SMIMEA, "SMIMEA", "111x"},
+    {3, "MD", "n"},
+    {4, "MF", "n"},
+    {7, "MB", "n"},
+    {8, "MG", "n"},
+    {9, "MR", "n"},
+    {14, "MINFO", "nn"},
+    {18, "AFSDB", "2N"},
+    {19, "X25", "c"},
+    {20, "ISDN", "s"},
+    {21, "RT", "2N"},
+    {25, "KEY", "21gb"},
+    {26, "PX", "2NN"},
+    {27, "GPOS", "ccc"},
+    {36, "KX", "2N"},
+    {37, "CERT", "C2gb"},
+    {49, "DHCID", "b"},
+    {56, "NINFO", "s"},
+    {58, "TALINK", "NN"},
+    {62, "CSYNC", "42m"},
+    {63, "ZONEMD", "411x"},
+    {104, "NID", "2i"},
+    {105, "L32", "2a"},
+    {106, "L64", "2i"},
+    {107, "LP", "2N"},
+    {108, "EUI48", "e"},
+    {109, "EUI64", "E"},
+    {258, "AVC", "s"},
+    {261, "RESINFO", "s"},
+    {32769, "DLV", "2g1x"},
 };
 
 enum { TYPES = sizeof types / sizeof *types };
@@ -23,18 +82,39 @@ const struct dns_type *dns_type_find(uint16_t number)
     return NULL;
 }
 
+/* Those of queries and messages, RFC 6895 section 3.1: no zone holds them. */
+static bool is_meta(uint64_t number)
+{
+    return number == 0 || number == DNS_OPT || (number >= 128 && number <= 255);
+}
+
 uint16_t dns_type_number(struct span name)
 {
     for (size_t i = 0; i < TYPES; i++)
         if (span_equal_nocase(name, span_text(types[i].name)))
             return types[i].number;
-    return 0;
+    uint64_t number;
+    if (name.length < 5 || name.length > 9 ||
+        !span_equal_nocase(span_of(name.data, 4), SPAN("TYPE")) ||
+        span_number(span_from(name, 4), &number) < 0 || number > UINT16_MAX || is_meta(number))
+        return 0;
+    return (uint16_t)number;
 }
 
 const char *dns_type_name(uint16_t number)
 {
     const struct dns_type *type = dns_type_find(number);
     return type ? type->name : NULL;
+}
+
+const char *dns_type_text(uint16_t number, char out[DNS_TYPE_TEXT_BYTES])
+{
+    const char *name = dns_type_name(number);
+    if (name)
+        snprintf(out, DNS_TYPE_TEXT_BYTES, "%s", name);
+    else
+        snprintf(out, DNS_TYPE_TEXT_BYTES, "TYPE%u", number);
+    return out;
 }
 
 static int fixed(size_t length, struct span rdata)
@@ -64,10 +144,31 @@ static int name_length(struct span rdata)
     return ERROR_INVALID;
 }
 
+/* Windows of {number, length, bits}, numbers ascending, no zero byte at a window's end (RFC 4034 section 4.1.2). An
+ * empty one is right for NSEC3 (RFC 5155 section 3.2.1). */
+static int bitmap_length(struct span rdata)
+{
+    int before = -1;
+    for (size_t at = 0; at < rdata.length;) {
+        if (rdata.length - at < 2)
+            return ERROR_INVALID;
+        int window = rdata.data[at];
+        size_t length = rdata.data[at + 1];
+        if (window <= before || length < 1 || length > 32 || rdata.length - at - 2 < length ||
+            !rdata.data[at + 1 + length])
+            return ERROR_INVALID;
+        before = window;
+        at += 2 + length;
+    }
+    return (int)rdata.length;
+}
+
 int dns_field_length(char field, struct span rdata)
 {
     switch (field) {
     case 'a':
+    case 'd':
+    case 'T':
         return fixed(4, rdata);
     case 'q':
         return fixed(16, rdata);
@@ -75,13 +176,34 @@ int dns_field_length(char field, struct span rdata)
     case '2':
     case '4':
         return fixed((size_t)(field - '0'), rdata);
+    case 't':
+    case 'C':
+        return fixed(2, rdata);
+    case 'g':
+        return fixed(1, rdata);
+    case 'i':
+    case 'E':
+        return fixed(8, rdata);
+    case 'e':
+        return fixed(6, rdata);
     case 'n':
     case 'N':
         return name_length(rdata);
     case 'c':
+    case 'h':
+    case 'k':
         return rdata.length ? fixed((size_t)rdata.data[0] + 1, rdata) : ERROR_INVALID;
     case 's':
         return strings_length(rdata);
+    case 'm':
+        return bitmap_length(rdata);
+    case 'p':
+        return dns_service_is_valid(rdata) ? (int)rdata.length : ERROR_INVALID;
+    case 'L':
+        return rdata.length == 16 && rdata.data[0] == 0 ? 16 : ERROR_INVALID;
+    case 'x':
+    case 'b':
+        return rdata.length ? (int)rdata.length : ERROR_INVALID;
     case 'r':
         return (int)rdata.length;
     }
@@ -101,164 +223,4 @@ bool dns_rdata_is_valid(uint16_t number, struct span rdata)
         at += (size_t)length;
     }
     return at == rdata.length && at <= DNS_RDATA_LIMIT;
-}
-
-/* ---- from text ---- */
-
-/* The next word, or what stands between quotes (with \" and \\ left in it); false at the end of the text. */
-static bool take_word(struct span *text, struct span *word)
-{
-    *text = span_trim(*text);
-    if (!text->length)
-        return false;
-    bool is_quoted = text->data[0] == '"';
-    size_t from = is_quoted, at = from;
-    while (at < text->length) {
-        uint8_t byte = text->data[at];
-        if (is_quoted ? byte == '"' : byte == ' ' || byte == '\t')
-            break;
-        at += byte == '\\' && at + 1 < text->length ? 2 : 1;
-    }
-    *word = span_of(text->data + from, at - from);
-    *text = span_from(*text, at + (is_quoted ? 1 : 0));
-    return true;
-}
-
-struct rdata_writer {
-    uint8_t *out;
-    size_t length;
-};
-
-static int put(struct rdata_writer *writer, const void *bytes, size_t length)
-{
-    if (writer->length + length > DNS_RDATA_LIMIT)
-        return ERROR_LIMIT;
-    memcpy(writer->out + writer->length, bytes, length);
-    writer->length += length;
-    return 0;
-}
-
-/* The word's characters with their escapes resolved. */
-static int put_characters(struct rdata_writer *writer, struct span word, size_t most)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < word.length; i++, count++) {
-        uint8_t byte = word.data[i];
-        if (byte == '\\' && i + 1 < word.length) {
-            byte = word.data[++i];
-            uint64_t value;
-            if (byte >= '0' && byte <= '9') {
-                if (i + 2 >= word.length || span_number(span_of(word.data + i, 3), &value) < 0 ||
-                    value > 255)
-                    return ERROR_INVALID;
-                byte = (uint8_t)value;
-                i += 2;
-            }
-        }
-        if (count == most)
-            return ERROR_LIMIT;
-        int error = put(writer, &byte, 1);
-        if (error < 0)
-            return error;
-    }
-    return 0;
-}
-
-static int put_string(struct rdata_writer *writer, struct span word)
-{
-    size_t at = writer->length;
-    int error = put(writer, "", 1);
-    if (error == 0)
-        error = put_characters(writer, word, 255);
-    if (error == 0)
-        writer->out[at] = (uint8_t)(writer->length - at - 1);
-    return error;
-}
-
-/* What people write without quotes ("v=spf1 include:example.net -all") is one text, spaces and all, in as many
- * strings as it needs. */
-static int put_free_text(struct rdata_writer *writer, struct span text)
-{
-    while (text.length) {
-        size_t length = text.length < 255 ? text.length : 255;
-        uint8_t count = (uint8_t)length;
-        int error = put(writer, &count, 1);
-        if (error == 0)
-            error = put(writer, text.data, length);
-        if (error < 0)
-            return error;
-        text = span_from(text, length);
-    }
-    return 0;
-}
-
-static int put_integer(struct rdata_writer *writer, struct span word, unsigned bytes)
-{
-    uint64_t value;
-    uint8_t wire[8];
-    if (span_number(word, &value) < 0 || value >> (8 * bytes))
-        return ERROR_INVALID;
-    store_u64(wire, value);
-    return put(writer, wire + 8 - bytes, bytes);
-}
-
-static int put_field(struct rdata_writer *writer, char field, struct span word,
-                     const struct dns_name *origin)
-{
-    struct address address;
-    struct dns_name name;
-    int error;
-    switch (field) {
-    case 'a':
-    case 'q':
-        error = address_parse(word, &address);
-        if (error < 0 || address.family != (field == 'a' ? 4 : 6))
-            return ERROR_INVALID;
-        return put(writer, address.bytes, field == 'a' ? 4 : 16);
-    case '1':
-    case '2':
-    case '4':
-        return put_integer(writer, word, (unsigned)(field - '0'));
-    case 'n':
-    case 'N':
-        error = dns_name_parse(word, origin, &name);
-        return error < 0 ? error : put(writer, name.wire, name.length);
-    case 'c':
-    case 's':
-        return put_string(writer, word);
-    case 'r':
-        return put_characters(writer, word, DNS_RDATA_LIMIT);
-    }
-    return ERROR_UNSUPPORTED;
-}
-
-int dns_rdata_parse(uint16_t number, struct span text, const struct dns_name *origin,
-                    uint8_t out[DNS_RDATA_LIMIT], size_t *length)
-{
-    const struct dns_type *type = dns_type_find(number);
-    if (!type)
-        return ERROR_UNSUPPORTED;
-    struct rdata_writer writer = {.out = out};
-    struct span word;
-    for (const char *field = type->layout; *field; field++) {
-        text = span_trim(text);
-        if (*field == 's' && text.length && span_find(text, '"') == text.length) {
-            int error = put_free_text(&writer, text);
-            if (error < 0)
-                return error;
-            text.length = 0;
-            break;
-        }
-        if (!take_word(&text, &word))
-            return ERROR_INVALID;
-        do {
-            int error = put_field(&writer, *field, word, origin);
-            if (error < 0)
-                return error;
-        } while (*field == 's' && take_word(&text, &word));
-    }
-    if (span_trim(text).length)
-        return ERROR_INVALID;
-    *length = writer.length;
-    return 0;
 }

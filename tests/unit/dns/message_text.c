@@ -43,12 +43,17 @@ static bool field_text(struct span message, size_t *at, size_t end, char field, 
         text_add_format(text, " %s", address_text(&address, false, out));
         break;
     case '1':
+    case 'g':
         text_add_format(text, " %u", rest.data[0]);
         break;
     case '2':
+    case 't':
+    case 'C':
         text_add_format(text, " %u", load_u16(rest.data));
         break;
     case '4':
+    case 'd':
+    case 'T':
         text_add_format(text, " %u", load_u32(rest.data));
         break;
     case 's':
@@ -60,7 +65,7 @@ static bool field_text(struct span message, size_t *at, size_t end, char field, 
         break;
     default:
         text_add(text, " ");
-        text_add_json(text, rest);
+        text_add_json(text, span_of(rest.data, (size_t)length));
     }
     *at += (size_t)length;
     return true;

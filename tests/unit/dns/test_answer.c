@@ -110,7 +110,7 @@ static const struct answer_case zone_cases[] = {
     {"none.own.shop.example", DNS_A,
      "NXDOMAIN aa\nAU own.shop.example 30 SOA ns1.shop.example h.own.shop.example 1 2 3 4 900\n"},
     /* minimal ANY (RFC 8482) */
-    {"two.shop.example", DNS_ANY, "NOERROR aa\nAN two.shop.example 3600 TYPE13\n"},
+    {"two.shop.example", DNS_ANY, "NOERROR aa\nAN two.shop.example 3600 HINFO \"RFC8482\" \"\"\n"},
     {"alias.shop.example", DNS_ANY,
      "NOERROR aa\nAN alias.shop.example 300 CNAME two.shop.example\n"},
     {"ent.shop.example", DNS_ANY, "NOERROR aa\nAU shop.example 60 " SOA_LINE},
@@ -124,7 +124,8 @@ static const struct answer_case zone_cases[] = {
      "NOERROR aa\nAN to-site.shop.example 300 CNAME www.shop.example\n"
      "AN www.shop.example 20 A 198.51.100.1\nAN www.shop.example 20 A 198.51.100.2\n"},
     {"lost.shop.example", DNS_A, "SERVFAIL\n"},
-    {"lost.shop.example", DNS_ANY, "NOERROR aa\nAN lost.shop.example 3600 TYPE13\n"},
+    {"lost.shop.example", DNS_ANY,
+     "NOERROR aa\nAN lost.shop.example 3600 HINFO \"RFC8482\" \"\"\n"},
     /* a computed alias, for every type (R3) */
     {"levels.shop.example", DNS_AAAA,
      "NOERROR aa\nAN levels.shop.example 30 CNAME two.shop.example\n"

@@ -6,6 +6,8 @@
 #include "dns/dns.h"
 
 #include "base/bytes.h"
+#include "dns/identity.h"
+#include "dns/limiter.h"
 #include "dns/query.h"
 #include "dns/writer.h"
 
@@ -23,15 +25,32 @@ enum section {
 
 struct answer {
     const struct dns_source *source;
+    const struct dns_settings *settings;
     const struct dns_request *request;
     const struct dns_query *query;
     struct dns_writer *writer;
     struct dns_client client;
     uint16_t counts[SECTIONS];
     enum dns_rcode rcode;
+    enum dns_extended_error error;
     uint8_t scope_bits; /* of the client's address, that the answer depends on */
     bool is_authoritative, is_truncated;
+    enum dns_kind kind; /* for the limiter, and what it is about */
+    struct span about;
 };
+
+static void refuse(struct answer *answer, enum dns_rcode rcode, enum dns_extended_error error)
+{
+    answer->rcode = rcode;
+    answer->error = error;
+}
+
+/* All answers that are made of one node, or that one zone or delegation gives in its place, are of one kind. */
+static void classify(struct answer *answer, enum dns_kind kind, const struct dns_node *node)
+{
+    answer->kind = kind;
+    answer->about = span_of(node->name, node->name_length);
+}
 
 /* A set that does not fit is left out whole, and the client asks again over TCP. */
 static void add_rrset(struct answer *answer, enum section section, struct dns_owner owner,
@@ -56,6 +75,7 @@ static void add_record(struct answer *answer, struct dns_owner owner, uint16_t t
 static void add_negative(struct answer *answer, const struct dns_zone *zone, uint32_t ttl_most_s)
 {
     uint32_t ttl_s = zone->negative_ttl_s < ttl_most_s ? zone->negative_ttl_s : ttl_most_s;
+    classify(answer, DNS_KIND_NEGATIVE, zone->apex);
     add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, zone->apex->name_length),
               zone->soa, ttl_s);
 }
@@ -107,6 +127,7 @@ static void add_glue_of(struct answer *answer, const struct dns_zone *zone,
 static void add_referral(struct answer *answer, const struct dns_match *match)
 {
     const struct dns_rrset *ns = dns_node_rrset(match->cut, DNS_NS);
+    classify(answer, DNS_KIND_REFERRAL, match->cut);
     add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, match->cut->name_length),
               ns, UINT32_MAX);
     add_glue_of(answer, match->zone, ns, match->cut);
@@ -131,7 +152,7 @@ static void add_computed(struct answer *answer, struct dns_owner owner,
 {
     const struct dns_addresses *addresses = choice->addresses;
     if (!addresses) {
-        answer->rcode = DNS_SERVFAIL;
+        refuse(answer, DNS_SERVFAIL, DNS_EXTENDED_NOT_READY);
         answer->is_authoritative = false;
         return;
     }
@@ -203,7 +224,7 @@ static void answer_question(struct answer *answer)
     uint16_t type = answer->query->type;
     struct dns_match match = dns_zones_find(zones, &answer->query->name);
     if (!match.zone) {
-        answer->rcode = DNS_REFUSED;
+        refuse(answer, DNS_REFUSED, DNS_EXTENDED_NOT_AUTHORITATIVE);
         return;
     }
     if (is_delegated(&match, type)) {
@@ -211,6 +232,8 @@ static void answer_question(struct answer *answer)
         return;
     }
     answer->is_authoritative = true;
+    if (match.node)
+        classify(answer, DNS_KIND_DATA, match.node);
     struct dns_owner owner = {.pointer = DNS_OWNER_POINTER};
     for (unsigned i = 0; match.node; i++) {
         struct dns_choice choice;
@@ -233,15 +256,86 @@ static void answer_question(struct answer *answer)
     add_negative(answer, match.zone, UINT32_MAX);
 }
 
+static void answer_identity(struct answer *answer)
+{
+    struct span text = dns_identity_find(answer->settings, answer->query);
+    if (!text.length) {
+        refuse(answer, DNS_REFUSED, DNS_EXTENDED_NOT_AUTHORITATIVE);
+        return;
+    }
+    answer->is_authoritative = true;
+    if (dns_write_identity(answer->writer, text))
+        answer->counts[SECTION_ANSWER]++;
+    else
+        answer->is_truncated = true;
+}
+
 static void answer_query(struct answer *answer)
 {
     const struct dns_query *query = answer->query;
-    if (query->has_edns && query->edns_version != 0)
-        answer->rcode = DNS_BADVERS;
-    else if (query->class != DNS_CLASS_IN || query->type == DNS_AXFR || query->type == DNS_IXFR)
-        answer->rcode = DNS_REFUSED;
+    if (query->class == DNS_CLASS_CH)
+        answer_identity(answer);
+    else if (query->class != DNS_CLASS_IN)
+        refuse(answer, DNS_REFUSED, DNS_EXTENDED_NOT_AUTHORITATIVE);
+    else if (query->type == DNS_AXFR || query->type == DNS_IXFR)
+        refuse(answer, DNS_REFUSED, DNS_EXTENDED_PROHIBITED);
     else
         answer_question(answer);
+}
+
+/* A client that knows cookies proves with one that it sent the query itself; TCP does too (RFC 7873 section 5.2). */
+static bool is_proven(const struct answer *answer, const struct dns_outcome *outcome)
+{
+    return answer->request->is_tcp || outcome->cookie == DNS_COOKIE_GOOD;
+}
+
+static void answer_reading(struct answer *answer, enum dns_reading reading,
+                           const struct dns_outcome *outcome)
+{
+    answer->kind = DNS_KIND_ERROR;
+    switch (reading) {
+    case DNS_DROP:
+    case DNS_MALFORMED:
+        answer->rcode = DNS_FORMERR;
+        return;
+    case DNS_UNKNOWN:
+        answer->rcode = DNS_NOTIMP;
+        return;
+    case DNS_READ:
+    case DNS_COOKIE_ALONE:
+        break;
+    }
+    if (answer->query->has_edns && answer->query->edns_version != 0)
+        answer->rcode = DNS_BADVERS;
+    else if (outcome->cookie && answer->settings->is_cookie_required && !is_proven(answer, outcome))
+        answer->rcode = DNS_BADCOOKIE;
+    else if (reading == DNS_READ)
+        answer_query(answer);
+}
+
+/* Nothing but the question stays. */
+static void empty(struct answer *answer)
+{
+    answer->writer->at = answer->writer->start + DNS_HEADER_BYTES + answer->query->question_bytes;
+    memset(answer->counts, 0, sizeof answer->counts);
+}
+
+/* What is withheld from a network that asks too much may give way to a small answer, after which a true client comes over TCP or with
+ * the cookie that it just got. */
+static void limit(struct answer *answer, struct dns_outcome *outcome)
+{
+    struct dns_limiter *limiter = answer->settings->limiter;
+    outcome->limit = (uint8_t)dns_limiter_take(limiter, answer->request->client, answer->kind,
+                                               answer->about, answer->request->now_ns);
+    if (outcome->limit != DNS_LIMIT_SLIPPED)
+        return;
+    if (outcome->cookie) {
+        refuse(answer, DNS_BADCOOKIE, DNS_EXTENDED_OTHER);
+        answer->is_authoritative = false;
+    } else {
+        answer->is_truncated = true;
+    }
+    empty(answer);
 }
 
 static void write_header(const struct answer *answer, uint8_t *out)
@@ -259,22 +353,21 @@ static void write_header(const struct answer *answer, uint8_t *out)
     store_u16(to, (uint16_t)(answer->counts[SECTION_ADDITIONAL] + query->has_edns));
 }
 
-static uint8_t *write_opt(const struct answer *answer, uint8_t *to)
+static struct dns_client sender_of(const struct dns_request *request)
 {
-    *to++ = 0; /* the root */
-    to = store_u16(to, DNS_OPT);
-    to = store_u16(to, DNS_UDP_BYTES);
-    *to++ = (uint8_t)(answer->rcode >> 4);
-    *to++ = 0; /* version */
-    to = store_u16(to, answer->query->is_dnssec_ok ? DNS_OPT_DO : 0);
-    return store_u16(to, 0);
-}
-
-static struct dns_client client_of(const struct address *sender)
-{
+    const struct address *sender = request->client;
     struct dns_client client = {*sender, .bits = (uint8_t)address_bits(sender)};
     client.address.port = 0;
     client.address.scope = 0;
+    return client;
+}
+
+static struct dns_client subnet_of(const struct dns_subnet *subnet)
+{
+    struct dns_client client = {.address.family = subnet->family == 1 ? 4 : 6,
+                                .bits = subnet->bits,
+                                .is_subnet = true};
+    memcpy(client.address.bytes, subnet->address, (subnet->bits + 7u) / 8);
     return client;
 }
 
@@ -287,6 +380,8 @@ static size_t limit_of(const struct dns_request *request, const struct dns_query
     return limit < capacity ? limit : capacity;
 }
 
+static const struct dns_settings no_settings;
+
 size_t dns_answer(const struct dns_source *source, const struct dns_request *request, uint8_t *out,
                   size_t capacity, struct dns_outcome *outcome)
 {
@@ -298,35 +393,37 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
     if (reading == DNS_DROP)
         return 0;
 
+    const struct dns_settings *settings = source->settings ? source->settings : &no_settings;
+    struct dns_opt opt = {.is_dnssec_ok = query.is_dnssec_ok};
+    if (query.has_edns)
+        dns_opt_prepare(&opt, settings, request, &query.options, outcome);
     memcpy(out + DNS_HEADER_BYTES, request->message.data + DNS_HEADER_BYTES, query.question_bytes);
-    uint8_t *behind_question = out + DNS_HEADER_BYTES + query.question_bytes;
+    uint8_t *end = out + limit_of(request, &query, capacity);
     struct dns_writer writer;
     writer.start = out;
-    writer.at = behind_question;
-    writer.end = out + limit_of(request, &query, capacity) - (query.has_edns ? DNS_OPT_BYTES : 0);
+    writer.at = out + DNS_HEADER_BYTES + query.question_bytes;
+    writer.end = end - opt.bytes;
     writer.asked = &query.name;
     writer.suffix_count = 0;
     struct answer answer = {
         .source = source,
+        .settings = settings,
         .request = request,
         .query = &query,
         .writer = &writer,
-        .client = client_of(request->client),
+        .client = outcome->has_subnet ? subnet_of(&query.options.subnet) : sender_of(request),
     };
-
-    if (reading == DNS_MALFORMED)
-        answer.rcode = DNS_FORMERR;
-    else if (reading == DNS_UNKNOWN)
-        answer.rcode = DNS_NOTIMP;
-    else
-        answer_query(&answer);
-    if (answer.is_truncated) {
-        writer.at = behind_question;
-        memset(answer.counts, 0, sizeof answer.counts);
-    }
+    answer_reading(&answer, reading, outcome);
+    if (settings->limiter && !is_proven(&answer, outcome))
+        limit(&answer, outcome);
+    if (outcome->limit == DNS_LIMIT_DROPPED)
+        return 0;
+    if (answer.is_truncated)
+        empty(&answer);
     write_header(&answer, out);
     if (query.has_edns)
-        writer.at = write_opt(&answer, writer.at);
+        writer.at = dns_opt_write(&opt, (unsigned)answer.rcode, answer.scope_bits, answer.error,
+                                  writer.at, end);
     outcome->rcode = (uint8_t)answer.rcode;
     outcome->is_truncated = answer.is_truncated;
     return (size_t)(writer.at - out);

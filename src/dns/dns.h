@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The DNS: names, records, zones, and the answer to a query, from bytes to bytes (R1, R5; RFC 1034, 1035, 2181,
- * 2308, 4592, 6891, 8020, 8482, 8906, 9471). Pure: no socket, clock or allocation on the way of a query.
+ * 2308, 4592, 6891, 7828, 7871, 7873, 8020, 8482, 8906, 8914, 9018, 9471). Pure: no socket, clock or allocation on the way
+ * of a query.
  *
  * Zones are built once, at load, and never change; any number of threads reads them. An owner name may be
  * *computed*: its A and AAAA records then come from the caller's current ranking instead of the zone.
@@ -11,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "base/prefix_tree.h"
 #include "base/span.h"
 #include "base/text.h"
 
@@ -93,7 +95,8 @@ enum dns_rcode {
     DNS_NOTIMP = 4,
     DNS_REFUSED = 5,
     DNS_BADVERS = 16,
-    DNS_RCODES = 17, /* size of a table of counters */
+    DNS_BADCOOKIE = 23,
+    DNS_RCODES = 24, /* size of a table of counters */
 };
 
 enum {
@@ -178,9 +181,53 @@ struct dns_choice {
         alias_varies; /* some clients get an alias, so that what the name lacks depends on them too */
 };
 
+/* ---- what a server is set to ---- */
+
+enum {
+    DNS_SECRETS_LIMIT = 4,
+    DNS_SECRET_BYTES = 16,
+    DNS_IDENTITY_LIMIT = 64, /* bytes */
+    DNS_SLIP_LIMIT = 15,
+};
+
+/* The first makes server cookies, all are accepted: all servers of an address get the next one before any makes cookies by it
+ * (RFC 9018 section 5). */
+struct dns_cookie_secrets {
+    uint8_t count; /* 0: no cookies */
+    uint8_t bytes[DNS_SECRETS_LIMIT][DNS_SECRET_BYTES];
+};
+
+/* Limits the rate of equal answers to a network; shared by all threads, without locks. */
+struct dns_limiter;
+
+struct dns_limiter_options {
+    uint64_t seed;
+    uint32_t rate;                /* answers a second, at least 1; as many at once */
+    uint32_t slip;                /* every so many of those withheld is a small one; 0: none */
+    uint32_t window_s;            /* how long a network is remembered that does not stop */
+    uint8_t ipv4_bits, ipv6_bits; /* of a network; at most 64 */
+    const struct network *exempt;
+    size_t exempt_count;
+};
+
+struct dns_limiter *dns_limiter_new(const struct dns_limiter_options *options);
+void dns_limiter_free(struct dns_limiter *limiter);
+
+struct dns_settings {
+    struct span identity; /* NSID (RFC 5001), id.server (RFC 4892); empty: not told */
+    struct span version;  /* version.server */
+    bool has_subnets;     /* EDNS Client Subnet counts (RFC 7871) */
+    const struct prefix_tree *subnet_senders; /* of these; NULL: of everybody */
+    struct dns_cookie_secrets cookies;
+    bool is_cookie_required;     /* clients that know cookies must show a good one over UDP */
+    uint16_t keepalive_100ms;    /* what TCP clients are told (RFC 7828) */
+    struct dns_limiter *limiter; /* NULL: no limit */
+};
+
 /* Where answers come from. `find` fills in a choice that is zero. */
 struct dns_source {
     const struct dns_zones *zones;
+    const struct dns_settings *settings; /* NULL: nothing of it */
     void (*find)(const void *context, uint32_t site, const struct dns_client *client,
                  struct dns_choice *choice);
     const void *context;
@@ -190,17 +237,29 @@ struct dns_request {
     struct span message;
     const struct address *client;
     bool is_tcp;
+    uint32_t wall_s; /* seconds since 1970, for cookies */
+    uint64_t now_ns; /* for the limiter */
 };
+
+/* What the cookie of a query was (RFC 7873 section 5.2). */
+enum dns_cookie_result { DNS_COOKIE_NONE, DNS_COOKIE_NEW, DNS_COOKIE_GOOD, DNS_COOKIE_BAD };
+enum { DNS_COOKIE_RESULTS = 4 };
+
+enum dns_limit { DNS_LIMIT_NONE, DNS_LIMIT_SLIPPED, DNS_LIMIT_DROPPED };
+enum { DNS_LIMITS = 3 };
 
 /* For counters. */
 struct dns_outcome {
     uint8_t rcode; /* enum dns_rcode */
     bool is_truncated;
     bool is_malformed; /* also set when the message was dropped */
+    bool has_subnet;   /* that counted */
+    uint8_t cookie;    /* enum dns_cookie_result */
+    uint8_t limit;     /* enum dns_limit */
 };
 
-/* Writes the answer and returns its length, at most `capacity` (DNS_UDP_BYTES are always enough over UDP); 0: drop
- * the message. `capacity` is at least DNS_UDP_PLAIN_BYTES. */
+/* Writes the answer and returns its length, at most `capacity` (DNS_UDP_BYTES are always enough over UDP); 0: nothing is to be
+ * sent. `capacity` is at least DNS_UDP_PLAIN_BYTES. */
 size_t dns_answer(const struct dns_source *source, const struct dns_request *request, uint8_t *out,
                   size_t capacity, struct dns_outcome *outcome);
 

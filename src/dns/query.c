@@ -35,6 +35,18 @@ static bool read_question_name(struct reader *reader, struct dns_name *name)
     return true;
 }
 
+static bool read_question(struct reader *reader, struct dns_query *query)
+{
+    if (!read_question_name(reader, &query->name))
+        return false;
+    query->type = read_u16(reader);
+    query->class = read_u16(reader);
+    if (reader->failed)
+        return false;
+    query->question_bytes = (uint16_t)(query->name.length + 4);
+    return true;
+}
+
 /* A record's owner, whose value nobody needs: labels up to the root or a pointer. */
 static bool skip_name(struct reader *reader)
 {
@@ -52,30 +64,16 @@ static bool skip_name(struct reader *reader)
     }
 }
 
-/* Options are {code, length, data}; we act on none (RFC 6891 section 6.1.2: the unknown are ignored), but their
- * lengths must be right. */
-static bool has_sound_options(struct span options)
-{
-    struct reader reader = reader_of(options);
-    while (reader_left(&reader)) {
-        read_u16(&reader);
-        reader_take(&reader, read_u16(&reader));
-        if (reader.failed)
-            return false;
-    }
-    return true;
-}
-
 static bool read_opt(struct dns_query *query, bool is_root, uint16_t class, uint32_t ttl,
                      struct span options)
 {
-    if (query->has_edns || !is_root || !has_sound_options(options))
+    if (query->has_edns || !is_root)
         return false; /* at most one (RFC 6891 section 6.1.1) */
     query->has_edns = true;
     query->edns_version = (uint8_t)(ttl >> 16);
     query->is_dnssec_ok = ttl & DNS_OPT_DO;
     query->udp_bytes = class < DNS_UDP_PLAIN_BYTES ? DNS_UDP_PLAIN_BYTES : class;
-    return true;
+    return query->edns_version != 0 || dns_options_read(options, &query->options);
 }
 
 static bool read_record(struct reader *reader, struct dns_query *query, bool is_additional)
@@ -104,6 +102,7 @@ enum dns_reading dns_query_read(struct span message, struct dns_query *query)
     query->udp_bytes = DNS_UDP_PLAIN_BYTES;
     query->has_edns = query->is_dnssec_ok = false;
     query->edns_version = 0;
+    query->options = (struct dns_options){0};
     if (query->flags & DNS_FLAG_QR)
         return DNS_DROP; /* two servers must not answer one another for ever */
     if (query->flags & DNS_OPCODE_MASK)
@@ -113,18 +112,15 @@ enum dns_reading dns_query_read(struct span message, struct dns_query *query)
     unsigned others = (unsigned)load_u16(header + 6) + load_u16(header + 8);
     unsigned additional = load_u16(header + 10);
     struct reader reader = reader_of(span_from(message, DNS_HEADER_BYTES));
-    if (questions != 1 || !read_question_name(&reader, &query->name))
+    if (questions > 1 || (questions && !read_question(&reader, query)))
         return DNS_MALFORMED; /* RFC 9619 */
-    query->type = read_u16(&reader);
-    query->class = read_u16(&reader);
-    if (reader.failed)
-        return DNS_MALFORMED;
-    query->question_bytes = (uint16_t)(query->name.length + 4);
     for (; others; others--)
         if (!read_record(&reader, query, false))
             return DNS_MALFORMED;
     for (; additional; additional--)
         if (!read_record(&reader, query, true))
             return DNS_MALFORMED;
-    return reader_left(&reader) ? DNS_MALFORMED : DNS_READ;
+    if (reader_left(&reader))
+        return DNS_MALFORMED;
+    return questions ? DNS_READ : query->options.has_cookie ? DNS_COOKIE_ALONE : DNS_MALFORMED;
 }

@@ -5,7 +5,7 @@
 #ifndef DNS_QUERY_H
 #define DNS_QUERY_H
 
-#include "dns/dns.h"
+#include "dns/edns.h"
 
 /* Bits of the header's second 16-bit word (RFC 1035 section 4.1.1, RFC 4035 section 3.1.6). */
 enum {
@@ -17,7 +17,7 @@ enum {
     DNS_OPCODE_MASK = 0x7800,
 };
 
-enum { DNS_CLASS_IN = 1, DNS_OPT_BYTES = 11, DNS_OPT_DO = 0x8000 };
+enum { DNS_CLASS_IN = 1, DNS_CLASS_CH = 3 };
 
 struct dns_query {
     uint16_t id, flags;
@@ -27,7 +27,8 @@ struct dns_query {
     uint16_t udp_bytes; /* the sender's limit, EDNS or not */
     bool has_edns, is_dnssec_ok;
     uint8_t edns_version;
-    struct dns_name name; /* lower case */
+    struct dns_options options; /* of version 0 */
+    struct dns_name name;       /* lower case */
 };
 
 enum dns_reading {
@@ -35,6 +36,7 @@ enum dns_reading {
     DNS_DROP,      /* too short for a header, or itself an answer: nothing is sent */
     DNS_MALFORMED, /* FORMERR */
     DNS_UNKNOWN,   /* another opcode: NOTIMP; only the header was read */
+    DNS_COOKIE_ALONE, /* no question, but a cookie: a client that wants a good one (RFC 7873 section 5.4) */
 };
 
 enum dns_reading dns_query_read(struct span message, struct dns_query *query);

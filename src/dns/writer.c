@@ -5,6 +5,7 @@
 #include "dns/writer.h"
 
 #include "base/bytes.h"
+#include "dns/query.h"
 
 static size_t left(const struct dns_writer *writer)
 {
@@ -168,6 +169,19 @@ bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_
     writer->at = start;
     writer->suffix_count = suffixes;
     return false;
+}
+
+bool dns_write_identity(struct dns_writer *writer, struct span text)
+{
+    if (left(writer) < DNS_RR_FIXED_BYTES + 1 + text.length)
+        return false;
+    uint8_t *to = store_u16(writer->at, DNS_OWNER_POINTER);
+    to = store_u16(store_u16(to, DNS_TXT), DNS_CLASS_CH);
+    to = store_u16(store_u32(to, 0), (uint16_t)(text.length + 1));
+    *to++ = (uint8_t)text.length;
+    memcpy(to, text.data, text.length);
+    writer->at = to + text.length;
+    return true;
 }
 
 bool dns_write_alias(struct dns_writer *writer, struct dns_owner owner, uint32_t ttl_s,

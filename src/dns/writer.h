@@ -47,6 +47,9 @@ bool dns_write_rrset(struct dns_writer *writer, struct dns_owner owner,
 bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_t type,
                       uint32_t ttl_s, struct span rdata);
 
+/* One TXT record of class CH, of the name that was asked for; the text has at most 255 bytes. */
+bool dns_write_identity(struct dns_writer *writer, struct span text);
+
 /* One CNAME record. */
 bool dns_write_alias(struct dns_writer *writer, struct dns_owner owner, uint32_t ttl_s,
                      const struct dns_name *target);

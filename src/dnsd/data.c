@@ -225,7 +225,7 @@ struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot
     atomic_fetch_add(&data->references, 1);
     view->data = data;
     view->ranking = ranking;
-    view->source = (struct dns_source){data->zones, find, view};
+    view->source = (struct dns_source){.zones = data->zones, .find = find, .context = view};
     return view;
 }
 

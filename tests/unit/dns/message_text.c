@@ -10,9 +10,9 @@
 static const char *rcode_name(unsigned rcode)
 {
     static const char *const names[DNS_RCODES] = {
-        [DNS_NOERROR] = "NOERROR",   [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL",
-        [DNS_NXDOMAIN] = "NXDOMAIN", [DNS_NOTIMP] = "NOTIMP",   [DNS_REFUSED] = "REFUSED",
-        [DNS_BADVERS] = "BADVERS"};
+        [DNS_NOERROR] = "NOERROR",   [DNS_FORMERR] = "FORMERR",    [DNS_SERVFAIL] = "SERVFAIL",
+        [DNS_NXDOMAIN] = "NXDOMAIN", [DNS_NOTIMP] = "NOTIMP",      [DNS_REFUSED] = "REFUSED",
+        [DNS_BADVERS] = "BADVERS",   [DNS_BADCOOKIE] = "BADCOOKIE"};
     return rcode < DNS_RCODES && names[rcode] ? names[rcode] : "?";
 }
 
@@ -86,6 +86,19 @@ static bool rdata_text(struct span message, size_t at, size_t end, uint16_t numb
     return at == end;
 }
 
+/* " 8:0001180018c00002" for each. */
+static bool options_text(struct span data, struct text *text)
+{
+    struct reader reader = reader_of(data);
+    while (reader_left(&reader)) {
+        text_add_format(text, " %u:", read_u16(&reader));
+        struct span value = read_span(&reader, read_u16(&reader));
+        for (size_t i = 0; i < value.length; i++)
+            text_add_format(text, "%02x", value.data[i]);
+    }
+    return !reader.failed;
+}
+
 static bool record_text(struct span message, size_t *at, const char *section, unsigned *rcode,
                         struct text *text)
 {
@@ -104,12 +117,15 @@ static bool record_text(struct span message, size_t *at, const char *section, un
     if (type == DNS_OPT) {
         *rcode |= ttl >> 24 << 4;
         text->length = before;
-        text_add_format(text, "OPT %u%s\n", class, ttl & 0x8000 ? " do" : "");
-        return length == 0 && (ttl & 0xff7fff) == 0 && section[1] == 'D';
+        text_add_format(text, "OPT %u%s", class, ttl & 0x8000 ? " do" : "");
+        if (!options_text(span_of(message.data + from, length), text))
+            return false;
+        text_add(text, "\n");
+        return (ttl & 0xff7fff) == 0 && section[1] == 'D';
     }
-    if (class != 1)
+    if (class != 1 && class != 3)
         return false;
-    text_add_format(text, " %u", ttl);
+    text_add_format(text, class == 3 ? " CH %u" : " %u", ttl);
     if (!rdata_text(message, from, *at, type, text))
         return false;
     text_add(text, "\n");
@@ -160,7 +176,10 @@ size_t query_write(const struct query_form *form, uint8_t out[512])
         to = store_u16(store_u16(to, DNS_OPT), form->udp_bytes);
         to =
             store_u32(to, (uint32_t)form->edns_version << 16 | (form->is_dnssec_ok ? 0x8000u : 0u));
-        to = store_u16(to, 0);
+        to = store_u16(to, (uint16_t)form->options.length);
+        if (form->options.length)
+            memcpy(to, form->options.data, form->options.length);
+        to += form->options.length;
     }
     return (size_t)(to - out);
 }

@@ -19,6 +19,7 @@ struct query_form {
     uint16_t udp_bytes; /* 0: no EDNS */
     uint8_t edns_version;
     bool is_dnssec_ok;
+    struct span options;
 };
 
 /* Returns the length. */

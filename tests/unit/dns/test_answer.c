@@ -169,7 +169,7 @@ static const struct edns_case edns_cases[] = {
     {{"two.shop.example", DNS_AAAA, .udp_bytes = 1, .is_dnssec_ok = true},
      "NOERROR aa\nAN two.shop.example 300 AAAA 2001:db8::1\nOPT 1232 do\n"},
     {{"two.shop.example", DNS_AAAA, .udp_bytes = 1232, .edns_version = 1}, "BADVERS\nOPT 1232\n"},
-    {{"elsewhere.example", DNS_A, .udp_bytes = 1232}, "REFUSED\nOPT 1232\n"},
+    {{"elsewhere.example", DNS_A, .udp_bytes = 1232}, "REFUSED\nOPT 1232 15:0014\n"},
     {{"version.bind", DNS_TXT, .class = 3}, "REFUSED\n"},
     {{"two.shop.example", DNS_A, .class = 255}, "REFUSED\n"},
 };
@@ -327,7 +327,7 @@ static void unknown_options_and_records_are_ignored(void **state)
     uint8_t out[DNS_UDP_BYTES];
     const struct span queries[] = {
         SPAN(HEADER_WITH("\0", "\0", "\1") QUESTION
-             "\0\0\x29\x10\0\0\0\0\0\0\x0e\0\x0a\0\2ab\xff\xfe\0\4wxyz"),
+             "\0\0\x29\x10\0\0\0\0\0\0\x0e\xff\xfd\0\2ab\xff\xfe\0\4wxyz"),
         SPAN(HEADER_WITH("\0", "\0", "\2") QUESTION "\xc0\x0c\0\1\0\1\0\0\0\0\0\4abcd" OPT),
         SPAN(HEADER_WITH("\0", "\0", "\2") QUESTION OPT "\1k\0\0\xfa\0\xff\0\0\0\0\0\1x"),
     };

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "director/explain.h"
 #include "director/facts.h"
+#include "director/exits.h"
 #include "director/policy.h"
 #include "dns/dns.h"
 

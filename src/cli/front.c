@@ -34,6 +34,21 @@ static bool is_wanted(const struct conf_node *node)
     return node->edge || node->gateway;
 }
 
+const struct edge *front_edge(const struct front *front)
+{
+    return front->edge;
+}
+
+const struct gateway *front_gateway(const struct front *front)
+{
+    return front->gateway;
+}
+
+struct link_set *front_links(const struct front *front)
+{
+    return front->links;
+}
+
 static struct descriptor_list descriptors(const struct child *child, enum listener_kind kind,
                                           const struct address *addresses, size_t stride,
                                           size_t count)
@@ -144,11 +159,9 @@ static int start(struct child *child, void **state, struct text *why)
                                        .links = front->links,
                                        .workers = workers,
                                        .listeners = edge_descriptors(child, self)};
-        memcpy(options.private_key, private_key.bytes, CONF_KEY_BYTES);
         memcpy(options.public_key, public_key.bytes, CONF_KEY_BYTES);
         front->edge = edge_new(&options);
         free_edge_descriptors(&options.listeners);
-        bytes_wipe(&options, sizeof options);
     }
     bytes_wipe(&private_key, sizeof private_key);
     *state = front;

@@ -8,7 +8,14 @@
 #include "supervisor/supervisor.h"
 
 extern const struct role front_role; /* link, gateway, edge */
+extern const struct role agent_role; /* reports of all that the node is to the DNS nodes */
 extern const struct role dns_role;
+
+/* What the front role consists of, for roles behind it in the same child; NULL: not this node's. */
+struct front;
+const struct edge *front_edge(const struct front *front);
+const struct gateway *front_gateway(const struct front *front);
+struct link_set *front_links(const struct front *front);
 
 extern const struct role *const roles[]; /* NULL at the end */
 

@@ -26,14 +26,14 @@ static bool has_node(const struct conf_node *const *nodes, size_t count,
 static void check_roles(struct loader *loader)
 {
     NODES(loader->conf, node)
-    if (!node->edge && !node->gateway && !node->dns)
+    if (!node->edge && !node->gateway && !node->dns && !node->agent)
         report_warning(&loader->report, place_of(loader, node),
-                       "'%s' has no role: none of edge, gateway, dns", node->name);
+                       "'%s' has no role: none of edge, gateway, dns, agent", node->name);
 }
 
 static bool needs_key(const struct conf_node *node)
 {
-    return node->edge || node->gateway || (node->dns && node->dns->reports.family);
+    return node->edge || node->gateway || node->agent || (node->dns && node->dns->reports.family);
 }
 
 static void check_keys_are_there(struct loader *loader)

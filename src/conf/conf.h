@@ -128,6 +128,21 @@ struct conf_dns {
     uint64_t tcp_idle_timeout_ns;   /* 10 s */
 };
 
+enum { CONF_GAUGES_LIMIT = 4 };
+
+/* The load daemon of a content server (H2). */
+struct conf_agent {
+    struct conf_texts gauges; /* names of the owner's own; at most CONF_GAUGES_LIMIT */
+    const char *gauge_group;  /* that may write gauges besides the user; NULL: none */
+};
+
+/* What the node can carry; 0: not said, so it limits nothing. */
+struct conf_capacity {
+    uint32_t connections; /* open TCP connections of the machine */
+    uint32_t requests_per_s;
+    uint32_t mbit_per_s; /* of answers */
+};
+
 struct conf_admin {
     struct conf_addresses listen; /* read-only HTTP; default 127.0.0.1:9180 */
     struct conf_texts hosts;      /* accepted Host values besides addresses and localhost */
@@ -161,6 +176,8 @@ struct conf_node {
     struct conf_edge *edge;           /* NULL: not this role */
     struct conf_gateway *gateway;
     struct conf_dns *dns;
+    struct conf_agent *agent;
+    struct conf_capacity capacity;
     struct conf_admin *admin; /* present when any role is, unless `admin: off` */
 };
 

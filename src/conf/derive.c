@@ -94,7 +94,7 @@ static void derive_node(struct loader *loader, struct conf_node *node)
         !address_is_any(&node->link_listen.items[0]))
         node->link_address = node->link_listen.items[0];
     derive_link_tcp(conf, node);
-    bool has_role = node->edge || node->gateway || node->dns;
+    bool has_role = node->edge || node->gateway || node->dns || node->agent;
     if (has_role && !node->admin && !is_set(loader, &node->admin)) {
         const struct section *section =
             section_of_setting(section_of_setting(&schema_root, "nodes"), "admin");

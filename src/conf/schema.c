@@ -188,6 +188,33 @@ static const struct section dns_section = {
     "dns", "The node answers DNS queries for the zones and names the best edges of each site.",
     ROWS(dns_settings), sizeof(struct conf_dns)};
 
+static const struct setting agent_settings[] = {
+    {"gauges", &type_text, .shape = SHAPE_LIST, .limit = CONF_GAUGES_LIMIT,
+     TEXTS(conf_agent, gauges),
+     .help = "Names of up to four numbers of the owner's own, which programs on the machine write "
+             "to the socket gauges.sock in run_dir; docs/measure.md."},
+    {"gauge_group", &type_text, MEMBER(conf_agent, gauge_group), RESTART,
+     .preset_note = "none: the node's user alone", .help = "Group whose members may write gauges."},
+};
+static const struct section agent_section = {
+    "agent",
+    "The node measures the machine that it runs on, a content server, and tells the DNS nodes.",
+    ROWS(agent_settings), sizeof(struct conf_agent)};
+
+static const struct setting capacity_settings[] = {
+    {"connections", &type_integer, MEMBER(conf_capacity, connections), RANGE("0", "100000000"),
+     .preset = "0", .preset_note = "not said",
+     .help = "Open TCP connections of the machine at which it is full."},
+    {"requests", &type_integer, MEMBER(conf_capacity, requests_per_s), RANGE("0", "100000000"),
+     .preset = "0", .preset_note = "not said", .help = "Requests per second at which it is full."},
+    {"mbit", &type_integer, MEMBER(conf_capacity, mbit_per_s), RANGE("0", "10000000"),
+     .preset = "0", .preset_note = "not said",
+     .help = "Mbit/s of answers at which it is full: what the line carries, or what was bought."},
+};
+static const struct section capacity_section = {
+    "capacity", "What the node can carry. Its load is the greatest share of any of it.",
+    ROWS(capacity_settings)};
+
 static const struct setting admin_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_admin, listen), .preset = "127.0.0.1:9180",
      .help = "Where the read-only pages /metrics, /status and /readyz are served over HTTP."},
@@ -262,6 +289,10 @@ static const struct setting node_settings[] = {
     {"gateway", SECTION(gateway_section), MEMBER(conf_node, gateway),
      .help = "Role: asks the origins."},
     {"dns", SECTION(dns_section), MEMBER(conf_node, dns), .help = "Role: answers DNS queries."},
+    {"agent", SECTION(agent_section), MEMBER(conf_node, agent),
+     .help = "Role: tells the load of a content server."},
+    {"capacity", GROUP(capacity_section), MEMBER(conf_node, capacity),
+     .help = "What the node can carry, so that it is not sent more."},
     {"admin", SECTION(admin_section), MEMBER(conf_node, admin), .can_be_off = true,
      .preset_note = "present on nodes with a role",
      .help = "The read-only pages for monitoring, or `off`."},

@@ -131,7 +131,6 @@ void edge_free(struct edge **freed)
     *freed = NULL;
     if (edge->access_log)
         log_file_close(&edge->access_log);
-    bytes_wipe(edge->options.private_key, sizeof edge->options.private_key);
     free_listeners(&edge->options.listeners);
     memory_free(edge->workers);
     memory_free(edge);
@@ -162,8 +161,6 @@ int edge_start(struct edge *edge, struct worker *worker)
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
-    if (worker_id(worker) == 0)
-        own->reporter = edge_reporter_start(own);
     return edge_listeners_open(own);
 }
 
@@ -172,7 +169,6 @@ void edge_stop(struct edge *edge, struct worker *worker)
     struct edge_worker *own = &edge->workers[worker_id(worker)];
     if (!own->edge)
         return;
-    edge_reporter_stop(&own->reporter, true);
     edge_listeners_close(own);
     edge_clients_abort(own);
     edge_ports_abort(own);
@@ -190,10 +186,6 @@ static void reopen(struct worker *worker, void *argument)
     if (edge_listeners_open(own) < 0)
         log_error("edge", "cannot watch the new listeners: %s", strerror(errno));
     edge_flows_follow(own);
-    if (own->reporter || worker_id(worker) == 0) {
-        edge_reporter_stop(&own->reporter, false);
-        own->reporter = edge_reporter_start(own);
-    }
 }
 
 void edge_reload(struct edge *edge, struct worker_set *workers,
@@ -229,6 +221,14 @@ bool edge_is_drained(const struct edge *edge)
 void edge_set_admin(struct edge *edge, enum edge_admin state)
 {
     atomic_store(&edge->admin, state);
+}
+
+struct edge_counts edge_read_counts(const struct edge *edge)
+{
+    return (struct edge_counts){.admin = (enum edge_admin)atomic_load(&edge->admin),
+                                .connections = (uint32_t)metric_read(&edge_connections_open),
+                                .requests = metric_read(&edge_requests),
+                                .bytes = metric_read(&edge_bytes_out)};
 }
 
 json_t *edge_status(struct edge *edge)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edge: speaks HTTP/1.1 to visitors, carries each request over the link to a gateway, passes TCP ports through (T10), and reports
- * to the DNS nodes that it lives (R8).
+ * The edge: speaks HTTP/1.1 to visitors, carries each request over the link to a gateway, and passes TCP ports through (T10).
  *
  * Memory of a connection: about 2 KiB idle; with a request at most EDGE_HELD_MOST for the client and as much from it, besides what the
  * stream's window holds.
@@ -31,9 +30,8 @@ struct edge_options {
     struct conf_source conf;
     struct link_set *links;
     uint32_t workers;
-    uint8_t private_key[CONF_KEY_BYTES]; /* of this node, for reports */
-    uint8_t public_key[CONF_KEY_BYTES];
-    struct edge_listeners listeners; /* copied */
+    uint8_t public_key[CONF_KEY_BYTES]; /* of this node */
+    struct edge_listeners listeners;    /* copied */
 };
 
 struct edge *edge_new(const struct edge_options *options);
@@ -50,6 +48,14 @@ void edge_set_admin(
     struct edge *edge,
     enum edge_admin
         state); /* any thread; draining: answers close their connections, reports say so */
+
+/* What the node's load follows from; any thread. Counters are since the start. */
+struct edge_counts {
+    enum edge_admin admin;
+    uint32_t connections; /* open */
+    uint64_t requests, bytes;
+};
+struct edge_counts edge_read_counts(const struct edge *edge);
 json_t *edge_status(struct edge *edge); /* any thread; a new reference */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Private to src/edge: workers, client connections, passed-through ports, reports.
+ * Private to src/edge: workers, client connections, passed-through ports.
  */
 #ifndef EDGE_PRIVATE_H
 #define EDGE_PRIVATE_H
@@ -50,8 +50,7 @@ struct edge_worker {
     struct http_limits limits; /* of the configuration, as of the last accepted connection */
     struct loop_timer second;  /* keeps `date` */
     char date[HTTP_DATE_BYTES];
-    struct text log_line;           /* room for one line of the access log */
-    struct edge_reporter *reporter; /* worker 0 */
+    struct text log_line; /* room for one line of the access log */
 };
 
 struct edge {
@@ -115,11 +114,6 @@ struct access_facts {
 /* The line alone, with its newline; at most 8000 bytes, whatever the client sent. */
 void edge_access_line(struct text *line, bool is_json, const struct access_facts *facts);
 void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts);
-
-/* ---- report.c */
-struct edge_reporter *
-edge_reporter_start(struct edge_worker *worker); /* NULL: no DNS node wants reports */
-void edge_reporter_stop(struct edge_reporter **stopped, bool says_goodbye); /* "this edge leaves" */
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],

@@ -156,6 +156,13 @@ void gateway_accept(void *argument, struct link *link, struct link_stream *strea
         gateway_port_accept(worker, link, stream, open);
 }
 
+struct gateway_counts gateway_read_counts(const struct gateway *gateway)
+{
+    (void)gateway;
+    return (struct gateway_counts){.requests_open = (uint32_t)metric_read(&gateway_open_requests),
+                                   .requests = metric_read(&gateway_requests)};
+}
+
 json_t *gateway_status(struct gateway *gateway)
 {
     (void)gateway;

@@ -29,6 +29,13 @@ void gateway_stop(struct gateway *gateway, struct worker *worker);
 /* For link_options.accept; `argument` is the gateway. */
 void gateway_accept(void *argument, struct link *link, struct link_stream *stream,
                     const struct transport_open *open);
+
+/* What the node's load follows from; any thread. */
+struct gateway_counts {
+    uint32_t requests_open;
+    uint64_t requests; /* since the start */
+};
+struct gateway_counts gateway_read_counts(const struct gateway *gateway);
 json_t *gateway_status(struct gateway *gateway); /* any thread; a new reference */
 
 #endif

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -30,6 +32,7 @@ static const struct {
     [LISTENER_REPORTS] = {"reports", "dns", true, false},
     [LISTENER_ADMIN] = {"admin", "admin", false, false},
     [LISTENER_CONTROL] = {"control", "admin", false, false},
+    [LISTENER_GAUGES] = {"gauges", "front", true, false},
 };
 
 enum { DNS_BUFFER_BYTES = 4 << 20 };
@@ -203,6 +206,57 @@ static void want_log(struct opening *opening, const char *path, const char *chil
     open->is_wanted = true;
 }
 
+/* Who may write it decides whose numbers are told: its owner, and the configured group. */
+static int bind_gauges(const struct conf_node *node, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *name = node->agent->gauge_group;
+    const struct group *group = name ? getgrnam(name) : NULL;
+    if ((name && !group) || strlen(path) >= sizeof address.sun_path) {
+        errno = name && !group ? ESRCH : ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    unlink(
+        path); /* left behind by one that was killed: the control socket proves that we are alone */
+    mode_t mask = umask(0177);
+    bool is_bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    int saved = errno;
+    umask(mask);
+    if (is_bound &&
+        (!group || (chown(path, (uid_t)-1, group->gr_gid) == 0 && chmod(path, 0660) == 0)))
+        return fd;
+    errno = is_bound ? errno : saved;
+    saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return -1;
+}
+
+static void want_gauges(struct opening *opening, const struct conf_node *node)
+{
+    struct descriptor *open = descriptors_find(opening->table, kinds[LISTENER_GAUGES].name);
+    if (!open) {
+        struct text path = {.limit = PATH_MAX};
+        text_add_format(&path, "%s/gauges.sock", node->run_dir);
+        int fd = bind_gauges(node, path.data);
+        if (fd < 0) {
+            text_add_format(opening->errors, "cannot listen for gauges at %s: %s\n", path.data,
+                            errno == ESRCH ? "there is no such group on this machine"
+                                           : strerror(errno));
+            opening->result = ERROR_IO;
+        }
+        text_clear(&path);
+        if (fd < 0)
+            return;
+        open = descriptors_add(opening->table, kinds[LISTENER_GAUGES].name,
+                               kinds[LISTENER_GAUGES].child, fd);
+    }
+    open->is_wanted = true;
+}
+
 static void want_node(struct opening *opening, const struct conf_node *node)
 {
     want_log(opening, node->log_path, NULL);
@@ -224,6 +278,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
         if (node->dns->reports.family)
             want(opening, LISTENER_REPORTS, &node->dns->reports);
     }
+    if (node->agent && node->agent->gauges.count)
+        want_gauges(opening, node);
     if (node->admin)
         want_all(opening, LISTENER_ADMIN, &node->admin->listen);
 }

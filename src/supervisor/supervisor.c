@@ -271,7 +271,7 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
     supervisor->run_dir = memory_text(node->run_dir, strlen(node->run_dir));
     supervisor->workers = node->workers ? node->workers : workers_default();
     if (!has_roles(options, node)) {
-        text_add_format(errors, "%s: node %s has no role: give it edge, gateway or dns\n",
+        text_add_format(errors, "%s: node %s has no role: give it edge, gateway, dns or agent\n",
                         options->file, node->name);
         return ERROR_CONFIG;
     }

@@ -83,9 +83,10 @@ enum listener_kind {
     LISTENER_REPORTS,  /* UDP, worker 0 only */
     LISTENER_ADMIN,    /* TCP, worker 0 only */
     LISTENER_CONTROL,  /* Unix stream, worker 0 only, no address */
+    LISTENER_GAUGES,   /* Unix datagrams, worker 0 only, no address */
 };
 /* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:
- * never close it. -1: not configured. `address` as configured; NULL for LISTENER_CONTROL. Main
+ * never close it. -1: not configured. `address` as configured; NULL for Unix sockets. Main
  * thread, or start. */
 int child_listener(const struct child *child, enum listener_kind kind,
                    const struct address *address, uint32_t worker);

@@ -17,7 +17,7 @@ static const struct bad_file bad_relations[] = {
      "  idle: { region: europe }\n",
      "4:3: 'me' needs a public_key: the other nodes know it by that\n"
      "4:3: 'me' needs a private_key: the file that `causeway keygen` wrote\n"
-     "7:3: warning: 'idle' has no role: none of edge, gateway, dns\n"},
+     "7:3: warning: 'idle' has no role: none of edge, gateway, dns, agent\n"},
     {"keys missing",
      SITES
      "nodes:\n"

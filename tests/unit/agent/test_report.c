@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an edge reports to a DNS node (R8, R9): sent by a real worker over loopback, believed by a receiver of the test's own.
+ * What a node reports to a DNS node (R8, R9): sent by a real agent over loopback, believed by a receiver of the test's own.
  */
+#include "agent/private.h"
 #include "base/memory.h"
-#include "crypto/crypto.h"
-#include "edge/private.h"
 #include "fake_link.h"
-#include "measure/measure.h"
 #include "network.h"
 
 #include <poll.h>
@@ -16,21 +14,49 @@
 struct fixture {
     struct conf *conf;
     struct link_set links;
-    struct edge *edge;
+    struct agent *agent;
     struct worker_set *workers;
+    const struct worker_set *_Atomic seen; /* by the agent: those that run */
+    _Atomic uint8_t flags;
     int fd; /* of the DNS node */
     struct status_receiver *receiver;
     struct key edge_key;
 };
 
+static void look(void *owner, struct agent_view *view)
+{
+    struct fixture *fixture = owner;
+    view->flags = fixture->flags;
+    view->edge = (struct agent_work){.is_there = true, .connections = 12};
+}
+
+static const struct worker_set *workers(void *owner)
+{
+    return ((struct fixture *)owner)->seen;
+}
+
+/* It runs on any loop; here on that of a worker. */
 static int start_worker(struct worker *worker, void *argument)
 {
-    return edge_start(((struct fixture *)argument)->edge, worker);
+    struct fixture *fixture = argument;
+    const struct conf_node *self = fixture->conf->self;
+    struct agent_options options = {
+        .conf = {network_current, &fixture->conf},
+        .loop = worker_loop(worker),
+        .crypto = crypto_openssl(),
+        .gauges = -1,
+        .host = {.owner = fixture, .look = look, .workers = workers, .links = &fixture->links}};
+    memcpy(options.private_key.bytes, self->private_key, KEY_BYTES);
+    memcpy(options.public_key.bytes, self->public_key, KEY_BYTES);
+    fixture->seen = worker_peers(worker);
+    fixture->agent = agent_start(&options);
+    return 0;
 }
 
 static void stop_worker(struct worker *worker, void *argument)
 {
-    edge_stop(((struct fixture *)argument)->edge, worker);
+    (void)worker;
+    agent_stop(&((struct fixture *)argument)->agent);
 }
 
 static void ignore_event(void *owner, enum status_event_kind kind, const struct status_edge *edge)
@@ -59,8 +85,7 @@ static void start(struct fixture *fixture)
                     at.port);
     fixture->conf = network_load(text.data, "edge");
     text_clear(&text);
-    const struct conf_node *self = fixture->conf->self;
-    memcpy(fixture->edge_key.bytes, self->public_key, CONF_KEY_BYTES);
+    memcpy(fixture->edge_key.bytes, fixture->conf->self->public_key, CONF_KEY_BYTES);
     assert_int_equal(base64_decode(SPAN(PRIVATE_KEY_C), dns_key.bytes, CONF_KEY_BYTES), 0);
     fixture->receiver =
         status_receiver_new(crypto, &dns_key, clock_now_ns(), ignore_event, fixture);
@@ -74,20 +99,13 @@ static void start(struct fixture *fixture)
            CONF_KEY_BYTES);
     fixture->links.links[1] = (struct link){.name = "other", .is_up = true}; /* to no gateway */
 
-    struct edge_options options = {.conf = {network_current, &fixture->conf},
-                                   .links = &fixture->links,
-                                   .workers = 1};
     struct worker_hooks hooks = {start_worker, stop_worker, fixture};
-    memcpy(options.private_key, self->private_key, CONF_KEY_BYTES);
-    memcpy(options.public_key, self->public_key, CONF_KEY_BYTES);
-    fixture->edge = edge_new(&options);
     assert_int_equal(workers_start(&fixture->workers, 1, "test", &hooks), 0);
 }
 
 static void finish(struct fixture *fixture)
 {
     workers_stop(&fixture->workers);
-    edge_free(&fixture->edge);
     status_receiver_free(&fixture->receiver);
     close(fixture->fd);
     conf_free(fixture->conf);
@@ -139,6 +157,7 @@ static void R8_a_report_tells_of_workers_links_and_configuration(void **state)
     assert_int_equal(edge->state, STATUS_EDGE_LIVE);
     const struct status_report *report = &edge->report;
     assert_int_equal(report->flags, 0);
+    assert_int_equal(report->connections, 12);
     assert_int_equal(report->worker_count, 1);
     assert_true(report->worker_age_ms[0] < STATUS_STALL_MS);
     assert_int_equal(report->config_hash, strtoull(fixture.conf->hash, NULL, 16));
@@ -170,12 +189,12 @@ static void R8_the_administrators_word_is_reported(void **state)
     (void)state;
     start(&fixture);
     assert_true(reports_flags(&fixture, 0));
-    edge_set_admin(fixture.edge, EDGE_DRAIN);
+    fixture.flags = STATUS_DRAINING;
     assert_true(reports_flags(&fixture, STATUS_DRAINING));
     assert_false(status_edge_is_usable(status_receiver_find(fixture.receiver, &fixture.edge_key)));
-    edge_set_admin(fixture.edge, EDGE_DOWN);
+    fixture.flags = STATUS_ADMIN_DOWN;
     assert_true(reports_flags(&fixture, STATUS_ADMIN_DOWN));
-    edge_set_admin(fixture.edge, EDGE_UP);
+    fixture.flags = 0;
     assert_true(reports_flags(&fixture, 0));
     finish(&fixture);
 }

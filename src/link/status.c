@@ -143,6 +143,7 @@ json_t *status_of_link(struct link *link)
         {"packets_lost", facts.packets_lost},
         {"packets_spurious", facts.packets_spurious},
         {"packets_replayed", facts.packets_replayed},
+        {"packets_early", facts.packets_early},
         {"datagrams_refused", facts.datagrams_refused},
         {"bytes_sent", facts.bytes_sent},
         {"bytes_received", facts.bytes_received},

@@ -48,15 +48,17 @@ static struct sent_frame *note(struct build *build, struct transport_stream *str
 static void put_settings(struct build *build)
 {
     struct transport *t = build->transport;
-    bool is_unproven = t->config.is_initiator && !t->current.is_confirmed;
-    if (!t->settings_wait && !is_unproven)
+    /* The initiator hears that the session works before its SETTINGS are acknowledged. */
+    bool is_known = t->is_settings_known || (t->config.is_initiator && t->current.is_confirmed);
+    if (!t->settings_wait && is_known)
         return;
     const struct frame_settings settings = {.own = t->incarnation,
                                             .peer = t->peer_incarnation,
                                             .stream_window = t->credit.first,
                                             .streams_limit = TRANSPORT_STREAMS_LIMIT / 2};
     build->at = frame_write_settings(build->at, &settings);
-    note(build, NULL, SENT_SETTINGS)->offset = t->current.result.own_index;
+    if (t->settings_wait) /* the first: its loss is seen, repetitions are a precaution */
+        note(build, NULL, SENT_SETTINGS)->offset = t->current.result.own_index;
     t->settings_wait = false;
 }
 

@@ -114,6 +114,7 @@ static void start_connection(struct transport *transport, const struct way *way)
     transport->partition_at_ns = now_ns;
     transport->incarnation = draw_incarnation(transport);
     transport->settings_wait = true;
+    transport->is_settings_known = false;
     transport->counters.sessions++;
     transport->counters.up_since_ns = now_ns;
     lane_set_state(transport, TRANSPORT_STATE_UP);
@@ -143,6 +144,7 @@ static void change_session(struct transport *transport, struct session *next)
     LANE_TRACE(transport, KEYS, 0, transport->current.send.phase,
                transport->current.result.own_index, 0, 0);
     transport->settings_wait = true;
+    transport->is_settings_known = false;
     start_phase(transport);
     /* The other end waits for it: it goes whatever window and pacer say. */
     transport->primary->probes = LOSS_PROBES;

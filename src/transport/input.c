@@ -298,6 +298,13 @@ static void on_packet(struct transport *transport, const struct way *from, uint8
         counters->datagrams_refused++;
         return;
     }
+    /* Nothing is taken from a peer that has not said who it is: were its connection over by the time that ours goes on under other
+     * keys, we would go on with what only the former knew. */
+    if (!transport->peer_incarnation && frames.length && frames.data[0] != FRAME_SETTINGS &&
+        frames.data[0] != FRAME_CLOSE) {
+        counters->packets_early++;
+        return;
+    }
     if (!replay_note(&path->replay, header.number)) {
         counters->packets_replayed++;
         return;

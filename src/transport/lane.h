@@ -164,6 +164,7 @@ struct transport {
     uint32_t next_slot;
     uint64_t incarnation, peer_incarnation; /* of the connection; 0: none */
     bool settings_wait;
+    bool is_settings_known; /* the peer has acknowledged those of this session */
     uint8_t resp[HANDSHAKE_RESP_BYTES];
     bool resp_waits;
     struct way resp_way;

@@ -53,9 +53,11 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
             receipts_prune(&path->receipts, frame->offset);
         break;
     }
+    case SENT_SETTINGS:
+        transport->is_settings_known |= frame->offset == transport->current.result.own_index;
+        break;
     case SENT_WINDOW:
     case SENT_PRIORITY:
-    case SENT_SETTINGS:
     case SENT_ACK_FREQ:
     case SENT_PATH_STATUS:
     case SENT_PATH_ABANDON:

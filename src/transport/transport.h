@@ -385,6 +385,7 @@ struct transport_facts {
     uint32_t hosted, virtual_flows;
     uint64_t packets_sent, packets_received, packets_lost, packets_spurious, bytes_sent,
         bytes_received, datagrams_refused, packets_replayed;
+    uint64_t packets_early; /* before the peer had said who it is: they come again */
     uint64_t stream_bytes_sent, stream_bytes_resent, acks_sent, probe_timeouts;
     /* Datagrams of flows: sent, received; dropped because they were late, too many or too large. */
     uint64_t flow_sent, flow_received, flow_late, flow_overflowed, flow_too_large;

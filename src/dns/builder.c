@@ -17,7 +17,8 @@ enum {
     NAMES_LIMIT = 1 << 24,     /* in one store */
     RRSET_BYTES_LIMIT = 32768, /* so that any answer fits a TCP message with room to spare */
     COMPLAINTS_BYTES = 16384,
-    NO_TYPE = 0, /* a computed name's row */
+    NO_TYPE = 0,      /* a computed name's row */
+    SMALL_GROUP = 24, /* rows of one name that are sorted by insertion */
 };
 
 struct row {
@@ -27,6 +28,7 @@ struct row {
     uint32_t ttl_s;
     uint32_t order;
     uint32_t site;
+    uint32_t zone; /* number + 1 of the zone whose file it is of; 0: of none */
     uint16_t type;
     uint8_t labels;
 };
@@ -37,8 +39,10 @@ struct dns_builder {
     struct row *rows;
     size_t row_count, row_capacity;
     size_t node_capacity, zone_capacity;
-    uint32_t *apexes; /* node index of each zone */
+    uint32_t *apexes;   /* node index of each zone */
+    uint32_t file_zone; /* as struct row's */
     struct text complaints;
+    struct text *warnings; /* the caller's */
 };
 
 struct dns_builder *dns_builder_new(uint64_t seed)
@@ -64,12 +68,22 @@ void dns_builder_free(struct dns_builder *builder)
     memory_free(builder);
 }
 
-static void complain(struct dns_builder *builder, struct span name, const char *sentence)
+static void tell(struct text *to, struct span name, const char *sentence)
 {
     struct dns_name copy = {.length = (uint8_t)name.length};
     char text[DNS_NAME_TEXT_BYTES];
     memcpy(copy.wire, name.data, name.length);
-    text_add_format(&builder->complaints, "%s: %s\n", dns_name_text(&copy, text), sentence);
+    text_add_format(to, "%s: %s\n", dns_name_text(&copy, text), sentence);
+}
+
+static void complain(struct dns_builder *builder, struct span name, const char *sentence)
+{
+    tell(&builder->complaints, name, sentence);
+}
+
+static void warn(struct dns_builder *builder, struct span name, const char *sentence)
+{
+    tell(builder->warnings, name, sentence);
 }
 
 static struct span node_name(const struct dns_node *node)
@@ -150,6 +164,7 @@ static void add_row(struct dns_builder *builder, const struct dns_name *owner, s
     dns_name_lower(&lower);
     row.owner = arena_copy(&builder->arena, span_of(lower.wire, lower.length));
     row.labels = owner->labels;
+    row.zone = builder->file_zone;
     row.order = (uint32_t)builder->row_count;
     builder->rows[builder->row_count++] = row;
 }
@@ -231,34 +246,97 @@ bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *n
     return nearest_node(builder->zones, span_of(lower.wire, lower.length)) != NULL;
 }
 
+void dns_builder_begin_file(struct dns_builder *builder, const struct dns_name *apex,
+                            struct text *warnings)
+{
+    builder->warnings = warnings;
+    struct dns_name lower = *apex;
+    dns_name_lower(&lower);
+    const struct dns_node *node =
+        dns_zones_probe(builder->zones, span_of(lower.wire, lower.length));
+    for (uint32_t i = 0; i < builder->zones->zone_count; i++)
+        if (node == &builder->zones->nodes[builder->apexes[i]])
+            builder->file_zone = i + 1;
+    INVARIANT(builder->file_zone);
+}
+
+void dns_builder_end_file(struct dns_builder *builder)
+{
+    builder->file_zone = 0;
+}
+
 /* Every zone's apex has its node before any other name, so the nearest existing name tells the zone. */
 static void make_zones(struct dns_builder *builder)
 {
     struct dns_zones *zones = builder->zones;
     zones->zones = memory_new((zones->zone_count + 1) * sizeof *zones->zones);
+    for (size_t i = 0; i < builder->row_count; i++)
+        if (builder->rows[i].zone)
+            zones->zones[builder->rows[i].zone - 1].is_file = true;
     for (size_t i = 0; i < zones->zone_count; i++)
         zones->nodes[builder->apexes[i]].zone = &zones->zones[i];
 }
 
-/* Makes the nodes of all owners and of the empty names between them and their apex. */
+/* One table for all that may come, instead of many that grow. */
+static void make_slots(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    size_t mask = zones->mask;
+    while (mask + 1 < 2 * (zones->node_count + builder->row_count))
+        mask = mask * 2 + 1;
+    if (mask == zones->mask || mask > UINT32_MAX)
+        return;
+    zones->mask = (uint32_t)mask;
+    memory_free(zones->slots);
+    zones->slots = memory_new((mask + 1) * sizeof *zones->slots);
+    for (uint32_t i = 0; i < zones->node_count; i++)
+        put_slot(zones, i);
+}
+
+/* The node of the row's owner, made with the empty names between it and its apex where it is new; NULL and a word about
+ * it: the row belongs nowhere. */
+static const struct dns_node *place_row(struct dns_builder *builder, const struct row *row)
+{
+    struct dns_zones *zones = builder->zones;
+    const struct dns_node *node = dns_zones_probe(zones, row->owner);
+    const struct dns_node *nearest = node ? node : nearest_node(zones, row->owner);
+    if (!nearest) {
+        complain(builder, row->owner, "the name is in none of the zones");
+        return NULL;
+    }
+    const struct dns_zone *zone = nearest->zone;
+    if (row->zone && zone != &zones->zones[row->zone - 1]) {
+        warn(builder, row->owner,
+             "left out of the zone file: a zone below it, which is served here too, has this name");
+        return NULL;
+    }
+    if (node)
+        return node;
+    size_t between = nearest->name_length;
+    uint32_t index = put_node(builder, row->owner, row->labels, zone);
+    struct span name = parent_name(row->owner);
+    for (uint8_t labels = row->labels; name.length > between; name = parent_name(name))
+        put_node(builder, name, --labels, zone);
+    return &zones->nodes[index];
+}
+
 static void place_rows(struct dns_builder *builder)
 {
     struct dns_zones *zones = builder->zones;
     size_t kept = 0;
+    const struct dns_node *node = NULL;
+    make_slots(builder);
     for (size_t i = 0; i < builder->row_count; i++) {
         struct row *row = &builder->rows[i];
-        const struct dns_node *nearest = nearest_node(zones, row->owner);
-        if (!nearest) {
-            complain(builder, row->owner, "the name is in none of the zones");
-            continue;
+        bool is_same = kept && span_equal(builder->rows[kept - 1].owner, row->owner) &&
+                       builder->rows[kept - 1].zone == row->zone;
+        uint32_t before = kept ? builder->rows[kept - 1].node : 0;
+        if (!is_same) {
+            node = place_row(builder, row);
+            if (!node)
+                continue;
         }
-        const struct dns_zone *zone = nearest->zone;
-        struct span name = row->owner;
-        for (uint8_t labels = row->labels; !dns_zones_probe(zones, name); labels--) {
-            put_node(builder, name, labels, zone);
-            name = parent_name(name);
-        }
-        row->node = (uint32_t)(dns_zones_probe(zones, row->owner) - zones->nodes);
+        row->node = is_same ? before : (uint32_t)(node - zones->nodes);
         builder->rows[kept++] = *row;
     }
     builder->row_count = kept;
@@ -272,6 +350,46 @@ static int compare_rows(const void *left, const void *right)
     if (a->type != b->type)
         return a->type < b->type ? -1 : 1;
     return a->order < b->order ? -1 : 1;
+}
+
+/* The rows in the order of their nodes: files come nearly so, and else each node's rows are counted. */
+static void gather_rows(struct dns_builder *builder)
+{
+    struct row *rows = builder->rows;
+    size_t i = 1;
+    while (i < builder->row_count && rows[i - 1].node <= rows[i].node)
+        i++;
+    if (i >= builder->row_count)
+        return;
+    uint32_t *starts = memory_new((builder->zones->node_count + 1) * sizeof *starts);
+    struct row *gathered = memory_raw(builder->row_count * sizeof *gathered);
+    for (i = 0; i < builder->row_count; i++)
+        starts[rows[i].node + 1]++;
+    for (i = 0; i < builder->zones->node_count; i++)
+        starts[i + 1] += starts[i];
+    for (i = 0; i < builder->row_count; i++)
+        gathered[starts[rows[i].node]++] = rows[i];
+    memory_free(starts);
+    memory_free(rows);
+    builder->rows = gathered;
+    builder->row_capacity = builder->row_count;
+}
+
+static void sort_group(struct row *rows, size_t count)
+{
+    if (count > SMALL_GROUP) {
+        qsort(rows, count, sizeof *rows, compare_rows);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (compare_rows(&rows[i - 1], &rows[i]) < 0)
+            continue;
+        struct row row = rows[i];
+        size_t at = i;
+        for (; at && compare_rows(&rows[at - 1], &row) > 0; at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+    }
 }
 
 static bool is_repeated(const struct row *first, const struct row *row)
@@ -289,8 +407,9 @@ static void make_rrset(struct dns_builder *builder, const struct row *rows, size
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         bytes += DNS_RR_FIXED_BYTES + rows[i].rdata.length;
-        if (rows[i].ttl_s < ttl_s)
-            ttl_s = rows[i].ttl_s; /* RFC 2181 section 5.2: one TTL for the set */
+        /* RFC 2181 section 5.2: one TTL for the set. Of a zone file's it is the first, as in BIND and its secondaries. */
+        if (!rows[i].zone && rows[i].ttl_s < ttl_s)
+            ttl_s = rows[i].ttl_s;
     }
     if (bytes > RRSET_BYTES_LIMIT) {
         complain(builder, rows[0].owner, "too many records of one type");
@@ -307,13 +426,19 @@ static void make_rrset(struct dns_builder *builder, const struct row *rows, size
         to = store_u16(to, DNS_OWNER_POINTER);
         to = store_u16(to, rows[i].type);
         to = store_u16(to, 1); /* IN */
-        to = store_u32(to, ttl_s);
+        /* signatures of several sets stand at one name, each with its set's TTL (RFC 4034 section 3) */
+        to = store_u32(to, rows[i].type == DNS_RRSIG ? rows[i].ttl_s : ttl_s);
         to = store_u16(to, (uint16_t)rows[i].rdata.length);
         memcpy(to, rows[i].rdata.data, rows[i].rdata.length);
         to += rows[i].rdata.length;
         rrset->count++;
     }
     rrset->wire_bytes = (uint32_t)(to - wire);
+}
+
+static bool is_address(uint16_t type)
+{
+    return type == DNS_A || type == DNS_AAAA;
 }
 
 /* The sorted rows of one node. */
@@ -326,25 +451,31 @@ static void fill_node(struct dns_builder *builder, const struct row *rows, size_
             complain(builder, rows[i].owner, "the name belongs to two sites");
         node->site = (int32_t)rows[i].site;
     }
+    bool is_computed = node->site != DNS_NO_SITE;
     struct dns_rrset *rrsets = ARENA_ARRAY(&builder->arena, struct dns_rrset, count - i);
     node->rrsets = rrsets;
     while (i < count) {
         size_t same = 1;
         while (i + same < count && rows[i + same].type == rows[i].type)
             same++;
-        make_rrset(builder, &rows[i], same, &rrsets[node->rrset_count++]);
+        if (is_computed && rows[i].zone && is_address(rows[i].type))
+            warn(builder, rows[i].owner,
+                 "its addresses in the zone file are left out: it is a host of a site");
+        else
+            make_rrset(builder, &rows[i], same, &rrsets[node->rrset_count++]);
         i += same;
     }
 }
 
 static void fill_nodes(struct dns_builder *builder)
 {
-    qsort(builder->rows, builder->row_count, sizeof *builder->rows, compare_rows);
+    gather_rows(builder);
     for (size_t i = 0; i < builder->row_count;) {
         size_t same = 1;
         while (i + same < builder->row_count &&
                builder->rows[i + same].node == builder->rows[i].node)
             same++;
+        sort_group(&builder->rows[i], same);
         fill_node(builder, &builder->rows[i], same);
         i += same;
     }
@@ -400,29 +531,57 @@ static void check_zone(struct dns_builder *builder, struct dns_zone *zone)
     zone->negative_ttl_s = ttl_s < minimum_s ? ttl_s : minimum_s;
 }
 
-static void check_node(struct dns_builder *builder, const struct dns_node *node)
+/* What may stand beside an alias: its own proofs (RFC 4035 section 2.5). */
+static bool is_proof(uint16_t type)
+{
+    return type == DNS_RRSIG || type == DNS_NSEC;
+}
+
+static void check_alias(struct dns_builder *builder, const struct dns_node *node)
 {
     struct span name = node_name(node);
     const struct dns_rrset *cname = dns_node_rrset(node, DNS_CNAME);
-    bool is_computed = node->site != DNS_NO_SITE;
-    if (cname && (cname->count > 1 || node->rrset_count > 1 || is_computed))
+    const struct dns_rrset *dname = dns_node_rrset(node, DNS_DNAME);
+    unsigned proofs = 0;
+    for (unsigned i = 0; i < node->rrset_count; i++)
+        proofs += is_proof(node->rrsets[i].type);
+    if (cname && (cname->count > 1 || node->rrset_count > proofs + 1 || node->site != DNS_NO_SITE))
         complain(builder, name, "a CNAME record must be the only record of its name");
-    if (is_computed && (dns_node_rrset(node, DNS_A) || dns_node_rrset(node, DNS_AAAA)))
-        complain(builder, name, "the name of a site has addresses of its own");
-    if (dns_node_rrset(node, DNS_SOA) && !is_apex(node))
-        complain(builder, name, "an SOA record stands only at the top of a zone");
-    if (!node->cut)
+    if (dname && dname->count > 1)
+        complain(builder, name, "a name has one DNAME record at most");
+    if (dname && dns_node_rrset(node, DNS_NS) && !is_apex(node))
+        complain(builder, name, "a name that is delegated away cannot have a DNAME record");
+}
+
+/* Below a delegation others answer: what is here beside addresses is never seen. Zone files may have such rests. */
+static void check_delegated(struct dns_builder *builder, const struct dns_node *node)
+{
+    struct span name = node_name(node);
+    if (node->site != DNS_NO_SITE)
+        complain(builder, name, "the name of a site is in a zone that is delegated away");
+    if (node->zone->is_file)
         return;
     if (is_wildcard(name))
         complain(builder, name, "a wildcard cannot be in another server's zone");
-    if (is_computed)
-        complain(builder, name, "the name of a site is in a zone that is delegated away");
     for (unsigned i = 0; i < node->rrset_count; i++) {
         uint16_t type = node->rrsets[i].type;
         bool is_delegation = node == node->cut && (type == DNS_NS || type == DNS_DS);
-        if (!is_delegation && type != DNS_A && type != DNS_AAAA && type != DNS_NS)
+        if (!is_delegation && !is_address(type) && type != DNS_NS)
             complain(builder, name, "a name that is delegated away can only have addresses here");
     }
+}
+
+static void check_node(struct dns_builder *builder, const struct dns_node *node)
+{
+    struct span name = node_name(node);
+    check_alias(builder, node);
+    if (node->site != DNS_NO_SITE &&
+        (dns_node_rrset(node, DNS_A) || dns_node_rrset(node, DNS_AAAA)))
+        complain(builder, name, "the name of a site has addresses of its own");
+    if (dns_node_rrset(node, DNS_SOA) && !is_apex(node))
+        complain(builder, name, "an SOA record stands only at the top of a zone");
+    if (node->cut)
+        check_delegated(builder, node);
 }
 
 static void check_all(struct dns_builder *builder)

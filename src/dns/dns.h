@@ -85,6 +85,8 @@ enum dns_type_number {
     DNS_ANY = 255,
     DNS_URI = 256,
     DNS_CAA = 257,
+    DNS_ALIAS =
+        65401, /* of PowerDNS: stands for the addresses of another name, never on the wire */
 };
 
 enum dns_rcode {
@@ -115,6 +117,25 @@ const char *dns_type_text(uint16_t number,
 MUST_USE int dns_rdata_parse(uint16_t type, struct span text, const struct dns_name *origin,
                              uint8_t out[DNS_RDATA_LIMIT], size_t *length);
 
+/* ---- zone files ---- */
+
+/* Where a zone file's records go. */
+struct dns_zonefile {
+    const char *path; /* for sentences, and for the folder that files may be included from */
+    const struct dns_name *apex; /* the first origin */
+    void *context;
+    /* The text of an included file, valid until the parsing ends. 0, or a negative error with a sentence in `why`. */
+    int (*include)(void *context, const char *path, struct span *content, struct text *why);
+    void (*on_record)(void *context, const struct dns_name *owner, uint16_t type, uint32_t ttl_s,
+                      struct span rdata);
+    /* A record whose owner is outside of the zone, and which is left out. */
+    void (*on_stray)(void *context, const struct dns_name *owner, const char *path, uint32_t line);
+};
+
+/* RFC 1035 section 5. 0, or ERROR_INVALID with a line "file:line:column: sentence" for each mistake. */
+MUST_USE int dns_zonefile_parse(const struct dns_zonefile *zonefile, struct span text,
+                                struct text *complaints);
+
 /* ---- zones ---- */
 
 struct dns_zones;   /* all zones of a server; immutable */
@@ -134,6 +155,13 @@ void dns_builder_add_text(struct dns_builder *builder, const struct dns_name *ow
                           const struct dns_name *origin);
 void dns_builder_add_computed(struct dns_builder *builder, const struct dns_name *owner,
                               uint32_t site);
+
+/* Rows between these two are of the zone's own file. There what belongs to a zone below it, or is the address of a site's
+ * host, is left out with a sentence in `warnings` (valid until the end), and what lies below a delegation is kept though nobody
+ * sees it. */
+void dns_builder_begin_file(struct dns_builder *builder, const struct dns_name *apex,
+                            struct text *warnings);
+void dns_builder_end_file(struct dns_builder *builder);
 
 /* Whether a zone that was added holds the name. */
 bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *name);

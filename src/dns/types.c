@@ -70,6 +70,7 @@ static const struct dns_type types[] = {
     {258, "AVC", "s"},
     {261, "RESINFO", "s"},
     {32769, "DLV", "2g1x"},
+    {DNS_ALIAS, "ALIAS", "N"},
 };
 
 enum { TYPES = sizeof types / sizeof *types };

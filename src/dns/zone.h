@@ -42,6 +42,7 @@ struct dns_zone {
     const struct dns_node *apex;
     uint32_t negative_ttl_s; /* RFC 2308 section 5 */
     const struct dns_rrset *soa;
+    bool is_file; /* some of it is from a zone file */
 };
 
 /* Owner pointer, type, class, TTL, RDLENGTH. */

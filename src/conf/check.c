@@ -522,6 +522,8 @@ static void (*const checks[])(struct loader *loader) = {
     check_edges_have_addresses,
     check_reports,
     check_admin_hosts,
+    check_health,
+    check_probe,
 };
 
 void check_relations(struct loader *loader)

@@ -188,6 +188,38 @@ struct conf_origin {
     uint16_t port;
 };
 
+/* Health checks (docs/measure.md). */
+enum conf_health_kind { CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_HTTPS, CONF_HEALTH_DNS };
+enum conf_certificate { CONF_CERTIFICATE_OFF, CONF_CERTIFICATE_DATE, CONF_CERTIFICATE_FULL };
+
+struct conf_health {
+    enum conf_health_kind kind;        /* TCP of edges, HTTP of origins */
+    uint16_t port;                     /* 0: the target's own */
+    const char *host;                  /* NULL: the target's own */
+    const char *path;                  /* "/" */
+    uint16_t status[2];                /* 200 399: least and greatest */
+    const char *body;                  /* NULL: any */
+    enum conf_certificate certificate; /* FULL */
+    const char *authorities_path;
+    struct span authorities;                   /* its text; empty where no certificate is checked */
+    uint64_t warn_ns;                          /* 14 days before a certificate expires */
+    const char *name;                          /* DNS */
+    uint64_t interval_ns, fast_ns, timeout_ns; /* edges 250 ms 20 ms 1 s; origins 2 s 200 ms 2 s */
+    uint32_t rise, fall;                       /* 2 3 */
+    uint32_t vantages, quorum;                 /* edges: 2, 0 (more than half) */
+};
+
+/* Probes of client networks (H3). */
+struct conf_probe {
+    uint64_t interval_ns, refresh_ns, seen_ns; /* 60 s 10 min 1 h */
+    uint32_t rounds_per_s, vantages, echoes;   /* 20 2 3 */
+    uint64_t gap_ns, timeout_ns;               /* 200 ms 1 s */
+    uint16_t *ports;                           /* 443 80 */
+    size_t port_count;
+    const char *opt_out_path;     /* NULL: none */
+    struct conf_networks opt_out; /* what it says */
+};
+
 struct conf_site {
     const char *name;
     size_t index;
@@ -211,6 +243,7 @@ struct conf_site {
     uint32_t retries;     /* 1: safe requests, on a dead kept connection or a failed connect */
     uint32_t dns_ttl_s;   /* 20 */
     uint32_t dns_answers; /* 3 (R5: two or three) */
+    struct conf_health *health; /* of the origins; NULL: they are not checked */
 };
 
 struct conf_record {
@@ -237,6 +270,8 @@ struct conf {
     const char *file;
     char hash[17]; /* of the text: 16 hexadecimal digits; in every node's status */
     struct conf_link link;
+    struct conf_health *health; /* of the edges; NULL: they are not checked */
+    struct conf_probe *probe;   /* NULL: nobody is probed */
     struct conf_node *nodes;
     size_t node_count;
     struct conf_site *sites;

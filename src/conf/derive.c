@@ -182,6 +182,7 @@ void derive(struct loader *loader)
         }
     }
     number_sites(conf);
+    derive_probes(loader);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);
 }
@@ -277,6 +278,7 @@ void read_files(struct loader *loader, const char *node)
         select_by_key(loader);
     if (conf->self && conf->self->has_private_key)
         pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
+    read_probe_files(loader);
     if (!conf->regions_path)
         return;
     struct text content = {.limit = CONF_FILE_BYTES}, why = {0};

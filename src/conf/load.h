@@ -50,6 +50,12 @@ void read_files(struct loader *loader, const char *node);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 
+/* Health checks and probes (probe.c): what they take from other settings, their files, their relations. */
+void derive_probes(struct loader *loader);
+void read_probe_files(struct loader *loader);
+void check_health(struct loader *loader);
+void check_probe(struct loader *loader);
+
 /* A path of the file: relative ones are relative to its folder. */
 const char *resolve_path(struct loader *loader, struct span path);
 

@@ -218,9 +218,12 @@ static void apply_preset(struct loader *loader, const struct setting *setting, c
 {
     char *out = base + setting->offset;
     struct span rest = span_text(setting->preset);
+    bool is_many = setting->shape == SHAPE_ARRAY || setting->shape == SHAPE_LIST;
+    size_t items = 1;
+    for (size_t i = 0; i < rest.length; i++)
+        items += rest.data[i] == ',';
     if (setting->shape == SHAPE_LIST)
-        out = allocate_items(loader, setting, base, 1);
-    bool is_many = setting->shape == SHAPE_ARRAY;
+        out = allocate_items(loader, setting, base, items);
     for (; rest.length; out += setting->size) {
         size_t length = is_many ? span_find(rest, ',') : rest.length;
         char *copy =

@@ -2,21 +2,7 @@
  *
  * The table of all settings, from the outside in. Members without a row are derived (derive.c).
  */
-#include "conf/schema.h"
-
-#define ROWS(array) .settings = (array), .count = sizeof(array) / sizeof *(array)
-#define MEMBER(type, member) \
-    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
-#define ITEMS(type, items, number)                                                         \
-    .offset = offsetof(struct type, items), .count_offset = offsetof(struct type, number), \
-    .size = sizeof *((struct type *)NULL)->items
-#define TEXTS(type, member) ITEMS(type, member.items, member.count)
-#define LIST                .shape = SHAPE_LIST, .limit = LIST_LIMIT
-#define RANGE(low, high)    .least = (low), .most = (high)
-#define RESTART             .needs_restart = true
-#define REQUIRED            .is_required = true
-#define SECTION(name)       .type = &type_section, .section = &(name)
-#define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
+#include "conf/schema_rows.h"
 
 /* Items of a list may be pointers: references to nodes and sites. */
 // NOLINTBEGIN(bugprone-sizeof-expression)
@@ -411,6 +397,8 @@ static const struct setting site_settings[] = {
     {"timeouts", GROUP(site_timeouts_section), .help = "How long a gateway waits."},
     {"limits", GROUP(site_limits_section), .help = "What a gateway may ask."},
     {"dns", GROUP(site_dns_section), .help = "How DNS answers."},
+    {"health", SECTION(site_health_section), MEMBER(conf_site, health),
+     .help = "Gateways check the origins, and prefer those that are up."},
 };
 static const struct section site_section = {"site",
                                             "What a site owner publishes: host names and origins.",
@@ -450,6 +438,10 @@ static const struct setting root_settings[] = {
     {"nodes", SECTION(node_section), .shape = SHAPE_MAP, .limit = CONF_NODES_LIMIT,
      ITEMS(conf, nodes, node_count), REQUIRED, .help = "All nodes of the network, by name."},
     {"link", GROUP(link_section), MEMBER(conf, link), .help = "The link, for all nodes."},
+    {"health", SECTION(edge_health_section), MEMBER(conf, health),
+     .help = "DNS nodes and edges check all edges; those that are down leave the answers."},
+    {"probe", SECTION(probe_section), MEMBER(conf, probe),
+     .help = "Edges measure round trips to the networks of visitors."},
     {"sites", SECTION(site_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
      ITEMS(conf, sites, site_count), .help = "What is published, by name."},
     {"zones", SECTION(zone_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,

@@ -444,6 +444,36 @@ static const struct bad_file bad_relations[] = {
      KEY_B
      "\n",
      "8:17: the private key of 'me' belongs to another public_key\n"},
+    {"health: what does not go together",
+     SITES
+     NODE
+     EDGE
+     "health: { kind: dns, path: x, status: [300, 200], body: hello, quorum: 4 }\n",
+     "7:17: health: kind dns needs the name that is asked for\n"
+     "7:28: health: the path must begin with a slash\n"
+     "7:40: health: the least status is above the greatest\n"
+     "7:57: health: only the answers of kind http and https have a body\n"
+     "7:72: warning: health: quorum 4 is more than one DNS node and 2 edges: with fewer vantage points all of them must agree\n"},
+    {"health: authorities that are not there",
+     SITES
+     NODE
+     EDGE
+     "health: { kind: https, authorities: none.pem }\n",
+     "7:37: authorities: /conf/none.pem: no such file\n"},
+    {"probe: no list, refresh below interval",
+     SITES
+     NODE
+     EDGE
+     "probe: { interval: 2m, refresh: 1m }\n",
+     "7:1: warning: probe: there is no opt_out list of networks that are to be left alone\n"
+     "7:33: probe: refresh is shorter than interval\n"},
+    {"probe: a list with mistakes",
+     SITES
+     NODE
+     EDGE
+     "probe: { opt_out: bad.cidr }\n",
+     "7:19: opt_out: /conf/bad.cidr:2: 'hello' is not a network like 192.0.2.0/24 or 2001:db8::/32 with zero bits behind its prefix\n"
+     "7:19: opt_out: /conf/bad.cidr:4: '192.0.2.1/24' is not a network like 192.0.2.0/24 or 2001:db8::/32 with zero bits behind its prefix\n"},
 };
 // clang-format on
 

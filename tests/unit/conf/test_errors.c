@@ -22,6 +22,7 @@ static const struct canned_file files[] = {
     {"/conf/b.key", PRIVATE_KEY_B "\n", true},
     {"/conf/open.key", PRIVATE_KEY_A "\n", false},
     {"/conf/short.key", "AAAA\n", true},
+    {"/conf/bad.cidr", "# remark\nhello\n 198.51.100.0/24 # good\n192.0.2.1/24\n", false},
     {0},
 };
 

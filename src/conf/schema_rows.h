@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How rows of the table of settings are written, for the files that hold a part of it.
+ */
+#ifndef CONF_SCHEMA_ROWS_H
+#define CONF_SCHEMA_ROWS_H
+
+#include "conf/schema.h"
+
+#define ROWS(array) .settings = (array), .count = sizeof(array) / sizeof *(array)
+#define MEMBER(type, member) \
+    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+#define ITEMS(type, items, number)                                                         \
+    .offset = offsetof(struct type, items), .count_offset = offsetof(struct type, number), \
+    .size = sizeof *((struct type *)NULL)->items
+#define TEXTS(type, member) ITEMS(type, member.items, member.count)
+#define LIST                .shape = SHAPE_LIST, .limit = LIST_LIMIT
+#define RANGE(low, high)    .least = (low), .most = (high)
+#define RESTART             .needs_restart = true
+#define REQUIRED            .is_required = true
+#define SECTION(name)       .type = &type_section, .section = &(name)
+#define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
+
+/* schema_probe.c */
+extern const struct section edge_health_section, site_health_section, probe_section;
+
+#endif

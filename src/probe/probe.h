@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a node sends out to learn about others: checks whether edges, gateways, origins and DNS nodes serve (R8), and
+ * round trips to client networks (H3). Everything runs on one loop, without threads; the number of checks and
+ * measurements under way is bounded. What the results mean is decided in measure/ (health.h, probe_schedule.h).
+ */
+#ifndef PROBE_PROBE_H
+#define PROBE_PROBE_H
+
+#include "base/random.h"
+#include "dns/dns.h"
+#include "loop/loop.h"
+#include "measure/measure.h"
+
+/* ---- checks ---- */
+
+/* Numbers cross the wire in HEALTH sections (docs/protocol/measure.md): add at the end. */
+#define CHECK_KIND_LIST(X) \
+    X(TCP, "tcp")          \
+    X(HTTP, "http")        \
+    X(HTTPS, "https")      \
+    X(DNS, "dns")
+
+enum check_kind {
+#define X(name, text) CHECK_##name,
+    CHECK_KIND_LIST(X)
+#undef X
+        CHECK_KINDS
+};
+
+/* name, what it says of the target, text. Likewise on the wire. */
+#define CHECK_CAUSE_LIST(X)                                                             \
+    X(NONE, HEALTH_GOOD, "ok")                                                          \
+    X(TIMEOUT, HEALTH_BAD, "no answer in time")                                         \
+    X(REFUSED, HEALTH_BAD, "connection refused")                                        \
+    X(RESET, HEALTH_BAD, "connection reset")                                            \
+    X(UNREACHABLE, HEALTH_BAD, "told unreachable")                                      \
+    X(NO_ROUTE, HEALTH_VOID, "no route from here")                                      \
+    X(LIMIT, HEALTH_VOID, "no descriptor or port left here")                            \
+    X(CLOSED, HEALTH_BAD, "ended before the answer was complete")                       \
+    X(TLS, HEALTH_BAD, "TLS handshake failed")                                          \
+    X(CERTIFICATE_TRUST, HEALTH_BAD, "certificate of an authority that is not trusted") \
+    X(CERTIFICATE_HOST, HEALTH_BAD, "certificate of another host")                      \
+    X(CERTIFICATE_DATE, HEALTH_BAD, "certificate expired or not valid yet")             \
+    X(HTTP, HEALTH_BAD, "malformed HTTP")                                               \
+    X(STATUS, HEALTH_BAD, "another HTTP status than wanted")                            \
+    X(BODY, HEALTH_BAD, "the wanted text is not in the answer")                         \
+    X(DNS, HEALTH_BAD, "DNS answer with an error")
+
+enum check_cause {
+#define X(name, outcome, text) CAUSE_##name,
+    CHECK_CAUSE_LIST(X)
+#undef X
+        CHECK_CAUSES
+};
+
+const char *check_kind_text(enum check_kind kind);
+const char *check_cause_text(enum check_cause cause);
+enum health_outcome check_cause_outcome(enum check_cause cause);
+
+/* How much of a certificate must be right. */
+enum check_certificate {
+    CHECK_CERTIFICATE_OFF,
+    CHECK_CERTIFICATE_DATE, /* in force today */
+    CHECK_CERTIFICATE_FULL, /* and of this host, by an authority that is trusted */
+};
+
+/* Authorities; shared by any number of checks. `pem` empty: none, so CHECK_CERTIFICATE_FULL never holds. NULL: not a single
+ * certificate could be read. */
+struct check_trust;
+struct check_trust *check_trust_new(struct span pem);
+void check_trust_free(struct check_trust **trust);
+
+enum { CHECK_BODY_BYTES = 64 * 1024 }; /* of an answer that are looked at */
+
+/* What is asked and what is a good answer. Outlives the checks that use it, and so does what it points to. */
+struct check_question {
+    enum check_kind kind;
+    /* HTTP and HTTPS: GET */
+    const char *host; /* Host, server name and name of the certificate; NULL: the address */
+    const char *path; /* NULL: "/" */
+    uint16_t status_least, status_most;
+    const char *body; /* text that must be in the answer; NULL: any */
+    enum check_certificate certificate;
+    struct check_trust *trust;
+    /* DNS, over UDP: NOERROR is good */
+    struct dns_name name;
+    uint16_t type;
+};
+
+struct check_result {
+    enum check_cause cause;
+    uint32_t connect_us;            /* of the TCP handshake; 0: there was none */
+    uint32_t took_us;               /* of the whole check */
+    uint16_t status;                /* HTTP; 0: none */
+    uint64_t certificate_expires_s; /* since 1970; 0: none was seen */
+};
+
+struct check;
+
+/* `done` is called once, from the loop and never from here, and the check is gone by then; not after check_cancel(). */
+struct check *check_start(struct loop *loop, const struct check_question *question,
+                          const struct address *address, uint64_t timeout_ns, struct random *random,
+                          void (*done)(void *owner, const struct check_result *result),
+                          void *owner);
+void check_cancel(struct check **check); /* nulls; NULL is fine */
+
+/* ---- targets that are checked again and again ---- */
+
+/* All targets of one loop. Embed it. */
+struct checker {
+    struct loop *loop;
+    struct random random;
+    uint32_t running, limit; /* checks at once; a target beyond waits for its turn */
+};
+
+void checker_init(struct checker *checker, struct loop *loop, uint64_t seed);
+
+struct check_target {
+    struct health health;     /* read it at any time */
+    struct check_result last; /* likewise */
+    const struct health_settings *settings;
+    const struct check_question *question;
+    struct address address;
+    /* After each check, `has_changed` when its state did. The target may be stopped in it. */
+    void (*on_result)(struct check_target *target, bool has_changed);
+
+    /* private */
+    struct checker *checker;
+    struct check *check;
+    struct loop_timer timer;
+    uint64_t began_ns;
+};
+
+/* Embed it, zeroed, with settings, question, address and on_result set. */
+void check_target_start(struct check_target *target, struct checker *checker);
+void check_target_stop(struct check_target *target); /* harmless when not running */
+
+void probe_metrics_register(void);
+
+#endif

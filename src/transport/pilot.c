@@ -24,6 +24,8 @@ enum {
 #define QUEUE_TARGET_NS  1000000.0 /* at least, */
 #define QUEUE_PACKETS    2.5       /* and so many packets' time */
 #define QUEUE_GAIN       0.35
+#define TRIM_GAIN        0.05 /* slow: it finds by how much the model's rate is too high */
+#define TRIM_MOST        0.04
 #define GAIN_LEAST       0.9
 #define GAIN_MOST        1.02
 #define STEP_MOST        1.0
@@ -66,6 +68,14 @@ static void drain(struct pilot *pilot, uint64_t now_ns)
 {
     set_phase(pilot, PILOT_DRAIN, DRAIN_GAIN);
     pilot->drained_ns = now_ns;
+    pilot->pays_back = false;
+}
+
+/* Takes back what a step brought that found no room. */
+static void pay_back(struct pilot *pilot, double step)
+{
+    set_phase(pilot, PILOT_DRAIN, fmax(DRAIN_GAIN, 1 - step));
+    pilot->pays_back = true;
 }
 
 /* Less than some packets would not be seen. */
@@ -85,7 +95,9 @@ static void cruise(struct pilot *pilot, const struct model *model, const struct 
     double off = (target_ns - (double)round->queue_ns) / (double)model_least_rtt_ns(model);
     /* Where packets are lost without a queue that could warn (a policer), more is not sent but by steps that are judged. */
     double most = model_loss(model) > LOSS_WARNS ? 1 : GAIN_MOST;
-    set_phase(pilot, PILOT_CRUISE, fmax(GAIN_LEAST, fmin(1 + QUEUE_GAIN * off, most)));
+    pilot->trim = fmax(-TRIM_MOST, fmin(pilot->trim + TRIM_GAIN * off, 0));
+    set_phase(pilot, PILOT_CRUISE,
+              fmax(GAIN_LEAST, fmin(1 + QUEUE_GAIN * off + pilot->trim, most)));
     if (round->marked) {
         double share = (double)round->marked / (round->acked + round->lost + 1);
         pilot->gain = fmin(pilot->gain, fmax(GAIN_LEAST, 1 - share / 2));
@@ -171,9 +183,16 @@ static void choose_phase(struct pilot *pilot, struct model *model, const struct 
         }
         pilot->failed_drains = 0;
         break;
-    case PILOT_WATCH_GROWTH:
+    case PILOT_WATCH_GROWTH: {
+        double step = pilot->step;
         judge_growth(pilot, model, round, has_risen, limits.target_ns);
+        if (!pilot->is_growing && !round->marked && queue_ns <= limits.high_ns &&
+            (double)round->last_queue_ns > limits.target_ns) {
+            pay_back(pilot, step);
+            return;
+        }
         break;
+    }
     case PILOT_CRUISE:
         break;
     }
@@ -225,7 +244,7 @@ enum pilot_verdict pilot_steer(struct pilot *pilot, struct model *model,
         pilot->refills = 0;
     bool was_drain = pilot->phase == PILOT_WATCH_DRAIN;
     choose_phase(pilot, model, round, has_risen, packet_bytes, now_ns);
-    if (was_drain && pilot->failed_drains == 0)
+    if (was_drain && !pilot->pays_back && pilot->failed_drains == 0)
         pilot->floor_ns = measured->queue_ns < FLOOR_MOST_NS ? measured->queue_ns : FLOOR_MOST_NS;
     pilot->peak_rate = fmax(pilot->peak_rate, model->rate);
     return judge(pilot, model, round, now_ns);

@@ -45,6 +45,7 @@ struct pilot {
     enum pilot_phase phase;
     double gain; /* of the delivery rate */
     double step; /* next growth */
+    double trim; /* of the gain: what the delivery rate is found to be too high by */
     double grown_from,
         peak_rate;     /* bytes/s: before the last growth; the greatest since the start */
     uint64_t floor_ns; /* queue that is jitter */
@@ -52,6 +53,7 @@ struct pilot {
     uint32_t clear_rounds; /* in a row without a queue */
     uint32_t rounds_since_growth;
     bool is_growing;        /* the last step found room */
+    bool pays_back;         /* this drain is for a step that found none */
     uint32_t vain_steps;    /* in a row */
     uint32_t failed_drains; /* in a row */
     uint32_t marked_rounds; /* in a row */

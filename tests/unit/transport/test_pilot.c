@@ -27,6 +27,7 @@ struct world {
     double mark_ns;   /* a queue beyond it is marked; 0: never */
     double others;    /* bytes/s of somebody else */
     double jitter_ns; /* that every round trip has at least */
+    double wobble;    /* share by which a round's rate is measured too high, the next too low */
     double queue_ns, last_sent;
     uint64_t now_ns;
 };
@@ -58,9 +59,10 @@ static enum pilot_verdict round_trip(struct world *world)
                                   world->capacity * passed / (passed + world->others))
                            : passed;
     double lost = sent - passed;
+    double wobble = world->model.rounds % 2 ? 1 + world->wobble : 1 - world->wobble;
     struct model_round round = {
-        .bytes_per_s = delivered,
-        .settled_bytes_per_s = delivered + lost,
+        .bytes_per_s = delivered * wobble,
+        .settled_bytes_per_s = delivered * wobble + lost,
         .queue_ns = (uint64_t)(fmin(before_ns, world->queue_ns) + world->jitter_ns),
         .last_queue_ns = (uint64_t)(world->queue_ns + world->jitter_ns),
         .acked = (uint32_t)(passed * rtt_s / PACKET),
@@ -103,6 +105,25 @@ static void T7_alone_it_fills_the_path_with_hardly_a_queue(void **state)
         assert_true(queue_ns < 3e6);
         assert_true(sent > 0.98 * CAPACITY);
     }
+}
+
+/* A round of a slow path is some dozens of packets, and its rate is known to one of them. */
+static void T7_rates_of_whole_packets_leave_no_queue(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, CAPACITY / 10.0);
+    world.capacity = CAPACITY / 10.0;
+    world.wobble = 0.025;
+    double queue_ns = 0, sent = 0;
+    for (int r = 0; r < 2000; r++) {
+        assert_int_equal(round_trip(&world), PILOT_GOES_ON);
+        queue_ns += world.queue_ns / 2000;
+        sent += fmin(world.last_sent, world.capacity) / 2000;
+    }
+    print_message("  queue %.2f ms, %.3f of the path\n", queue_ns * 1e-6, sent / world.capacity);
+    assert_true(queue_ns < 3.5e6);
+    assert_true(sent > 0.97 * world.capacity);
 }
 
 /* What looks like a queue and stays when we slow down a little is not taken for one for ever. */
@@ -201,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T7_alone_it_fills_the_path_with_hardly_a_queue),
+        cmocka_unit_test(T7_rates_of_whole_packets_leave_no_queue),
         cmocka_unit_test(T7_jitter_is_no_queue),
         cmocka_unit_test(T7_it_finds_what_is_free),
         cmocka_unit_test(T7_a_queue_that_others_fill_is_left_to_sharing),

@@ -150,6 +150,44 @@ const char *key_public_text(const struct crypto *crypto, const struct key *priva
 bool key_equal(const struct key *a, const struct key *b); /* in constant time */
 bool key_is_zero(const struct key *key);                  /* in constant time */
 
+/* Signatures of DNSSEC: ECDSA on P-256 with SHA-256 (RFC 6605) and Ed25519 (RFC 8080), by the numbers that they have there. */
+enum signature_algorithm {
+    SIGNATURE_ECDSA_P256 = 13,
+    SIGNATURE_ED25519 = 15,
+};
+
+enum {
+    SIGNATURE_BYTES = 64,        /* of both */
+    SIGNATURE_PUBLIC_BYTES = 64, /* the longer one's; Ed25519 has 32 */
+    SIGNATURE_PRIVATE_BYTES = 32,
+    SIGNATURE_SEED_BYTES =
+        48, /* so many uniform bytes make a private key without bias (FIPS 186-5 A.2.1) */
+};
+
+struct signature_key;    /* a key pair; immutable, any thread may use it */
+struct signature_signer; /* a key made ready for signing; one thread at a time */
+
+size_t signature_public_bytes(enum signature_algorithm algorithm);
+
+/* ERROR_INVALID for bytes that are no private key. */
+MUST_USE int signature_key_new(enum signature_algorithm algorithm,
+                               const uint8_t private_key[SIGNATURE_PRIVATE_BYTES],
+                               struct signature_key **key);
+/* The key pair that belongs to a seed: always the same one. */
+struct signature_key *signature_key_derive(enum signature_algorithm algorithm,
+                                           const uint8_t seed[SIGNATURE_SEED_BYTES]);
+void signature_key_free(struct signature_key **key);
+const uint8_t *signature_key_public(const struct signature_key *key);
+/* Of this process, never used twice. */
+uint64_t signature_key_number(const struct signature_key *key);
+
+struct signature_signer *signature_signer_new(const struct signature_key *key);
+void signature_signer_free(struct signature_signer **signer);
+void signature_sign(struct signature_signer *signer, struct span message,
+                    uint8_t signature[SIGNATURE_BYTES]);
+bool signature_is_valid(enum signature_algorithm algorithm, struct span public_key,
+                        struct span message, const uint8_t signature[SIGNATURE_BYTES]);
+
 /* In time that depends on `length` alone. */
 bool bytes_equal_constant_time(const void *a, const void *b, size_t length);
 /* Zeroes memory in a way that the compiler keeps. */

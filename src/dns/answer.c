@@ -3,40 +3,13 @@
  * The answer to a query: RFC 1034 section 4.3.2 for one message, with what later documents made of it: negative
  * answers with their SOA (2308), EDNS (6891), minimal ANY (8482), whole record sets or TC (2181 section 9).
  */
-#include "dns/dns.h"
+#include "dns/answer.h"
 
 #include "base/bytes.h"
 #include "dns/identity.h"
-#include "dns/limiter.h"
-#include "dns/query.h"
-#include "dns/writer.h"
 
 enum {
-    CHAIN_LIMIT = 8,  /* CNAMEs followed within a zone; the client goes on from there */
     ANY_TTL_S = 3600, /* of the record that stands for all of them, RFC 8482 section 4.2 */
-};
-
-enum section {
-    SECTION_ANSWER,
-    SECTION_AUTHORITY,
-    SECTION_ADDITIONAL,
-    SECTIONS,
-};
-
-struct answer {
-    const struct dns_source *source;
-    const struct dns_settings *settings;
-    const struct dns_request *request;
-    const struct dns_query *query;
-    struct dns_writer *writer;
-    struct dns_client client;
-    uint16_t counts[SECTIONS];
-    enum dns_rcode rcode;
-    enum dns_extended_error error;
-    uint8_t scope_bits; /* of the client's address, that the answer depends on */
-    bool is_authoritative, is_truncated;
-    enum dns_kind kind; /* for the limiter, and what it is about */
-    struct span about;
 };
 
 static void refuse(struct answer *answer, enum dns_rcode rcode, enum dns_extended_error error)
@@ -52,8 +25,7 @@ static void classify(struct answer *answer, enum dns_kind kind, const struct dns
     answer->about = span_of(node->name, node->name_length);
 }
 
-/* A set that does not fit is left out whole, and the client asks again over TCP. */
-static void add_rrset(struct answer *answer, enum section section, struct dns_owner owner,
+void answer_add_rrset(struct answer *answer, enum section section, struct dns_owner owner,
                       const struct dns_rrset *rrset, uint32_t ttl_most_s)
 {
     if (dns_write_rrset(answer->writer, owner, rrset, ttl_most_s))
@@ -72,12 +44,15 @@ static void add_record(struct answer *answer, struct dns_owner owner, uint16_t t
 }
 
 /* The zone's apex is a suffix of the question's name: chains stay within the zone. */
-static void add_negative(struct answer *answer, const struct dns_zone *zone, uint32_t ttl_most_s)
+void answer_add_negative(struct answer *answer, const struct dns_match *match, uint32_t ttl_most_s)
 {
+    const struct dns_zone *zone = match->zone;
     uint32_t ttl_s = zone->negative_ttl_s < ttl_most_s ? zone->negative_ttl_s : ttl_most_s;
     classify(answer, DNS_KIND_NEGATIVE, zone->apex);
-    add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, zone->apex->name_length),
-              zone->soa, ttl_s);
+    struct dns_owner owner = dns_owner_suffix(answer->writer, zone->apex->name_length);
+    answer_add_rrset(answer, SECTION_AUTHORITY, owner, zone->soa, ttl_s);
+    answer_sign(answer, SECTION_AUTHORITY, owner, dns_node_name(zone->apex), zone->soa, ttl_s);
+    answer_deny(answer, match, ttl_s);
 }
 
 /* A name in a record's data is never compressed in memory. */
@@ -99,7 +74,8 @@ static void add_glue(struct answer *answer, const uint8_t *target, const struct 
     if (!rrset)
         return;
     bool was_truncated = answer->is_truncated;
-    add_rrset(answer, SECTION_ADDITIONAL, (struct dns_owner){.name = target}, rrset, UINT32_MAX);
+    answer_add_rrset(answer, SECTION_ADDITIONAL, (struct dns_owner){.name = target}, rrset,
+                     UINT32_MAX);
     if (!is_needed)
         answer->is_truncated = was_truncated;
 }
@@ -128,8 +104,9 @@ static void add_referral(struct answer *answer, const struct dns_match *match)
 {
     const struct dns_rrset *ns = dns_node_rrset(match->cut, DNS_NS);
     classify(answer, DNS_KIND_REFERRAL, match->cut);
-    add_rrset(answer, SECTION_AUTHORITY, dns_owner_suffix(answer->writer, match->cut->name_length),
-              ns, UINT32_MAX);
+    struct dns_owner owner = dns_owner_suffix(answer->writer, match->cut->name_length);
+    answer_add_rrset(answer, SECTION_AUTHORITY, owner, ns, UINT32_MAX);
+    answer_add_delegation(answer, owner, match);
     add_glue_of(answer, match->zone, ns, match->cut);
 }
 
@@ -159,10 +136,12 @@ static void add_computed(struct answer *answer, struct dns_owner owner,
     bool is_ipv4 = answer->query->type == DNS_A;
     unsigned count = is_ipv4 ? addresses->ipv4_count : addresses->ipv6_count;
     if (!count) /* of this family; it may be there again when an edge comes back */
-        add_negative(answer, match->zone, addresses->ttl_s);
+        answer_add_negative(answer, match, addresses->ttl_s);
     for (unsigned i = 0; i < count; i++)
         add_record(answer, owner, answer->query->type, addresses->ttl_s,
                    is_ipv4 ? span_of(addresses->ipv4[i], 4) : span_of(addresses->ipv6[i], 16));
+    if (count)
+        answer_sign_addresses(answer, owner, match, addresses);
 }
 
 /* The data of a name that is ours and not an alias. */
@@ -176,27 +155,34 @@ static void add_data(struct answer *answer, struct dns_owner owner, const struct
         return;
     }
     if (type == DNS_ANY && (node->rrset_count || node->site != DNS_NO_SITE)) {
-        add_record(answer, owner, DNS_HINFO, ANY_TTL_S, SPAN("\7RFC8482\0"));
+        answer_add_single(answer, owner, match, DNS_HINFO, ANY_TTL_S, SPAN("\7RFC8482\0"));
         return;
     }
-    const struct dns_rrset *rrset = dns_node_rrset(node, type);
+    if (answer->seal.keyset && (type == DNS_NSEC || type == DNS_RRSIG)) {
+        answer_add_proof_set(answer, match);
+        return;
+    }
+    const struct dns_rrset *rrset = answer_find_set(answer, match, type);
     if (!rrset) {
-        add_negative(answer, match->zone, UINT32_MAX);
+        answer_add_negative(answer, match, UINT32_MAX);
         return;
     }
-    add_rrset(answer, SECTION_ANSWER, owner, rrset, UINT32_MAX);
-    if (type == DNS_NS)
+    answer_add_data(answer, owner, match, rrset);
+    if (type == DNS_NS) {
+        answer_add_proofs(answer);
         add_glue_of(answer, match->zone, rrset, NULL);
+    }
 }
 
 /* The alias at a name goes into the answer; NULL: it has none, and `choice` says what a computed name has. Beside
  * records of its own a name cannot be an alias (RFC 1034 section 3.6.2). */
 static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
-                                const struct dns_node *node, struct dns_choice *choice)
+                                const struct dns_match *match, struct dns_choice *choice)
 {
+    const struct dns_node *node = match->node;
     const struct dns_rrset *rrset = dns_node_rrset(node, DNS_CNAME);
     if (rrset) {
-        add_rrset(answer, SECTION_ANSWER, owner, rrset, UINT32_MAX);
+        answer_add_data(answer, owner, match, rrset);
         return rrset->wire + DNS_RR_FIXED_BYTES;
     }
     if (node->site == DNS_NO_SITE)
@@ -209,6 +195,7 @@ static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
         answer->counts[SECTION_ANSWER]++;
     else
         answer->is_truncated = true;
+    answer_sign_alias(answer, owner, match, choice);
     return choice->alias->wire;
 }
 
@@ -216,6 +203,16 @@ static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
 static bool is_delegated(const struct dns_match *match, uint16_t type)
 {
     return match->cut && !(type == DNS_DS && match->node == match->cut);
+}
+
+static void answer_ds(struct answer *answer, const struct dns_match *match)
+{
+    const struct dns_rrset *ds = dns_node_rrset(match->node, DNS_DS);
+    answer->is_authoritative = true;
+    if (ds)
+        answer_add_data(answer, (struct dns_owner){.pointer = DNS_OWNER_POINTER}, match, ds);
+    else
+        answer_add_negative(answer, match, UINT32_MAX);
 }
 
 static void answer_question(struct answer *answer)
@@ -227,6 +224,12 @@ static void answer_question(struct answer *answer)
         refuse(answer, DNS_REFUSED, DNS_EXTENDED_NOT_AUTHORITATIVE);
         return;
     }
+    bool is_ds = answer_is_parents(&match, type);
+    dns_seal_zone(&answer->seal, zones, match.zone);
+    if (is_ds) {
+        answer_ds(answer, &match);
+        return;
+    }
     if (is_delegated(&match, type)) {
         add_referral(answer, &match);
         return;
@@ -235,25 +238,26 @@ static void answer_question(struct answer *answer)
     if (match.node)
         classify(answer, DNS_KIND_DATA, match.node);
     struct dns_owner owner = {.pointer = DNS_OWNER_POINTER};
+    struct dns_name name;
     for (unsigned i = 0; match.node; i++) {
         struct dns_choice choice;
-        const uint8_t *target = add_alias(answer, owner, match.node, &choice);
+        const uint8_t *target = add_alias(answer, owner, &match, &choice);
         if (!target) {
             add_data(answer, owner, &match, &choice);
             return;
         }
-        if (i == CHAIN_LIMIT || type == DNS_CNAME || type == DNS_ANY)
+        if (i == ANSWER_CHAIN_LIMIT || type == DNS_CNAME || type == DNS_ANY)
             return;
         const struct dns_zone *zone = match.zone;
-        struct dns_name name;
         owner = (struct dns_owner){.name = target};
         copy_lower(target, &name);
         match = dns_zones_find(zones, &name);
         if (match.zone != zone || is_delegated(&match, type))
             return; /* the client asks whoever has it */
     }
-    answer->rcode = DNS_NXDOMAIN; /* of the last name in the chain (RFC 6604) */
-    add_negative(answer, match.zone, UINT32_MAX);
+    if (!answer_is_signed(answer) || !answer->seal.keyset->is_compact) /* RFC 9824 section 3.2 */
+        answer->rcode = DNS_NXDOMAIN; /* of the last name in the chain (RFC 6604) */
+    answer_add_negative(answer, &match, UINT32_MAX);
 }
 
 static void answer_identity(struct answer *answer)
@@ -281,6 +285,7 @@ static void answer_query(struct answer *answer)
         refuse(answer, DNS_REFUSED, DNS_EXTENDED_PROHIBITED);
     else
         answer_question(answer);
+    answer_add_proofs(answer);
 }
 
 /* A client that knows cookies proves with one that it sent the query itself; TCP does too (RFC 7873 section 5.2). */
@@ -318,6 +323,13 @@ static void empty(struct answer *answer)
 {
     answer->writer->at = answer->writer->start + DNS_HEADER_BYTES + answer->query->question_bytes;
     memset(answer->counts, 0, sizeof answer->counts);
+}
+
+static void refuse_unsigned(struct answer *answer)
+{
+    refuse(answer, DNS_SERVFAIL, DNS_EXTENDED_OTHER);
+    answer->is_authoritative = answer->is_truncated = false;
+    empty(answer);
 }
 
 /* What is withheld from a network that asks too much may give way to a small answer, after which a true client comes over TCP or with
@@ -412,12 +424,15 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
         .query = &query,
         .writer = &writer,
         .client = outcome->has_subnet ? subnet_of(&query.options.subnet) : sender_of(request),
+        .seal = {.signing = source->signing, .request = request},
     };
     answer_reading(&answer, reading, outcome);
     if (settings->limiter && !is_proven(&answer, outcome))
         limit(&answer, outcome);
     if (outcome->limit == DNS_LIMIT_DROPPED)
         return 0;
+    if (answer.is_refused)
+        refuse_unsigned(&answer);
     if (answer.is_truncated)
         empty(&answer);
     write_header(&answer, out);

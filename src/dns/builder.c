@@ -3,7 +3,7 @@
  * Zones in the making: rows in any order become nodes, record sets and delegations; what cannot be right is told
  * in sentences, all of it at once.
  */
-#include "dns/zone.h"
+#include "dns/nsec.h"
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -20,6 +20,8 @@ enum {
     NO_TYPE = 0,      /* a computed name's row */
     SMALL_GROUP = 24, /* rows of one name that are sorted by insertion */
 };
+
+enum { SIGNED = 1, CHAINED = 2 };
 
 struct row {
     struct span owner; /* as given */
@@ -41,6 +43,7 @@ struct dns_builder {
     size_t node_capacity, zone_capacity;
     uint32_t *apexes;   /* node index of each zone */
     uint32_t file_zone; /* as struct row's */
+    uint8_t *signs;     /* of each zone: enum */
     struct text complaints;
     struct text *warnings; /* the caller's */
 };
@@ -63,6 +66,7 @@ void dns_builder_free(struct dns_builder *builder)
     dns_zones_free(builder->zones);
     memory_free(builder->rows);
     memory_free(builder->apexes);
+    memory_free(builder->signs);
     arena_clear(&builder->arena);
     text_clear(&builder->complaints);
     memory_free(builder);
@@ -183,8 +187,23 @@ void dns_builder_add_zone(struct dns_builder *builder, const struct dns_name *ap
         builder->zone_capacity = builder->zone_capacity ? builder->zone_capacity * 2 : 16;
         builder->apexes =
             memory_resize(builder->apexes, builder->zone_capacity, sizeof *builder->apexes);
+        builder->signs =
+            memory_resize(builder->signs, builder->zone_capacity, sizeof *builder->signs);
     }
+    builder->signs[zones->zone_count] = 0;
     builder->apexes[zones->zone_count++] = put_node(builder, name, lower.labels, NULL);
+}
+
+void dns_builder_sign_zone(struct dns_builder *builder, const struct dns_name *apex,
+                           bool is_compact)
+{
+    struct dns_zones *zones = builder->zones;
+    struct dns_name lower = *apex;
+    dns_name_lower(&lower);
+    const struct dns_node *node = dns_zones_exact(zones, &lower);
+    for (size_t i = 0; node && i < zones->zone_count; i++)
+        if (&zones->nodes[builder->apexes[i]] == node)
+            builder->signs[i] = is_compact ? SIGNED : SIGNED | CHAINED;
 }
 
 void dns_builder_add(struct dns_builder *builder, const struct dns_name *owner, uint16_t type,
@@ -273,8 +292,33 @@ static void make_zones(struct dns_builder *builder)
     for (size_t i = 0; i < builder->row_count; i++)
         if (builder->rows[i].zone)
             zones->zones[builder->rows[i].zone - 1].is_file = true;
-    for (size_t i = 0; i < zones->zone_count; i++)
+    for (size_t i = 0; i < zones->zone_count; i++) {
         zones->nodes[builder->apexes[i]].zone = &zones->zones[i];
+        zones->zones[i].is_signed = builder->signs[i] & SIGNED;
+        zones->zones[i].has_chain = builder->signs[i] & CHAINED;
+    }
+}
+
+/* Makes the empty names between a zone and its parent's apex, which are the parent's. */
+static void join_zones(struct dns_builder *builder)
+{
+    struct dns_zones *zones = builder->zones;
+    for (size_t i = 0; i < zones->zone_count; i++) {
+        const struct dns_node *apex = &zones->nodes[builder->apexes[i]];
+        struct span name = node_name(apex);
+        uint8_t labels = apex->labels;
+        if (name.length == 1)
+            continue;
+        name = parent_name(name);
+        const struct dns_node *above = nearest_node(zones, name);
+        if (!above)
+            continue;
+        const struct dns_zone *parent = zones->zones[i].parent = above->zone;
+        while (labels--, !dns_zones_probe(zones, name)) {
+            put_node(builder, name, labels, parent);
+            name = parent_name(name);
+        }
+    }
 }
 
 /* One table for all that may come, instead of many that grow. */
@@ -305,7 +349,9 @@ static const struct dns_node *place_row(struct dns_builder *builder, const struc
         return NULL;
     }
     const struct dns_zone *zone = nearest->zone;
-    if (row->zone && zone != &zones->zones[row->zone - 1]) {
+    /* DS of a zone below is the upper one's own */
+    bool is_ds = row->type == DNS_DS && node == &zones->nodes[builder->apexes[zone - zones->zones]];
+    if (row->zone && zone != &zones->zones[row->zone - 1] && !is_ds) {
         warn(builder, row->owner,
              "left out of the zone file: a zone below it, which is served here too, has this name");
         return NULL;
@@ -510,6 +556,11 @@ static void link_nodes(struct dns_builder *builder)
         if (is_wildcard(node_name(node)) && !is_apex(node))
             dns_zones_probe(zones, parent_name(node_name(node)))->wildcard = node;
     }
+    for (size_t i = 0; i < zones->zone_count; i++) {
+        struct dns_zone *zone = &zones->zones[i];
+        if (zone->parent && dns_zones_probe(zones, parent_name(node_name(zone->apex)))->cut)
+            zone->parent = NULL; /* it delegated away a name in between */
+    }
 }
 
 /* ---- what must hold ---- */
@@ -529,6 +580,17 @@ static void check_zone(struct dns_builder *builder, struct dns_zone *zone)
     const uint8_t *end = zone->soa->wire + zone->soa->wire_bytes;
     uint32_t ttl_s = load_u32(zone->soa->wire + 6), minimum_s = load_u32(end - 4);
     zone->negative_ttl_s = ttl_s < minimum_s ? ttl_s : minimum_s;
+}
+
+/* Records that signing makes, so that others of the kind would contradict them. */
+static bool has_made_set(const struct dns_node *node)
+{
+    static const uint16_t types[] = {DNS_RRSIG,  DNS_NSEC,    DNS_NSEC3, DNS_NSEC3PARAM,
+                                     DNS_DNSKEY, DNS_CDNSKEY, DNS_CDS};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (dns_node_rrset(node, types[i]))
+            return true;
+    return false;
 }
 
 /* What may stand beside an alias: its own proofs (RFC 4035 section 2.5). */
@@ -580,6 +642,10 @@ static void check_node(struct dns_builder *builder, const struct dns_node *node)
         complain(builder, name, "the name of a site has addresses of its own");
     if (dns_node_rrset(node, DNS_SOA) && !is_apex(node))
         complain(builder, name, "an SOA record stands only at the top of a zone");
+    if (node->zone->is_signed && has_made_set(node))
+        complain(builder, name,
+                 "the zone is signed here, which makes its DNSKEY, CDS, CDNSKEY, RRSIG, NSEC and "
+                 "NSEC3 records");
     if (node->cut)
         check_delegated(builder, node);
 }
@@ -598,6 +664,7 @@ struct dns_zones *dns_builder_finish(struct dns_builder **owned, struct text *co
     struct dns_builder *builder = *owned;
     *owned = NULL;
     make_zones(builder);
+    join_zones(builder);
     place_rows(builder);
     fill_nodes(builder);
     link_nodes(builder);
@@ -608,6 +675,7 @@ struct dns_zones *dns_builder_finish(struct dns_builder **owned, struct text *co
         zones = NULL;
     } else {
         dns_zones_pack(zones);
+        dns_zones_chain(zones);
         builder->zones = NULL;
     }
     dns_builder_free(builder);

@@ -15,6 +15,7 @@
 #include "base/prefix_tree.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "dns/dnssec.h"
 
 /* ---- names ---- */
 
@@ -79,6 +80,7 @@ enum dns_type_number {
     DNS_SVCB = 64,
     DNS_HTTPS = 65,
     DNS_SPF = 99,
+    DNS_NXNAME = 128, /* RFC 9824: in bitmaps only */
     DNS_TSIG = 250,
     DNS_IXFR = 251,
     DNS_AXFR = 252,
@@ -163,6 +165,10 @@ void dns_builder_begin_file(struct dns_builder *builder, const struct dns_name *
                             struct text *warnings);
 void dns_builder_end_file(struct dns_builder *builder);
 
+/* Answers of a zone that was added are signed; `is_compact`: without a chain of its names (dns/dnssec.h). */
+void dns_builder_sign_zone(struct dns_builder *builder, const struct dns_name *apex,
+                           bool is_compact);
+
 /* Whether a zone that was added holds the name. */
 bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *name);
 
@@ -172,6 +178,8 @@ struct dns_zones *dns_builder_finish(struct dns_builder **builder, struct text *
 void dns_zones_free(struct dns_zones *zones);
 size_t dns_zones_count(const struct dns_zones *zones);
 size_t dns_zones_names(const struct dns_zones *zones);
+/* The place of a zone in tables beside the zones: 0 to dns_zones_count() - 1, or ERROR_NOT_FOUND. */
+int dns_zones_number(const struct dns_zones *zones, const struct dns_name *apex);
 
 /* ---- answers ---- */
 
@@ -259,14 +267,16 @@ struct dns_source {
     void (*find)(const void *context, uint32_t site, const struct dns_client *client,
                  struct dns_choice *choice);
     const void *context;
+    const struct dns_signing *signing; /* NULL: nothing is signed */
 };
 
 struct dns_request {
     struct span message;
     const struct address *client;
     bool is_tcp;
-    uint32_t wall_s; /* seconds since 1970, for cookies */
-    uint64_t now_ns; /* for the limiter */
+    uint32_t wall_s;           /* seconds since 1970, for cookies and signatures */
+    uint64_t now_ns;           /* for what is limited */
+    struct dns_signer *signer; /* of this thread; only where something is signed */
 };
 
 /* What the cookie of a query was (RFC 7873 section 5.2). */

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "dns/nsec.h"
 
 struct dns_node *dns_zones_probe(const struct dns_zones *zones, struct span name)
 {
@@ -48,17 +49,19 @@ struct dns_match dns_zones_find(const struct dns_zones *zones, const struct dns_
 {
     const struct dns_node *node = dns_zones_exact(zones, name);
     if (node)
-        return (struct dns_match){node->zone, node, node->cut};
+        return (struct dns_match){node->zone, node, node->cut, NULL, name};
     node = closest_encloser(zones, name);
     if (!node)
         return (struct dns_match){0};
-    return (struct dns_match){node->zone, node->wildcard, node->cut};
+    return (struct dns_match){node->zone, node->wildcard, node->cut, node, name};
 }
 
 void dns_zones_free(struct dns_zones *zones)
 {
     if (!zones)
         return;
+    for (size_t i = 0; zones->zones && i < zones->zone_count; i++)
+        dns_chain_free(zones->zones[i].chain);
     memory_free(zones->slots);
     memory_free(zones->memory);
     memory_free(zones->zones);
@@ -68,6 +71,14 @@ void dns_zones_free(struct dns_zones *zones)
 size_t dns_zones_count(const struct dns_zones *zones)
 {
     return zones->zone_count;
+}
+
+int dns_zones_number(const struct dns_zones *zones, const struct dns_name *apex)
+{
+    struct dns_name lower = *apex;
+    dns_name_lower(&lower);
+    const struct dns_node *node = dns_zones_exact(zones, &lower);
+    return node && node->zone->apex == node ? (int)(node->zone - zones->zones) : ERROR_NOT_FOUND;
 }
 
 size_t dns_zones_names(const struct dns_zones *zones)

@@ -38,11 +38,16 @@ struct dns_node {
 
 enum { DNS_UNIT_BYTES = 64 };
 
+struct dns_chain;
+
 struct dns_zone {
     const struct dns_node *apex;
     uint32_t negative_ttl_s; /* RFC 2308 section 5 */
+    bool is_signed, has_chain;
     const struct dns_rrset *soa;
-    bool is_file; /* some of it is from a zone file */
+    bool is_file;                  /* some of it is from a zone file */
+    const struct dns_zone *parent; /* of ours, that delegates this one; NULL: somebody else's */
+    struct dns_chain *chain;       /* of a signed zone, unless its denials are compact */
 };
 
 /* Owner pointer, type, class, TTL, RDLENGTH. */
@@ -52,6 +57,9 @@ struct dns_match {
     const struct dns_zone *zone; /* NULL: in no zone of ours */
     const struct dns_node *node; /* whose data answers; NULL: there is no such name */
     const struct dns_node *cut;  /* set: not ours to answer, refer to its NS */
+    /* Set when no node has the very name: the one that is nearest above it. */
+    const struct dns_node *encloser;
+    const struct dns_name *name; /* what was looked for: the caller's */
 };
 
 /* `name` in lower case. */
@@ -66,6 +74,11 @@ static inline const struct dns_rrset *dns_node_rrset(const struct dns_node *node
         if (node->rrsets[i].type == type)
             return &node->rrsets[i];
     return NULL;
+}
+
+static inline struct span dns_node_name(const struct dns_node *node)
+{
+    return span_of(node->name, node->name_length);
 }
 
 /* The store itself. While it is built `nodes` is an array; dns_zones_pack() then spreads the nodes over as many units

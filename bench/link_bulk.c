@@ -185,7 +185,7 @@ static struct conf *configuration(const struct address *gateway)
                     key_public_text(crypto_openssl(), &edge, edge_key),
                     key_public_text(crypto_openssl(), &gate, gateway_key),
                     address_text(gateway, true, address), bulk.has_offload ? "true" : "false");
-    const struct conf_reader reader = {read_key, NULL};
+    const struct conf_reader reader = {.read = read_key};
     struct conf *conf = conf_load("link_bulk", text_span(&text),
                                   bulk.is_sender ? "edge" : "gateway", &reader, &errors);
     if (!conf)

@@ -61,6 +61,8 @@ void conf_free(struct conf *conf)
 {
     if (!conf)
         return;
+    for (const struct conf_memory *memory = conf->mapped; memory; memory = memory->next)
+        conf_unmap_memory(memory->content);
     for (size_t i = 0; i < conf->node_count; i++)
         bytes_wipe(conf->nodes[i].private_key, CONF_KEY_BYTES);
     arena_clear(&conf->arena);

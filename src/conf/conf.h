@@ -10,9 +10,12 @@
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/text.h"
+#include "maps/maps.h"
 
 enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
+    CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map */
+    CONF_MAPS_LIMIT = 16,
     CONF_NODES_LIMIT = 4096,
     CONF_SITES_LIMIT = 65536,
     CONF_ERRORS_LIMIT = 50, /* shown at once */
@@ -151,6 +154,7 @@ struct conf_admin {
 struct conf_node {
     const char *name;
     const char *region;              /* NULL: none */
+    struct maps_point location;      /* MAPS_NOWHERE: that of its region */
     size_t index;                    /* in conf->nodes: its number */
     struct conf_addresses addresses; /* public, for DNS answers */
     uint8_t public_key[CONF_KEY_BYTES];
@@ -265,6 +269,11 @@ struct conf_zone {
     size_t record_count;
 };
 
+struct conf_map {
+    const char *path;
+    struct span content; /* an MMDB or a text (docs/maps.md) */
+};
+
 struct conf {
     struct arena arena;
     const char *file;
@@ -278,10 +287,13 @@ struct conf {
     size_t site_count;
     struct conf_zone *zones;
     size_t zone_count;
+    struct conf_map *maps; /* laid over one another in this order, `regions` over all of them */
+    size_t map_count;
     struct span regions; /* text of the region file (docs/dns.md); empty: none */
     const char *regions_path;
     const struct conf_node *self; /* the node that this process is */
     struct conf_index *index;     /* private: look-up tables */
+    struct conf_memory *mapped;   /* private: contents of large files */
 };
 
 /* Where the present snapshot is found. What `current` returns holds until the caller's turn of its loop ends. */
@@ -300,7 +312,17 @@ struct conf_reader {
     int (*read)(void *argument, const char *path, bool is_secret, struct text *content,
                 struct text *why);
     void *argument;
+    /* The same of a file that may be large and is no secret, as memory that nobody changes: conf_free() unmaps it. NULL: `read` serves. */
+    int (*map)(void *argument, const char *path, struct span *content, struct text *why);
 };
+
+/* For readers: appends the file's content to a memfd; and maps a part of a memfd. 0, or a negative error with a sentence in `why`. */
+MUST_USE int conf_copy_file(const char *path, int memfd, uint64_t *bytes, struct text *why);
+MUST_USE int conf_map_memory(int memfd, uint64_t offset, uint64_t bytes, struct span *content,
+                             struct text *why);
+void conf_unmap_memory(struct span content);
+/* Nobody can change or cut what is in it any more. */
+void conf_seal_memory(int memfd);
 
 /* As `node` of conf_load(): none, `self` stays NULL and no private key is read; for checking. */
 #define CONF_NO_NODE ""

@@ -94,6 +94,8 @@ static void derive_node(struct loader *loader, struct conf_node *node)
         !address_is_any(&node->link_listen.items[0]))
         node->link_address = node->link_listen.items[0];
     derive_link_tcp(conf, node);
+    if (!is_set(loader, &node->location))
+        node->location = MAPS_NOWHERE;
     bool has_role = node->edge || node->gateway || node->dns || node->agent;
     if (has_role && !node->admin && !is_set(loader, &node->admin)) {
         const struct section *section =
@@ -266,6 +268,38 @@ static void select_by_key(struct loader *loader)
     text_clear(&why);
 }
 
+static int read_or_map(struct loader *loader, const char *path, struct span *content,
+                       struct text *why)
+{
+    const struct conf_reader *reader = loader->reader;
+    struct conf *conf = loader->conf;
+    if (reader->map) {
+        int result = reader->map(reader->argument, path, content, why);
+        if (result == 0 && content->length) {
+            struct conf_memory *memory = ARENA_NEW(&conf->arena, struct conf_memory);
+            *memory = (struct conf_memory){*content, conf->mapped};
+            conf->mapped = memory;
+        }
+        return result;
+    }
+    struct text text = {.limit = CONF_FILE_BYTES};
+    int result = reader->read(reader->argument, path, false, &text, why);
+    if (result == 0)
+        *content = arena_copy(&conf->arena, text_span(&text));
+    text_clear(&text);
+    return result;
+}
+
+void read_large_file(struct loader *loader, const void *member, const char *setting,
+                     const char *path, struct span *content)
+{
+    struct text why = {0};
+    if (read_or_map(loader, path, content, &why) < 0)
+        report_error(&loader->report, place_of(loader, member), "%s: %s: %s", setting, path,
+                     why.data ? why.data : "it cannot be read");
+    text_clear(&why);
+}
+
 void read_files(struct loader *loader, const char *node)
 {
     struct conf *conf = loader->conf;
@@ -279,17 +313,11 @@ void read_files(struct loader *loader, const char *node)
     if (conf->self && conf->self->has_private_key)
         pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
     read_probe_files(loader);
-    if (!conf->regions_path)
-        return;
-    struct text content = {.limit = CONF_FILE_BYTES}, why = {0};
-    if (loader->reader->read(loader->reader->argument, conf->regions_path, false, &content, &why) <
-        0)
-        report_error(&loader->report, place_of(loader, &conf->regions_path), "regions: %s: %s",
-                     conf->regions_path, why.data ? why.data : "it cannot be read");
-    else
-        conf->regions = arena_copy(&conf->arena, text_span(&content));
-    text_clear(&content);
-    text_clear(&why);
+    for (size_t i = 0; i < conf->map_count; i++)
+        read_large_file(loader, &conf->maps[i].path, "maps", conf->maps[i].path,
+                        &conf->maps[i].content);
+    if (conf->regions_path)
+        read_large_file(loader, &conf->regions_path, "regions", conf->regions_path, &conf->regions);
 }
 
 /* --- look-up tables --------------------------------------------------------------------------- */

@@ -165,8 +165,9 @@ static const struct format roff = {roff_begin, roff_type, roff_section, roff_set
 /* --- the walk --------------------------------------------------------------------------------- */
 
 static const struct type *const explained[] = {
-    &type_duration, &type_seconds, &type_size,   &type_address, &type_listen, &type_network,
-    &type_host,     &type_domain,  &type_origin, &type_record,  &type_key,    NULL,
+    &type_duration, &type_seconds, &type_size, &type_address, &type_listen,
+    &type_network,  &type_point,   &type_host, &type_domain,  &type_origin,
+    &type_record,   &type_key,     NULL,
 };
 
 /* Rows of the section; those of groups come with the group's name before theirs. */

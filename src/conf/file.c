@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The reader of real files. A secret must be a regular file that only its owner can read.
+ * The reader of real files. A secret must be a regular file that only its owner can read. A large file is copied into sealed memory first:
+ * what is mapped of it can neither change nor be cut short under the reader's feet.
  */
 #include "conf/conf.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,9 +68,80 @@ static int read_file(void *argument, const char *path, bool is_secret, struct te
     return result;
 }
 
+static int copy_all(int file, int memfd, uint64_t *bytes, struct text *why)
+{
+    enum { PIECE_BYTES = 1 << 20 };
+    for (*bytes = 0;;) {
+        ssize_t got = sendfile(memfd, file, NULL, PIECE_BYTES);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(why, errno);
+        if (got == 0)
+            return 0;
+        *bytes += (uint64_t)got;
+        if (*bytes > CONF_LARGE_FILE_BYTES) {
+            text_add(why, "it is too large");
+            return ERROR_LIMIT;
+        }
+    }
+}
+
+int conf_copy_file(const char *path, int memfd, uint64_t *bytes, struct text *why)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return fail(why, errno);
+    int result = check_file(file, false, why);
+    if (result == 0)
+        result = copy_all(file, memfd, bytes, why);
+    close(file);
+    return result;
+}
+
+/* Private, so that it is no hindrance to the seals. */
+int conf_map_memory(int memfd, uint64_t offset, uint64_t bytes, struct span *content,
+                    struct text *why)
+{
+    *content = (struct span){0};
+    if (!bytes)
+        return 0;
+    void *memory = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, memfd, (off_t)offset);
+    if (memory == MAP_FAILED)
+        return fail(why, errno);
+    *content = span_of(memory, bytes);
+    return 0;
+}
+
+void conf_unmap_memory(struct span content)
+{
+    if (content.length)
+        munmap((void *)(uintptr_t)content.data, content.length);
+}
+
+void conf_seal_memory(int memfd)
+{
+    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+}
+
+static int map_file(void *argument, const char *path, struct span *content, struct text *why)
+{
+    (void)argument;
+    int memfd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memfd < 0)
+        return fail(why, errno);
+    uint64_t bytes;
+    int result = conf_copy_file(path, memfd, &bytes, why);
+    conf_seal_memory(memfd);
+    if (result == 0)
+        result = conf_map_memory(memfd, 0, bytes, content, why);
+    close(memfd); /* the map holds it */
+    return result;
+}
+
 struct conf_reader conf_file_reader(void)
 {
-    return (struct conf_reader){.read = read_file};
+    return (struct conf_reader){.read = read_file, .map = map_file};
 }
 
 int conf_read_file(const char *file, struct text *content, struct text *why)

@@ -27,6 +27,12 @@ struct conf_index {
     struct table nodes, keys, sites, hosts;
 };
 
+/* Memory of a large file, unmapped with the snapshot. */
+struct conf_memory {
+    struct span content;
+    struct conf_memory *next;
+};
+
 /* The settings of a section from `item` (NULL: only the defaults) into the struct at `base`. */
 void read_section(struct loader *loader, const struct section *section, const struct item *item,
                   struct place place, void *base);
@@ -45,8 +51,11 @@ static inline bool is_set(const struct loader *loader, const void *member)
 
 /* Defaults that follow from other settings. */
 void derive(struct loader *loader);
-/* Files that the configuration names: keys of this process's node, the region map. */
+/* Files that the configuration names: keys of this process's node, maps. */
 void read_files(struct loader *loader, const char *node);
+/* One that may be large; `content` lasts as long as the snapshot. An error is reported at `member`'s place as one of `setting`. */
+void read_large_file(struct loader *loader, const void *member, const char *setting,
+                     const char *path, struct span *content);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 

@@ -254,6 +254,8 @@ static const struct section log_section = {"log", "The log of a node.", ROWS(log
 static const struct setting node_settings[] = {
     {"region", &type_text, MEMBER(conf_node, region),
      .help = "Where the node stands, in the words of the region map."},
+    {"location", &type_point, MEMBER(conf_node, location), .preset_note = "that of its region",
+     .help = "Where the node stands on the globe: degrees north and east."},
     {"addresses", &type_address, LIST, TEXTS(conf_node, addresses),
      .help = "Public addresses; DNS answers name those of the edges."},
     {"public_key", &type_key, MEMBER(conf_node, public_key), RESTART,
@@ -434,6 +436,13 @@ static const struct section zone_section = {"zone", "A DNS zone that this networ
 
 /* --- the file --------------------------------------------------------------------------------- */
 
+static const struct setting map_settings[] = {
+    {"file", &type_path, MEMBER(conf_map, path), REQUIRED,
+     .help = "An MMDB database (country, city, ASN), or a text; docs/maps.md has its form."},
+};
+static const struct section map_section = {"map", "What is known of address space.",
+                                           ROWS(map_settings), sizeof(struct conf_map)};
+
 static const struct setting root_settings[] = {
     {"nodes", SECTION(node_section), .shape = SHAPE_MAP, .limit = CONF_NODES_LIMIT,
      ITEMS(conf, nodes, node_count), REQUIRED, .help = "All nodes of the network, by name."},
@@ -447,8 +456,12 @@ static const struct setting root_settings[] = {
     {"zones", SECTION(zone_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
      ITEMS(conf, zones, zone_count),
      .help = "DNS zones that the network answers for, by domain name."},
+    {"maps", SECTION(map_section), .shape = SHAPE_LIST, .limit = CONF_MAPS_LIMIT,
+     ITEMS(conf, maps, map_count),
+     .help =
+         "Where clients are: maps that are laid over one another, later ones over earlier ones."},
     {"regions", &type_path, MEMBER(conf, regions_path),
-     .help = "File that maps networks to regions; docs/dns.md has its form."},
+     .help = "A last map, over all of `maps`; docs/maps.md has its form."},
 };
 const struct section schema_root = {"the configuration", "The whole file.", ROWS(root_settings),
                                     sizeof(struct conf)};

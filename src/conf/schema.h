@@ -33,8 +33,8 @@ struct type {
 };
 
 extern const struct type type_text, type_path, type_word, type_choice, type_boolean, type_integer,
-    type_size, type_duration, type_seconds, type_address, type_listen, type_network, type_host,
-    type_domain, type_mailbox, type_key, type_origin, type_record, type_node, type_site,
+    type_size, type_duration, type_seconds, type_address, type_listen, type_network, type_point,
+    type_host, type_domain, type_mailbox, type_key, type_origin, type_record, type_node, type_site,
     type_section;
 
 enum shape {

@@ -180,6 +180,11 @@ static const char *parse_listen(const struct value *value, void *out)
     return NULL;
 }
 
+static const char *parse_point(const struct value *value, void *out)
+{
+    return maps_point_parse(value->text, out) == 0 ? NULL : "";
+}
+
 static const char *parse_network(const struct value *value, void *out)
 {
     if (network_parse(value->text, out) == 0)
@@ -392,6 +397,14 @@ const struct type type_network = {"network",
                                   parse_network,
                                   0,
                                   false};
+const struct type type_point = {"point",
+                                "a point",
+                                "like \"50.11,8.68\" (degrees north and east)",
+                                "^-?[0-9.]+, *-?[0-9.]+$",
+                                NULL,
+                                parse_point,
+                                0,
+                                false};
 const struct type type_host = {"host", "a host name", "like www.shop.example or \"*.shop.example\"",
                                NULL,   NULL,          parse_host,
                                0,      true};

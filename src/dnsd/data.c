@@ -99,12 +99,13 @@ struct edges {
 /* Not an error: the region may have no clients of its own. More likely it is misspelt. */
 static void check_region(const struct dnsd_data *data, const struct conf_node *node)
 {
-    if (!node->region || regions_count(data->regions) == 1 ||
-        regions_number(data->regions, span_text(node->region)) != REGION_NONE)
+    const struct maps *maps = data->maps->maps;
+    if (!node->region || maps_region_count(maps) == 1 ||
+        maps_region_number(maps, span_text(node->region)) != MAPS_NO_REGION)
         return;
-    const char *nearest = regions_nearest_name(data->regions, node->region);
-    log_warning("dns", "the region map does not name the edge's region: edge=%s region=%s%s%s",
-                node->name, node->region, nearest ? "; did you mean " : "", nearest ? nearest : "");
+    const char *nearest = maps_region_nearest_name(maps, node->region);
+    log_warning("dns", "no map names the edge's region: edge=%s region=%s%s%s", node->name,
+                node->region, nearest ? "; did you mean " : "", nearest ? nearest : "");
 }
 
 static void take_edges(struct dnsd_data *data, const struct conf *conf, struct edges *edges)
@@ -172,13 +173,16 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
 
 /* ---- data */
 
-struct dnsd_data *dnsd_data_new(const struct conf *conf, uint64_t seed, struct text *why)
+struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
+                                struct text *why)
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
     data->zones = make_zones(conf, seed, why);
-    data->regions =
-        regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
+    data->maps = dnsd_maps_new(conf, old, why);
+    if (data->maps)
+        data->regions =
+            regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
     if (data->regions)
         data->director = make_director(data, conf, why);
     if (data->zones && data->director)
@@ -193,6 +197,7 @@ void dnsd_data_release(struct dnsd_data *data)
         return;
     dns_zones_free(data->zones);
     director_free(data->director);
+    dnsd_maps_release(data->maps);
     regions_free(data->regions);
     for (size_t i = 0; i < data->edge_count; i++)
         memory_free(data->edges[i].name);
@@ -202,7 +207,7 @@ void dnsd_data_release(struct dnsd_data *data)
 
 int dnsd_check(const struct conf *conf, struct text *why)
 {
-    struct dnsd_data *data = dnsd_data_new(conf, 0, why);
+    struct dnsd_data *data = dnsd_data_new(conf, NULL, 0, why);
     bool is_good = data != NULL;
     dnsd_data_release(data);
     return is_good ? 0 : ERROR_CONFIG;

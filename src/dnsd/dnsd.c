@@ -86,6 +86,7 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     dnsd->crypto = options->crypto;
     dnsd->seed = options->seed;
     dnsd->first = data;
+    dnsd->maps = dnsd_maps_retain(data->maps);
     take_limits(dnsd, self->dns);
     memcpy(dnsd->private_key.bytes, self->private_key, KEY_BYTES);
     dnsd->sockets = options->sockets;
@@ -129,7 +130,7 @@ int dnsd_start(struct dnsd **started, const struct dnsd_options *options, struct
         text_add_format(why, "more than %d DNS sockets\n", DNSD_SOCKETS_LIMIT);
         return ERROR_LIMIT;
     }
-    struct dnsd_data *data = dnsd_data_new(options->conf, options->seed, why);
+    struct dnsd_data *data = dnsd_data_new(options->conf, NULL, options->seed, why);
     if (!data)
         return ERROR_CONFIG;
     dnsd_metrics_register();
@@ -155,6 +156,7 @@ void dnsd_stop(struct dnsd **owned)
     snapshot_settle();
     dnsd_view_release(atomic_load(&dnsd->view));
     dnsd_data_release(dnsd->first);
+    dnsd_maps_release(dnsd->maps);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
     memory_free((void *)(uintptr_t)dnsd->sockets.tcp);
     memory_free(dnsd->tcp_turns);
@@ -198,9 +200,11 @@ static void take_data(struct dnsd *dnsd, struct call *call)
 
 int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
 {
-    struct dnsd_data *data = dnsd_data_new(conf, dnsd->seed, why);
+    struct dnsd_data *data = dnsd_data_new(conf, dnsd->maps, dnsd->seed, why);
     if (!data)
         return ERROR_CONFIG;
+    dnsd_maps_release(dnsd->maps);
+    dnsd->maps = dnsd_maps_retain(data->maps);
     if (conf->self && conf->self->dns)
         take_limits(dnsd, conf->self->dns);
     return run_on_first(dnsd, &(struct call){.run = take_data, .data = data});

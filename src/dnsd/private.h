@@ -10,10 +10,25 @@
 #include "dns/dns.h"
 #include "dnsd/dnsd.h"
 #include "loop/loop.h"
+#include "maps/maps.h"
 #include "measure/measure.h"
 #include "observe/observe.h"
 
 #include <pthread.h>
+
+/* ---- maps.c */
+
+/* Immutable but for the count of references. */
+struct dnsd_maps {
+    _Atomic uint32_t references;
+    uint64_t hash; /* of the files */
+    struct maps *maps;
+};
+
+/* With a reference for the caller; `old` (or NULL) once more where the files are the same. NULL: sentences in `why`. */
+struct dnsd_maps *dnsd_maps_new(const struct conf *conf, struct dnsd_maps *old, struct text *why);
+struct dnsd_maps *dnsd_maps_retain(struct dnsd_maps *maps);
+void dnsd_maps_release(struct dnsd_maps *maps);
 
 /* ---- data.c: what a configuration comes to */
 
@@ -27,6 +42,7 @@ struct dnsd_edge {
 struct dnsd_data {
     _Atomic uint32_t references;
     struct dns_zones *zones;
+    struct dnsd_maps *maps;
     struct regions *regions;
     struct director *director;
     struct dnsd_edge *edges;
@@ -34,7 +50,8 @@ struct dnsd_data {
 };
 
 /* NULL: sentences in `why`. */
-struct dnsd_data *dnsd_data_new(const struct conf *conf, uint64_t seed, struct text *why);
+struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
+                                struct text *why);
 void dnsd_data_release(struct dnsd_data *data);
 
 /* What a query reads: zones, and the ranking of the moment. Under RCU; a view never changes. */
@@ -105,6 +122,7 @@ struct dnsd {
     struct dnsd_sockets sockets; /* copies */
     uint32_t *tcp_turns;         /* of each TCP descriptor: its worker, modulo their number */
     struct dnsd_data *first;     /* until the reporter takes it */
+    struct dnsd_maps *maps;      /* of the newest configuration; for whoever loads the next one */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;

@@ -29,7 +29,7 @@ static uint32_t place_number(struct compiler *compiler, const struct maps_place 
 {
     struct maps *maps = compiler->maps;
     for (uint64_t key = first_key(place, sizeof *place);; key += 2) {
-        uint32_t *at = index_at(&compiler->places, key);
+        uint32_t *at = maps_index_at(&compiler->places, key);
         if (*at && memcmp(&maps->places[*at - 1], place, sizeof *place) != 0)
             continue;
         if (*at)
@@ -87,7 +87,7 @@ static uint32_t place_of(struct compiler *compiler, const struct cursor *cursors
     for (size_t i = 0; i < count; i++)
         facts[i] = cursors[i].fact;
     for (uint64_t key = first_key(facts, count * sizeof *facts);; key += 2) {
-        uint32_t *at = index_at(&compiler->overlays, key);
+        uint32_t *at = maps_index_at(&compiler->overlays, key);
         if (*at) {
             const uint32_t *tuple = &compiler->tuples[(*at - 1) * row];
             if (memcmp(tuple, facts, count * sizeof *facts) == 0)
@@ -132,7 +132,7 @@ static uint32_t walk(struct compiler *compiler, struct tree *tree, const struct 
         }
         halves[bit] = walk(compiler, tree, below, bits_left - 1);
     }
-    return tree_join(tree, halves[0], halves[1]);
+    return maps_tree_join(tree, halves[0], halves[1]);
 }
 
 static void walk_family(struct compiler *compiler, struct tree *tree, unsigned family)
@@ -140,7 +140,7 @@ static void walk_family(struct compiler *compiler, struct tree *tree, unsigned f
     struct cursor roots[MAPS_LIMIT];
     for (size_t i = 0; i < compiler->count; i++)
         roots[i] = compiler->layers[i].kind->root(&compiler->layers[i], family);
-    tree_seal(tree, walk(compiler, tree, roots, family == 4 ? 32 : 128));
+    maps_tree_seal(tree, walk(compiler, tree, roots, family == 4 ? 32 : 128));
 }
 
 static void count_networks(struct maps *maps, const struct tree *tree)
@@ -177,8 +177,8 @@ bool maps_compile(struct maps *maps, struct layer *layers, size_t count, struct 
     count_networks(maps, &maps->ipv4);
     count_networks(maps, &maps->ipv6);
     tell_failure(&compiler, complaints);
-    index_clear(&compiler.places);
-    index_clear(&compiler.overlays);
+    maps_index_clear(&compiler.places);
+    maps_index_clear(&compiler.overlays);
     memory_free(compiler.tuples);
     return complaints->length == before;
 }

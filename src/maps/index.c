@@ -25,7 +25,7 @@ static void grow(struct index *index)
     memory_free(old.slots);
 }
 
-uint32_t *index_at(struct index *index, uint64_t key)
+uint32_t *maps_index_at(struct index *index, uint64_t key)
 {
     if (!index->slots || index->count > index->mask / 2)
         grow(index);
@@ -37,12 +37,12 @@ uint32_t *index_at(struct index *index, uint64_t key)
     return &slot->value;
 }
 
-uint32_t index_find(const struct index *index, uint64_t key)
+uint32_t maps_index_find(const struct index *index, uint64_t key)
 {
     return index->slots ? index->slots[slot_of(index, key)].value : 0;
 }
 
-void index_clear(struct index *index)
+void maps_index_clear(struct index *index)
 {
     memory_free(index->slots);
     *index = (struct index){0};

@@ -85,8 +85,8 @@ void maps_free(struct maps *maps)
 {
     if (!maps)
         return;
-    tree_clear(&maps->ipv4);
-    tree_clear(&maps->ipv6);
+    maps_tree_clear(&maps->ipv4);
+    maps_tree_clear(&maps->ipv6);
     memory_free(maps->places);
     maps_regions_clear(&maps->regions);
     memory_free(maps);
@@ -95,8 +95,8 @@ void maps_free(struct maps *maps)
 uint32_t maps_find(const struct maps *maps, const struct address *client, unsigned *bits)
 {
     unsigned unwanted;
-    return tree_find(client->family == 4 ? &maps->ipv4 : &maps->ipv6, client,
-                     bits ? bits : &unwanted);
+    return maps_tree_find(client->family == 4 ? &maps->ipv4 : &maps->ipv6, client,
+                          bits ? bits : &unwanted);
 }
 
 uint32_t maps_place_count(const struct maps *maps)
@@ -142,7 +142,8 @@ uint32_t maps_region_distance(const struct maps *maps, uint32_t a, uint32_t b)
 
 struct maps_figures maps_figures(const struct maps *maps)
 {
-    return (struct maps_figures){.bytes = tree_bytes(&maps->ipv4) + tree_bytes(&maps->ipv6) +
+    return (struct maps_figures){.bytes = maps_tree_bytes(&maps->ipv4) +
+                                          maps_tree_bytes(&maps->ipv6) +
                                           (uint64_t)maps->place_capacity * sizeof *maps->places,
                                  .networks = maps->networks,
                                  .places = maps->place_count};

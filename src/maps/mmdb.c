@@ -326,7 +326,7 @@ static uint32_t record_of(const struct mmdb *mmdb, uint32_t node, unsigned bit)
 
 static uint32_t fact_at(struct layer *layer, struct mmdb *mmdb, uint32_t offset)
 {
-    uint32_t *number = index_at(&mmdb->facts, (uint64_t)offset + 1);
+    uint32_t *number = maps_index_at(&mmdb->facts, (uint64_t)offset + 1);
     if (*number)
         return *number - 1;
     struct fact fact;
@@ -379,7 +379,7 @@ static struct cursor mmdb_root(struct layer *layer, unsigned family)
 static void mmdb_close(struct layer *layer)
 {
     struct mmdb *mmdb = layer->state;
-    index_clear(&mmdb->facts);
+    maps_index_clear(&mmdb->facts);
     memory_free(mmdb);
 }
 
@@ -417,12 +417,12 @@ static const char *read_description(struct mmdb *mmdb, struct span bytes)
         return "the records of its tree are neither 24 nor 28 nor 32 bits";
     if (mmdb->ip_version != 4 && mmdb->ip_version != 6)
         return "neither for IPv4 nor for IPv6";
-    size_t tree_bytes = (size_t)mmdb->node_count * mmdb->record_bits / 4;
+    size_t maps_tree_bytes = (size_t)mmdb->node_count * mmdb->record_bits / 4;
     size_t data_end = start - (sizeof marker - 1);
-    if (tree_bytes + SEPARATOR_BYTES > data_end || mmdb->node_count > INT32_MAX)
+    if (maps_tree_bytes + SEPARATOR_BYTES > data_end || mmdb->node_count > INT32_MAX)
         return "it is cut short: its tree is longer than the file";
-    mmdb->tree = span_of(bytes.data, tree_bytes);
-    size_t data_start = tree_bytes + SEPARATOR_BYTES;
+    mmdb->tree = span_of(bytes.data, maps_tree_bytes);
+    size_t data_start = maps_tree_bytes + SEPARATOR_BYTES;
     mmdb->data.bytes = span_of(bytes.data + data_start, data_end - data_start);
     mmdb->data.items_left = 4096 + 4 * (uint64_t)bytes.length;
     return NULL;

@@ -20,9 +20,9 @@ struct index {
 };
 
 /* Where the key's value is: a new one is 0. Valid until the next call. Keys are not 0. */
-uint32_t *index_at(struct index *index, uint64_t key);
-uint32_t index_find(const struct index *index, uint64_t key); /* 0: none */
-void index_clear(struct index *index);
+uint32_t *maps_index_at(struct index *index, uint64_t key);
+uint32_t maps_index_find(const struct index *index, uint64_t key); /* 0: none */
+void maps_index_clear(struct index *index);
 
 /* ---- tree.c: the compiled tree */
 
@@ -42,11 +42,11 @@ struct tree {
 };
 
 /* A reference for both halves; the same leaf twice is that leaf. */
-uint32_t tree_join(struct tree *tree, uint32_t left, uint32_t right);
-void tree_seal(struct tree *tree, uint32_t root);
-uint32_t tree_find(const struct tree *tree, const struct address *address, unsigned *bits);
-uint64_t tree_bytes(const struct tree *tree);
-void tree_clear(struct tree *tree);
+uint32_t maps_tree_join(struct tree *tree, uint32_t left, uint32_t right);
+void maps_tree_seal(struct tree *tree, uint32_t root);
+uint32_t maps_tree_find(const struct tree *tree, const struct address *address, unsigned *bits);
+uint64_t maps_tree_bytes(const struct tree *tree);
+void maps_tree_clear(struct tree *tree);
 
 /* ---- regions.c: names, rules and distances */
 

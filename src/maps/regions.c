@@ -27,9 +27,9 @@ void maps_regions_clear(struct regions *regions)
         memory_free(regions->names[i]);
     memory_free(regions->names);
     memory_free(regions->points);
-    index_clear(&regions->numbers);
-    index_clear(&regions->rules);
-    index_clear(&regions->distances);
+    maps_index_clear(&regions->numbers);
+    maps_index_clear(&regions->rules);
+    maps_index_clear(&regions->distances);
     *regions = (struct regions){0};
 }
 
@@ -46,7 +46,7 @@ static uint64_t key_of(struct span name)
 uint32_t maps_regions_number(const struct regions *regions, struct span name)
 {
     for (uint64_t key = key_of(name);; key += 2) {
-        uint32_t region = index_find(&regions->numbers, key);
+        uint32_t region = maps_index_find(&regions->numbers, key);
         if (region == MAPS_NO_REGION || span_equal_nocase(span_text(regions->names[region]), name))
             return region;
     }
@@ -58,9 +58,9 @@ uint32_t maps_regions_take(struct regions *regions, struct span name)
     if (region != MAPS_NO_REGION || regions->count == MAPS_REGIONS_LIMIT)
         return region;
     uint64_t key = key_of(name);
-    while (index_find(&regions->numbers, key))
+    while (maps_index_find(&regions->numbers, key))
         key += 2;
-    *index_at(&regions->numbers, key) = regions->count;
+    *maps_index_at(&regions->numbers, key) = regions->count;
     add(regions, name);
     return regions->count - 1;
 }
@@ -107,13 +107,13 @@ uint32_t maps_regions_of_place(const struct regions *regions, const struct maps_
     memset(country.subdivision, 0, sizeof country.subdivision);
     uint32_t region = MAPS_NO_REGION;
     if (place->asn)
-        region = index_find(&regions->rules, maps_regions_rule(RULE_ASN, place));
+        region = maps_index_find(&regions->rules, maps_regions_rule(RULE_ASN, place));
     if (!region && place->country[0])
-        region = index_find(&regions->rules, maps_regions_rule(RULE_COUNTRY, place));
+        region = maps_index_find(&regions->rules, maps_regions_rule(RULE_COUNTRY, place));
     if (!region && place->country[0])
-        region = index_find(&regions->rules, maps_regions_rule(RULE_COUNTRY, &country));
+        region = maps_index_find(&regions->rules, maps_regions_rule(RULE_COUNTRY, &country));
     if (!region && place->continent[0])
-        region = index_find(&regions->rules, maps_regions_rule(RULE_CONTINENT, place));
+        region = maps_index_find(&regions->rules, maps_regions_rule(RULE_CONTINENT, place));
     if (!region && maps_point_is_known(place->point))
         region = nearest(regions, place->point);
     return region ? region : regions->outside;
@@ -128,7 +128,7 @@ static uint64_t pair_of(uint32_t a, uint32_t b)
 
 void maps_regions_set_distance(struct regions *regions, uint32_t a, uint32_t b, uint32_t distance)
 {
-    *index_at(&regions->distances, pair_of(a, b)) = distance + 1;
+    *maps_index_at(&regions->distances, pair_of(a, b)) = distance + 1;
 }
 
 uint32_t maps_regions_distance(const struct regions *regions, uint32_t a, uint32_t b)
@@ -137,7 +137,7 @@ uint32_t maps_regions_distance(const struct regions *regions, uint32_t a, uint32
         return MAPS_FAR;
     if (a == b)
         return 0;
-    uint32_t said = index_find(&regions->distances, pair_of(a, b));
+    uint32_t said = maps_index_find(&regions->distances, pair_of(a, b));
     if (said)
         return said - 1;
     if (!maps_point_is_known(regions->points[a]) || !maps_point_is_known(regions->points[b]))

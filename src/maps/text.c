@@ -276,7 +276,7 @@ static void read_rule(struct parser *parser, struct span line, enum rule_kind ki
     uint32_t region = take_region(parser, &line);
     if (region == MAPS_NO_REGION)
         return;
-    *index_at(&parser->regions->rules, maps_regions_rule(kind, &place)) = region;
+    *maps_index_at(&parser->regions->rules, maps_regions_rule(kind, &place)) = region;
     expect_end(parser, line);
 }
 
@@ -345,7 +345,7 @@ static uint32_t fact_number(struct parser *parser, const struct fact *fact)
     for (size_t i = 0; i < sizeof *fact; i++)
         hash = (hash ^ ((const uint8_t *)fact)[i]) * 0x100000001b3ull;
     for (uint64_t key = hash | 1;; key += 2) {
-        uint32_t *at = index_at(&parser->facts, key);
+        uint32_t *at = maps_index_at(&parser->facts, key);
         if (!*at)
             return *at = layer_add_fact(parser->layer, fact);
         if (memcmp(&parser->layer->facts[*at], fact, sizeof *fact) == 0)
@@ -427,6 +427,6 @@ void text_map_open(struct layer *layer, struct span bytes, struct regions *regio
         read_line(&parser, span_of(bytes.data, end));
         bytes = span_from(bytes, end + 1);
     }
-    index_clear(&parser.facts);
+    maps_index_clear(&parser.facts);
     layer->node_count = parser.state->ipv4.count + parser.state->ipv6.count;
 }

@@ -13,7 +13,7 @@ enum {
     JUMP_NODES = 4096, /* a tree that is worth the table */
 };
 
-uint32_t tree_join(struct tree *tree, uint32_t left, uint32_t right)
+uint32_t maps_tree_join(struct tree *tree, uint32_t left, uint32_t right)
 {
     if (left == right && (left & (uint32_t)TREE_LEAF))
         return left;
@@ -38,7 +38,7 @@ static void fill_jumps(struct tree *tree, uint32_t at, unsigned depth, uint32_t 
         tree->jumps[i] = (struct tree_jump){at, (uint8_t)depth};
 }
 
-void tree_seal(struct tree *tree, uint32_t root)
+void maps_tree_seal(struct tree *tree, uint32_t root)
 {
     tree->root = root;
     if (tree->count) {
@@ -51,7 +51,7 @@ void tree_seal(struct tree *tree, uint32_t root)
     fill_jumps(tree, root, 0, 0);
 }
 
-uint32_t tree_find(const struct tree *tree, const struct address *address, unsigned *bits)
+uint32_t maps_tree_find(const struct tree *tree, const struct address *address, unsigned *bits)
 {
     uint32_t at = tree->root;
     unsigned depth = 0;
@@ -66,13 +66,13 @@ uint32_t tree_find(const struct tree *tree, const struct address *address, unsig
     return at & ~(uint32_t)TREE_LEAF;
 }
 
-uint64_t tree_bytes(const struct tree *tree)
+uint64_t maps_tree_bytes(const struct tree *tree)
 {
     return (uint64_t)tree->capacity * sizeof *tree->nodes +
            (tree->jumps ? JUMPS * sizeof *tree->jumps : 0);
 }
 
-void tree_clear(struct tree *tree)
+void maps_tree_clear(struct tree *tree)
 {
     memory_free(tree->nodes);
     memory_free(tree->jumps);

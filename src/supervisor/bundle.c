@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * On the way: for each file one byte (1: secret), path and content, each behind its length (32
- * bits).
+ * On the way: for each file one byte of flags (1: secret, 2: large), the path behind its length (32 bits), and the
+ * content likewise, or where in the memfd it begins and how long it is (64 bits each).
  */
 #include "supervisor/bundle.h"
 
 #include "base/bytes.h"
 #include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    FLAG_SECRET = 1,
+    FLAG_LARGE = 2,
+    PAGE_BYTES = 65536, /* where files begin: a multiple of every machine's pages */
+};
 
 void bundle_clear(struct bundle *bundle)
 {
@@ -18,6 +29,8 @@ void bundle_clear(struct bundle *bundle)
         memory_free(file->path);
     }
     memory_free(bundle->files);
+    if (bundle->has_memory)
+        close(bundle->memory);
     *bundle = (struct bundle){0};
 }
 
@@ -49,9 +62,53 @@ static int record(void *argument, const char *path, bool is_secret, struct text 
     return result;
 }
 
+static int map_recorded(const struct bundle *bundle, const struct bundle_file *file,
+                        struct span *content, struct text *why)
+{
+    return conf_map_memory(bundle->memory, file->offset, file->bytes, content, why);
+}
+
+static int copy_large(struct bundle *bundle, const char *path, uint64_t *bytes, struct text *why)
+{
+    if (!bundle->has_memory) {
+        bundle->memory = memfd_create("files", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        bundle->has_memory = bundle->memory >= 0;
+    }
+    if (!bundle->has_memory || lseek(bundle->memory, (off_t)bundle->memory_bytes, SEEK_SET) < 0) {
+        text_add(why, strerror(errno));
+        return ERROR_LIMIT;
+    }
+    return conf_copy_file(path, bundle->memory, bytes, why);
+}
+
+static int record_large(void *argument, const char *path, struct span *content, struct text *why)
+{
+    struct bundle *bundle = argument;
+    const struct bundle_file *known = find_file(bundle, path);
+    if (known && known->is_large)
+        return map_recorded(bundle, known, content, why);
+    uint64_t bytes;
+    int result = copy_large(bundle, path, &bytes, why);
+    if (result < 0)
+        return result;
+    bundle_add(bundle, path, false, span_of(NULL, 0));
+    struct bundle_file *file = &bundle->files[bundle->count - 1];
+    file->is_large = true;
+    file->offset = bundle->memory_bytes;
+    file->bytes = bytes;
+    bundle->memory_bytes += (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return map_recorded(bundle, file, content, why);
+}
+
 struct conf_reader bundle_recorder(struct bundle *bundle)
 {
-    return (struct conf_reader){.read = record, .argument = bundle};
+    return (struct conf_reader){.read = record, .map = record_large, .argument = bundle};
+}
+
+void bundle_seal(const struct bundle *bundle)
+{
+    if (bundle->has_memory)
+        conf_seal_memory(bundle->memory);
 }
 
 static int read_bundled(void *argument, const char *path, bool is_secret, struct text *content,
@@ -67,9 +124,21 @@ static int read_bundled(void *argument, const char *path, bool is_secret, struct
     return 0;
 }
 
+static int map_bundled(void *argument, const char *path, struct span *content, struct text *why)
+{
+    const struct bundle *bundle = argument;
+    const struct bundle_file *file = find_file(bundle, path);
+    if (!file || !file->is_large) {
+        text_add(why, "the supervisor did not hand it over");
+        return ERROR_NOT_FOUND;
+    }
+    return map_recorded(bundle, file, content, why);
+}
+
 struct conf_reader bundle_reader(const struct bundle *bundle)
 {
-    return (struct conf_reader){.read = read_bundled, .argument = (void *)bundle};
+    return (
+        struct conf_reader){.read = read_bundled, .map = map_bundled, .argument = (void *)bundle};
 }
 
 static void add_field(struct text *bytes, struct span field)
@@ -86,25 +155,50 @@ void bundle_write(const struct bundle *bundle, bool with_secrets, struct text *b
         const struct bundle_file *file = &bundle->files[i];
         if (file->is_secret && !with_secrets)
             continue;
-        uint8_t kind = file->is_secret;
-        text_add_span(bytes, span_of(&kind, 1));
+        uint8_t flags = (uint8_t)(file->is_secret ? FLAG_SECRET : 0) |
+                        (uint8_t)(file->is_large ? FLAG_LARGE : 0);
+        uint8_t place[16];
+        store_u64(store_u64(place, file->offset), file->bytes);
+        text_add_span(bytes, span_of(&flags, 1));
         add_field(bytes, span_text(file->path));
-        add_field(bytes, text_span(&file->content));
+        if (file->is_large)
+            text_add_span(bytes, span_of(place, sizeof place));
+        else
+            add_field(bytes, text_span(&file->content));
     }
 }
 
-int bundle_parse(struct bundle *bundle, struct span bytes)
+static void parse_file(struct bundle *bundle, struct reader *reader)
+{
+    uint8_t flags = read_u8(reader);
+    struct span path = read_span(reader, read_u32(reader));
+    struct span content = {0};
+    uint64_t offset = 0, bytes = 0;
+    if (flags & FLAG_LARGE) {
+        offset = read_u64(reader);
+        bytes = read_u64(reader);
+    } else {
+        content = read_span(reader, read_u32(reader));
+    }
+    if (reader->failed)
+        return;
+    char *text = memory_text((const char *)path.data, path.length);
+    bundle_add(bundle, text, flags & FLAG_SECRET, content);
+    struct bundle_file *file = &bundle->files[bundle->count - 1];
+    file->is_large = flags & FLAG_LARGE;
+    file->offset = offset;
+    file->bytes = bytes;
+    memory_free(text);
+}
+
+int bundle_parse(struct bundle *bundle, struct span bytes, int memory)
 {
     struct reader reader = reader_of(bytes);
-    while (reader_left(&reader)) {
-        bool is_secret = read_u8(&reader) != 0;
-        struct span path = read_span(&reader, read_u32(&reader));
-        struct span content = read_span(&reader, read_u32(&reader));
-        if (reader.failed)
-            break;
-        char *text = memory_text((const char *)path.data, path.length);
-        bundle_add(bundle, text, is_secret, content);
-        memory_free(text);
+    if (memory >= 0) {
+        bundle->memory = fcntl(memory, F_DUPFD_CLOEXEC, 4);
+        bundle->has_memory = bundle->memory >= 0;
     }
+    while (reader_left(&reader) && !reader.failed)
+        parse_file(bundle, &reader);
     return reader.failed || !bundle->count ? ERROR_INVALID : 0;
 }

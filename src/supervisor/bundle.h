@@ -2,7 +2,8 @@
  *
  * The configuration as bytes: the file's text and the contents of the files that it names, read
  * once by the supervisor, so that every child sees the same and needs no file access. Secrets only
- * go to the children that need them.
+ * go to the children that need them. Large files lie behind one another in a memfd of their own, which
+ * all processes map: they exist once in memory.
  */
 #ifndef SUPERVISOR_BUNDLE_H
 #define SUPERVISOR_BUNDLE_H
@@ -13,23 +14,31 @@ struct bundle_file {
     char *path;
     struct text content;
     bool is_secret;
+    bool is_large; /* instead of content: where it lies in the memfd */
+    uint64_t offset, bytes;
 };
 
 /* Zero-initialised is empty. */
 struct bundle {
     struct bundle_file *files; /* the first is the configuration itself */
     size_t count;
+    bool has_memory;
+    int memory; /* the large files */
+    uint64_t memory_bytes;
 };
 
 void bundle_clear(struct bundle *bundle); /* wipes secrets */
 
-/* A reader of real files that keeps what it read. */
+/* A reader of real files that keeps what it read; and nothing can be added any more. */
 struct conf_reader bundle_recorder(struct bundle *bundle);
+void bundle_seal(const struct bundle *bundle);
 /* A reader that answers from the bundle only. */
 struct conf_reader bundle_reader(const struct bundle *bundle);
 
 void bundle_add(struct bundle *bundle, const char *path, bool is_secret, struct span content);
+/* The memfd goes beside the bytes, where there is one. */
 void bundle_write(const struct bundle *bundle, bool with_secrets, struct text *bytes);
-MUST_USE int bundle_parse(struct bundle *bundle, struct span bytes);
+/* `memory`: a descriptor that stays the caller's, -1: none. */
+MUST_USE int bundle_parse(struct bundle *bundle, struct span bytes, int memory);
 
 #endif

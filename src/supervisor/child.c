@@ -87,12 +87,14 @@ static bool needs_secrets(const struct child *child)
 }
 
 /* NULL and a sentence, which is a surprise: the supervisor has checked these bytes. */
-static struct conf *load(const struct child *child, int fd, struct text *why)
+static struct conf *load(const struct child *child, const int *fds, size_t fd_count,
+                         struct text *why)
 {
     struct text bytes = {0}, errors = {0};
     struct bundle bundle = {0};
     struct conf *conf = NULL;
-    if (bulk_read(fd, &bytes) || bundle_parse(&bundle, text_span(&bytes))) {
+    if (bulk_read(fds[0], &bytes) ||
+        bundle_parse(&bundle, text_span(&bytes), fd_count > 1 ? fds[1] : -1)) {
         text_add(why, "the supervisor's configuration is malformed");
     } else {
         struct conf_reader reader = bundle_reader(&bundle);
@@ -481,14 +483,14 @@ static int start_roles(struct child *child, struct text *why)
 static void on_start(struct child *child, const json_t *message, const int *fds, size_t fd_count)
 {
     const char *node = json_string_value(json_object_get(message, "node"));
-    if (child->is_started || !node || fd_count != 1)
+    if (child->is_started || !node || !fd_count)
         return;
     struct text why = {0};
     child->is_started = true;
     child->node = memory_text(node, strlen(node));
     child->worker_count = (uint32_t)json_integer_value(json_object_get(message, "workers"));
     child->generation = (uint8_t)json_integer_value(json_object_get(message, "generation"));
-    struct conf *conf = load(child, fds[0], &why);
+    struct conf *conf = load(child, fds, fd_count, &why);
     int result = ERROR_CONFIG;
     if (conf) {
         publish(child, conf);
@@ -527,10 +529,10 @@ static void reload_roles(struct child *child, struct text *why)
 
 static void on_reload(struct child *child, const json_t *message, const int *fds, size_t fd_count)
 {
-    if (!child->is_started || child->is_stopping || fd_count != 1)
+    if (!child->is_started || child->is_stopping || !fd_count)
         return;
     struct text why = {0};
-    struct conf *conf = load(child, fds[0], &why);
+    struct conf *conf = load(child, fds, fd_count, &why);
     if (conf) {
         publish(child, conf);
         if (open_log(child))

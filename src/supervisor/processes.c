@@ -77,9 +77,10 @@ static void send_descriptors(struct process *process)
 static void send_bundle(struct process *process, json_t *message)
 {
     struct text bytes = {0};
-    int fd = -1;
-    bundle_write(&process->supervisor->bundle, strcmp(process->name, "admin") != 0, &bytes);
-    int result = bulk_new(text_span(&bytes), "configuration", &fd);
+    const struct bundle *bundle = &process->supervisor->bundle;
+    int fds[] = {-1, bundle->memory};
+    bundle_write(bundle, strcmp(process->name, "admin") != 0, &bytes);
+    int result = bulk_new(text_span(&bytes), "configuration", &fds[0]);
     if (bytes.data)
         explicit_bzero(bytes.data, bytes.capacity);
     text_clear(&bytes);
@@ -89,9 +90,9 @@ static void send_bundle(struct process *process, json_t *message)
                   error_text(result));
         return;
     }
-    if (!channel_send(&process->channel, message, &fd, 1))
+    if (!channel_send(&process->channel, message, fds, bundle->has_memory ? 2 : 1))
         log_error("supervisor", "%s does not take its configuration", process->name);
-    close(fd);
+    close(fds[0]);
 }
 
 static void on_ready(struct process *process)

@@ -34,6 +34,7 @@ static struct conf *load(const char *file, const char *node, struct bundle *bund
         bundle_add(bundle, file, false, text_span(&content));
         struct conf_reader reader = bundle_recorder(bundle);
         conf = conf_load(file, text_span(&content), node, &reader, errors);
+        bundle_seal(bundle);
     }
     text_clear(&content);
     text_clear(&why);

@@ -47,7 +47,7 @@ static void a_bundle_crosses_with_and_without_secrets(void **state)
         struct text bytes = {0}, content = {0};
         make_bundle(&sent);
         bundle_write(&sent, with_secrets, &bytes);
-        assert_int_equal(bundle_parse(&got, text_span(&bytes)), 0);
+        assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
         assert_string_equal(got.files[0].path, "node.yaml");
         assert_int_equal(ask(&got, "regions", &content), 0);
         assert_int_equal(content.length, 0);
@@ -71,11 +71,75 @@ static void a_bundle_that_is_cut_is_refused(void **state)
     bundle_write(&sent, true, &bytes);
     for (size_t length = 0; length < bytes.length; length++) {
         struct bundle got = {0};
-        assert_int_equal(bundle_parse(&got, span_of(bytes.data, length)), ERROR_INVALID);
+        assert_int_equal(bundle_parse(&got, span_of(bytes.data, length), -1), ERROR_INVALID);
         bundle_clear(&got);
     }
     bundle_clear(&sent);
     text_clear(&bytes);
+}
+
+static void write_file(const char *path, const char *content, size_t repeat)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (size_t i = 0; i < repeat; i++)
+        fputs(content, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void expect_large(const struct conf_reader *reader, const char *path, const char *content,
+                         size_t repeat)
+{
+    struct span found;
+    struct text why = {0};
+    assert_int_equal(reader->map(reader->argument, path, &found, &why), 0);
+    assert_int_equal(found.length, strlen(content) * repeat);
+    for (size_t i = 0; i < repeat; i++)
+        assert_memory_equal(found.data + i * strlen(content), content, strlen(content));
+    conf_unmap_memory(found);
+}
+
+/* Large files exist once in memory, and are what they were when they were read. */
+static void large_files_cross_in_sealed_memory(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/causeway-bundle-XXXXXX", large[64], other[64], empty[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(large, sizeof large, "%s/large", folder);
+    snprintf(other, sizeof other, "%s/other", folder);
+    snprintf(empty, sizeof empty, "%s/empty", folder);
+    write_file(large, "0123456789", 300000);
+    write_file(other, "abc", 1);
+    write_file(empty, "", 1);
+    struct bundle sent = {0}, got = {0};
+    struct conf_reader recorder = bundle_recorder(&sent);
+    expect_large(&recorder, large, "0123456789", 300000);
+    expect_large(&recorder, empty, "", 1);
+    expect_large(&recorder, other, "abc", 1);
+    write_file(other, "changed", 1);
+    expect_large(&recorder, other, "abc", 1); /* read once */
+    bundle_seal(&sent);
+    assert_int_equal(write(sent.memory, "x", 1), -1);
+    assert_int_equal(ftruncate(sent.memory, 0), -1);
+
+    struct text bytes = {0}, why = {0};
+    bundle_write(&sent, false, &bytes);
+    assert_true(bytes.length < 1000);
+    assert_int_equal(bundle_parse(&got, text_span(&bytes), sent.memory), 0);
+    bundle_clear(&sent);
+    struct conf_reader reader = bundle_reader(&got);
+    expect_large(&reader, large, "0123456789", 300000);
+    expect_large(&reader, other, "abc", 1);
+    expect_large(&reader, empty, "", 1);
+    struct span none;
+    assert_int_equal(reader.map(reader.argument, "/etc/shadow", &none, &why), ERROR_NOT_FOUND);
+    text_clear(&why);
+    text_clear(&bytes);
+    bundle_clear(&got);
+    unlink(large);
+    unlink(other);
+    unlink(empty);
+    rmdir(folder);
 }
 
 /* ---- channels */
@@ -378,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bundle_crosses_with_and_without_secrets),
         cmocka_unit_test(a_bundle_that_is_cut_is_refused),
+        cmocka_unit_test(large_files_cross_in_sealed_memory),
         cmocka_unit_test(messages_wait_for_a_slow_reader),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_taken_descriptor_stays_open_and_an_end_is_told),

@@ -185,6 +185,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
             regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
     if (data->regions)
         data->director = make_director(data, conf, why);
+    data->health = edge_plan_new(conf, crypto_openssl());
     if (data->zones && data->director)
         return data;
     dnsd_data_release(data);
@@ -196,6 +197,7 @@ void dnsd_data_release(struct dnsd_data *data)
     if (!data || atomic_fetch_sub(&data->references, 1) != 1)
         return;
     dns_zones_free(data->zones);
+    edge_plan_free(&data->health);
     director_free(data->director);
     dnsd_maps_release(data->maps);
     regions_free(data->regions);

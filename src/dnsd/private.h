@@ -13,6 +13,7 @@
 #include "maps/maps.h"
 #include "measure/measure.h"
 #include "observe/observe.h"
+#include "probe/probe.h"
 
 #include <pthread.h>
 
@@ -47,6 +48,7 @@ struct dnsd_data {
     struct director *director;
     struct dnsd_edge *edges;
     size_t edge_count;
+    struct edge_plan *health; /* NULL: edges are not checked */
 };
 
 /* NULL: sentences in `why`. */
@@ -96,6 +98,24 @@ struct dnsd_tcp;
 MUST_USE int dnsd_tcp_start(struct dnsd_tcp **tcp, struct dnsd *dnsd, struct loop *loop,
                             uint32_t worker, uint32_t workers);
 void dnsd_tcp_stop(struct dnsd_tcp **tcp);
+
+/* ---- health.c: on the first worker */
+
+struct dnsd_health;
+/* `changed`: an edge came up or went down by health checks; the state is there already. */
+struct dnsd_health *dnsd_health_new(struct loop *loop, uint64_t seed, void (*changed)(void *owner),
+                                    void *owner);
+void dnsd_health_free(struct dnsd_health **health);
+void dnsd_health_take(struct dnsd_health *health, struct dnsd_data *data); /* its own reference */
+/* What a vantage point (status_node_id()) found; and that it has no say any more. */
+void dnsd_health_hear(struct dnsd_health *health, uint64_t vantage,
+                      const struct measure_health *found);
+void dnsd_health_forget(struct dnsd_health *health, uint64_t vantage);
+void dnsd_health_tick(struct dnsd_health *health); /* once a second */
+/* UNKNOWN: nobody checks it, or nobody could yet. */
+enum health_state dnsd_health_state(const struct dnsd_health *health, uint32_t edge);
+void dnsd_health_write(const struct dnsd_health *health, uint32_t edge, struct text *json);
+void dnsd_health_metrics_register(void);
 
 /* ---- reports.c: on the first worker */
 

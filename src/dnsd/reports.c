@@ -28,6 +28,7 @@ struct dnsd_reports {
     struct dnsd_data *data;
     struct status_receiver *receiver; /* NULL: nobody reports */
     struct status_receiver_counters counted;
+    struct dnsd_health *health;
     enum director_state *states; /* as ranked last */
     bool is_ranked;              /* with this data */
     size_t forsaken;
@@ -76,6 +77,9 @@ static enum director_state state_of(const struct dnsd_reports *reports,
 {
     const struct status_edge *status = status_of(reports, edge);
     enum director_state state = status ? reported_state(status) : DIRECTOR_UP;
+    uint32_t number = (uint32_t)(edge - reports->data->edges);
+    if (state < DIRECTOR_DEAD && dnsd_health_state(reports->health, number) == HEALTH_DOWN)
+        state = DIRECTOR_DEAD;
     switch (admin_of(reports, edge->name)) {
     case DNSD_ADMIN_DOWN:
         return DIRECTOR_DOWN;
@@ -121,6 +125,13 @@ static void on_rank(struct loop *loop, struct loop_task *task)
     rank(CONTAINER_OF(task, struct dnsd_reports, rank));
 }
 
+/* Health checks found otherwise. */
+static void on_health(void *owner)
+{
+    struct dnsd_reports *reports = owner;
+    loop_task_queue(reports->loop, &reports->rank);
+}
+
 /* ---- the receiver */
 
 static void on_event(void *owner, enum status_event_kind kind, const struct status_edge *edge)
@@ -137,6 +148,8 @@ static void on_event(void *owner, enum status_event_kind kind, const struct stat
         log_warning("dns", "a worker of the edge stalls edge=%s", name);
         break;
     case STATUS_EVENT_DEAD:
+        dnsd_health_forget(reports->health,
+                           status_node_id(reports->dnsd->crypto, &edge->public_key));
         log_warning("dns", "edge is silent: it leaves the answers edge=%s", name);
         break;
     case STATUS_EVENT_FLAGS:
@@ -213,6 +226,7 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, tick);
     if (reports->receiver)
         dnsd_count_reports(status_receiver_counters(reports->receiver), &reports->counted);
+    dnsd_health_tick(reports->health);
     rank(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
 }
@@ -256,6 +270,7 @@ void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
     reports->states = memory_new(data->edge_count * sizeof *reports->states);
     if (reports->receiver)
         put_edges(reports);
+    dnsd_health_take(reports->health, data);
     rank(reports);
 }
 
@@ -267,6 +282,7 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     reports->silence.fire = on_silence;
     reports->tick.fire = on_tick;
     reports->rank.run = on_rank;
+    reports->health = dnsd_health_new(loop, dnsd->seed, on_health, reports);
     int error = 0;
     if (dnsd->sockets.reports >= 0) {
         reports->receiver = status_receiver_new(dnsd->crypto, &dnsd->private_key, loop_now_ns(loop),
@@ -294,6 +310,7 @@ void dnsd_reports_stop(struct dnsd_reports **owned)
     if (reports->receiver)
         loop_watch_remove(reports->loop, &reports->watch);
     status_receiver_free(&reports->receiver); /* may tell of edges that it drops */
+    dnsd_health_free(&reports->health);
     loop_task_cancel(reports->loop, &reports->rank);
     for (size_t i = 0; i < reports->word_count; i++)
         memory_free(reports->words[i].edge);
@@ -348,6 +365,7 @@ static void write_edge(const struct dnsd_reports *reports, size_t index, struct 
                             1000000,
                         (unsigned long long)status->believed, status->report.connections,
                         status->report.requests_per_s, status->is_kept ? "true" : "false");
+    dnsd_health_write(reports->health, (uint32_t)index, json);
     text_add(json, "}");
 }
 

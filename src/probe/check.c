@@ -3,7 +3,7 @@
  * One check from its beginning to its result: connect, or send the DNS query; then what its kind says; the time limit over all of
  * it. Connections end with a reset: one packet, and no state left on either end.
  */
-#include "probe/check.h"
+#include "probe/private.h"
 
 #include "base/memory.h"
 

@@ -3,7 +3,7 @@
  * The DNS part of a check: one query over UDP, and whether the answer is to it and says NOERROR. A connected socket and a random
  * identifier: what somebody else sends does not reach it, or does not fit and is thrown away.
  */
-#include "probe/check.h"
+#include "probe/private.h"
 
 #include "base/bytes.h"
 

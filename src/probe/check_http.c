@@ -3,7 +3,7 @@
  * The HTTP part of a check, in the clear or through TLS: one GET, the strict parser of http/, the status, and the text that is wanted
  * in the first CHECK_BODY_BYTES of the answer.
  */
-#include "probe/check.h"
+#include "probe/private.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
  *
  * Targets that are checked again and again: a timer for each, a bounded number of checks at once, results into struct health.
  */
-#include "probe/check.h"
+#include "probe/private.h"
 
 enum { CHECKS_AT_ONCE = 512 };
 #define WAIT_FOR_TURN_NS (20ull * 1000000)

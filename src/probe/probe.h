@@ -7,7 +7,10 @@
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
 
+#include "base/arena.h"
 #include "base/random.h"
+#include "conf/conf.h"
+#include "crypto/crypto.h"
 #include "dns/dns.h"
 #include "loop/loop.h"
 #include "measure/measure.h"
@@ -135,6 +138,74 @@ struct check_target {
 /* Embed it, zeroed, with settings, question, address and on_result set. */
 void check_target_start(struct check_target *target, struct checker *checker);
 void check_target_stop(struct check_target *target); /* harmless when not running */
+
+/* ---- what a configuration asks for ---- */
+
+/* A question and how often it is asked, with copies of all they need. */
+struct check_plan {
+    struct arena arena;
+    struct check_question question;
+    struct health_settings settings;
+    uint16_t port; /* 0: the target's own */
+    uint64_t warn_ns;
+};
+void check_plan_init(struct check_plan *plan, const struct conf_health *health);
+void check_plan_clear(struct check_plan *plan);
+
+enum { EDGE_VANTAGES_LIMIT = 8 };
+
+struct edge_target {
+    const char *name;
+    uint64_t id;               /* status_node_id() */
+    struct address *addresses; /* with their ports */
+    size_t address_count;
+    uint64_t vantages[EDGE_VANTAGES_LIMIT]; /* ids of the edges that check it */
+    uint32_t vantage_count;
+};
+bool edge_target_has_vantage(const struct edge_target *edge, uint64_t id);
+
+/* Which edges are checked and by whom. Immutable. Edges are numbered as they are configured. */
+struct edge_plan {
+    struct check_plan check;
+    uint32_t quorum;
+    struct edge_target *edges;
+    size_t count;
+};
+/* NULL: edges are not checked. */
+struct edge_plan *edge_plan_new(const struct conf *conf, const struct crypto *crypto);
+void edge_plan_free(struct edge_plan **plan);
+
+/* ---- the edges that this node checks ---- */
+
+struct edge_view {
+    bool is_checked; /* by this node */
+    enum health_state state;
+    enum check_cause cause; /* of the last check; likewise what follows */
+    uint32_t rtt_us, streak;
+    uint64_t checked_ns;
+    struct address address; /* that decided it */
+};
+
+struct edge_checks;
+
+struct edge_checks_options {
+    const struct edge_plan *plan; /* outlives the checks */
+    struct loop *loop;
+    uint64_t seed;
+    bool is_dns;  /* checks every edge; else those for which `own` is a vantage point */
+    uint64_t own; /* status_node_id() of this node */
+    void (*changed)(void *owner, uint32_t edge, const struct edge_view *view);
+    void *owner;
+};
+
+struct edge_checks *edge_checks_new(const struct edge_checks_options *options);
+void edge_checks_free(struct edge_checks **checks);
+/* What the former checks knew of the same addresses goes on, so that a reload forgets nothing. */
+void edge_checks_inherit(struct edge_checks *checks, const struct edge_checks *former);
+const struct edge_view *edge_checks_view(const struct edge_checks *checks, uint32_t edge);
+/* What is told of a view that is known. */
+struct measure_health edge_view_tell(const struct edge_plan *plan, uint32_t edge,
+                                     const struct edge_view *view, uint64_t now_ns);
 
 void probe_metrics_register(void);
 

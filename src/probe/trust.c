@@ -4,7 +4,7 @@
  * what is wrong with it is told afterwards, so that an expired certificate is not taken for a broken server, and its date is known
  * before it matters.
  */
-#include "probe/check.h"
+#include "probe/private.h"
 
 #include "base/memory.h"
 

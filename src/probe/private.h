@@ -3,8 +3,8 @@
  * Private to src/probe: a check under way. check.c leads it from connecting to its result; what is said on the connection is
  * in check_http.c, what on a datagram socket in check_dns.c, TLS in trust.c.
  */
-#ifndef PROBE_CHECK_H
-#define PROBE_CHECK_H
+#ifndef PROBE_PRIVATE_H
+#define PROBE_PRIVATE_H
 
 #include "base/arena.h"
 #include "base/slice.h"

@@ -26,9 +26,9 @@ static bool has_node(const struct conf_node *const *nodes, size_t count,
 static void check_roles(struct loader *loader)
 {
     NODES(loader->conf, node)
-    if (!node->edge && !node->gateway && !node->dns && !node->agent)
+    if (!node->edge && !node->gateway && !node->dns && !node->agent && !node->director)
         report_warning(&loader->report, place_of(loader, node),
-                       "'%s' has no role: none of edge, gateway, dns, agent", node->name);
+                       "'%s' has no role: none of edge, gateway, dns, agent, director", node->name);
 }
 
 static bool needs_key(const struct conf_node *node)
@@ -120,6 +120,8 @@ static void check_listeners(struct loader *loader)
         struct listeners listeners = {loader, .bound.arena = &loader->scratch};
         if (node->edge)
             add_listeners(&listeners, false, &node->edge->listen);
+        if (node->director)
+            add_listeners(&listeners, false, &node->director->listen);
         for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
             add_listener(&listeners, node->edge->ports[i].protocol == CONF_UDP,
                          &node->edge->ports[i].listen);
@@ -326,13 +328,17 @@ static void check_hosts_differ(struct loader *loader)
 {
     struct table owners = {.arena = &loader->scratch};
     SITES(loader->conf, site)
-    for (size_t i = 0; i < site->hosts.count; i++) {
-        struct span host = span_text(site->hosts.items[i]);
-        if (table_put(&owners, host, site))
-            continue;
-        const struct conf_site *owner = table_find(&owners, host);
-        report_error(&loader->report, place_of(loader, &site->hosts.items[i]),
-                     "hosts: '%s' belongs to '%s' already", site->hosts.items[i], owner->name);
+    {
+        const struct conf_texts *lists[] = {&site->hosts, &site->redirect.hosts};
+        for (int list = 0; list < 2; list++)
+            for (size_t i = 0; i < lists[list]->count; i++) {
+                const char *const *host = &lists[list]->items[i];
+                if (table_put(&owners, span_text(*host), site))
+                    continue;
+                const struct conf_site *owner = table_find(&owners, span_text(*host));
+                report_error(&loader->report, place_of(loader, host),
+                             "hosts: '%s' belongs to '%s' already", *host, owner->name);
+            }
     }
 }
 
@@ -355,7 +361,7 @@ static void check_sites_are_allowed(struct loader *loader)
             is_allowed[allow->sites[k]->index] = true;
     }
     SITES(conf, site)
-    if (!is_allowed[site->index])
+    if (!is_allowed[site->index] && site->origin_count)
         report_warning(&loader->report, place_of(loader, site),
                        "no gateway allows '%s': its visitors will be refused", site->name);
 }
@@ -524,6 +530,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_admin_hosts,
     check_health,
     check_probe,
+    check_exits,
 };
 
 void check_relations(struct loader *loader)

@@ -39,7 +39,8 @@ struct conf *conf_load(const char *file, struct span text, const char *node,
 {
     struct conf *conf = NEW(struct conf);
     struct loader loader = {.conf = conf, .reader = reader};
-    loader.places.arena = loader.names[0].arena = loader.names[1].arena = &loader.scratch;
+    loader.places.arena = loader.names[0].arena = loader.names[1].arena = loader.names[2].arena =
+        &loader.scratch;
     const char *slash = strrchr(file, '/');
     loader.folder = (const char *)arena_copy(&loader.scratch,
                                              span_of(file, slash ? (size_t)(slash - file) + 1 : 0))

@@ -96,7 +96,7 @@ static void derive_node(struct loader *loader, struct conf_node *node)
     derive_link_tcp(conf, node);
     if (!is_set(loader, &node->location))
         node->location = MAPS_NOWHERE;
-    bool has_role = node->edge || node->gateway || node->dns || node->agent;
+    bool has_role = node->edge || node->gateway || node->dns || node->agent || node->director;
     if (has_role && !node->admin && !is_set(loader, &node->admin)) {
         const struct section *section =
             section_of_setting(section_of_setting(&schema_root, "nodes"), "admin");
@@ -108,6 +108,8 @@ static void derive_node(struct loader *loader, struct conf_node *node)
     for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
         if (!node->edge->ports[i].port)
             node->edge->ports[i].port = node->edge->ports[i].listen.port;
+    if (node->director && !node->director->contact && conf->border_count)
+        node->director->contact = &conf->borders[0];
     if (!is_set(loader, &node->link_weights))
         memcpy(node->link_weights, conf->link.weights, sizeof node->link_weights);
 }
@@ -169,6 +171,8 @@ void derive(struct loader *loader)
             edge->gateway_count = gateway_count;
         }
     }
+    for (size_t i = 0; i < conf->border_count; i++)
+        conf->borders[i].index = i;
     for (size_t i = 0; i < conf->site_count; i++) {
         struct conf_site *site = &conf->sites[i];
         site->index = i;
@@ -176,7 +180,7 @@ void derive(struct loader *loader)
             site->compress = conf->link.compress;
         if (!is_set(loader, &site->edges)) {
             site->edges = edges;
-            site->edge_count = edge_count;
+            site->edge_count = site->origin_count ? edge_count : 0;
         }
         if (!is_set(loader, &site->gateways)) {
             site->gateways = gateways;
@@ -337,5 +341,7 @@ void build_index(struct conf *conf)
         table_put(&index->sites, span_text(site->name), site);
         for (size_t k = 0; k < site->hosts.count; k++)
             table_put(&index->hosts, span_text(site->hosts.items[k]), site);
+        for (size_t k = 0; k < site->redirect.hosts.count; k++)
+            table_put(&index->hosts, span_text(site->redirect.hosts.items[k]), site);
     }
 }

@@ -19,7 +19,7 @@ struct loader {
     struct report report;
     struct arena scratch; /* gone when loading is done */
     struct table places;
-    struct table names[2]; /* of nodes and sites, for references */
+    struct table names[3]; /* of nodes, sites and borders, for references */
 };
 
 /* Look-up tables of a finished snapshot. */
@@ -58,6 +58,7 @@ void read_large_file(struct loader *loader, const void *member, const char *sett
                      const char *path, struct span *content);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
+void check_exits(struct loader *loader); /* borders, content servers, front ends */
 
 /* Health checks and probes (probe.c): what they take from other settings, their files, their relations. */
 void derive_probes(struct loader *loader);

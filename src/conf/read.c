@@ -207,7 +207,9 @@ void declare_names(struct loader *loader, const struct item *root)
             continue;
         struct table *names = setting->offset == offsetof(struct conf, nodes)   ? &loader->names[0]
                               : setting->offset == offsetof(struct conf, sites) ? &loader->names[1]
-                                                                                : NULL;
+                              : setting->offset == offsetof(struct conf, borders)
+                                  ? &loader->names[2]
+                                  : NULL;
         declare_map(loader, setting, child->value, names);
     }
 }

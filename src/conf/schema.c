@@ -7,7 +7,7 @@
 /* Items of a list may be pointers: references to nodes and sites. */
 // NOLINTBEGIN(bugprone-sizeof-expression)
 
-enum { LIST_LIMIT = 4096, PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT = 65536 };
+enum { PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT = 65536 };
 
 static const struct word access_log_formats[] = {{"json", CONF_LOG_JSON},
                                                  {"combined", CONF_LOG_COMBINED},
@@ -281,6 +281,8 @@ static const struct setting node_settings[] = {
      .help = "Role: tells the load of a content server."},
     {"capacity", GROUP(capacity_section), MEMBER(conf_node, capacity),
      .help = "What the node can carry, so that it is not sent more."},
+    {"director", SECTION(director_section), MEMBER(conf_node, director),
+     .help = "Role: redirects clients to content servers (docs/redirect.md)."},
     {"admin", SECTION(admin_section), MEMBER(conf_node, admin), .can_be_off = true,
      .preset_note = "present on nodes with a role",
      .help = "The read-only pages for monitoring, or `off`."},
@@ -377,7 +379,11 @@ static const struct setting site_settings[] = {
     {"hosts", &type_host, LIST, TEXTS(conf_site, hosts), REQUIRED,
      .help = "Host names; `*.shop.example` stands for one label or more."},
     {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
-     ITEMS(conf_site, origins, origin_count), REQUIRED, .help = "The owner's own servers."},
+     ITEMS(conf_site, origins, origin_count), .help = "The owner's own servers, for edges."},
+    {"servers", SECTION(server_section), .shape = SHAPE_LIST, .limit = CONF_SERVERS_LIMIT,
+     ITEMS(conf_site, servers, server_count),
+     .help = "Content servers that clients reach by themselves, sent by a front end."},
+    {"redirect", GROUP(redirect_section), .help = "How front ends redirect."},
     {"origin_host", &type_host, MEMBER(conf_site, origin_host), .preset_note = "the client's",
      .help = "Host field for the origin."},
     {"edges", &type_node, LIST, ITEMS(conf_site, edges, edge_count),
@@ -460,6 +466,9 @@ static const struct setting root_settings[] = {
      ITEMS(conf, maps, map_count),
      .help =
          "Where clients are: maps that are laid over one another, later ones over earlier ones."},
+    {"borders", SECTION(border_section), .shape = SHAPE_MAP, .limit = CONF_BORDERS_LIMIT,
+     ITEMS(conf, borders, border_count),
+     .help = "Border routers through which content servers answer, by name."},
     {"regions", &type_path, MEMBER(conf, regions_path),
      .help = "A last map, over all of `maps`; docs/maps.md has its form."},
 };

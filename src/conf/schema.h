@@ -35,7 +35,7 @@ struct type {
 extern const struct type type_text, type_path, type_word, type_choice, type_boolean, type_integer,
     type_size, type_duration, type_seconds, type_address, type_listen, type_network, type_point,
     type_host, type_domain, type_mailbox, type_key, type_origin, type_record, type_node, type_site,
-    type_section;
+    type_border, type_exit, type_reach, type_ping, type_section;
 
 enum shape {
     SHAPE_ONE,      /* the member itself; a section: a pointer to its struct */

@@ -7,6 +7,8 @@
 
 #include "conf/schema.h"
 
+enum { LIST_LIMIT = 4096 };
+
 #define ROWS(array) .settings = (array), .count = sizeof(array) / sizeof *(array)
 #define MEMBER(type, member) \
     .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
@@ -23,5 +25,7 @@
 
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
+/* schema_exits.c */
+extern const struct section director_section, server_section, redirect_section, border_section;
 
 #endif

@@ -342,6 +342,88 @@ static const char *parse_site(const struct value *value, void *out)
     return NULL;
 }
 
+static const char *parse_border(const struct value *value, void *out)
+{
+    struct conf *conf = value->loader->conf;
+    const struct conf_border *border = table_find(&value->loader->names[2], value->text);
+    if (!border)
+        return unknown_name(value, "border", conf->borders, sizeof *conf->borders,
+                            conf->border_count);
+    *(const struct conf_border **)out = border;
+    return NULL;
+}
+
+/* --- pairs: a word, a blank and a value --------------------------------------------------------- */
+
+/* False: there are not two words. */
+static bool split_pair(struct value *value, struct value *first)
+{
+    struct span text = value->text;
+    size_t length = span_find(text, ' ');
+    struct span rest = span_trim(span_from(text, length));
+    if (!length || !rest.length || span_find(rest, ' ') < rest.length)
+        return false;
+    *first = *value;
+    first->text = arena_copy(&value->loader->scratch, span_of(text.data, length));
+    value->text = rest;
+    return true;
+}
+
+/* One way, in microseconds. */
+static const char *parse_span_of_time(struct span text, uint32_t *us)
+{
+    uint64_t ns;
+    if (span_equal(text, SPAN("0")))
+        ns = 0;
+    else if (!number_parse(&type_duration, text, &ns))
+        return "the time needs a unit, like 35ms";
+    if (ns > 60000000000)
+        return "the time must be at most 60s";
+    *us = (uint32_t)(ns / 1000);
+    return NULL;
+}
+
+static const char *parse_exit(const struct value *value, void *out)
+{
+    struct value host = *value, border;
+    struct conf_exit *exit = out;
+    char name[DOMAIN_TEXT_BYTES];
+    if (!split_pair(&host, &border))
+        return "";
+    size_t colon = span_find(host.text, ':');
+    struct span port = span_from(host.text, colon + 1);
+    uint64_t number;
+    if (colon < host.text.length &&
+        (port.length > 5 || span_number(port, &number) < 0 || number < 1 || number > 65535))
+        return "the port must be from 1 to 65535";
+    if (!domain_parse(span_of(host.text.data, colon), NULL, false, name))
+        return "";
+    name[strlen(name) - 1] = 0;
+    exit->name =
+        arena_format(arena_of(value), "%s%s%.*s", name, port.length ? ":" : "", SPAN_ARGS(port));
+    return parse_border(&border, &exit->border);
+}
+
+static const char *parse_reach(const struct value *value, void *out)
+{
+    struct value time = *value, point;
+    struct conf_reach *reach = out;
+    if (!split_pair(&time, &point))
+        return "";
+    reach->point = (const char *)arena_copy(arena_of(value), point.text).data;
+    return parse_span_of_time(time.text, &reach->us);
+}
+
+static const char *parse_ping(const struct value *value, void *out)
+{
+    struct value time = *value, network;
+    struct conf_ping *ping = out;
+    if (!split_pair(&time, &network))
+        return "";
+    const char *reason = parse_network(&network, &ping->network);
+    return reason ? reason : parse_span_of_time(time.text, &ping->us);
+}
+
 const struct type type_text = {"text", "a text", "like europe", NULL, NULL, parse_text, 0, true};
 const struct type type_path = {"path", "a path", "like /var/log/causeway/access.log",
                                NULL,   NULL,     parse_path,
@@ -442,5 +524,31 @@ const struct type type_node = {
     "node", "the name of a node", "like edge-fra", NULL, NULL, parse_node, 0, false};
 const struct type type_site = {"site", "the name of a site", "like shop", NULL,
                                NULL,   parse_site,           0,           false};
+const struct type type_border = {"border", "the name of a border", "like ny", NULL,
+                                 NULL,     parse_border,           0,         false};
+const struct type type_exit = {"exit",
+                               "a border and a host name",
+                               "like \"ny www-1-ny.shop.example\", with a port if need be",
+                               "^\\S+ +\\S+$",
+                               NULL,
+                               parse_exit,
+                               0,
+                               false};
+const struct type type_reach = {"distance",
+                                "a border or place and a time",
+                                "like \"la 35ms\"",
+                                "^\\S+ +([0-9]+(us|ms|s)|0)$",
+                                NULL,
+                                parse_reach,
+                                0,
+                                false};
+const struct type type_ping = {"ping",
+                               "a network and a time",
+                               "like \"192.0.2.0/24 80ms\"",
+                               "^\\S+ +([0-9]+(us|ms|s)|0)$",
+                               NULL,
+                               parse_ping,
+                               0,
+                               false};
 const struct type type_section = {"section", "a section", "of settings", NULL, "object",
                                   NULL,      0,           false};

@@ -13,9 +13,9 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "director/exits.h"
 #include "director/explain.h"
 #include "director/facts.h"
-#include "director/exits.h"
 #include "director/policy.h"
 #include "dns/dns.h"
 

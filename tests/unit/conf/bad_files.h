@@ -23,6 +23,18 @@ struct bad_file {
 
 // clang-format off
 static const struct bad_file bad_files[] = {
+    {"pairs of borders",
+     "sites:\n"
+     "  s: { hosts: [s.example], servers: [{ name: a, place: ny, exits: [\"nyc a.example\", \"ny\", \"ny a.example:0\"] }] }\n"
+     "borders:\n"
+     "  ny: { internal: [\"la 35\", \"la 61s\"], pings: [\"192.0.2.1/24 3ms\"] }\n"
+     NODE,
+     "2:68: exits: 'nyc a.example': no border has this name; did you mean 'ny'?\n"
+     "2:85: exits: 'ny' is not a border and a host name (like \"ny www-1-ny.shop.example\", with a port if need be)\n"
+     "2:91: exits: 'ny a.example:0': the port must be from 1 to 65535\n"
+     "4:20: internal: 'la 35': the time needs a unit, like 35ms\n"
+     "4:29: internal: 'la 61s': the time must be at most 60s\n"
+     "4:48: pings: '192.0.2.1/24 3ms': bits behind the prefix length must be zero\n"},
     {"an open bracket",
      "nodes: [a\n",
      "2:1: this is not YAML: flow sequence without a closing bracket\n"},
@@ -177,7 +189,7 @@ static const struct bad_file bad_files[] = {
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example] }\n",
-     "6:3: site: 'origins' is missing\n"},
+     "6:3: site 's' needs origins, or servers\n"},
     {"a required list empty",
      NODE
      EDGE

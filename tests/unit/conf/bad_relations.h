@@ -17,7 +17,40 @@ static const struct bad_file bad_relations[] = {
      "  idle: { region: europe }\n",
      "4:3: 'me' needs a public_key: the other nodes know it by that\n"
      "4:3: 'me' needs a private_key: the file that `causeway keygen` wrote\n"
-     "7:3: warning: 'idle' has no role: none of edge, gateway, dns, agent\n"},
+     "7:3: warning: 'idle' has no role: none of edge, gateway, dns, agent, director\n"},
+    {"exits that do not fit together",
+     SITES
+     "  t:\n"
+     "    hosts: [t.example]\n"
+     "    redirect: { edges_to: redir.example }\n"
+     "    servers:\n"
+     "      - { name: t1, place: ny, exits: [\"ny t1.example\", \"ny t1a.example\"] }\n"
+     "      - { name: t2, place: ny, exits: [\"la t2.example\"] }\n"
+     "      - { name: t3, place: chi, exits: [\"la t3.example\"] }\n"
+     "  u: { hosts: [u.example] }\n"
+     "borders:\n"
+     "  ny: { internal: [\"ny 0\", \"rio 9ms\"] }\n"
+     "  la: { internal: [\"rio 9ms\", \"rio 8ms\"] }\n"
+     NODE
+     EDGE,
+     "5:27: redirect.edges_to: 'redir.example' is no host of 't'\n"
+     "6:5: warning: no node has the director role: nobody sends clients to the servers\n"
+     "7:57: exits: server 't1' has two for border 'ny'\n"
+     "8:32: exits: 't1' and 't2' stand at one place, so that they need exits at the same borders\n"
+     "9:28: place: nothing says how far it is from 'chi' to border 'ny' (internal)\n"
+     "9:28: place: nothing says how far it is from 'chi' to border 'la' (internal)\n"
+     "10:3: site 'u' needs origins, or servers\n"
+     "12:3: internal: nothing says how far it is from 'ny' to 'la'\n"
+     "12:20: internal: how far it is from 'ny' to 'ny' is said already\n"
+     "13:31: internal: how far it is from 'la' to 'rio' is said already\n"},
+    {"a front end without borders",
+     SITES
+     NODE
+     EDGE
+     "  fe: { director: { listen: [\":81\"] } }\n",
+     "4:3: 'me' needs a public_key: the other nodes know it by that\n"
+     "4:3: 'me' needs a private_key: the file that `causeway keygen` wrote\n"
+     "7:9: director: there are no borders through which servers could answer\n"},
     {"keys missing",
      SITES
      "nodes:\n"

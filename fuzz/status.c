@@ -35,7 +35,8 @@ static void start_receiver(struct world *world)
     status_receiver_free(&world->receiver);
     world->receiver =
         status_receiver_new(&world->crypto, &world->receiver_key, world->now_ns, NULL, NULL);
-    must(status_receiver_put(world->receiver, &world->edge_public, NULL, 0, world->now_ns) == 0);
+    must(status_receiver_put(world->receiver, &world->edge_public, NULL, true, 0, world->now_ns) ==
+         0);
 }
 
 static void start_sender(struct world *world)
@@ -67,7 +68,7 @@ static void world_clear(struct world *world)
 static void deliver(struct world *world, struct span datagram, bool answer_arrives)
 {
     uint8_t reply[STATUS_EPOCH_BYTES];
-    int result = status_receiver_receive(world->receiver, world->now_ns, datagram, reply);
+    int result = status_receiver_receive(world->receiver, world->now_ns, datagram, reply, NULL);
     const struct status_edge *edge = status_receiver_edge(world->receiver, 0);
     if (result == 0) {
         must(edge->report.connections > world->believed);
@@ -141,7 +142,8 @@ static void authentic_report(struct world *world, struct span input)
     aead_seal(world->sender.aead, nonce, span_of(datagram, STATUS_HEADER_BYTES),
               span_of(input.data, length), datagram + STATUS_HEADER_BYTES);
     size_t total = STATUS_HEADER_BYTES + length + AEAD_TAG_BYTES;
-    (void)!status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, total), reply);
+    (void)!status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, total), reply,
+                                   NULL);
 
     /* Again with the receiver's own epoch, so that it is believed if it parses. */
     struct epoch_header header;
@@ -150,15 +152,15 @@ static void authentic_report(struct world *world, struct span input)
     uint8_t probe[STATUS_DATAGRAM_MAX];
     struct status_report empty = {0};
     size_t probe_length = status_sender_write(&world->sender, world->now_ns, &empty, probe);
-    if (status_receiver_receive(world->receiver, world->now_ns, span_of(probe, probe_length),
-                                reply) != ERROR_AGAIN ||
+    if (status_receiver_receive(world->receiver, world->now_ns, span_of(probe, probe_length), reply,
+                                NULL) != ERROR_AGAIN ||
         epoch_read_header(span_of(reply, sizeof reply), &header) < 0)
         return;
     store_u64(datagram + 20, ++world->sender.sequence);
     store_u64(datagram + STATUS_HEADER_BYTES, header.epoch);
     store_u64(datagram + STATUS_HEADER_BYTES + 8, 1);
-    if (status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, total), reply) ==
-        0) {
+    if (status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, total), reply,
+                                NULL) == 0) {
         const struct status_report *report = &status_receiver_edge(world->receiver, 0)->report;
         must(report->worker_count <= STATUS_WORKERS_MAX &&
              report->gateway_count <= STATUS_GATEWAYS_MAX);
@@ -179,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     switch (data[0]) {
     case 0: {
         uint8_t reply[STATUS_EPOCH_BYTES];
-        (void)!status_receiver_receive(world.receiver, world.now_ns, input, reply);
+        (void)!status_receiver_receive(world.receiver, world.now_ns, input, reply, NULL);
         (void)!status_sender_receive(&world.sender, world.now_ns, input);
         break;
     }

@@ -187,7 +187,7 @@ static void fill_allowance(struct agent *agent, uint64_t now_ns)
 
 static void put_latencies(struct outbox *outbox)
 {
-    enum { RECORD_BYTES = 16 }; /* about, of the greater kind */
+    enum { RECORD_BYTES = 25 }; /* of the greater kind */
     struct agent *agent = outbox->agent;
     const struct agent_host *host = &agent->options.host;
     while (host->next_latency && agent->allowance_bytes >= RECORD_BYTES &&

@@ -95,6 +95,8 @@ struct latency_value latency_table_find(const struct latency_table *table,
                                         enum latency_source source);
 /* Forgets what was last written before. Work is bounded per call; true: there is more. */
 bool latency_table_expire(struct latency_table *table, uint64_t before_ns);
+/* Nodes have other numbers now: numbers[old], UINT32_MAX for one that has gone, whose rows are forgotten. */
+void latency_table_renumber(struct latency_table *table, const uint32_t *numbers, size_t count);
 size_t latency_table_count(const struct latency_table *table);
 /* Rows that gave way to others before they expired: more is measured than the table holds. */
 uint64_t latency_table_evicted(const struct latency_table *table);

@@ -200,6 +200,39 @@ bool latency_table_expire(struct latency_table *table, uint64_t before_ns)
     return table->oldest != NONE && table->rows[table->oldest].taken_ns < before_ns;
 }
 
+/* ---- other numbers ---- */
+
+static void rekey(struct latency_table *table, uint32_t at, uint32_t key)
+{
+    struct row *row = &table->rows[at];
+    uint32_t *link = row_bucket(table, row->network, row->key);
+    while (*link != at)
+        link = &table->rows[*link].bucket_next;
+    *link = row->bucket_next;
+    row->key = key;
+    link = row_bucket(table, row->network, key);
+    row->bucket_next = *link;
+    *link = at;
+}
+
+/* Two rows may have the same key for a moment, while numbers change places: nothing is looked up meanwhile. */
+void latency_table_renumber(struct latency_table *table, const uint32_t *numbers, size_t count)
+{
+    bool is_same = true;
+    for (size_t i = 0; i < count; i++)
+        is_same &= numbers[i] == i;
+    for (uint32_t at = is_same ? NONE : table->oldest, newer; at != NONE; at = newer) {
+        uint32_t node = table->rows[at].key / LATENCY_SOURCES;
+        newer = table->rows[at].newer;
+        if (node >= count || numbers[node] == UINT32_MAX)
+            forget_row(table, at);
+        else
+            rekey(table, at,
+                  row_key(numbers[node],
+                          (enum latency_source)(table->rows[at].key % LATENCY_SOURCES)));
+    }
+}
+
 /* ---- writing ---- */
 
 /* There are as many slots for networks as rows, and each network has a row. */

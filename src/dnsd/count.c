@@ -32,6 +32,18 @@ static struct metric rankings =
     METRIC(COUNTER, "causeway_dns_rankings_total", "",
            "New rankings of the edges, one for each change of a state.");
 
+static struct metric latencies =
+    METRIC(GAUGE, "causeway_measure_latency_rows", "",
+           "Round trips between client networks and nodes that are known at present.");
+static struct metric items = METRIC(COUNTER, "causeway_measure_items_total", "",
+                                    "Measurements of nodes that were taken into the tables.");
+
+#define MEASURES(name)                                                         \
+    METRIC(COUNTER, "causeway_measure_received_total", "result=\"" #name "\"", \
+           "Datagrams of measurements by what became of them."),
+static struct metric measures[] = {MEASURE_RECEIVER_COUNTER_LIST(MEASURES)};
+enum { MEASURE_KINDS = sizeof measures / sizeof *measures };
+
 #define REPORTS(name)                                                     \
     METRIC(COUNTER, "causeway_dns_reports_total", "result=\"" #name "\"", \
            "Status datagrams of edges by what became of them."),
@@ -48,6 +60,10 @@ void dnsd_metrics_register(void)
                                      &unsent, &connections, &refused,   &rankings};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         metric_register(others[i]);
+    for (size_t i = 0; i < MEASURE_KINDS; i++)
+        metric_register(&measures[i]);
+    metric_register(&latencies);
+    metric_register(&items);
     for (size_t i = 0; i < REPORT_KINDS; i++)
         metric_register(&reports[i]);
 }
@@ -105,4 +121,21 @@ void dnsd_count_reports(const struct status_receiver_counters *now,
     STATUS_RECEIVER_COUNTER_LIST(X)
 #undef X
     *before = *now;
+}
+
+void dnsd_count_measures(const struct measure_receiver_counters *now,
+                         struct measure_receiver_counters *before)
+{
+    size_t i = 0;
+#define X(name) add(&measures[i++], now->name - before->name);
+    MEASURE_RECEIVER_COUNTER_LIST(X)
+#undef X
+    *before = *now;
+}
+
+void dnsd_count_facts(struct dnsd_facts *facts)
+{
+    metric_set(&latencies, latency_table_count(facts->latencies));
+    add(&items, facts->items);
+    facts->items = 0;
 }

@@ -7,6 +7,8 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 
+#include <stdlib.h>
+
 static void complain(struct text *why, const char *what, const char *sentence)
 {
     text_add_format(why, "%s: %s\n", what, sentence);
@@ -124,9 +126,62 @@ static void take_edges(struct dnsd_data *data, const struct conf *conf, struct e
             (struct director_edge){node->region, node->addresses.items, node->addresses.count};
         struct dnsd_edge *edge = &data->edges[data->edge_count++];
         edge->name = memory_text(node->name, strlen(node->name));
-        edge->has_key = node->has_public_key;
-        memcpy(edge->public_key.bytes, node->public_key, KEY_BYTES);
+        edge->reporter = UINT32_MAX;
     }
+}
+
+/* Nodes with a key that have anything to report; numbers go to those without one too, since the configuration has them. */
+static void take_reporters(struct dnsd_data *data, const struct conf *conf)
+{
+    const struct crypto *crypto = crypto_openssl();
+    data->reporters = memory_new(conf->node_count * sizeof *data->reporters);
+    for (size_t i = 0; i < conf->node_count; i++) {
+        const struct conf_node *node = &conf->nodes[i];
+        const bool has[MEASURE_ROLES] = {[MEASURE_EDGE] = node->edge != NULL,
+                                         [MEASURE_GATEWAY] = node->gateway != NULL,
+                                         [MEASURE_SERVER] = node->agent != NULL};
+        struct dnsd_reporter reporter = {0};
+        bool reports = false;
+        for (size_t role = 0; role < MEASURE_ROLES; role++) {
+            reporter.numbers[role] = has[role] ? (uint32_t)data->role_counts[role]++ : UINT32_MAX;
+            reports |= has[role];
+        }
+        if (!reports || !node->has_public_key)
+            continue;
+        memcpy(reporter.public_key.bytes, node->public_key, KEY_BYTES);
+        reporter.id = status_node_id(crypto, &reporter.public_key);
+        reporter.name = memory_text(node->name, strlen(node->name));
+        if (node->edge)
+            data->edges[reporter.numbers[MEASURE_EDGE]].reporter = (uint32_t)data->reporter_count;
+        data->reporters[data->reporter_count++] = reporter;
+    }
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t first = ((const struct dnsd_gateway *)a)->id;
+    uint64_t second = ((const struct dnsd_gateway *)b)->id;
+    return (first > second) - (first < second);
+}
+
+static void take_gateways(struct dnsd_data *data)
+{
+    data->gateways = memory_new(data->reporter_count * sizeof *data->gateways);
+    for (size_t i = 0; i < data->reporter_count; i++) {
+        const struct dnsd_reporter *reporter = &data->reporters[i];
+        if (reporter->numbers[MEASURE_GATEWAY] != UINT32_MAX)
+            data->gateways[data->gateway_count++] =
+                (struct dnsd_gateway){reporter->id, reporter->numbers[MEASURE_GATEWAY]};
+    }
+    qsort(data->gateways, data->gateway_count, sizeof *data->gateways, compare_ids);
+}
+
+uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id)
+{
+    const struct dnsd_gateway wanted = {.id = id};
+    const struct dnsd_gateway *found =
+        bsearch(&wanted, data->gateways, data->gateway_count, sizeof *data->gateways, compare_ids);
+    return found ? found->number : UINT32_MAX;
 }
 
 static void take_sites(const struct conf *conf, const struct edges *edges,
@@ -152,6 +207,8 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
 {
     struct edges edges = {0};
     take_edges(data, conf, &edges);
+    take_reporters(data, conf);
+    take_gateways(data);
     size_t references = 0;
     for (size_t i = 0; i < conf->site_count; i++)
         references += conf->sites[i].edge_count;
@@ -204,6 +261,10 @@ void dnsd_data_release(struct dnsd_data *data)
     for (size_t i = 0; i < data->edge_count; i++)
         memory_free(data->edges[i].name);
     memory_free(data->edges);
+    for (size_t i = 0; i < data->reporter_count; i++)
+        memory_free(data->reporters[i].name);
+    memory_free(data->reporters);
+    memory_free(data->gateways);
     memory_free(data);
 }
 

@@ -35,8 +35,20 @@ void dnsd_maps_release(struct dnsd_maps *maps);
 
 struct dnsd_edge {
     char *name;
+    uint32_t reporter; /* UINT32_MAX: without a key it cannot report, and is taken to be up */
+};
+
+/* A node that reports: an edge, a gateway, a content server with an agent, or several of these. */
+struct dnsd_reporter {
+    char *name;
     struct key public_key;
-    bool has_key; /* without one it cannot report and is taken to be up */
+    uint64_t id;                     /* status_node_id() */
+    uint32_t numbers[MEASURE_ROLES]; /* as edge, gateway, server; UINT32_MAX: is none */
+};
+
+struct dnsd_gateway {
+    uint64_t id;
+    uint32_t number;
 };
 
 /* Immutable but for the count of references: the views that use it, and the reporter. */
@@ -49,12 +61,19 @@ struct dnsd_data {
     struct dnsd_edge *edges;
     size_t edge_count;
     struct edge_plan *health; /* NULL: edges are not checked */
+    struct dnsd_reporter *reporters;
+    size_t reporter_count;
+    struct dnsd_gateway *gateways; /* by id */
+    size_t gateway_count;
+    size_t role_counts[MEASURE_ROLES]; /* edges, gateways, servers: with and without keys */
 };
 
 /* NULL: sentences in `why`. */
 struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
                                 struct text *why);
 void dnsd_data_release(struct dnsd_data *data);
+/* The number of the gateway that has this id; UINT32_MAX: none has. */
+uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id);
 
 /* What a query reads: zones, and the ranking of the moment. Under RCU; a view never changes. */
 struct dnsd_view {
@@ -66,6 +85,43 @@ struct dnsd_view {
 /* Takes the ranking, and a reference of the data. */
 struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking);
 void dnsd_view_release(void *view);
+
+/* ---- facts.c: the director's tables, as the nodes tell them; on the first worker */
+
+enum {
+    DNSD_LATENCY_ROWS = 1 << 20, /* round trips that are kept */
+};
+#define DNSD_LOAD_AGE_NS    (10ull * 1000000000)   /* a load that was not told again is not known */
+#define DNSD_LATENCY_AGE_NS (3600ull * 1000000000) /* likewise */
+
+struct dnsd_facts {
+    const struct dnsd_data *data;                     /* whose numbers these are */
+    struct director_node_facts *nodes[MEASURE_ROLES]; /* edges, gateways, servers */
+    struct director_link_facts *links;                /* [edge][gateway] */
+    struct latency_table *latencies;
+    /* What others make of measurements; NULL: nobody. */
+    void (*on_health)(void *owner, const struct dnsd_reporter *vantage,
+                      const struct measure_health *health);
+    void (*on_latency)(void *owner, const struct dnsd_reporter *vantage,
+                       const struct measure_latency *latency);
+    void *owner;
+    uint64_t items; /* since they were counted last */
+};
+
+void dnsd_facts_init(struct dnsd_facts *facts, uint64_t seed);
+void dnsd_facts_clear(struct dnsd_facts *facts);
+/* Other numbers: what is known of nodes that stay stays. `facts->data` is read for the last time. */
+void dnsd_facts_take(struct dnsd_facts *facts, const struct dnsd_data *data);
+/* What a node said that measured something. */
+void dnsd_facts_measured(struct dnsd_facts *facts, const struct dnsd_reporter *from,
+                         const struct measure_message *message, uint64_t now_ns);
+/* What a node's last report says of its links and its work. */
+void dnsd_facts_reported(struct dnsd_facts *facts, const struct dnsd_reporter *from,
+                         const struct status_edge *status);
+/* Once a second: what is too old is not known any more. */
+void dnsd_facts_age(struct dnsd_facts *facts, uint64_t now_ns);
+struct director_facts dnsd_facts_view(const struct dnsd_facts *facts, uint64_t now_ns);
+void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, struct text *json);
 
 /* ---- count.c */
 
@@ -85,6 +141,9 @@ void dnsd_count_ranking(void);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_reports(const struct status_receiver_counters *now,
                         struct status_receiver_counters *before);
+void dnsd_count_measures(const struct measure_receiver_counters *now,
+                         struct measure_receiver_counters *before);
+void dnsd_count_facts(struct dnsd_facts *facts); /* since the call before */
 
 /* ---- udp.c */
 
@@ -128,6 +187,10 @@ void dnsd_reports_take(struct dnsd_reports *reports,
 MUST_USE int dnsd_reports_set(struct dnsd_reports *reports, const char *edge,
                               enum dnsd_admin admin);
 void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);
+/* Asks that node to measure; false: it is not heard, or the kernel did not take the datagram. */
+bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
+                          const struct measure_message *message);
+struct dnsd_facts *dnsd_reports_facts(struct dnsd_reports *reports);
 
 /* ---- the server */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edges' reports, and what follows from them: on the first worker, the receiver of measure/ is fed and ticked, and
- * when the state of any edge changed the director ranks anew and every later query sees it (R8, R9).
+ * The nodes' reports, and what follows from them: on the first worker, the receiver of measure/ is fed and ticked,
+ * measurements go into the tables of facts.c, and when the state of any edge changed the director ranks anew and every
+ * later query sees it (R8, R9).
  */
 #include "dnsd/private.h"
 
@@ -22,6 +23,12 @@ struct word {
     enum dnsd_admin admin;
 };
 
+/* What is kept of a reporter, by its number in the data. */
+struct source {
+    const struct status_edge *status; /* NULL: the receiver has no room for it */
+    struct address address; /* where its last believed report came from; family 0: none came */
+};
+
 struct dnsd_reports {
     struct dnsd *dnsd;
     struct loop *loop;
@@ -29,6 +36,9 @@ struct dnsd_reports {
     struct status_receiver *receiver; /* NULL: nobody reports */
     struct status_receiver_counters counted;
     struct dnsd_health *health;
+    struct measure_receiver_counters measures_counted;
+    struct source *sources;
+    struct dnsd_facts facts;
     enum director_state *states; /* as ranked last */
     bool is_ranked;              /* with this data */
     size_t forsaken;
@@ -67,8 +77,8 @@ static enum director_state reported_state(const struct status_edge *status)
 static const struct status_edge *status_of(const struct dnsd_reports *reports,
                                            const struct dnsd_edge *edge)
 {
-    return reports->receiver && edge->has_key
-               ? status_receiver_find(reports->receiver, &edge->public_key)
+    return reports->receiver && edge->reporter != UINT32_MAX
+               ? reports->sources[edge->reporter].status
                : NULL;
 }
 
@@ -109,6 +119,7 @@ static void rank(struct dnsd_reports *reports)
         enum director_state state = state_of(reports, &data->edges[i]);
         has_changed |= state != reports->states[i];
         reports->states[i] = state;
+        reports->facts.nodes[MEASURE_EDGE][i].state = state;
     }
     if (!has_changed)
         return;
@@ -137,24 +148,26 @@ static void on_health(void *owner)
 static void on_event(void *owner, enum status_event_kind kind, const struct status_edge *edge)
 {
     struct dnsd_reports *reports = owner;
-    const char *name = edge && edge->label < reports->data->edge_count
-                           ? reports->data->edges[edge->label].name
+    const char *name = edge && edge->label < reports->data->reporter_count
+                           ? reports->data->reporters[edge->label].name
                            : "?";
+    const char *what = edge && edge->is_edge ? "edge" : "node";
     switch (kind) {
     case STATUS_EVENT_LIVE:
-        log_notice("dns", "edge reports edge=%s", name);
+        log_notice("dns", "%s reports %s=%s", what, what, name);
         break;
     case STATUS_EVENT_UNWELL:
-        log_warning("dns", "a worker of the edge stalls edge=%s", name);
+        log_warning("dns", "a worker of the %s stalls %s=%s", what, what, name);
         break;
     case STATUS_EVENT_DEAD:
         dnsd_health_forget(reports->health,
                            status_node_id(reports->dnsd->crypto, &edge->public_key));
-        log_warning("dns", "edge is silent: it leaves the answers edge=%s", name);
+        log_warning("dns", "%s is silent%s %s=%s", what,
+                    edge->is_edge ? ": it leaves the answers" : "", what, name);
         break;
     case STATUS_EVENT_FLAGS:
-        log_notice("dns", "edge changed its mind edge=%s draining=%d down=%d leaving=%d", name,
-                   (edge->report.flags & STATUS_DRAINING) != 0,
+        log_notice("dns", "%s changed its mind %s=%s draining=%d down=%d leaving=%d", what, what,
+                   name, (edge->report.flags & STATUS_DRAINING) != 0,
                    (edge->report.flags & STATUS_ADMIN_DOWN) != 0,
                    (edge->report.flags & STATUS_LEAVING) != 0);
         break;
@@ -178,22 +191,63 @@ static void start_silence_timer(struct dnsd_reports *reports)
         loop_timer_start(reports->loop, &reports->silence, wake_ns);
 }
 
+static void receive_status(struct dnsd_reports *reports, struct span datagram,
+                           const struct address *from)
+{
+    uint8_t reply[STATUS_EPOCH_BYTES];
+    const struct status_edge *status = NULL;
+    int result = status_receiver_receive(reports->receiver, loop_now_ns(reports->loop), datagram,
+                                         reply, &status);
+    if (result == 0)
+        reports->sources[status->label].address = *from;
+    if (result == ERROR_AGAIN)
+        (void)socket_send_from(reports->watch.fd, span_of(reply, sizeof reply), from,
+                               &(struct address){0});
+}
+
+static void receive_measure(struct dnsd_reports *reports, struct span datagram)
+{
+    struct measure_message message;
+    const struct status_edge *status;
+    uint64_t now_ns = loop_now_ns(reports->loop);
+    if (status_receiver_measure(reports->receiver, now_ns, datagram, &message, &status) == 0)
+        dnsd_facts_measured(&reports->facts, &reports->data->reporters[status->label], &message,
+                            now_ns);
+}
+
 /* One datagram, if there is one. */
 static bool receive_one(struct dnsd_reports *reports)
 {
-    uint8_t datagram[STATUS_DATAGRAM_MAX + 1], reply[STATUS_EPOCH_BYTES];
-    struct sockaddr_storage from;
-    socklen_t from_length = sizeof from;
-    ssize_t length = recvfrom(reports->watch.fd, datagram, sizeof datagram, MSG_DONTWAIT,
-                              (struct sockaddr *)&from, &from_length);
+    uint8_t bytes[MEASURE_DATAGRAM_MAX + 1];
+    struct address from;
+    int length = socket_receive_from(reports->watch.fd, bytes, sizeof bytes, &from, NULL);
     if (length < 0)
-        return errno == EINTR;
-    int result = status_receiver_receive(reports->receiver, loop_now_ns(reports->loop),
-                                         span_of(datagram, (size_t)length), reply);
-    if (result == ERROR_AGAIN && sendto(reports->watch.fd, reply, sizeof reply, MSG_DONTWAIT,
-                                        (struct sockaddr *)&from, from_length) < 0)
-        log_debug("dns", "the answer to a report was not sent errno=%d", errno);
+        return false;
+    struct span datagram =
+        span_of(bytes, (size_t)length < sizeof bytes ? (size_t)length : sizeof bytes);
+    if (status_is_measure(datagram))
+        receive_measure(reports, datagram);
+    else
+        receive_status(reports, datagram, &from);
     return true;
+}
+
+bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
+                          const struct measure_message *message)
+{
+    uint8_t datagram[MEASURE_DATAGRAM_MAX];
+    const struct source *source = &reports->sources[reporter - reports->data->reporters];
+    size_t length =
+        reports->receiver && source->address.family
+            ? status_receiver_request(reports->receiver, &reporter->public_key, message, datagram)
+            : 0;
+    return length && socket_send_from(reports->watch.fd, span_of(datagram, length),
+                                      &source->address, &(struct address){0}) == 0;
+}
+
+struct dnsd_facts *dnsd_reports_facts(struct dnsd_reports *reports)
+{
+    return &reports->facts;
 }
 
 static void receive_waiting(struct dnsd_reports *reports)
@@ -220,12 +274,40 @@ static void on_silence(struct loop *loop, struct loop_timer *timer)
     start_silence_timer(reports);
 }
 
+/* The states of gateways and servers, and what reports say of links. Edges' states are in rank(). */
+static void gather_reports(struct dnsd_reports *reports)
+{
+    const struct dnsd_data *data = reports->data;
+    for (size_t i = 0; i < data->reporter_count; i++) {
+        const struct dnsd_reporter *reporter = &data->reporters[i];
+        const struct status_edge *status = reports->sources[i].status;
+        if (!status)
+            continue;
+        for (size_t role = MEASURE_GATEWAY; role < MEASURE_ROLES; role++)
+            if (reporter->numbers[role] != UINT32_MAX)
+                reports->facts.nodes[role][reporter->numbers[role]].state = reported_state(status);
+        if (status->heard_ns)
+            dnsd_facts_reported(&reports->facts, reporter, status);
+    }
+}
+
+static void count(struct dnsd_reports *reports)
+{
+    dnsd_count_reports(status_receiver_counters(reports->receiver), &reports->counted);
+    dnsd_count_measures(status_receiver_measure_counters(reports->receiver),
+                        &reports->measures_counted);
+    dnsd_count_facts(&reports->facts);
+}
+
 /* Whatever no event told: the director is asked once a second. */
 static void on_tick(struct loop *loop, struct loop_timer *timer)
 {
     struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, tick);
-    if (reports->receiver)
-        dnsd_count_reports(status_receiver_counters(reports->receiver), &reports->counted);
+    if (reports->receiver) {
+        gather_reports(reports);
+        dnsd_facts_age(&reports->facts, loop_now_ns(loop));
+        count(reports);
+    }
     dnsd_health_tick(reports->health);
     rank(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
@@ -235,41 +317,64 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
 
 static bool is_configured(const struct dnsd_data *data, const struct key *key)
 {
-    for (size_t i = 0; i < data->edge_count; i++)
-        if (data->edges[i].has_key &&
-            memcmp(data->edges[i].public_key.bytes, key->bytes, KEY_BYTES) == 0)
+    for (size_t i = 0; i < data->reporter_count; i++)
+        if (memcmp(data->reporters[i].public_key.bytes, key->bytes, KEY_BYTES) == 0)
             return true;
     return false;
 }
 
-static void put_edges(struct dnsd_reports *reports)
+/* By keys, which are what stays the same. */
+static void put_reporters(struct dnsd_reports *reports)
 {
     for (size_t i = status_receiver_count(reports->receiver); i--;) {
         struct key key = status_receiver_edge(reports->receiver, i)->public_key;
         if (!is_configured(reports->data, &key))
             status_receiver_drop(reports->receiver, &key);
     }
-    for (size_t i = 0; i < reports->data->edge_count; i++) {
-        const struct dnsd_edge *edge = &reports->data->edges[i];
-        int error = edge->has_key ? status_receiver_put(reports->receiver, &edge->public_key, NULL,
-                                                        (uint32_t)i, loop_now_ns(reports->loop))
-                                  : ERROR_NOT_FOUND;
+    for (size_t i = 0; i < reports->data->reporter_count; i++) {
+        const struct dnsd_reporter *reporter = &reports->data->reporters[i];
+        int error = status_receiver_put(reports->receiver, &reporter->public_key, NULL,
+                                        reporter->numbers[MEASURE_EDGE] != UINT32_MAX, (uint32_t)i,
+                                        loop_now_ns(reports->loop));
         if (error < 0)
-            log_warning("dns", "edge cannot report and is always taken to be up edge=%s reason=%s",
-                        edge->name, edge->has_key ? error_text(error) : "no public key");
+            log_warning("dns", "node cannot report and is always taken to be up node=%s reason=%s",
+                        reporter->name, error_text(error));
+        reports->sources[i].status = status_receiver_find(reports->receiver, &reporter->public_key);
     }
+    for (size_t i = 0; i < reports->data->edge_count; i++)
+        if (reports->data->edges[i].reporter == UINT32_MAX)
+            log_warning("dns",
+                        "edge cannot report and is always taken to be up edge=%s reason=no "
+                        "public key",
+                        reports->data->edges[i].name);
     start_silence_timer(reports);
+}
+
+/* Where the nodes that stay were heard last. */
+static struct source *move_sources(const struct dnsd_reports *reports, const struct dnsd_data *data)
+{
+    struct source *sources = memory_new((data->reporter_count + 1) * sizeof *sources);
+    const struct dnsd_data *old = reports->data;
+    for (size_t i = 0; old && i < old->reporter_count; i++)
+        for (size_t k = 0; k < data->reporter_count; k++)
+            if (old->reporters[i].id == data->reporters[k].id)
+                sources[k].address = reports->sources[i].address;
+    return sources;
 }
 
 void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
 {
+    struct source *sources = move_sources(reports, data);
+    memory_free(reports->sources);
+    reports->sources = sources;
+    dnsd_facts_take(&reports->facts, data);
     dnsd_data_release(reports->data);
     reports->data = data;
     reports->is_ranked = false;
     memory_free(reports->states);
     reports->states = memory_new(data->edge_count * sizeof *reports->states);
     if (reports->receiver)
-        put_edges(reports);
+        put_reporters(reports);
     dnsd_health_take(reports->health, data);
     rank(reports);
 }
@@ -283,6 +388,7 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     reports->tick.fire = on_tick;
     reports->rank.run = on_rank;
     reports->health = dnsd_health_new(loop, dnsd->seed, on_health, reports);
+    dnsd_facts_init(&reports->facts, dnsd->seed);
     int error = 0;
     if (dnsd->sockets.reports >= 0) {
         reports->receiver = status_receiver_new(dnsd->crypto, &dnsd->private_key, loop_now_ns(loop),
@@ -316,6 +422,8 @@ void dnsd_reports_stop(struct dnsd_reports **owned)
         memory_free(reports->words[i].edge);
     memory_free(reports->words);
     memory_free(reports->states);
+    memory_free(reports->sources);
+    dnsd_facts_clear(&reports->facts);
     dnsd_data_release(reports->data);
     memory_free(reports);
 }
@@ -346,6 +454,14 @@ int dnsd_reports_set(struct dnsd_reports *reports, const char *edge, enum dnsd_a
     return 0;
 }
 
+static void write_load(const struct dnsd_reports *reports, enum measure_role role, uint32_t number,
+                       struct text *json)
+{
+    text_add(json, ",\"load\":");
+    dnsd_facts_write_load(&reports->facts.nodes[role][number].load, loop_now_ns(reports->loop),
+                          json);
+}
+
 static void write_edge(const struct dnsd_reports *reports, size_t index, struct text *json)
 {
     static const char *const admins[] = {"up", "drain", "down"};
@@ -366,7 +482,28 @@ static void write_edge(const struct dnsd_reports *reports, size_t index, struct 
                         (unsigned long long)status->believed, status->report.connections,
                         status->report.requests_per_s, status->is_kept ? "true" : "false");
     dnsd_health_write(reports->health, (uint32_t)index, json);
+    write_load(reports, MEASURE_EDGE, (uint32_t)index, json);
     text_add(json, "}");
+}
+
+/* Gateways and content servers: those that can report. */
+static void write_reporters(const struct dnsd_reports *reports, enum measure_role role,
+                            struct text *json)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < reports->data->reporter_count; i++) {
+        const struct dnsd_reporter *reporter = &reports->data->reporters[i];
+        const struct status_edge *status = reports->sources[i].status;
+        if (reporter->numbers[role] == UINT32_MAX)
+            continue;
+        text_add(json, is_first ? "{\"name\":" : ",{\"name\":");
+        text_add_json(json, span_text(reporter->name));
+        text_add_format(json, ",\"state\":\"%s\"",
+                        status ? status_edge_state_text(status->state) : "unreported");
+        write_load(reports, role, reporter->numbers[role], json);
+        text_add(json, "}");
+        is_first = false;
+    }
 }
 
 void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
@@ -379,5 +516,9 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
     text_add(json, ",\"edges\":[");
     for (size_t i = 0; i < data->edge_count; i++)
         write_edge(reports, i, json);
-    text_add(json, "]}");
+    text_add(json, "],\"gateways\":[");
+    write_reporters(reports, MEASURE_GATEWAY, json);
+    text_add(json, "],\"servers\":[");
+    write_reporters(reports, MEASURE_SERVER, json);
+    text_add_format(json, "],\"latencies\":%zu}", latency_table_count(reports->facts.latencies));
 }

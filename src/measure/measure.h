@@ -39,7 +39,7 @@ enum {
     STATUS_GATEWAYS_MAX = 48,   /* likewise */
     STATUS_DATAGRAM_MAX = 1024, /* bytes; fits the least IPv6 MTU */
     STATUS_EPOCH_BYTES = 68,    /* of an EPOCH datagram; no STATUS is shorter */
-    STATUS_EDGES_MAX = 1024,    /* of a receiver */
+    STATUS_EDGES_MAX = 4096,    /* nodes of a receiver */
     STATUS_MISSES = 3,          /* then an edge is dead */
     STATUS_STALL_MS = 1000, /* a worker that did not come round for longer makes its edge unwell */
     STATUS_EPOCHS_PER_S = 20, /* EPOCH datagrams that a receiver sends to one edge */
@@ -108,7 +108,8 @@ struct measure_load {
 };
 
 struct measure_latency {
-    struct address client; /* the network (latency_network()): host bits zero */
+    struct address
+        client; /* a host of the network (latency_network()) that spoke to the sender; port 0 */
     enum latency_source source;
     bool is_silent; /* no answer came: rtt_us is a large value */
     uint16_t samples;
@@ -265,6 +266,7 @@ const char *status_edge_state_text(enum status_edge_state state);
 struct status_edge {
     struct key public_key;
     uint32_t label; /* the caller's own number for it */
+    bool is_edge;   /* else a gateway or agent */
     enum status_edge_state state;
     bool is_kept;          /* dead, but its answers stay: it vanished together with most others */
     uint64_t since_ns;     /* in this state */
@@ -331,16 +333,19 @@ struct status_receiver *status_receiver_new(
     void *owner);
 void status_receiver_free(struct status_receiver **receiver);
 
-/* Adds a configured edge, or gives a known one a new label. ERROR_LIMIT, ERROR_INVALID (small
- * order). The other edges keep their state: a reload is puts and drops. */
-MUST_USE int status_receiver_put(struct status_receiver *receiver, const struct key *edge_public,
-                                 const struct key *pre_shared_key, uint32_t label, uint64_t now_ns);
+/* Adds a configured node, or gives a known one a new label. ERROR_LIMIT, ERROR_INVALID (small
+ * order). The others keep their state: a reload is puts and drops. Failing open is about edges
+ * alone. */
+MUST_USE int status_receiver_put(struct status_receiver *receiver, const struct key *node_public,
+                                 const struct key *pre_shared_key, bool is_edge, uint32_t label,
+                                 uint64_t now_ns);
 void status_receiver_drop(struct status_receiver *receiver, const struct key *edge_public);
 
-/* A datagram. 0: believed. ERROR_AGAIN: send `reply` (STATUS_EPOCH_BYTES, never longer than the
+/* A STATUS. 0: believed, of *from (may be NULL). ERROR_AGAIN: send `reply` (STATUS_EPOCH_BYTES, never longer than the
  * datagram) back to where it came from. Other errors: silence; each has a counter. */
 MUST_USE int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns,
-                                     struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES]);
+                                     struct span datagram, uint8_t reply[STATUS_EPOCH_BYTES],
+                                     const struct status_edge **from);
 
 /* What came is a STATUS or, when this says so, a MEASURE. */
 bool status_is_measure(struct span datagram);

@@ -22,9 +22,6 @@ enum {
     TYPE_PROBE_4 = MEASURE_PROBE,
     TYPE_PROBE_6 = 17,
 
-    NETWORK_BYTES_4 = 3, /* /24 */
-    NETWORK_BYTES_6 = 6, /* /48 */
-
     SOURCE_MASK = 0x0f,
     SILENT = 0x80,
     UP = 1,
@@ -86,11 +83,24 @@ static void read_link(struct reader *reader, struct status_gateway *link)
     link->loss_ppm = read_u32(reader);
 }
 
+static uint8_t *write_address(uint8_t *at, const struct address *address)
+{
+    size_t bytes = address_bits(address) / 8;
+    memcpy(at, address->bytes, bytes);
+    return at + bytes;
+}
+
+static void read_address(struct reader *reader, uint8_t family, struct address *address)
+{
+    *address = (struct address){.family = family};
+    struct span bytes = read_span(reader, address_bits(address) / 8);
+    if (bytes.length)
+        memcpy(address->bytes, bytes.data, bytes.length);
+}
+
 static uint8_t *write_latency(uint8_t *at, const struct measure_latency *latency)
 {
-    size_t bytes = latency->client.family == 6 ? NETWORK_BYTES_6 : NETWORK_BYTES_4;
-    memcpy(at, latency->client.bytes, bytes);
-    at += bytes;
+    at = write_address(at, &latency->client);
     *at++ = (uint8_t)((latency->source & SOURCE_MASK) | (latency->is_silent ? SILENT : 0));
     at = store_u16(at, latency->samples);
     at = store_u16(at, latency->age_s);
@@ -99,11 +109,7 @@ static uint8_t *write_latency(uint8_t *at, const struct measure_latency *latency
 
 static void read_latency(struct reader *reader, uint8_t family, struct measure_latency *latency)
 {
-    size_t bytes = family == 6 ? NETWORK_BYTES_6 : NETWORK_BYTES_4;
-    struct span network = read_span(reader, bytes);
-    latency->client = (struct address){.family = family};
-    if (network.length)
-        memcpy(latency->client.bytes, network.data, bytes);
+    read_address(reader, family, &latency->client);
     uint8_t flags = read_u8(reader);
     latency->source = flags & SOURCE_MASK;
     latency->is_silent = flags & SILENT;
@@ -134,21 +140,6 @@ static void read_health(struct reader *reader, struct measure_health *health)
     health->age_s = read_u16(reader);
     health->streak = read_u16(reader);
     health->rtt_us = read_u32(reader);
-}
-
-static uint8_t *write_address(uint8_t *at, const struct address *address)
-{
-    size_t bytes = address_bits(address) / 8;
-    memcpy(at, address->bytes, bytes);
-    return at + bytes;
-}
-
-static void read_address(struct reader *reader, uint8_t family, struct address *address)
-{
-    *address = (struct address){.family = family};
-    struct span bytes = read_span(reader, address_bits(address) / 8);
-    if (bytes.length)
-        memcpy(address->bytes, bytes.data, bytes.length);
 }
 
 /* --- sections --- */

@@ -151,11 +151,13 @@ static size_t find_key(const struct status_receiver *receiver, const struct key 
 }
 
 int status_receiver_put(struct status_receiver *receiver, const struct key *edge_public,
-                        const struct key *pre_shared_key, uint32_t label, uint64_t now_ns)
+                        const struct key *pre_shared_key, bool is_edge, uint32_t label,
+                        uint64_t now_ns)
 {
     size_t at = find_key(receiver, edge_public);
     if (at < receiver->count) {
         receiver->edges[at]->seen.label = label;
+        receiver->edges[at]->seen.is_edge = is_edge;
         return 0;
     }
     if (receiver->count == STATUS_EDGES_MAX)
@@ -169,6 +171,7 @@ int status_receiver_put(struct status_receiver *receiver, const struct key *edge
     struct edge *edge = NEW(struct edge);
     edge->seen.public_key = *edge_public;
     edge->seen.label = label;
+    edge->seen.is_edge = is_edge;
     edge->seen.since_ns = now_ns;
     edge->seen.state = STATUS_EDGE_DEAD;
     edge->pair = pair;
@@ -220,7 +223,8 @@ static size_t count_present(const struct status_receiver *receiver)
 {
     size_t present = 0;
     for (size_t i = 0; i < receiver->count; i++)
-        present += receiver->edges[i]->seen.state != STATUS_EDGE_DEAD;
+        present +=
+            receiver->edges[i]->seen.is_edge && receiver->edges[i]->seen.state != STATUS_EDGE_DEAD;
     return present;
 }
 
@@ -267,7 +271,7 @@ static void edge_die(struct status_receiver *receiver, struct edge *edge, uint64
 {
     /* One that was taken out is not missed. One that was never heard says something about us only
      * when nobody was. */
-    bool counts = !is_taken_out(&edge->seen.report);
+    bool counts = edge->seen.is_edge && !is_taken_out(&edge->seen.report);
     if (edge->seen.state == STATUS_EDGE_UNHEARD && receiver->has_heard)
         counts = false;
     edge->has_vanished = counts;
@@ -381,7 +385,7 @@ static int edge_answer(struct status_receiver *receiver, struct edge *edge,
 }
 
 int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, struct span datagram,
-                            uint8_t reply[STATUS_EPOCH_BYTES])
+                            uint8_t reply[STATUS_EPOCH_BYTES], const struct status_edge **from)
 {
     struct status_header header;
     int result = status_read_header(datagram, &header);
@@ -431,6 +435,8 @@ int status_receiver_receive(struct status_receiver *receiver, uint64_t now_ns, s
             is_known = true;
         }
         edge_believe(receiver, edge, &report, now_ns);
+        if (from)
+            *from = &edge->seen;
     }
     if (!is_known)
         aead_free(&aead);

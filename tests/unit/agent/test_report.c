@@ -89,8 +89,9 @@ static void start(struct fixture *fixture)
     assert_int_equal(base64_decode(SPAN(PRIVATE_KEY_C), dns_key.bytes, CONF_KEY_BYTES), 0);
     fixture->receiver =
         status_receiver_new(crypto, &dns_key, clock_now_ns(), ignore_event, fixture);
-    assert_int_equal(
-        status_receiver_put(fixture->receiver, &fixture->edge_key, NULL, 7, clock_now_ns()), 0);
+    assert_int_equal(status_receiver_put(fixture->receiver, &fixture->edge_key, NULL, true, 7,
+                                         clock_now_ns()),
+                     0);
 
     fixture->links.count = 2;
     fixture->links.links[0] = (struct link){
@@ -124,7 +125,7 @@ static const struct status_edge *believed(struct fixture *fixture)
             recvfrom(fixture->fd, datagram, sizeof datagram, 0, (struct sockaddr *)&from, &length);
         assert_true(got > 0);
         int result = status_receiver_receive(fixture->receiver, clock_now_ns(),
-                                             span_of(datagram, (size_t)got), reply);
+                                             span_of(datagram, (size_t)got), reply, NULL);
         if (result == 0)
             return status_receiver_find(fixture->receiver, &fixture->edge_key);
         assert_int_equal(result, ERROR_AGAIN);

@@ -260,7 +260,7 @@ static void reload_keeps_what_is_known(void **state)
     struct world *world = world_new(14, 4);
     world_run_ms(world, 3500);
     assert_int_equal(status_receiver_put(world->receiver, &world->edges[2].public_key, &world->psk,
-                                         99, world->now_ns),
+                                         true, 99, world->now_ns),
                      0);
     assert_int_equal(status_receiver_count(world->receiver), 4);
     assert_int_equal(world_edge(world, 2)->label, 99);
@@ -278,7 +278,7 @@ static void reload_keeps_what_is_known(void **state)
 
     /* Back again, long after the start: dead until heard, which is at once. */
     assert_int_equal(status_receiver_put(world->receiver, &world->edges[0].public_key, &world->psk,
-                                         0, world->now_ns),
+                                         true, 0, world->now_ns),
                      0);
     assert_int_equal(world_edge(world, 0)->state, STATUS_EDGE_DEAD);
     world_run_ms(world, 400);
@@ -302,10 +302,10 @@ static void table_has_a_limit(void **state)
     struct status_receiver *receiver = status_receiver_new(&crypto, &own, 0, NULL, NULL);
     for (int i = 0; i < STATUS_EDGES_MAX; i++) {
         key_random(&crypto, &key);
-        assert_int_equal(status_receiver_put(receiver, &key, NULL, 0, 0), 0);
+        assert_int_equal(status_receiver_put(receiver, &key, NULL, true, 0, 0), 0);
     }
     key_random(&crypto, &key);
-    assert_int_equal(status_receiver_put(receiver, &key, NULL, 0, 0), ERROR_LIMIT);
+    assert_int_equal(status_receiver_put(receiver, &key, NULL, true, 0, 0), ERROR_LIMIT);
     assert_int_equal(status_receiver_count(receiver), STATUS_EDGES_MAX);
     status_receiver_run(receiver, STATUS_GRACE_NS);
     assert_true(status_receiver_is_fail_open(receiver));

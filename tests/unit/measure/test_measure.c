@@ -166,7 +166,7 @@ static void foreign_sections_are_passed_over(void **state)
         {"section cut short", BYTES("\x10\4\0\1aaaa\x10\4\0\2bbbb"), 1, 0, true},
         {"header cut short", BYTES("\x10\4\0\1aaaa\x10\4\0"), 1, 0, true},
         {"unknown type cut short", BYTES("\xc8\xff\xff\xff"), 0, 0, true},
-        {"unknown source of a latency", BYTES("\3\14\0\1netS\0\1\0\2\0\0\1\0\x10\4\0\1aaaa"), 1, 0,
+        {"unknown source of a latency", BYTES("\3\15\0\1hostS\0\1\0\2\0\0\1\0\x10\4\0\1aaaa"), 1, 0,
          false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

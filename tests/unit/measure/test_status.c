@@ -112,7 +112,7 @@ static void R9_forged_epoch_changes_nothing(void **state)
     uint8_t bytes[STATUS_DATAGRAM_MAX], reply[STATUS_EPOCH_BYTES];
     size_t length = status_sender_write(&edge->sender, world->now_ns, &edge->report, bytes);
     assert_int_equal(status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length),
-                                             reply),
+                                             reply, NULL),
                      ERROR_AGAIN);
     struct status_sender before = edge->sender;
     for (size_t bit = 0; bit < 8 * sizeof reply; bit++) {
@@ -333,7 +333,7 @@ static void R9_strangers_leave_no_state(void **state)
         if (i % 2) /* one who has seen a tag on the wire */
             store_u64(bytes + 4, world->edges[0].sender.pair.tag);
         assert_true(status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length),
-                                            reply) < 0);
+                                            reply, NULL) < 0);
     }
     assert_int_equal(mallinfo2().uordblks, allocated);
     for (size_t i = 0; i < 3; i++)
@@ -356,7 +356,7 @@ static void R9_other_keys_do_not_open(void **state)
                      0);
     size_t length = status_sender_write(&sender, world->now_ns, &world->edges[0].report, bytes);
     assert_int_equal(status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length),
-                                             reply),
+                                             reply, NULL),
                      ERROR_NOT_FOUND);
     status_sender_clear(&sender);
 
@@ -368,7 +368,7 @@ static void R9_other_keys_do_not_open(void **state)
                                other);
     memcpy(bytes + 4, other + 4, 8);
     assert_int_equal(status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length),
-                                             reply),
+                                             reply, NULL),
                      ERROR_AUTH);
     world_free(world);
 }

@@ -65,7 +65,7 @@ static inline void world_start_receiver(struct world *world)
                                           world_on_event, world);
     for (size_t i = 0; i < world->count; i++)
         assert_int_equal(status_receiver_put(world->receiver, &world->edges[i].public_key,
-                                             &world->psk, (uint32_t)i, world->now_ns),
+                                             &world->psk, true, (uint32_t)i, world->now_ns),
                          0);
 }
 
@@ -141,8 +141,8 @@ static inline int world_deliver_report(struct world *world, size_t edge, const u
                                        size_t length)
 {
     uint8_t reply[STATUS_EPOCH_BYTES];
-    int result =
-        status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length), reply);
+    int result = status_receiver_receive(world->receiver, world->now_ns, span_of(bytes, length),
+                                         reply, NULL);
     if (result == ERROR_AGAIN) {
         assert_true(sizeof reply <= length);
         world_send(world, edge, false, reply, sizeof reply);

@@ -33,6 +33,7 @@ void probe_metrics_register(void)
         metric_register(&failures[i]);
     metric_register(&changes);
     metric_register(&postponed);
+    ping_metrics_register();
 }
 
 void checker_init(struct checker *checker, struct loop *loop, uint64_t seed)

@@ -79,6 +79,9 @@ void check_http_begin(struct check *check); /* connected, and secured if it is t
 void check_http_ready(struct check *check); /* the socket is ready for what was waited for */
 void check_http_clear(struct check *check);
 
+/* ---- ping.c */
+void ping_metrics_register(void);
+
 /* ---- check_dns.c */
 MUST_USE int check_dns_open(struct check *check, int *fd); /* connected; the query is sent */
 void check_dns_ready(struct check *check);

@@ -207,6 +207,50 @@ const struct edge_view *edge_checks_view(const struct edge_checks *checks, uint3
 struct measure_health edge_view_tell(const struct edge_plan *plan, uint32_t edge,
                                      const struct edge_view *view, uint64_t now_ns);
 
+/* ---- round trips to hosts ---- */
+
+enum {
+    PING_ECHOES_LIMIT = 10,
+    PING_PORTS_LIMIT = 8,
+    PING_AT_ONCE = 256,       /* measurements of a pinger */
+    PING_SILENT_US = 3000000, /* the round trip of a host that does not answer */
+};
+
+enum ping_method { PING_ICMP, PING_TCP, PING_METHODS };
+
+struct ping_settings {
+    uint32_t echoes;
+    uint64_t gap_ns, timeout_ns;
+    uint16_t ports[PING_PORTS_LIMIT]; /* of TCP handshakes, where ICMP is silent */
+    uint32_t port_count;
+};
+
+struct ping_result {
+    struct address host;
+    enum ping_method method;
+    uint32_t sent, answered;
+    uint32_t rtt_us; /* the median of those answered */
+    bool is_silent;
+};
+
+struct pinger;
+
+struct pinger_options {
+    struct loop *loop;
+    uint64_t seed;
+    int echo_fds
+        [2]; /* ICMP and ICMPv6 sockets that stay the caller's; -1: opened here if this process may */
+    void (*done)(void *owner, const struct ping_result *result);
+    void *owner;
+};
+
+struct pinger *pinger_new(const struct pinger_options *options);
+void pinger_configure(struct pinger *pinger, const struct ping_settings *settings);
+void pinger_free(struct pinger **pinger);
+bool pinger_has_icmp(const struct pinger *pinger, uint8_t family);
+/* `done` tells the result, never from here. ERROR_LIMIT: too many are under way. */
+MUST_USE int pinger_measure(struct pinger *pinger, const struct address *host);
+
 void probe_metrics_register(void);
 
 #endif

@@ -29,6 +29,8 @@ struct dns_role {
     struct dnsd *dnsd;
 };
 
+static const struct conf_addresses no_addresses;
+
 static int start(struct child *child, void **state, struct text *why)
 {
     const struct conf *conf = child_conf(child);
@@ -36,19 +38,27 @@ static int start(struct child *child, void **state, struct text *why)
     uint32_t workers = child_worker_count(child);
     int *udp = descriptors(child, LISTENER_DNS_UDP, &dns->listen);
     int *tcp = descriptors(child, LISTENER_DNS_TCP, &dns->listen);
+    const struct conf_addresses *tls_listen = dns->tls ? &dns->tls->listen : &no_addresses;
+    int *tls = descriptors(child, LISTENER_DNS_TLS, tls_listen);
     int reports =
         dns->reports.family ? child_listener(child, LISTENER_REPORTS, &dns->reports, 0) : -1;
     struct dnsd_options options = {.conf = conf,
                                    .crypto = crypto_openssl(),
                                    .workers = workers,
-                                   .sockets = {udp, dns->listen.count * workers, tcp,
-                                               dns->listen.count * workers, reports}};
+                                   .sockets = {.udp = udp,
+                                               .udp_count = dns->listen.count * workers,
+                                               .tcp = tcp,
+                                               .tcp_count = dns->listen.count * workers,
+                                               .tls = tls,
+                                               .tls_count = tls_listen->count * workers,
+                                               .reports = reports}};
     options.crypto->random(options.crypto->random_state, &options.seed, sizeof options.seed);
     struct dns_role *role = NEW(struct dns_role);
     role->child = child;
     int result = dnsd_start(&role->dnsd, &options, why);
     memory_free(udp);
     memory_free(tcp);
+    memory_free(tls);
     if (result)
         memory_free(role);
     else

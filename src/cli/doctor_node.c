@@ -75,6 +75,8 @@ static void check_listeners(struct doctor *doctor, const struct conf_node *node)
     if (node->dns) {
         check_all(doctor, "dns (UDP)", &node->dns->listen, true);
         check_all(doctor, "dns (TCP)", &node->dns->listen, false);
+        if (node->dns->tls)
+            check_all(doctor, "dns (TLS)", &node->dns->tls->listen, false);
         if (node->dns->reports.family)
             check_address(doctor, "reports", &node->dns->reports, true);
     }

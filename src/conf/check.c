@@ -128,6 +128,8 @@ static void check_listeners(struct loader *loader)
         if (node->dns) {
             add_listeners(&listeners, false, &node->dns->listen);
             add_listeners(&listeners, true, &node->dns->listen);
+            if (node->dns->tls)
+                add_listeners(&listeners, false, &node->dns->tls->listen);
             if (node->dns->reports.family)
                 add_listener(&listeners, true, &node->dns->reports);
         }
@@ -491,6 +493,21 @@ static void check_reports(struct loader *loader)
                      "reports: edges cannot send to the wildcard address");
 }
 
+static void check_dns_identity(struct loader *loader)
+{
+    enum { IDENTITY_LIMIT = 64 };
+    NODES(loader->conf, node)
+    {
+        const struct conf_dns *dns = node->dns;
+        if (dns && dns->identity && strlen(dns->identity) > IDENTITY_LIMIT)
+            report_error(&loader->report, place_of(loader, &dns->identity),
+                         "identity: %d bytes at most", IDENTITY_LIMIT);
+        if (dns && dns->version && strlen(dns->version) > IDENTITY_LIMIT)
+            report_error(&loader->report, place_of(loader, &dns->version),
+                         "version: %d bytes at most", IDENTITY_LIMIT);
+    }
+}
+
 static void check_admin_hosts(struct loader *loader)
 {
     NODES(loader->conf, node)
@@ -527,6 +544,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_hosts_are_in_zones,
     check_edges_have_addresses,
     check_reports,
+    check_dns_identity,
     check_admin_hosts,
     check_health,
     check_probe,

@@ -58,6 +58,17 @@ struct conf *conf_load(const char *file, struct span text, const char *node,
     return conf;
 }
 
+static void wipe_secrets(struct conf_node *node)
+{
+    bytes_wipe(node->private_key, CONF_KEY_BYTES);
+    if (!node->dns)
+        return;
+    bytes_wipe(node->dns->cookie_secrets, sizeof node->dns->cookie_secrets);
+    if (node->dns->tls)
+        bytes_wipe((void *)(uintptr_t)node->dns->tls->private_key.data,
+                   node->dns->tls->private_key.length);
+}
+
 void conf_free(struct conf *conf)
 {
     if (!conf)
@@ -65,7 +76,7 @@ void conf_free(struct conf *conf)
     for (const struct conf_memory *memory = conf->mapped; memory; memory = memory->next)
         conf_unmap_memory(memory->content);
     for (size_t i = 0; i < conf->node_count; i++)
-        bytes_wipe(conf->nodes[i].private_key, CONF_KEY_BYTES);
+        wipe_secrets(&conf->nodes[i]);
     arena_clear(&conf->arena);
     memory_free(conf);
 }

@@ -127,11 +127,35 @@ struct conf_gateway {
         allow_local; /* origins on loopback are allowed; link-local ones never are unless this is set; default false */
 };
 
+enum conf_cookies { CONF_COOKIES_OFF, CONF_COOKIES_ON, CONF_COOKIES_REQUIRED };
+enum { CONF_COOKIE_SECRETS = 4, CONF_COOKIE_SECRET_BYTES = 16 };
+
+/* DNS over TLS. */
+struct conf_dns_tls {
+    struct conf_addresses listen;
+    const char *certificate_path, *private_key_path;
+    struct span certificate, private_key; /* PEM; of this process's own node only */
+};
+
 struct conf_dns {
-    struct conf_addresses listen;   /* UDP and TCP */
-    struct address reports;         /* UDP, where edges send STATUS; family 0: none */
-    uint32_t tcp_connections_limit; /* 1000 */
-    uint64_t tcp_idle_timeout_ns;   /* 10 s */
+    struct conf_addresses listen;    /* UDP and TCP */
+    struct address reports;          /* UDP, where edges send STATUS; family 0: none */
+    uint32_t tcp_connections_limit;  /* 1000 */
+    uint64_t tcp_idle_timeout_ns;    /* 10 s */
+    const char *identity;            /* NULL: not told */
+    const char *version;             /* likewise */
+    struct conf_networks ecs;        /* whose client subnets count; default: everybody's */
+    enum conf_cookies cookies;       /* on */
+    const char *cookie_secrets_path; /* NULL: derived from the node's key */
+    uint8_t cookie_secrets[CONF_COOKIE_SECRETS][CONF_COOKIE_SECRET_BYTES];
+    uint32_t cookie_secret_count; /* of this process's own node only */
+    uint32_t rate_limit;          /* equal answers a second to one network; 0: no limit */
+    uint32_t rate_slip;           /* 2 */
+    uint64_t rate_window_ns;      /* 5 s */
+    uint8_t rate_ipv4_bits;       /* 24 */
+    uint8_t rate_ipv6_bits;       /* 56 */
+    struct conf_networks rate_exempt;
+    struct conf_dns_tls *tls; /* NULL: none */
 };
 
 enum { CONF_GAUGES_LIMIT = 4 };

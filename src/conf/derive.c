@@ -322,6 +322,8 @@ void read_files(struct loader *loader, const char *node)
                         &conf->maps[i].content);
     if (conf->regions_path)
         read_large_file(loader, &conf->regions_path, "regions", conf->regions_path, &conf->regions);
+    if (conf->self && conf->self->dns)
+        read_dns_files(loader, conf->self->dns);
 }
 
 /* --- look-up tables --------------------------------------------------------------------------- */

@@ -56,6 +56,8 @@ void read_files(struct loader *loader, const char *node);
 /* One that may be large; `content` lasts as long as the snapshot. An error is reported at `member`'s place as one of `setting`. */
 void read_large_file(struct loader *loader, const void *member, const char *setting,
                      const char *path, struct span *content);
+/* Of this node's DNS server: secrets of cookies, certificate and key. */
+void read_dns_files(struct loader *loader, struct conf_dns *dns);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 void check_exits(struct loader *loader); /* borders, content servers, front ends */

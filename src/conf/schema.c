@@ -161,12 +161,72 @@ static const struct section dns_timeouts_section = {"dns timeouts",
                                                     "How long the DNS server waits.",
                                                     ROWS(dns_timeout_settings)};
 
+static const struct word cookie_policies[] = {
+    {"off", CONF_COOKIES_OFF}, {"on", CONF_COOKIES_ON}, {"required", CONF_COOKIES_REQUIRED}, {0}};
+
+static const struct setting dns_cookie_settings[] = {
+    {"policy", &type_choice, MEMBER(conf_dns, cookies), .words = cookie_policies, .preset = "on",
+     .help =
+         "Whether clients get server cookies; required: a client that knows cookies must show a "
+         "good one over UDP, and gets BADCOOKIE with one otherwise."},
+    {"secrets", &type_path, MEMBER(conf_dns, cookie_secrets_path),
+     .preset_note = "derived from the node's private_key, another one each fortnight",
+     .help = "File with up to four lines of 32 hexadecimal digits, the same on all servers of an "
+             "address: the first makes cookies, all are accepted. Mode 0600."},
+};
+static const struct section dns_cookies_section = {
+    "dns cookies", "DNS cookies (RFC 7873), by which clients prove their address.",
+    ROWS(dns_cookie_settings)};
+
+static const struct setting dns_rate_settings[] = {
+    {"answers", &type_integer, MEMBER(conf_dns, rate_limit), RANGE("0", "1000000"), .preset = "0",
+     .help = "Equal answers a second to one network over UDP; 0 for any number."},
+    {"slip", &type_integer, MEMBER(conf_dns, rate_slip), RANGE("0", "15"), .preset = "2",
+     .help = "Every so many of the answers that are withheld is a truncated one, so that true "
+             "clients come over TCP; 0 for none."},
+    {"window", &type_duration, MEMBER(conf_dns, rate_window_ns), RANGE("1s", "1h"), .preset = "5s",
+     .help = "For how long at most a network is limited after its flood."},
+    {"ipv4_prefix", &type_integer, MEMBER(conf_dns, rate_ipv4_bits), RANGE("8", "32"),
+     .preset = "24", .help = "Bits of an IPv4 address that are one network."},
+    {"ipv6_prefix", &type_integer, MEMBER(conf_dns, rate_ipv6_bits), RANGE("16", "64"),
+     .preset = "56", .help = "Bits of an IPv6 address that are one network."},
+    {"exempt", &type_network, LIST, TEXTS(conf_dns, rate_exempt),
+     .help = "Networks that are never limited."},
+};
+static const struct section dns_rate_section = {"dns rate_limit",
+                                                "Against floods of answers to forged queries.",
+                                                ROWS(dns_rate_settings)};
+
+static const struct setting dns_tls_settings[] = {
+    {"listen", &type_listen, LIST, TEXTS(conf_dns_tls, listen), REQUIRED, RESTART,
+     .help = "TCP addresses, usually with port 853."},
+    {"certificate", &type_path, MEMBER(conf_dns_tls, certificate_path), REQUIRED,
+     .help = "PEM file: the server's certificate, then those between it and a root."},
+    {"private_key", &type_path, MEMBER(conf_dns_tls, private_key_path), REQUIRED,
+     .help = "PEM file of its private key. Mode 0600."},
+};
+static const struct section dns_tls_section = {"dns tls", "DNS over TLS (RFC 7858).",
+                                               ROWS(dns_tls_settings), sizeof(struct conf_dns_tls)};
+
 static const struct setting dns_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_dns, listen), REQUIRED, RESTART,
      .help = "Where queries come in, over UDP and TCP."},
     {"reports", &type_listen, MEMBER(conf_dns, reports), RESTART,
      .help = "UDP address at which edges report that they live. Without it every edge counts as "
              "alive."},
+    {"ecs", &type_network, LIST, TEXTS(conf_dns, ecs), .preset = "0.0.0.0/0, ::/0",
+     .preset_note = "all", .help = "Resolvers whose EDNS Client Subnet counts; [] for none."},
+    {"identity", &type_text, MEMBER(conf_dns, identity),
+     .help = "What NSID and id.server (class CH) tell, at most 64 bytes. Without it they tell "
+             "nothing.",
+     .example = "ns1-fra"},
+    {"version", &type_text, MEMBER(conf_dns, version),
+     .help = "What version.bind (class CH) tells, at most 64 bytes. Without it it tells nothing."},
+    {"cookies", GROUP(dns_cookies_section),
+     .help = "Cookies by which clients prove their address."},
+    {"rate_limit", GROUP(dns_rate_section), .help = "Against floods."},
+    {"tls", SECTION(dns_tls_section), MEMBER(conf_dns, tls), RESTART,
+     .help = "DNS over TLS. Without it there is none."},
     {"limits", GROUP(dns_limits_section), .help = "What resolvers may ask."},
     {"timeouts", GROUP(dns_timeouts_section), .help = "How long the DNS server waits."},
 };

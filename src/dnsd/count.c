@@ -11,7 +11,7 @@ static struct metric answers[DNS_RCODES] = {
     [DNS_NOERROR] = ANSWERS("NOERROR"),   [DNS_FORMERR] = ANSWERS("FORMERR"),
     [DNS_SERVFAIL] = ANSWERS("SERVFAIL"), [DNS_NXDOMAIN] = ANSWERS("NXDOMAIN"),
     [DNS_NOTIMP] = ANSWERS("NOTIMP"),     [DNS_REFUSED] = ANSWERS("REFUSED"),
-    [DNS_BADVERS] = ANSWERS("BADVERS"),
+    [DNS_BADVERS] = ANSWERS("BADVERS"),   [DNS_BADCOOKIE] = ANSWERS("BADCOOKIE"),
 };
 static struct metric tcp =
     METRIC(COUNTER, "causeway_dns_tcp_answers_total", "",
@@ -28,6 +28,31 @@ static struct metric connections = METRIC(GAUGE, "causeway_dns_tcp_connections",
                                           "TCP connections of DNS clients that are open.");
 static struct metric refused = METRIC(COUNTER, "causeway_dns_tcp_refused_total", "",
                                       "TCP connections closed at once, the limit being reached.");
+static struct metric tls_connections =
+    METRIC(COUNTER, "causeway_dns_tls_connections_total", "",
+           "DNS over TLS connections that were taken, whatever became of their handshake.");
+static struct metric subnets = METRIC(COUNTER, "causeway_dns_ecs_total", "",
+                                      "DNS queries whose EDNS Client Subnet stood for the client.");
+
+#define COOKIES(result)                                                                          \
+    METRIC(COUNTER, "causeway_dns_cookies_total", "result=\"" result "\"",                       \
+           "DNS queries with a cookie: the client's alone (new), with a good one of ours, with " \
+           "another.")
+static struct metric cookies[DNS_COOKIE_RESULTS] = {
+    [DNS_COOKIE_NEW] = COOKIES("new"),
+    [DNS_COOKIE_GOOD] = COOKIES("good"),
+    [DNS_COOKIE_BAD] = COOKIES("bad"),
+};
+
+#define LIMITS(action)                                                                           \
+    METRIC(COUNTER, "causeway_dns_rate_limited_total", "action=\"" action "\"",                  \
+           "DNS answers withheld from networks that ask too much; of these slipped: small ones " \
+           "instead.")
+static struct metric limits[DNS_LIMITS] = {
+    [DNS_LIMIT_SLIPPED] = LIMITS("slipped"),
+    [DNS_LIMIT_DROPPED] = LIMITS("dropped"),
+};
+
 static struct metric rankings =
     METRIC(COUNTER, "causeway_dns_rankings_total", "",
            "New rankings of the edges, one for each change of a state.");
@@ -56,8 +81,14 @@ void dnsd_metrics_register(void)
     for (size_t i = 0; i < DNS_RCODES; i++)
         if (answers[i].name)
             metric_register(&answers[i]);
-    struct metric *const others[] = {&tcp,    &truncated,   &malformed, &dropped,
-                                     &unsent, &connections, &refused,   &rankings};
+    for (size_t i = 1; i < DNS_COOKIE_RESULTS; i++)
+        metric_register(&cookies[i]);
+    for (size_t i = 1; i < DNS_LIMITS; i++)
+        metric_register(&limits[i]);
+    struct metric *const others[] = {&tcp,     &truncated, &malformed,
+                                     &dropped, &unsent,    &connections,
+                                     &refused, &rankings,  &tls_connections,
+                                     &subnets};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         metric_register(others[i]);
     for (size_t i = 0; i < MEASURE_KINDS; i++)
@@ -72,6 +103,9 @@ void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outc
 {
     tally->malformed += outcome->is_malformed;
     tally->truncated += outcome->is_truncated;
+    tally->subnets += outcome->has_subnet;
+    tally->cookies[outcome->cookie]++;
+    tally->limits[outcome->limit]++;
     if (length)
         tally->rcodes[outcome->rcode]++;
     else
@@ -95,6 +129,11 @@ void dnsd_tally_flush(struct dnsd_tally *tally)
     add(&malformed, tally->malformed);
     add(&dropped, tally->dropped);
     add(&unsent, tally->unsent);
+    add(&subnets, tally->subnets);
+    for (size_t i = 1; i < DNS_COOKIE_RESULTS; i++)
+        add(&cookies[i], tally->cookies[i]);
+    for (size_t i = 1; i < DNS_LIMITS; i++)
+        add(&limits[i], tally->limits[i]);
     *tally = (struct dnsd_tally){.is_tcp = tally->is_tcp};
 }
 
@@ -106,6 +145,11 @@ void dnsd_count_connections(uint64_t open)
 void dnsd_count_refused_connection(void)
 {
     metric_add(&refused, 1);
+}
+
+void dnsd_count_tls_connection(void)
+{
+    metric_add(&tls_connections, 1);
 }
 
 void dnsd_count_ranking(void)

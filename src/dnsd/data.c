@@ -243,7 +243,8 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     if (data->regions)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
-    if (data->zones && data->director)
+    bool is_set = dnsd_settings_init(&data->settings, conf->self, seed, why);
+    if (data->zones && data->director && is_set)
         return data;
     dnsd_data_release(data);
     return NULL;
@@ -265,6 +266,7 @@ void dnsd_data_release(struct dnsd_data *data)
         memory_free(data->reporters[i].name);
     memory_free(data->reporters);
     memory_free(data->gateways);
+    dnsd_settings_clear(&data->settings);
     memory_free(data);
 }
 
@@ -293,7 +295,9 @@ struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot
     atomic_fetch_add(&data->references, 1);
     view->data = data;
     view->ranking = ranking;
-    view->source = (struct dns_source){.zones = data->zones, .find = find, .context = view};
+    dnsd_settings_now(&data->settings, clock_wall_ns(), &view->settings);
+    view->source = (struct dns_source){
+        .zones = data->zones, .settings = &view->settings, .find = find, .context = view};
     return view;
 }
 

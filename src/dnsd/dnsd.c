@@ -46,22 +46,26 @@ static const int *copy_descriptors(const int *from, size_t count)
 
 /* Listeners of one address go to different workers, in whatever order they came; the first of each address begin at
  * different ones. Taken modulo the number of workers. */
-static uint32_t *deal_listeners(const struct dnsd_sockets *sockets)
+static void deal_listeners(struct dnsd *dnsd, const struct dnsd_sockets *sockets)
 {
-    uint32_t *turns = memory_new((sockets->tcp_count + 1) * sizeof *turns);
-    struct address *addresses = memory_new((sockets->tcp_count + 1) * sizeof *addresses);
-    for (size_t i = 0; i < sockets->tcp_count; i++) {
-        if (socket_local(sockets->tcp[i], &addresses[i]) < 0)
+    size_t count = sockets->tcp_count + sockets->tls_count;
+    struct dnsd_listener *listeners = memory_new((count + 1) * sizeof *listeners);
+    struct address *addresses = memory_new((count + 1) * sizeof *addresses);
+    for (size_t i = 0; i < count; i++) {
+        bool is_tls = i >= sockets->tcp_count;
+        int fd = is_tls ? sockets->tls[i - sockets->tcp_count] : sockets->tcp[i];
+        listeners[i] = (struct dnsd_listener){fd, (uint32_t)i, is_tls};
+        if (socket_local(fd, &addresses[i]) < 0)
             log_warning("dns", "a TCP socket has no address errno=%d", errno);
-        turns[i] = (uint32_t)i;
         for (size_t before = i; before--;)
             if (address_equal(&addresses[before], &addresses[i])) {
-                turns[i] = turns[before] + 1;
+                listeners[i].turn = listeners[before].turn + 1;
                 break;
             }
     }
     memory_free(addresses);
-    return turns;
+    dnsd->listeners = listeners;
+    dnsd->listener_count = count;
 }
 
 /* Clients may ask before the first report: until then every edge is presumed to be up. */
@@ -93,9 +97,8 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     if (!self->has_private_key)
         dnsd->sockets.reports = -1; /* a lone node without keys: nobody can report */
     dnsd->sockets.udp = copy_descriptors(options->sockets.udp, options->sockets.udp_count);
-    dnsd->sockets.tcp = copy_descriptors(options->sockets.tcp, options->sockets.tcp_count);
     dnsd->udp = memory_new((dnsd->sockets.udp_count + 1) * sizeof(struct dnsd_udp *));
-    dnsd->tcp_turns = deal_listeners(&dnsd->sockets);
+    deal_listeners(dnsd, &options->sockets);
     dnsd->tcp = memory_new(WORKERS_LIMIT * sizeof(struct dnsd_tcp *));
     return dnsd;
 }
@@ -126,7 +129,8 @@ int dnsd_start(struct dnsd **started, const struct dnsd_options *options, struct
         return ERROR_CONFIG;
     }
     if (options->sockets.udp_count > DNSD_SOCKETS_LIMIT ||
-        options->sockets.tcp_count > DNSD_SOCKETS_LIMIT) {
+        options->sockets.tcp_count > DNSD_SOCKETS_LIMIT ||
+        options->sockets.tls_count > DNSD_SOCKETS_LIMIT) {
         text_add_format(why, "more than %d DNS sockets\n", DNSD_SOCKETS_LIMIT);
         return ERROR_LIMIT;
     }
@@ -158,8 +162,7 @@ void dnsd_stop(struct dnsd **owned)
     dnsd_data_release(dnsd->first);
     dnsd_maps_release(dnsd->maps);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
-    memory_free((void *)(uintptr_t)dnsd->sockets.tcp);
-    memory_free(dnsd->tcp_turns);
+    memory_free(dnsd->listeners);
     memory_free(dnsd->udp);
     memory_free(dnsd->tcp);
     explicit_bzero(&dnsd->private_key, sizeof dnsd->private_key);

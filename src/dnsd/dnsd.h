@@ -22,6 +22,8 @@ struct dnsd_sockets {
     size_t udp_count;
     const int *tcp; /* listening */
     size_t tcp_count;
+    const int *tls; /* listening, for DNS over TLS */
+    size_t tls_count;
     int reports; /* UDP; -1: none, then every edge is taken to be up */
 };
 

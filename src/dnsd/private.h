@@ -9,6 +9,7 @@
 #include "director/director.h"
 #include "dns/dns.h"
 #include "dnsd/dnsd.h"
+#include "dnsd/stream.h"
 #include "loop/loop.h"
 #include "maps/maps.h"
 #include "measure/measure.h"
@@ -30,6 +31,26 @@ struct dnsd_maps {
 struct dnsd_maps *dnsd_maps_new(const struct conf *conf, struct dnsd_maps *old, struct text *why);
 struct dnsd_maps *dnsd_maps_retain(struct dnsd_maps *maps);
 void dnsd_maps_release(struct dnsd_maps *maps);
+
+/* ---- settings.c: what is set of answers and connections */
+
+struct dnsd_settings {
+    struct dns_settings answers; /* but for derived secrets */
+    char identity[DNS_IDENTITY_LIMIT], version[DNS_IDENTITY_LIMIT];
+    struct prefix_tree *subnet_senders; /* NULL: everybody */
+    uint8_t cookie_root[HASH_BYTES];
+    bool is_derived;      /* secrets of cookies, from the root and the time */
+    struct dnsd_tls *tls; /* NULL: none */
+};
+
+/* `node` NULL: nothing is set. False: sentences in `why`. */
+bool dnsd_settings_init(struct dnsd_settings *settings, const struct conf_node *node, uint64_t seed,
+                        struct text *why);
+void dnsd_settings_clear(struct dnsd_settings *settings);
+/* For answers of now, and until the period of cookies is another. */
+void dnsd_settings_now(const struct dnsd_settings *settings, uint64_t wall_ns,
+                       struct dns_settings *out);
+uint64_t dnsd_cookie_period(uint64_t wall_ns);
 
 /* ---- data.c: what a configuration comes to */
 
@@ -66,6 +87,7 @@ struct dnsd_data {
     struct dnsd_gateway *gateways; /* by id */
     size_t gateway_count;
     size_t role_counts[MEASURE_ROLES]; /* edges, gateways, servers: with and without keys */
+    struct dnsd_settings settings;
 };
 
 /* NULL: sentences in `why`. */
@@ -79,7 +101,8 @@ uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id);
 struct dnsd_view {
     struct dnsd_data *data;
     struct director_snapshot *ranking;
-    struct dns_source source; /* reads this very view */
+    struct dns_settings settings; /* of the data, and of the time */
+    struct dns_source source;     /* reads this very view */
 };
 
 /* Takes the ranking, and a reference of the data. */
@@ -129,6 +152,7 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
 struct dnsd_tally {
     uint64_t rcodes[DNS_RCODES];
     uint64_t truncated, malformed, dropped, unsent;
+    uint64_t subnets, cookies[DNS_COOKIE_RESULTS], limits[DNS_LIMITS];
     bool is_tcp;
 };
 
@@ -137,6 +161,7 @@ void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outc
 void dnsd_tally_flush(struct dnsd_tally *tally); /* and zeroes it, but for is_tcp */
 void dnsd_count_connections(uint64_t open);      /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
+void dnsd_count_tls_connection(void);
 void dnsd_count_ranking(void);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_reports(const struct status_receiver_counters *now,
@@ -194,6 +219,13 @@ struct dnsd_facts *dnsd_reports_facts(struct dnsd_reports *reports);
 
 /* ---- the server */
 
+/* A TCP descriptor. */
+struct dnsd_listener {
+    int fd;
+    uint32_t turn; /* its worker, modulo their number */
+    bool is_tls;
+};
+
 struct dnsd {
     void *_Atomic view; /* struct dnsd_view */
     _Atomic bool is_stopping;
@@ -202,20 +234,25 @@ struct dnsd {
     uint64_t seed;
     _Atomic uint32_t tcp_connections_limit; /* of all workers together */
     _Atomic uint64_t tcp_idle_timeout_ns;
-    struct dnsd_sockets sockets; /* copies */
-    uint32_t *tcp_turns;         /* of each TCP descriptor: its worker, modulo their number */
-    struct dnsd_data *first;     /* until the reporter takes it */
-    struct dnsd_maps *maps;      /* of the newest configuration; for whoever loads the next one */
+    struct dnsd_sockets sockets; /* UDP ones are copies; TCP ones are in `listeners` */
+    struct dnsd_listener *listeners;
+    size_t listener_count;
+    struct dnsd_data *first; /* until the reporter takes it */
+    struct dnsd_maps *maps;  /* of the newest configuration; for whoever loads the next one */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;
     struct worker_set *workers;
 };
 
+static inline const struct dnsd_view *dnsd_view(struct dnsd *dnsd)
+{
+    return snapshot_read(&dnsd->view);
+}
+
 static inline const struct dns_source *dnsd_source(struct dnsd *dnsd)
 {
-    const struct dnsd_view *view = snapshot_read(&dnsd->view);
-    return &view->source;
+    return &dnsd_view(dnsd)->source;
 }
 
 #endif

@@ -48,6 +48,7 @@ struct dnsd_reports {
     struct loop_timer silence; /* the receiver's wake time */
     struct loop_timer tick;
     struct loop_task rank;
+    uint64_t cookie_period;
 };
 
 /* ---- states */
@@ -309,6 +310,9 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
         count(reports);
     }
     dnsd_health_tick(reports->health);
+    uint64_t period = dnsd_cookie_period(clock_wall_ns());
+    reports->is_ranked &= period == reports->cookie_period; /* a view has the secrets of its time */
+    reports->cookie_period = period;
     rank(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TCP (RFC 7766): queries one behind another on a connection, answered in their order. A connection that reads
+ * TCP (RFC 7766), and TLS over it (RFC 7858): queries one behind another on a connection, answered in their order. A connection that reads
  * slowly is not read from; one that brings no whole query within the idle time is closed; when the limit of
  * connections is reached the one idle for longest gives way.
  */
@@ -10,8 +10,6 @@
 #include "base/memory.h"
 #include "base/slice.h"
 
-#include <errno.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -25,6 +23,7 @@ enum {
 struct listener {
     struct loop_watch watch;
     struct dnsd_tcp *tcp;
+    bool is_tls;
 };
 
 struct dnsd_tcp {
@@ -43,6 +42,7 @@ struct dnsd_tcp {
 struct connection {
     struct list link;
     struct loop_watch watch;
+    struct dnsd_stream stream;
     struct dnsd_tcp *tcp;
     struct address client;
     uint64_t active_ns;         /* last whole query, or answer bytes taken */
@@ -56,6 +56,7 @@ static void close_connection(struct connection *connection)
 {
     struct dnsd_tcp *tcp = connection->tcp;
     loop_watch_remove(tcp->loop, &connection->watch);
+    connection->stream.functions->clear(&connection->stream);
     close(connection->watch.fd);
     list_remove(&connection->link);
     slice_queue_clear(&connection->waiting);
@@ -88,35 +89,34 @@ static void start_idle_timer(struct dnsd_tcp *tcp)
 
 /* ---- answers */
 
-/* Sends from memory what the socket takes and keeps the rest. */
+static int send_bytes(struct connection *connection, struct span bytes)
+{
+    return connection->stream.functions->send(&connection->stream, bytes);
+}
+
+/* Sends from memory what the stream takes and keeps the rest. */
 static int send_output(struct connection *connection, size_t length)
 {
-    const uint8_t *at = connection->tcp->output;
-    while (length && !connection->waiting.bytes) {
-        ssize_t sent = send(connection->watch.fd, at, length, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            return ERROR_IO;
-        if (sent < 0)
+    struct span rest = span_of(connection->tcp->output, length);
+    while (rest.length && !connection->waiting.bytes) {
+        int sent = send_bytes(connection, rest);
+        if (sent == ERROR_AGAIN)
             break;
-        at += sent;
-        length -= (size_t)sent;
+        if (sent < 0)
+            return sent;
+        rest = span_from(rest, (size_t)sent);
     }
-    if (length)
-        slice_queue_append(&connection->waiting, span_of(at, length));
+    if (rest.length)
+        slice_queue_append(&connection->waiting, rest);
     return 0;
 }
 
 static int send_waiting(struct connection *connection)
 {
     while (connection->waiting.bytes) {
-        struct span front = slice_queue_front(&connection->waiting);
-        ssize_t sent = send(connection->watch.fd, front.data, front.length, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
+        int sent = send_bytes(connection, slice_queue_front(&connection->waiting));
         if (sent < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : ERROR_IO;
+            return sent == ERROR_AGAIN ? 0 : sent;
         slice_queue_consume(&connection->waiting, (uint64_t)sent);
         touch(connection);
     }
@@ -129,7 +129,8 @@ static int answer_one(struct connection *connection, struct span message, uint8_
     struct dnsd_tcp *tcp = connection->tcp;
     struct dns_request request = {.message = message,
                                   .client = &connection->client,
-                                  .is_tcp = true};
+                                  .is_tcp = true,
+                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000)};
     struct dns_outcome outcome;
     size_t length =
         dns_answer(dnsd_source(tcp->dnsd), &request, out + PREFIX_BYTES, DNS_TCP_BYTES, &outcome);
@@ -178,49 +179,59 @@ static int answer_input(struct connection *connection)
 
 /* ---- a connection's turn */
 
+/* How many bytes came; an error where the connection is of no use any more. */
 static int read_input(struct connection *connection)
 {
-    while (connection->filled < INPUT_BYTES) {
-        ssize_t got = recv(connection->watch.fd, connection->input + connection->filled,
-                           INPUT_BYTES - connection->filled, 0);
-        if (got > 0) {
-            connection->filled += (size_t)got;
-            return 0;
-        }
-        if (got == 0) {
-            connection->is_ended = true;
-            return 0;
-        }
-        if (errno != EINTR)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : ERROR_IO;
-    }
-    return 0;
+    struct dnsd_stream *stream = &connection->stream;
+    if (connection->filled == INPUT_BYTES)
+        return 0;
+    int got = stream->functions->receive(stream, connection->input + connection->filled,
+                                         INPUT_BYTES - connection->filled);
+    if (got == ERROR_AGAIN)
+        return 0;
+    if (got == 0)
+        connection->is_ended = true;
+    if (got > 0)
+        connection->filled += (size_t)got;
+    return got;
 }
 
-static int serve(struct connection *connection, uint32_t events)
+/* What the stream holds back after a read is read at once: no event will tell of it. */
+static int exchange(struct connection *connection)
 {
+    struct dnsd_stream *stream = &connection->stream;
     int result = send_waiting(connection);
-    if (result == 0 && !connection->waiting.bytes && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        result = read_input(connection);
-    do {
-        if (result < 0 || connection->waiting.bytes)
+    while (result >= 0 && !connection->waiting.bytes) {
+        stream->events = EPOLLIN;
+        int got = result = read_input(connection);
+        do {
+            if (result < 0 || connection->waiting.bytes)
+                break;
+            result = answer_input(connection);
+        } while (result > 0);
+        if (got <= 0 || !stream->functions->has_more(stream))
             break;
-        result = answer_input(connection);
-    } while (result > 0);
+    }
+    return result;
+}
+
+static int serve(struct connection *connection)
+{
+    int result = exchange(connection);
     dnsd_tally_flush(&connection->tcp->tally);
     if (result < 0)
         return result;
     if (connection->is_ended && !connection->waiting.bytes)
         return ERROR_CLOSED; /* what is left of the input can never become whole */
-    return loop_watch_set(connection->tcp->loop, &connection->watch,
-                          connection->waiting.bytes ? EPOLLOUT : EPOLLIN);
+    return loop_watch_set(connection->tcp->loop, &connection->watch, connection->stream.events);
 }
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
     (void)loop;
+    (void)events;
     struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
-    if (serve(connection, events) < 0)
+    if (serve(connection) < 0)
         close_connection(connection);
 }
 
@@ -239,15 +250,30 @@ static void on_idle(struct loop *loop, struct loop_timer *timer)
     struct dnsd_tcp *tcp = CONTAINER_OF(timer, struct dnsd_tcp, idle);
     struct connection *connection;
     while ((connection = oldest(tcp)) && is_due(connection))
-        if (serve(connection, EPOLLIN) < 0 || is_due(connection))
+        if (serve(connection) < 0 || is_due(connection))
             close_connection(connection);
     start_idle_timer(tcp);
 }
 
 /* ---- new ones */
 
-static void take_connection(struct dnsd_tcp *tcp, int fd, const struct address *client)
+static int start_stream(struct dnsd_tcp *tcp, struct dnsd_stream *stream, int fd, bool is_tls)
 {
+    if (!is_tls) {
+        dnsd_stream_init(stream, fd);
+        return 0;
+    }
+    struct dnsd_tls *tls = dnsd_view(tcp->dnsd)->data->settings.tls;
+    int error = tls ? dnsd_tls_stream_init(stream, tls, fd) : ERROR_NOT_FOUND;
+    if (error == 0)
+        dnsd_count_tls_connection();
+    return error;
+}
+
+static void take_connection(const struct listener *listener, int fd, const struct address *client)
+{
+    struct dnsd_tcp *tcp = listener->tcp;
+    struct dnsd_stream stream;
     uint32_t share = (tcp->dnsd->tcp_connections_limit + tcp->workers - 1) / tcp->workers;
     if (tcp->connection_count >= share) {
         dnsd_count_refused_connection();
@@ -258,9 +284,14 @@ static void take_connection(struct dnsd_tcp *tcp, int fd, const struct address *
         }
         close_connection(first);
     }
+    if (start_stream(tcp, &stream, fd, listener->is_tls) < 0) {
+        close(fd);
+        return;
+    }
     struct connection *connection = memory_raw(sizeof *connection);
     memset(connection, 0, offsetof(struct connection, input));
     connection->tcp = tcp;
+    connection->stream = stream;
     connection->client = address_unmap(client);
     connection->watch = (struct loop_watch){.fd = fd, .ready = on_ready};
     list_init(&connection->link);
@@ -277,15 +308,15 @@ static void on_accept(struct loop *loop, struct loop_watch *watch, uint32_t even
 {
     (void)loop;
     (void)events;
-    struct dnsd_tcp *tcp = CONTAINER_OF(watch, struct listener, watch)->tcp;
+    const struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
     for (int i = 0; i < ACCEPTS; i++) {
         struct address client;
         int fd, error = socket_accept(watch->fd, &client, &fd);
         if (error == 0) {
-            take_connection(tcp, fd, &client);
+            take_connection(listener, fd, &client);
             continue;
         }
-        struct connection *first = oldest(tcp);
+        struct connection *first = oldest(listener->tcp);
         if (error == ERROR_LIMIT && first)
             close_connection(first); /* out of descriptors: make room, or the listener spins */
         return;
@@ -303,14 +334,15 @@ int dnsd_tcp_start(struct dnsd_tcp **started, struct dnsd *dnsd, struct loop *lo
     tcp->tally.is_tcp = true;
     tcp->idle.fire = on_idle;
     list_init(&tcp->connections);
-    tcp->listeners = memory_new((dnsd->sockets.tcp_count + 1) * sizeof *tcp->listeners);
+    tcp->listeners = memory_new((dnsd->listener_count + 1) * sizeof *tcp->listeners);
     int error = 0;
-    for (size_t i = 0; i < dnsd->sockets.tcp_count && error == 0; i++) {
-        if (dnsd->tcp_turns[i] % workers != worker)
+    for (size_t i = 0; i < dnsd->listener_count && error == 0; i++) {
+        if (dnsd->listeners[i].turn % workers != worker)
             continue;
         struct listener *listener = &tcp->listeners[tcp->listener_count++];
         listener->tcp = tcp;
-        listener->watch = (struct loop_watch){.fd = dnsd->sockets.tcp[i], .ready = on_accept};
+        listener->is_tls = dnsd->listeners[i].is_tls;
+        listener->watch = (struct loop_watch){.fd = dnsd->listeners[i].fd, .ready = on_accept};
         error = loop_watch_set(loop, &listener->watch, EPOLLIN);
     }
     *started = tcp;

@@ -38,6 +38,13 @@ struct dnsd_udp {
     uint8_t answers[BATCH][DNS_UDP_BYTES];
 };
 
+/* What all queries of a batch share. */
+struct moment {
+    const struct dns_source *source;
+    uint32_t wall_s;
+    uint64_t now_ns;
+};
+
 static struct address client_of(const struct sockaddr_in6 *peer)
 {
     struct address client = {0};
@@ -77,20 +84,23 @@ static void keep_source(struct msghdr *header)
     }
 }
 
-static bool answer_one(struct dnsd_udp *udp, const struct dns_source *source, unsigned index,
+static bool answer_one(struct dnsd_udp *udp, const struct moment *moment, unsigned index,
                        unsigned slot)
 {
     struct msghdr *in = &udp->in[index].msg_hdr;
     struct address client = client_of(&udp->peers[index]);
     struct dns_request request = {.message = span_of(udp->queries[index], udp->in[index].msg_len),
-                                  .client = &client};
+                                  .client = &client,
+                                  .wall_s = moment->wall_s,
+                                  .now_ns = moment->now_ns};
     if (in->msg_flags & MSG_TRUNC) {
         udp->tally.malformed++;
         udp->tally.dropped++;
         return false;
     }
     struct dns_outcome outcome;
-    size_t length = dns_answer(source, &request, udp->answers[slot], DNS_UDP_BYTES, &outcome);
+    size_t length =
+        dns_answer(moment->source, &request, udp->answers[slot], DNS_UDP_BYTES, &outcome);
     dnsd_tally_outcome(&udp->tally, &outcome, length);
     if (!length)
         return false;
@@ -123,10 +133,12 @@ static void send_all(struct dnsd_udp *udp, unsigned count)
 
 static void answer_batch(struct dnsd_udp *udp, unsigned count)
 {
-    const struct dns_source *source = dnsd_source(udp->dnsd);
+    const struct moment moment = {.source = dnsd_source(udp->dnsd),
+                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000),
+                                  .now_ns = clock_now_ns()};
     unsigned slots = 0;
     for (unsigned i = 0; i < count; i++)
-        slots += answer_one(udp, source, i, slots);
+        slots += answer_one(udp, &moment, i, slots);
     send_all(udp, slots);
     reset_inputs(udp, count);
     dnsd_tally_flush(&udp->tally);

@@ -29,6 +29,7 @@ static const struct {
     [LISTENER_LINK_TCP] = {"link-tcp", "front", false, true},
     [LISTENER_DNS_UDP] = {"dns-udp", "dns", true, true},
     [LISTENER_DNS_TCP] = {"dns-tcp", "dns", false, true},
+    [LISTENER_DNS_TLS] = {"dns-tls", "dns", false, true},
     [LISTENER_REPORTS] = {"reports", "dns", true, false},
     [LISTENER_ADMIN] = {"admin", "admin", false, false},
     [LISTENER_CONTROL] = {"control", "admin", false, false},
@@ -275,6 +276,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
     if (node->dns) {
         want_all(opening, LISTENER_DNS_UDP, &node->dns->listen);
         want_all(opening, LISTENER_DNS_TCP, &node->dns->listen);
+        if (node->dns->tls)
+            want_all(opening, LISTENER_DNS_TLS, &node->dns->tls->listen);
         if (node->dns->reports.family)
             want(opening, LISTENER_REPORTS, &node->dns->reports);
     }

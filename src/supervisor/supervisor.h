@@ -80,6 +80,7 @@ enum listener_kind {
     LISTENER_LINK_TCP, /* one for each worker */
     LISTENER_DNS_UDP,  /* one for each worker */
     LISTENER_DNS_TCP,  /* one for each worker */
+    LISTENER_DNS_TLS,  /* one for each worker */
     LISTENER_REPORTS,  /* UDP, worker 0 only */
     LISTENER_ADMIN,    /* TCP, worker 0 only */
     LISTENER_CONTROL,  /* Unix stream, worker 0 only, no address */

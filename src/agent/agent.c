@@ -196,6 +196,7 @@ void agent_hurry(struct agent *agent)
     for (size_t i = 0; i < agent->count; i++)
         agent->receivers[i].sender.next_ns = now_ns;
     agent_send_status(agent);
+    agent_send_measures(agent);
 }
 
 void agent_stop(struct agent **stopped)

@@ -114,6 +114,11 @@ static json_t *status(void *state)
     return agent_status(((struct agent_role *)state)->agent);
 }
 
+struct agent *agent_of_role(const struct agent_role *role)
+{
+    return role->agent;
+}
+
 const struct role agent_role = {
     .name = "agent",
     .child = "front",

@@ -7,8 +7,9 @@
 
 #include "supervisor/supervisor.h"
 
-extern const struct role front_role; /* link, gateway, edge */
-extern const struct role agent_role; /* reports of all that the node is to the DNS nodes */
+extern const struct role front_role;   /* link, gateway, edge */
+extern const struct role agent_role;   /* reports of all that the node is to the DNS nodes */
+extern const struct role vantage_role; /* checks of other edges, round trips on request */
 extern const struct role dns_role;
 
 /* What the front role consists of, for roles behind it in the same child; NULL: not this node's. */
@@ -16,6 +17,10 @@ struct front;
 const struct edge *front_edge(const struct front *front);
 const struct gateway *front_gateway(const struct front *front);
 struct link_set *front_links(const struct front *front);
+
+/* The agent of that role, for the one behind it. */
+struct agent_role;
+struct agent *agent_of_role(const struct agent_role *role);
 
 extern const struct role *const roles[]; /* NULL at the end */
 

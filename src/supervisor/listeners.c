@@ -33,6 +33,8 @@ static const struct {
     [LISTENER_REPORTS] = {"reports", "dns", true, false},
     [LISTENER_ADMIN] = {"admin", "admin", false, false},
     [LISTENER_CONTROL] = {"control", "admin", false, false},
+    [LISTENER_ECHO] = {"echo", "front", true, false},
+    [LISTENER_ECHO_6] = {"echo-6", "front", true, false},
     [LISTENER_GAUGES] = {"gauges", "front", true, false},
 };
 
@@ -108,6 +110,7 @@ struct opening {
     struct descriptors *table;
     uint32_t workers;
     uint32_t buffer_bytes; /* of the link's sockets */
+    bool is_probing;       /* edges measure round trips to client networks */
     size_t before;         /* table rows from here on are new */
     struct text *errors;
     int result;
@@ -258,6 +261,25 @@ static void want_gauges(struct opening *opening, const struct conf_node *node)
     open->is_wanted = true;
 }
 
+/* For probes of client networks. Not having one is no error: then TCP is what is measured. A raw socket can read all ICMP, so it is
+ * only opened where a datagram socket is not to be had. */
+static void want_echo(struct opening *opening, enum listener_kind kind)
+{
+    const char *name = kinds[kind].name;
+    struct descriptor *open = descriptors_find(opening->table, name);
+    if (!open) {
+        int family = kind == LISTENER_ECHO ? AF_INET : AF_INET6;
+        int protocol = kind == LISTENER_ECHO ? (int)IPPROTO_ICMP : (int)IPPROTO_ICMPV6;
+        int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+        if (fd < 0)
+            fd = socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+        if (fd < 0)
+            return;
+        open = descriptors_add(opening->table, name, kinds[kind].child, fd);
+    }
+    open->is_wanted = true;
+}
+
 static void want_node(struct opening *opening, const struct conf_node *node)
 {
     want_log(opening, node->log_path, NULL);
@@ -283,6 +305,10 @@ static void want_node(struct opening *opening, const struct conf_node *node)
     }
     if (node->agent && node->agent->gauges.count)
         want_gauges(opening, node);
+    if (node->edge && opening->is_probing) {
+        want_echo(opening, LISTENER_ECHO);
+        want_echo(opening, LISTENER_ECHO_6);
+    }
     if (node->admin)
         want_all(opening, LISTENER_ADMIN, &node->admin->listen);
 }
@@ -293,6 +319,7 @@ int descriptors_open(struct descriptors *table, const struct conf *conf, uint32_
     struct opening opening = {.table = table,
                               .workers = workers,
                               .buffer_bytes = conf->link.socket_buffer_bytes,
+                              .is_probing = conf->probe != NULL,
                               .before = table->count,
                               .errors = errors};
     bool *was_wanted = memory_new(table->count * sizeof *was_wanted);

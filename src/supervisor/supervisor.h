@@ -84,6 +84,8 @@ enum listener_kind {
     LISTENER_REPORTS,  /* UDP, worker 0 only */
     LISTENER_ADMIN,    /* TCP, worker 0 only */
     LISTENER_CONTROL,  /* Unix stream, worker 0 only, no address */
+    LISTENER_ECHO,     /* ICMP, worker 0 only, no address; -1: not allowed */
+    LISTENER_ECHO_6,   /* ICMPv6, likewise */
     LISTENER_GAUGES,   /* Unix datagrams, worker 0 only, no address */
 };
 /* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:

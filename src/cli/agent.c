@@ -61,6 +61,13 @@ static void look(void *owner, struct agent_view *view)
     }
 }
 
+static bool next_latency(void *owner, struct measure_latency *latency)
+{
+    const struct agent_role *role = owner;
+    struct edge *edge = role->front ? front_edge(role->front) : NULL;
+    return edge && edge_next_latency(edge, latency);
+}
+
 static int start(struct child *child, void **state, struct text *why)
 {
     const struct conf_node *self = child_conf(child)->self;
@@ -75,6 +82,7 @@ static int start(struct child *child, void **state, struct text *why)
                                     .gauges = child_listener(child, LISTENER_GAUGES, NULL, 0),
                                     .host = {.owner = role,
                                              .look = look,
+                                             .next_latency = next_latency,
                                              .workers = workers,
                                              .links =
                                                  role->front ? front_links(role->front) : NULL}};

@@ -34,7 +34,7 @@ static bool is_wanted(const struct conf_node *node)
     return node->edge || node->gateway;
 }
 
-const struct edge *front_edge(const struct front *front)
+struct edge *front_edge(const struct front *front)
 {
     return front->edge;
 }

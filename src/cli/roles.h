@@ -14,7 +14,7 @@ extern const struct role dns_role;
 
 /* What the front role consists of, for roles behind it in the same child; NULL: not this node's. */
 struct front;
-const struct edge *front_edge(const struct front *front);
+struct edge *front_edge(const struct front *front);
 const struct gateway *front_gateway(const struct front *front);
 struct link_set *front_links(const struct front *front);
 

@@ -162,8 +162,19 @@ void edge_client_abort(struct edge_client *client, const char *cause)
     edge_client_set_state(client, CLIENT_OVER);
 }
 
+/* At most once a second for each connection. */
+static void sample_rtt(struct edge_client *client)
+{
+    uint64_t now_ns = loop_now_ns(client->worker->loop);
+    if (client->rtt_read_ns && now_ns - client->rtt_read_ns < 1000000000)
+        return;
+    client->rtt_read_ns = now_ns;
+    edge_visitors_sample(client->worker, client->watch.fd, &client->peer);
+}
+
 void edge_client_conclude(struct edge_client *client)
 {
+    sample_rtt(client);
     bool keep = client->answer.keeps_alive && client->request_ended && !client->client_ended &&
                 !client->is_tunnel && settings(client) && edge_is_up(client->worker);
     write_log(client);

@@ -42,6 +42,7 @@ struct edge_client {
     uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
     enum client_state state;
     struct address peer;
+    uint64_t rtt_read_ns; /* when the round trip was read last; 0: never */
     uint16_t local_port;
     struct slice_queue in, out;
     bool read_ended;   /* the socket's end was read; what came before it may still be in `in` */

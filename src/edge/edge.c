@@ -56,6 +56,11 @@ struct metric edge_bytes_out =
 struct metric edge_latency = METRIC(HISTOGRAM, "causeway_edge_request_seconds", "",
                                     "From the first byte of a request to the last of its answer.");
 
+struct metric edge_rtt_samples = METRIC(COUNTER, "causeway_measure_visitor_samples_total", "",
+                                        "Round trips of visitors read from the kernel.");
+struct metric edge_visitor_rtt = METRIC(HISTOGRAM, "causeway_measure_visitor_rtt_seconds", "",
+                                        "Least round trip of a visitor's connection.");
+
 static void register_metrics(void)
 {
     struct metric *all[] = {&edge_connections,
@@ -71,6 +76,8 @@ static void register_metrics(void)
                             &edge_bytes_in,
                             &edge_bytes_out,
                             &edge_latency,
+                            &edge_rtt_samples,
+                            &edge_visitor_rtt,
                             &edge_flows,
                             &edge_flows_open,
                             &edge_flow_datagrams_in,
@@ -132,6 +139,8 @@ void edge_free(struct edge **freed)
     if (edge->access_log)
         log_file_close(&edge->access_log);
     free_listeners(&edge->options.listeners);
+    for (uint32_t i = 0; i < edge->options.workers; i++)
+        edge_visitors_free(&edge->workers[i].visitors);
     memory_free(edge->workers);
     memory_free(edge);
 }
@@ -145,6 +154,7 @@ static void on_second(struct loop *loop, struct loop_timer *timer)
 {
     struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, second);
     set_date(worker);
+    edge_visitors_second(worker);
     loop_timer_start(loop, timer, loop_now_ns(loop) + 1000000000);
 }
 
@@ -160,6 +170,8 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->ports);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
+    if (!own->visitors)
+        own->visitors = edge_visitors_new(random_u64(&own->random));
     on_second(own->loop, &own->second);
     return edge_listeners_open(own);
 }

@@ -56,6 +56,9 @@ struct edge_counts {
     uint64_t requests, bytes;
 };
 struct edge_counts edge_read_counts(const struct edge *edge);
+/* The next round trip of visitors that is worth telling; false: none at present. On one thread, which may be any. */
+struct measure_latency;
+bool edge_next_latency(struct edge *edge, struct measure_latency *latency);
 json_t *edge_status(struct edge *edge); /* any thread; a new reference */
 
 #endif

@@ -65,6 +65,7 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
     metric_add(&edge_ports, 1);
     metric_add(&edge_ports_open, 1);
     socket_set_nodelay(fd);
+    edge_visitors_sample(worker, fd, peer); /* of the handshake */
     link_service_write(&record, span_text(port->site->name));
     link_stream_write(stream, &record);
     slice_queue_clear(&record);

@@ -7,6 +7,7 @@
 
 #include "edge/edge.h"
 #include "http/http.h"
+#include "measure/measure.h"
 #include "observe/observe.h"
 
 enum {
@@ -51,6 +52,7 @@ struct edge_worker {
     struct loop_timer second;  /* keeps `date` */
     char date[HTTP_DATE_BYTES];
     struct text log_line; /* room for one line of the access log */
+    struct edge_visitors *visitors;
 };
 
 struct edge {
@@ -115,10 +117,17 @@ struct access_facts {
 void edge_access_line(struct text *line, bool is_json, const struct access_facts *facts);
 void edge_access_log_write(struct edge_worker *worker, const struct access_facts *facts);
 
+/* ---- visitors.c: their round trips */
+struct edge_visitors *edge_visitors_new(uint64_t seed);
+void edge_visitors_free(struct edge_visitors **freed);
+void edge_visitors_sample(struct edge_worker *worker, int fd, const struct address *peer);
+void edge_visitors_second(struct edge_worker *worker);
+
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
     edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_flows,
     edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,
-    edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency;
+    edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples,
+    edge_visitor_rtt;
 
 #endif

@@ -32,6 +32,7 @@
 #include "director/director.h"
 #include "measure/health.h"
 #include "measure/probe_schedule.h"
+#include "measure/visitors.h"
 
 enum {
     STATUS_VERSION = 1,

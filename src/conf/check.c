@@ -447,6 +447,27 @@ static void check_zones_differ(struct loader *loader)
                          "zone '%s' is there twice", conf->zones[i].name);
 }
 
+static void check_zones_have_servers(struct loader *loader)
+{
+    struct conf *conf = loader->conf;
+    for (size_t i = 0; i < conf->zone_count; i++) {
+        const struct conf_zone *zone = &conf->zones[i];
+        const struct conf_transfer *transfer = zone->transfer;
+        if (!zone->file_path && !zone->ns.count)
+            report_error(&loader->report, place_of(loader, zone),
+                         "zone '%s' needs ns, or a file that has its SOA and NS records",
+                         zone->name);
+        if (zone->file_path && zone->ns.count)
+            report_error(&loader->report, place_of(loader, &zone->ns),
+                         "zone '%s' has its NS records in its file: leave out ns", zone->name);
+        if (transfer && !transfer->allow.count && !transfer->key_names.count)
+            report_error(&loader->report, place_of(loader, &zone->transfer),
+                         "transfer: zone '%s' needs networks (allow) or keys, or anybody could "
+                         "copy it",
+                         zone->name);
+    }
+}
+
 /* True for a host of which a part, from a label on, is a zone. */
 static bool is_in_zones(const struct table *zones, const char *host)
 {
@@ -541,6 +562,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_site_limits,
     check_dns_and_zones,
     check_zones_differ,
+    check_zones_have_servers,
     check_hosts_are_in_zones,
     check_edges_have_addresses,
     check_reports,

@@ -77,6 +77,8 @@ void conf_free(struct conf *conf)
         conf_unmap_memory(memory->content);
     for (size_t i = 0; i < conf->node_count; i++)
         wipe_secrets(&conf->nodes[i]);
+    for (size_t i = 0; i < conf->tsig_count; i++)
+        bytes_wipe(conf->tsig[i].secret, CONF_TSIG_BYTES);
     arena_clear(&conf->arena);
     memory_free(conf);
 }

@@ -14,7 +14,7 @@
 
 enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
-    CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map */
+    CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map or zone file */
     CONF_MAPS_LIMIT = 16,
     CONF_NODES_LIMIT = 4096,
     CONF_SITES_LIMIT = 65536,
@@ -24,6 +24,8 @@ enum {
     CONF_PLACES_LIMIT = 64,
     CONF_SERVERS_LIMIT = 4096, /* of all sites together */
     CONF_KEY_BYTES = 32,
+    CONF_TSIG_BYTES = 128,        /* longest secret; the block of SHA-512 */
+    CONF_ZONE_FILES_LIMIT = 1024, /* of one zone: its file and what it includes */
 };
 
 struct conf_addresses {
@@ -353,6 +355,7 @@ struct conf_site {
     uint32_t connections_limit;  /* 1024 for each origin and worker; beyond: 503 */
     uint32_t retries;     /* 1: safe requests, on a dead kept connection or a failed connect */
     uint32_t dns_ttl_s;   /* 20 */
+    uint32_t dns_move_in; /* 100: of networks that get edges where the name is an ALIAS too */
     uint32_t dns_answers; /* 3 (R5: two or three) */
     struct conf_health *health; /* of the origins; NULL: they are not checked */
     struct conf_server *servers;
@@ -368,6 +371,34 @@ struct conf_record {
     uint32_t line;    /* in the file, for errors of later stages */
 };
 
+/* A key that zone transfers are signed with (RFC 8945). */
+enum conf_tsig_algorithm { CONF_TSIG_SHA1, CONF_TSIG_SHA256, CONF_TSIG_SHA384, CONF_TSIG_SHA512 };
+
+struct conf_tsig {
+    const char *name;                   /* with the final dot */
+    enum conf_tsig_algorithm algorithm; /* SHA256 */
+    const char *secret_path;
+    uint8_t secret[CONF_TSIG_BYTES];
+    size_t secret_length; /* 0: not of this process */
+};
+
+/* Who may copy a zone. */
+struct conf_transfer {
+    struct conf_networks allow;    /* none: any that has a key */
+    struct conf_texts key_names;   /* with the final dot */
+    const struct conf_tsig **keys; /* derived; one of them is needed where there is any */
+    size_t key_count;
+    struct conf_addresses notify; /* told of each new version */
+    uint32_t journal_bytes;       /* 16 MiB: of differences kept for IXFR */
+    bool leaves_out_computed;     /* false: computed names go with their present answer */
+};
+
+/* A zone file, or one that it includes. */
+struct conf_file {
+    const char *path;
+    struct span content;
+};
+
 struct conf_zone {
     const char *name;    /* with the final dot */
     const char *primary; /* MNAME */
@@ -377,6 +408,10 @@ struct conf_zone {
     uint32_t ttl_s;                                                /* default for records, 3600 */
     struct conf_record *records;
     size_t record_count;
+    const char *file_path;   /* NULL: no zone file */
+    struct conf_file *files; /* it and what it includes, with the dns role only */
+    size_t file_count;
+    struct conf_transfer *transfer; /* NULL: nobody may copy it */
 };
 
 struct conf_map {
@@ -397,6 +432,8 @@ struct conf {
     size_t site_count;
     struct conf_zone *zones;
     size_t zone_count;
+    struct conf_tsig *tsig;
+    size_t tsig_count;
     struct conf_map *maps; /* laid over one another in this order, `regions` over all of them */
     size_t map_count;
     struct conf_border *borders;

@@ -133,9 +133,29 @@ static void number_sites(struct conf *conf)
     }
 }
 
+static void derive_transfer(struct loader *loader, struct conf_transfer *transfer)
+{
+    struct conf *conf = loader->conf;
+    size_t count = transfer->key_names.count;
+    transfer->keys = ARENA_ARRAY(&conf->arena, const struct conf_tsig *, count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = transfer->key_names.items[i];
+        for (size_t k = 0; k < conf->tsig_count && transfer->key_count == i; k++)
+            if (strcmp(conf->tsig[k].name, name) == 0)
+                transfer->keys[transfer->key_count++] = &conf->tsig[k];
+        if (transfer->key_count == i) {
+            report_error(&loader->report, place_of(loader, &transfer->key_names.items[i]),
+                         "keys: no key of tsig is named '%s'", name);
+            return;
+        }
+    }
+}
+
 static void derive_zone(struct loader *loader, struct conf_zone *zone)
 {
     struct arena *arena = &loader->conf->arena;
+    if (zone->transfer)
+        derive_transfer(loader, zone->transfer);
     if (!zone->primary && zone->ns.count)
         zone->primary = zone->ns.items[0];
     if (!zone->contact)
@@ -272,8 +292,7 @@ static void select_by_key(struct loader *loader)
     text_clear(&why);
 }
 
-static int read_or_map(struct loader *loader, const char *path, struct span *content,
-                       struct text *why)
+int read_large(struct loader *loader, const char *path, struct span *content, struct text *why)
 {
     const struct conf_reader *reader = loader->reader;
     struct conf *conf = loader->conf;
@@ -298,7 +317,7 @@ void read_large_file(struct loader *loader, const void *member, const char *sett
                      const char *path, struct span *content)
 {
     struct text why = {0};
-    if (read_or_map(loader, path, content, &why) < 0)
+    if (read_large(loader, path, content, &why) < 0)
         report_error(&loader->report, place_of(loader, member), "%s: %s: %s", setting, path,
                      why.data ? why.data : "it cannot be read");
     text_clear(&why);
@@ -317,6 +336,10 @@ void read_files(struct loader *loader, const char *node)
     if (conf->self && conf->self->has_private_key)
         pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
     read_probe_files(loader);
+    if (conf->self && conf->self->dns)
+        read_tsig_files(loader);
+    if (!conf->self || conf->self->dns)
+        read_zone_files(loader);
     for (size_t i = 0; i < conf->map_count; i++)
         read_large_file(loader, &conf->maps[i].path, "maps", conf->maps[i].path,
                         &conf->maps[i].content);

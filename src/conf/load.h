@@ -53,11 +53,16 @@ static inline bool is_set(const struct loader *loader, const void *member)
 void derive(struct loader *loader);
 /* Files that the configuration names: keys of this process's node, maps. */
 void read_files(struct loader *loader, const char *node);
+/* One that may be large, told of in `why`; or told of as below. */
+int read_large(struct loader *loader, const char *path, struct span *content, struct text *why);
 /* One that may be large; `content` lasts as long as the snapshot. An error is reported at `member`'s place as one of `setting`. */
 void read_large_file(struct loader *loader, const void *member, const char *setting,
                      const char *path, struct span *content);
 /* Of this node's DNS server: secrets of cookies, certificate and key. */
 void read_dns_files(struct loader *loader, struct conf_dns *dns);
+/* Of these, the secrets of TSIG keys, and zone files. */
+void read_tsig_files(struct loader *loader);
+void read_zone_files(struct loader *loader);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 void check_exits(struct loader *loader); /* borders, content servers, front ends */

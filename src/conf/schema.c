@@ -431,6 +431,10 @@ static const struct setting site_dns_settings[] = {
      .help = "Life of an answer: how long a dead edge may still be named by caches."},
     {"answers", &type_integer, MEMBER(conf_site, dns_answers), RANGE("1", "3"), .preset = "3",
      .help = "Edges named in one answer, so that a client survives a dead one."},
+    {"move_in", &type_integer, MEMBER(conf_site, dns_move_in), RANGE("0", "100"), .preset = "100",
+     .help =
+         "Of a host that is an ALIAS in its zone too: how many of a hundred client networks get "
+         "edges instead of the alias's addresses."},
 };
 static const struct section site_dns_section = {"site dns", "How DNS answers for the site.",
                                                 ROWS(site_dns_settings)};
@@ -474,9 +478,46 @@ static const struct section site_section = {"site",
 
 /* --- zones ------------------------------------------------------------------------------------ */
 
+static const struct word tsig_algorithms[] = {{"hmac-sha1", CONF_TSIG_SHA1},
+                                              {"hmac-sha256", CONF_TSIG_SHA256},
+                                              {"hmac-sha384", CONF_TSIG_SHA384},
+                                              {"hmac-sha512", CONF_TSIG_SHA512},
+                                              {0}};
+static const struct setting tsig_settings[] = {
+    {"algorithm", &type_choice, MEMBER(conf_tsig, algorithm), .words = tsig_algorithms,
+     .preset = "hmac-sha256", .help = "How messages are signed."},
+    {"secret", &type_path, MEMBER(conf_tsig, secret_path), REQUIRED,
+     .help = "File with the secret in base64, which only its owner can read."},
+};
+static const struct section tsig_section = {"TSIG key",
+                                            "A key that zone transfers are signed with, by name.",
+                                            ROWS(tsig_settings), sizeof(struct conf_tsig)};
+
+static const struct setting transfer_settings[] = {
+    {"allow", &type_network, LIST, TEXTS(conf_transfer, allow),
+     .help = "Networks that may copy the zone."},
+    {"keys", &type_domain, LIST, TEXTS(conf_transfer, key_names),
+     .help = "Names of TSIG keys; where there is any, a request needs one of them."},
+    {"notify", &type_listen, LIST, TEXTS(conf_transfer, notify),
+     .help = "Secondaries that are told of each new version, with port."},
+    {"journal", &type_size, MEMBER(conf_transfer, journal_bytes), RANGE("0", "1G"), .preset = "16M",
+     .help = "Differences kept in memory for IXFR; what is older is sent whole."},
+    {"leave_out_computed", &type_boolean, MEMBER(conf_transfer, leaves_out_computed),
+     .preset = "false",
+     .help = "Hosts of sites are not in the copy; else they are with the answer of the moment."},
+};
+static const struct section transfer_section = {"zone transfer", "Who may copy a zone.",
+                                                ROWS(transfer_settings),
+                                                sizeof(struct conf_transfer)};
+
 static const struct setting zone_settings[] = {
-    {"ns", &type_domain, LIST, TEXTS(conf_zone, ns), REQUIRED,
+    {"ns", &type_domain, LIST, TEXTS(conf_zone, ns), .preset_note = "those of the file",
      .help = "Name servers of the zone, as its parent names them."},
+    {"file", &type_path, MEMBER(conf_zone, file_path),
+     .help = "Zone file (RFC 1035), read again at each reload; it has the SOA and NS records. "
+             "docs/dns-zones.md."},
+    {"transfer", SECTION(transfer_section), MEMBER(conf_zone, transfer),
+     .help = "Who may copy the zone (AXFR, IXFR)."},
     {"primary", &type_domain, MEMBER(conf_zone, primary), .preset_note = "the first of ns",
      .help = "Primary name server in the SOA record."},
     {"contact", &type_mailbox, MEMBER(conf_zone, contact), .preset_note = "hostmaster of the zone",
@@ -529,6 +570,8 @@ static const struct setting root_settings[] = {
     {"borders", SECTION(border_section), .shape = SHAPE_MAP, .limit = CONF_BORDERS_LIMIT,
      ITEMS(conf, borders, border_count),
      .help = "Border routers through which content servers answer, by name."},
+    {"tsig", SECTION(tsig_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
+     ITEMS(conf, tsig, tsig_count), .help = "Keys of zone transfers, by name."},
     {"regions", &type_path, MEMBER(conf, regions_path),
      .help = "A last map, over all of `maps`; docs/maps.md has its form."},
 };

@@ -138,6 +138,13 @@ struct dns_zonefile {
 MUST_USE int dns_zonefile_parse(const struct dns_zonefile *zonefile, struct span text,
                                 struct text *complaints);
 
+enum { DNS_PATH_BYTES = 1024 };
+
+/* The next file at or behind `*at` that the text includes from the folder of the zone file `top`; false: no more. For those
+ * who gather files without reading records: a line that looks like it is enough. */
+bool dns_zonefile_find_include(struct span text, size_t *at, const char *top,
+                               char path[DNS_PATH_BYTES]);
+
 /* ---- zones ---- */
 
 struct dns_zones;   /* all zones of a server; immutable */

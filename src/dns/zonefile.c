@@ -11,10 +11,9 @@
 #include <stdio.h>
 
 enum {
-    DEPTH_LIMIT = 8,     /* of $INCLUDE */
-    MISTAKES_LIMIT = 20, /* told of one zone */
-    QUOTE_LIMIT = 60,    /* characters of a word that a sentence repeats */
-    PATH_BYTES = 1024,
+    DEPTH_LIMIT = 8,        /* of $INCLUDE */
+    MISTAKES_LIMIT = 20,    /* told of one zone */
+    QUOTE_LIMIT = 60,       /* characters of a word that a sentence repeats */
     GENERATE_LIMIT = 65536, /* records of one $GENERATE */
 };
 
@@ -329,9 +328,9 @@ static void parse_file(struct parser *parser, const char *path, struct span text
                        const struct dns_name *origin);
 
 /* The path beside the zone file that `name` means; false when it leads out of the zone file's folder. */
-static bool place_include(const struct parser *parser, struct span name, char path[PATH_BYTES])
+static bool place_include(const char *top, struct span name, char path[DNS_PATH_BYTES])
 {
-    const char *top = parser->zonefile->path, *slash = strrchr(top, '/');
+    const char *slash = strrchr(top, '/');
     struct span folder = span_of(top, slash ? (size_t)(slash - top) + 1 : 0);
     if (span_starts(name, folder) && folder.length)
         name = span_from(name, folder.length);
@@ -344,22 +343,45 @@ static bool place_include(const struct parser *parser, struct span name, char pa
         rest = span_from(rest, length + 1);
     }
     if (!name.length || memchr(name.data, 0, name.length) ||
-        folder.length + name.length >= PATH_BYTES)
+        folder.length + name.length >= DNS_PATH_BYTES)
         return false;
-    snprintf(path, PATH_BYTES, "%.*s%.*s", SPAN_ARGS(folder), SPAN_ARGS(name));
+    snprintf(path, DNS_PATH_BYTES, "%.*s%.*s", SPAN_ARGS(folder), SPAN_ARGS(name));
     return true;
+}
+
+bool dns_zonefile_find_include(struct span text, size_t *at, const char *top,
+                               char path[DNS_PATH_BYTES])
+{
+    static const struct span directive = SPAN("$INCLUDE");
+    for (struct span rest = span_from(text, *at); rest.length; rest = span_from(text, *at)) {
+        struct span line = span_of(rest.data, span_find(rest, '\n'));
+        *at += line.length + 1;
+        if (line.length <= directive.length || line.data[0] != '$' ||
+            !span_equal_nocase(span_of(line.data, directive.length), directive))
+            continue;
+        struct span name = span_trim(span_from(line, directive.length));
+        bool is_quoted = name.length && name.data[0] == '"';
+        size_t length = 0;
+        name = span_from(name, is_quoted);
+        while (length < name.length &&
+               (is_quoted ? name.data[length] != '"' : !ends_word(name.data[length])))
+            length++;
+        if (place_include(top, span_of(name.data, length), path))
+            return true;
+    }
+    return false;
 }
 
 static int take_include(struct parser *parser)
 {
     struct file *file = parser->file;
     struct dns_name origin = file->origin;
-    char path[PATH_BYTES];
+    char path[DNS_PATH_BYTES];
     if (parser->word_count < 2 || parser->word_count > 3)
         return wrong_word(parser, 0, "needs a file, and perhaps an origin");
     if (parser->word_count == 3 && take_name(parser, 2, &origin) < 0)
         return ERROR_INVALID;
-    if (!place_include(parser, parser->words[1].text, path))
+    if (!place_include(parser->zonefile->path, parser->words[1].text, path))
         return wrong_word(parser, 1, "is not below the zone file's folder");
     if (parser->depth == DEPTH_LIMIT)
         return wrong_word(parser, 1, "is included too deep");

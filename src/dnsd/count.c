@@ -68,6 +68,12 @@ static struct metric items = METRIC(COUNTER, "causeway_measure_items_total", "",
            "Datagrams of measurements by what became of them."),
 static struct metric measures[] = {MEASURE_RECEIVER_COUNTER_LIST(MEASURES)};
 enum { MEASURE_KINDS = sizeof measures / sizeof *measures };
+static struct metric aliases[] = {
+    METRIC(COUNTER, "causeway_dns_alias_lookups_total", "result=\"failed\"",
+           "Look-ups of the targets of ALIAS records."),
+    METRIC(COUNTER, "causeway_dns_alias_lookups_total", "result=\"resolved\"",
+           "Look-ups of the targets of ALIAS records."),
+};
 
 #define REPORTS(name)                                                     \
     METRIC(COUNTER, "causeway_dns_reports_total", "result=\"" #name "\"", \
@@ -95,6 +101,8 @@ void dnsd_metrics_register(void)
         metric_register(&measures[i]);
     metric_register(&latencies);
     metric_register(&items);
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        metric_register(&aliases[i]);
     for (size_t i = 0; i < REPORT_KINDS; i++)
         metric_register(&reports[i]);
 }
@@ -150,36 +158,39 @@ void dnsd_count_refused_connection(void)
 void dnsd_count_tls_connection(void)
 {
     metric_add(&tls_connections, 1);
-}
+    void dnsd_count_alias(bool is_resolved)
+    {
+        metric_add(&aliases[is_resolved], 1);
+    }
 
-void dnsd_count_ranking(void)
-{
-    metric_add(&rankings, 1);
-}
+    void dnsd_count_ranking(void)
+    {
+        metric_add(&rankings, 1);
+    }
 
-void dnsd_count_reports(const struct status_receiver_counters *now,
-                        struct status_receiver_counters *before)
-{
-    size_t i = 0;
+    void dnsd_count_reports(const struct status_receiver_counters *now,
+                            struct status_receiver_counters *before)
+    {
+        size_t i = 0;
 #define X(name) add(&reports[i++], now->name - before->name);
-    STATUS_RECEIVER_COUNTER_LIST(X)
+        STATUS_RECEIVER_COUNTER_LIST(X)
 #undef X
-    *before = *now;
-}
+        *before = *now;
+    }
 
-void dnsd_count_measures(const struct measure_receiver_counters *now,
-                         struct measure_receiver_counters *before)
-{
-    size_t i = 0;
+    void dnsd_count_measures(const struct measure_receiver_counters *now,
+                             struct measure_receiver_counters *before)
+    {
+        size_t i = 0;
 #define X(name) add(&measures[i++], now->name - before->name);
-    MEASURE_RECEIVER_COUNTER_LIST(X)
+        MEASURE_RECEIVER_COUNTER_LIST(X)
 #undef X
-    *before = *now;
-}
+        *before = *now;
+    }
 
-void dnsd_count_facts(struct dnsd_facts *facts)
-{
-    metric_set(&latencies, latency_table_count(facts->latencies));
-    add(&items, facts->items);
-    facts->items = 0;
-}
+    void dnsd_count_facts(struct dnsd_facts * facts)
+    {
+        metric_set(&latencies, latency_table_count(facts->latencies));
+        add(&items, facts->items);
+        facts->items = 0;
+    }

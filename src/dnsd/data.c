@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a configuration to zones, regions and the director; and views of them for the answering threads.
+ * From a configuration to zones (zones.c), regions and the director; and views of them for the answering threads.
  */
 #include "dnsd/private.h"
 
@@ -12,80 +12,6 @@
 static void complain(struct text *why, const char *what, const char *sentence)
 {
     text_add_format(why, "%s: %s\n", what, sentence);
-}
-
-/* ---- zones */
-
-/* conf has checked its names; what is wrong all the same is told by the builder. */
-static bool take_name(struct text *why, const char *text, struct dns_name *name)
-{
-    if (dns_name_parse(span_text(text), NULL, name) == 0)
-        return true;
-    complain(why, text, "not a domain name");
-    return false;
-}
-
-static uint8_t *put_name(uint8_t *to, const struct dns_name *name)
-{
-    memcpy(to, name->wire, name->length);
-    return to + name->length;
-}
-
-static void add_apex(struct dns_builder *builder, const struct conf_zone *zone,
-                     const struct dns_name *apex, struct text *why)
-{
-    struct dns_name primary, contact, server;
-    if (!take_name(why, zone->primary, &primary) || !take_name(why, zone->contact, &contact))
-        return;
-    uint8_t soa[2 * DNS_NAME_LIMIT + 20], *to = put_name(put_name(soa, &primary), &contact);
-    to = store_u32(store_u32(to, zone->serial), zone->refresh_s);
-    to = store_u32(store_u32(to, zone->retry_s), zone->expire_s);
-    to = store_u32(to, zone->negative_ttl_s);
-    dns_builder_add(builder, apex, DNS_SOA, zone->ttl_s, span_of(soa, (size_t)(to - soa)));
-    for (size_t i = 0; i < zone->ns.count; i++)
-        if (take_name(why, zone->ns.items[i], &server))
-            dns_builder_add(builder, apex, DNS_NS, zone->ttl_s,
-                            span_of(server.wire, server.length));
-}
-
-static void add_zone(struct dns_builder *builder, const struct conf_zone *zone, struct text *why)
-{
-    struct dns_name apex, owner;
-    if (!take_name(why, zone->name, &apex))
-        return;
-    dns_builder_add_zone(builder, &apex);
-    add_apex(builder, zone, &apex, why);
-    for (size_t i = 0; i < zone->record_count; i++) {
-        const struct conf_record *record = &zone->records[i];
-        if (take_name(why, record->owner, &owner))
-            dns_builder_add_text(builder, &owner, record->type, record->ttl_s, record->data, &apex);
-    }
-}
-
-/* Hosts outside of our zones have their DNS elsewhere: an alias there leads to a name here (R2). */
-static void add_site(struct dns_builder *builder, const struct conf *conf, size_t index,
-                     struct text *why)
-{
-    const struct conf_site *site = &conf->sites[index];
-    struct dns_name host;
-    for (size_t i = 0; i < site->hosts.count; i++)
-        if (take_name(why, site->hosts.items[i], &host) && dns_builder_has(builder, &host))
-            dns_builder_add_computed(builder, &host, (uint32_t)index);
-}
-
-static struct dns_zones *make_zones(const struct conf *conf, uint64_t seed, struct text *why)
-{
-    struct dns_builder *builder = dns_builder_new(seed);
-    size_t before = why->length;
-    for (size_t i = 0; i < conf->zone_count; i++)
-        add_zone(builder, &conf->zones[i], why);
-    for (size_t i = 0; i < conf->site_count; i++)
-        add_site(builder, conf, i, why);
-    struct dns_zones *zones = dns_builder_finish(&builder, why);
-    if (why->length == before)
-        return zones;
-    dns_zones_free(zones);
-    return NULL;
 }
 
 /* ---- the director */
@@ -235,7 +161,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
-    data->zones = make_zones(conf, seed, why);
+    data->zones = dnsd_zones_new(conf, seed, &data->aliases, why);
     data->maps = dnsd_maps_new(conf, old, why);
     if (data->maps)
         data->regions =
@@ -255,6 +181,7 @@ void dnsd_data_release(struct dnsd_data *data)
     if (!data || atomic_fetch_sub(&data->references, 1) != 1)
         return;
     dns_zones_free(data->zones);
+    dnsd_aliases_free(&data->aliases);
     edge_plan_free(&data->health);
     director_free(data->director);
     dnsd_maps_release(data->maps);
@@ -285,8 +212,10 @@ static void find(const void *context, uint32_t site, const struct dns_client *cl
                  struct dns_choice *choice)
 {
     const struct dnsd_view *view = context;
-    choice->addresses = director_snapshot_find(view->ranking, site, &client->address);
     choice->scope_bits = client->address.family == 4 ? 24 : 48;
+    if (dnsd_aliases_find(view->data->aliases, &site, client, choice))
+        return;
+    choice->addresses = director_snapshot_find(view->ranking, site, &client->address);
 }
 
 struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking)

@@ -106,7 +106,12 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
 static int start_threads(struct dnsd *dnsd, uint32_t workers, struct text *why)
 {
     const struct worker_hooks hooks = {on_worker_start, on_worker_stop, dnsd};
-    int error = workers_start(&dnsd->workers, workers, "dns", &hooks);
+    int error = dnsd_resolver_start(&dnsd->resolver, dnsd->first);
+    if (error < 0) {
+        text_add(why, "no thread to resolve aliases with\n");
+        return error;
+    }
+    error = workers_start(&dnsd->workers, workers, "dns", &hooks);
     if (error < 0) {
         text_add_format(why, "the workers did not start: %s\n", error_text(error));
         return error;
@@ -155,6 +160,7 @@ void dnsd_stop(struct dnsd **owned)
     atomic_store(&dnsd->is_stopping, true);
     for (size_t i = 0; i < dnsd->sockets.udp_count; i++)
         dnsd_udp_stop(&dnsd->udp[i]);
+    dnsd_resolver_stop(&dnsd->resolver);
     if (dnsd->workers)
         workers_stop(&dnsd->workers);
     snapshot_settle();
@@ -210,6 +216,7 @@ int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
     dnsd->maps = dnsd_maps_retain(data->maps);
     if (conf->self && conf->self->dns)
         take_limits(dnsd, conf->self->dns);
+    dnsd_resolver_follow(dnsd->resolver, data);
     return run_on_first(dnsd, &(struct call){.run = take_data, .data = data});
 }
 

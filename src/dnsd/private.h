@@ -76,6 +76,7 @@ struct dnsd_gateway {
 struct dnsd_data {
     _Atomic uint32_t references;
     struct dns_zones *zones;
+    struct dnsd_aliases *aliases;
     struct dnsd_maps *maps;
     struct regions *regions;
     struct director *director;
@@ -145,6 +146,30 @@ void dnsd_facts_reported(struct dnsd_facts *facts, const struct dnsd_reporter *f
 void dnsd_facts_age(struct dnsd_facts *facts, uint64_t now_ns);
 struct director_facts dnsd_facts_view(const struct dnsd_facts *facts, uint64_t now_ns);
 void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, struct text *json);
+/* ---- zones.c, alias.c */
+
+/* NULL: sentences in `why`. The aliases are the caller's either way. */
+struct dns_zones *dnsd_zones_new(const struct conf *conf, uint64_t seed,
+                                 struct dnsd_aliases **aliases, struct text *why);
+
+/* Names that stand for another name's addresses. Sites are numbered below `first_site`. */
+struct dnsd_aliases *dnsd_aliases_new(uint32_t first_site);
+void dnsd_aliases_free(struct dnsd_aliases **aliases);
+void dnsd_aliases_add(struct dnsd_aliases *aliases, const struct dns_name *owner, uint32_t ttl_s,
+                      struct span target, struct text *why);
+/* The host of a site: true when it is an alias too, and the site moves in there. */
+bool dnsd_aliases_join(struct dnsd_aliases *aliases, const struct dns_name *owner, uint32_t site,
+                       uint32_t move_in);
+void dnsd_aliases_finish(const struct dnsd_aliases *aliases, struct dns_builder *builder);
+/* True: the choice is made. False: `*site` is a site, whose edges are the answer. */
+bool dnsd_aliases_find(struct dnsd_aliases *aliases, uint32_t *site,
+                       const struct dns_client *client, struct dns_choice *choice);
+
+/* Resolves the aliases' targets. It holds a reference of the data. */
+struct dnsd_resolver;
+MUST_USE int dnsd_resolver_start(struct dnsd_resolver **resolver, struct dnsd_data *data);
+void dnsd_resolver_follow(struct dnsd_resolver *resolver, struct dnsd_data *data);
+void dnsd_resolver_stop(struct dnsd_resolver **resolver);
 
 /* ---- count.c */
 
@@ -163,6 +188,7 @@ void dnsd_count_connections(uint64_t open);      /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
 void dnsd_count_tls_connection(void);
 void dnsd_count_ranking(void);
+void dnsd_count_alias(bool is_resolved);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_reports(const struct status_receiver_counters *now,
                         struct status_receiver_counters *before);
@@ -242,6 +268,7 @@ struct dnsd {
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;
+    struct dnsd_resolver *resolver;
     struct worker_set *workers;
 };
 

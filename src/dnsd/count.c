@@ -158,39 +158,41 @@ void dnsd_count_refused_connection(void)
 void dnsd_count_tls_connection(void)
 {
     metric_add(&tls_connections, 1);
-    void dnsd_count_alias(bool is_resolved)
-    {
-        metric_add(&aliases[is_resolved], 1);
-    }
+}
 
-    void dnsd_count_ranking(void)
-    {
-        metric_add(&rankings, 1);
-    }
+void dnsd_count_alias(bool is_resolved)
+{
+    metric_add(&aliases[is_resolved], 1);
+}
 
-    void dnsd_count_reports(const struct status_receiver_counters *now,
-                            struct status_receiver_counters *before)
-    {
-        size_t i = 0;
+void dnsd_count_ranking(void)
+{
+    metric_add(&rankings, 1);
+}
+
+void dnsd_count_reports(const struct status_receiver_counters *now,
+                        struct status_receiver_counters *before)
+{
+    size_t i = 0;
 #define X(name) add(&reports[i++], now->name - before->name);
-        STATUS_RECEIVER_COUNTER_LIST(X)
+    STATUS_RECEIVER_COUNTER_LIST(X)
 #undef X
-        *before = *now;
-    }
+    *before = *now;
+}
 
-    void dnsd_count_measures(const struct measure_receiver_counters *now,
-                             struct measure_receiver_counters *before)
-    {
-        size_t i = 0;
+void dnsd_count_measures(const struct measure_receiver_counters *now,
+                         struct measure_receiver_counters *before)
+{
+    size_t i = 0;
 #define X(name) add(&measures[i++], now->name - before->name);
-        MEASURE_RECEIVER_COUNTER_LIST(X)
+    MEASURE_RECEIVER_COUNTER_LIST(X)
 #undef X
-        *before = *now;
-    }
+    *before = *now;
+}
 
-    void dnsd_count_facts(struct dnsd_facts * facts)
-    {
-        metric_set(&latencies, latency_table_count(facts->latencies));
-        add(&items, facts->items);
-        facts->items = 0;
-    }
+void dnsd_count_facts(struct dnsd_facts *facts)
+{
+    metric_set(&latencies, latency_table_count(facts->latencies));
+    add(&items, facts->items);
+    facts->items = 0;
+}

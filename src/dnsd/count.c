@@ -84,6 +84,7 @@ enum { REPORT_KINDS = sizeof reports / sizeof *reports };
 void dnsd_metrics_register(void)
 {
     dnsd_health_metrics_register();
+    dnsd_probe_metrics_register();
     for (size_t i = 0; i < DNS_RCODES; i++)
         if (answers[i].name)
             metric_register(&answers[i]);

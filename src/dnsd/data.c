@@ -169,6 +169,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     if (data->regions)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
+    dnsd_probe_plan_init(&data->probe, conf, data->maps ? data->maps->maps : NULL);
     bool is_set = dnsd_settings_init(&data->settings, conf->self, seed, why);
     if (data->zones && data->director && is_set)
         return data;
@@ -183,6 +184,7 @@ void dnsd_data_release(struct dnsd_data *data)
     dns_zones_free(data->zones);
     dnsd_aliases_free(&data->aliases);
     edge_plan_free(&data->health);
+    dnsd_probe_plan_clear(&data->probe);
     director_free(data->director);
     dnsd_maps_release(data->maps);
     regions_free(data->regions);

@@ -72,6 +72,23 @@ struct dnsd_gateway {
     uint32_t number;
 };
 
+/* Probes of client networks: what the configuration comes to. */
+struct dnsd_probe_node {
+    uint64_t id;
+    struct address address; /* where it answers DNS */
+};
+
+struct dnsd_probe_plan {
+    bool is_on;
+    uint64_t own;                  /* status_node_id() of this node */
+    struct dnsd_probe_node *nodes; /* the other DNS nodes */
+    size_t node_count;
+    struct dns_name name; /* that they are asked for; empty: they are taken to live */
+    struct probe_settings settings;
+    struct prefix_tree *opt_out;
+    uint32_t *edge_regions;
+};
+
 /* Immutable but for the count of references: the views that use it, and the reporter. */
 struct dnsd_data {
     _Atomic uint32_t references;
@@ -83,6 +100,7 @@ struct dnsd_data {
     struct dnsd_edge *edges;
     size_t edge_count;
     struct edge_plan *health; /* NULL: edges are not checked */
+    struct dnsd_probe_plan probe;
     struct dnsd_reporter *reporters;
     size_t reporter_count;
     struct dnsd_gateway *gateways; /* by id */
@@ -227,6 +245,21 @@ enum health_state dnsd_health_state(const struct dnsd_health *health, uint32_t e
 void dnsd_health_write(const struct dnsd_health *health, uint32_t edge, struct text *json);
 void dnsd_health_metrics_register(void);
 
+/* ---- probe.c: on the first worker */
+
+void dnsd_probe_plan_init(struct dnsd_probe_plan *plan, const struct conf *conf,
+                          const struct maps *maps);
+void dnsd_probe_plan_clear(struct dnsd_probe_plan *plan);
+
+struct dnsd_probe;
+struct dnsd_reports;
+struct dnsd_probe *dnsd_probe_new(struct dnsd_reports *reports, struct loop *loop, uint64_t seed);
+void dnsd_probe_free(struct dnsd_probe **probe);
+void dnsd_probe_take(struct dnsd_probe *probe, struct dnsd_data *data);     /* its own reference */
+void dnsd_probe_seen(struct dnsd_probe *probe, const struct address *host); /* at an edge */
+void dnsd_probe_write(const struct dnsd_probe *probe, struct text *json);
+void dnsd_probe_metrics_register(void);
+
 /* ---- reports.c: on the first worker */
 
 struct dnsd_reports;
@@ -242,6 +275,8 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);
 bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
                           const struct measure_message *message);
 struct dnsd_facts *dnsd_reports_facts(struct dnsd_reports *reports);
+/* Clients may be sent to that edge at present. */
+bool dnsd_reports_is_usable(const struct dnsd_reports *reports, uint32_t edge);
 
 /* ---- the server */
 

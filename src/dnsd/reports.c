@@ -36,6 +36,7 @@ struct dnsd_reports {
     struct status_receiver *receiver; /* NULL: nobody reports */
     struct status_receiver_counters counted;
     struct dnsd_health *health;
+    struct dnsd_probe *probe;
     struct measure_receiver_counters measures_counted;
     struct source *sources;
     struct dnsd_facts facts;
@@ -142,6 +143,27 @@ static void on_health(void *owner)
 {
     struct dnsd_reports *reports = owner;
     loop_task_queue(reports->loop, &reports->rank);
+}
+
+static void on_found(void *owner, const struct dnsd_reporter *vantage,
+                     const struct measure_health *found)
+{
+    struct dnsd_reports *reports = owner;
+    dnsd_health_hear(reports->health, vantage->id, found);
+}
+
+/* A visitor's round trip is of a host that completed TCP with an edge. */
+static void on_latency(void *owner, const struct dnsd_reporter *vantage,
+                       const struct measure_latency *latency)
+{
+    (void)vantage;
+    if (latency->source == LATENCY_PASSIVE)
+        dnsd_probe_seen(((struct dnsd_reports *)owner)->probe, &latency->client);
+}
+
+bool dnsd_reports_is_usable(const struct dnsd_reports *reports, uint32_t edge)
+{
+    return reports->states[edge] == DIRECTOR_UP || reports->states[edge] == DIRECTOR_FULL;
 }
 
 /* ---- the receiver */
@@ -380,6 +402,7 @@ void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
     if (reports->receiver)
         put_reporters(reports);
     dnsd_health_take(reports->health, data);
+    dnsd_probe_take(reports->probe, data);
     rank(reports);
 }
 
@@ -393,6 +416,10 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     reports->rank.run = on_rank;
     reports->health = dnsd_health_new(loop, dnsd->seed, on_health, reports);
     dnsd_facts_init(&reports->facts, dnsd->seed);
+    reports->facts.on_health = on_found;
+    reports->facts.on_latency = on_latency;
+    reports->facts.owner = reports;
+    reports->probe = dnsd_probe_new(reports, loop, dnsd->seed);
     int error = 0;
     if (dnsd->sockets.reports >= 0) {
         reports->receiver = status_receiver_new(dnsd->crypto, &dnsd->private_key, loop_now_ns(loop),
@@ -421,6 +448,7 @@ void dnsd_reports_stop(struct dnsd_reports **owned)
         loop_watch_remove(reports->loop, &reports->watch);
     status_receiver_free(&reports->receiver); /* may tell of edges that it drops */
     dnsd_health_free(&reports->health);
+    dnsd_probe_free(&reports->probe);
     loop_task_cancel(reports->loop, &reports->rank);
     for (size_t i = 0; i < reports->word_count; i++)
         memory_free(reports->words[i].edge);
@@ -517,6 +545,7 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
     text_add_format(json, "{\"zones\":%zu,\"names\":%zu,\"fail_open\":%s,\"forsaken_sites\":%zu",
                     dns_zones_count(data->zones), dns_zones_names(data->zones),
                     is_open ? "true" : "false", reports->forsaken);
+    dnsd_probe_write(reports->probe, json);
     text_add(json, ",\"edges\":[");
     for (size_t i = 0; i < data->edge_count; i++)
         write_edge(reports, i, json);

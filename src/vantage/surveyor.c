@@ -49,7 +49,7 @@ static void on_done(void *owner, const struct ping_result *result)
     struct surveyor *surveyor = owner;
     const struct measure_item item = {
         .kind = MEASURE_LATENCY,
-        .latency = {.client = latency_network(&result->host).address,
+        .latency = {.client = result->host,
                     .source = LATENCY_PROBE,
                     .is_silent = result->is_silent,
                     .samples = (uint16_t)(result->is_silent ? result->sent : result->answered),

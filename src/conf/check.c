@@ -564,6 +564,8 @@ static void (*const checks[])(struct loader *loader) = {
     check_zones_differ,
     check_zones_have_servers,
     check_hosts_are_in_zones,
+    check_levels,
+    check_served_zones,
     check_edges_have_addresses,
     check_reports,
     check_dns_identity,

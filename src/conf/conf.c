@@ -118,6 +118,17 @@ const struct conf_site *conf_find_site(const struct conf *conf, struct span name
     return table_find(&conf->index->sites, name);
 }
 
+bool conf_serves(const struct conf *conf, const struct conf_zone *zone)
+{
+    const struct conf_dns *dns = conf->self ? conf->self->dns : NULL;
+    if (!dns || !dns->zones.count)
+        return true;
+    for (size_t i = 0; i < dns->zones.count; i++)
+        if (strcmp(dns->zones.items[i], zone->name) == 0)
+            return true;
+    return false;
+}
+
 static bool has_bit(const uint64_t *set, size_t index)
 {
     return set[index / 64] >> (index % 64) & 1;

@@ -16,6 +16,7 @@ enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
     CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map or zone file */
     CONF_MAPS_LIMIT = 16,
+    CONF_LEVELS_LIMIT = 1024,
     CONF_NODES_LIMIT = 4096,
     CONF_SITES_LIMIT = 65536,
     CONF_ERRORS_LIMIT = 50, /* shown at once */
@@ -142,6 +143,7 @@ struct conf_dns_tls {
 struct conf_dns {
     struct conf_addresses listen;    /* UDP and TCP */
     struct address reports;          /* UDP, where edges send STATUS; family 0: none */
+    struct conf_texts zones;         /* that it answers for, with the final dot; none: all */
     uint32_t tcp_connections_limit;  /* 1000 */
     uint64_t tcp_idle_timeout_ns;    /* 10 s */
     const char *identity;            /* NULL: not told */
@@ -399,6 +401,13 @@ struct conf_file {
     struct span content;
 };
 
+/* Clients of a region get an alias into this zone (R3). */
+struct conf_level {
+    const char *region;
+    const char *zone_name;        /* with the final dot */
+    const struct conf_zone *zone; /* derived: below the one that has the level */
+};
+
 struct conf_zone {
     const char *name;    /* with the final dot */
     const char *primary; /* MNAME */
@@ -412,6 +421,11 @@ struct conf_zone {
     struct conf_file *files; /* it and what it includes, with the dns role only */
     size_t file_count;
     struct conf_transfer *transfer; /* NULL: nobody may copy it */
+    struct conf_level *levels;
+    size_t level_count;
+    uint32_t level_ttl_s;              /* of the aliases, 60 */
+    const struct conf_zone *upper;     /* derived: the one that has it as a level; NULL: none */
+    const struct conf_zone *enclosing; /* derived: the deepest that it lies in; NULL: none */
 };
 
 struct conf_map {
@@ -496,6 +510,8 @@ const struct conf_site *conf_find_host(
 const struct conf_node *conf_find_node(const struct conf *conf, const char *name);
 const struct conf_node *conf_find_key(const struct conf *conf, const uint8_t key[CONF_KEY_BYTES]);
 const struct conf_site *conf_find_site(const struct conf *conf, struct span name);
+/* Whether the DNS role of this process's node answers for the zone; true where there is no node. */
+bool conf_serves(const struct conf *conf, const struct conf_zone *zone);
 bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edge,
                  const struct conf_site *site, uint16_t port); /* port 0: HTTP */
 

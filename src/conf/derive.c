@@ -211,6 +211,7 @@ void derive(struct loader *loader)
     derive_probes(loader);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);
+    derive_levels(loader);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

@@ -63,6 +63,10 @@ void read_dns_files(struct loader *loader, struct conf_dns *dns);
 /* Of these, the secrets of TSIG keys, and zone files. */
 void read_tsig_files(struct loader *loader);
 void read_zone_files(struct loader *loader);
+/* levels.c */
+void derive_levels(struct loader *loader);
+void check_levels(struct loader *loader);
+void check_served_zones(struct loader *loader);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 void check_exits(struct loader *loader); /* borders, content servers, front ends */

@@ -227,6 +227,9 @@ static const struct setting dns_settings[] = {
     {"rate_limit", GROUP(dns_rate_section), .help = "Against floods."},
     {"tls", SECTION(dns_tls_section), MEMBER(conf_dns, tls), RESTART,
      .help = "DNS over TLS. Without it there is none."},
+    {"zones", &type_domain, LIST, TEXTS(conf_dns, zones), .preset_note = "every zone of the file",
+     .help = "Zones that this node answers for. Others that lie within them are delegated to their "
+             "name servers."},
     {"limits", GROUP(dns_limits_section), .help = "What resolvers may ask."},
     {"timeouts", GROUP(dns_timeouts_section), .help = "How long the DNS server waits."},
 };
@@ -510,6 +513,17 @@ static const struct section transfer_section = {"zone transfer", "Who may copy a
                                                 ROWS(transfer_settings),
                                                 sizeof(struct conf_transfer)};
 
+static const struct setting level_settings[] = {
+    {"region", &type_text, MEMBER(conf_level, region), REQUIRED,
+     .help = "Clients of this region of the maps, and of the regions within it."},
+    {"zone", &type_domain, MEMBER(conf_level, zone_name), REQUIRED,
+     .help = "The zone that answers them: one of the file, below this one. Hosts have the same "
+             "names in it."},
+};
+static const struct section level_section = {
+    "level", "A level of redirectors below a zone; docs/dns-levels.md.", ROWS(level_settings),
+    sizeof(struct conf_level)};
+
 static const struct setting zone_settings[] = {
     {"ns", &type_domain, LIST, TEXTS(conf_zone, ns), .preset_note = "those of the file",
      .help = "Name servers of the zone, as its parent names them."},
@@ -537,6 +551,12 @@ static const struct setting zone_settings[] = {
     {"records", &type_record, .shape = SHAPE_LIST, .limit = RECORDS_LIMIT,
      ITEMS(conf_zone, records, record_count),
      .help = "Records besides SOA, NS and the sites' addresses; names are relative to the zone."},
+    {"levels", SECTION(level_section), .shape = SHAPE_LIST, .limit = CONF_LEVELS_LIMIT,
+     ITEMS(conf_zone, levels, level_count),
+     .help = "Zones of the next level: clients of their regions get an alias into them instead of "
+             "edges."},
+    {"level_ttl", &type_seconds, MEMBER(conf_zone, level_ttl_s), RANGE("1s", "24h"),
+     .preset = "60s", .help = "Life of such an alias."},
 };
 static const struct section zone_section = {"zone", "A DNS zone that this network answers for.",
                                             ROWS(zone_settings), sizeof(struct conf_zone)};

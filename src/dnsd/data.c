@@ -161,8 +161,9 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
-    data->zones = dnsd_zones_new(conf, seed, &data->aliases, why);
     data->maps = dnsd_maps_new(conf, old, why);
+    if (data->maps)
+        data->zones = dnsd_zones_new(conf, data->maps, seed, &data->levels, &data->aliases, why);
     if (data->maps)
         data->regions =
             regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
@@ -186,6 +187,7 @@ void dnsd_data_release(struct dnsd_data *data)
     edge_plan_free(&data->health);
     dnsd_probe_plan_clear(&data->probe);
     director_free(data->director);
+    dnsd_levels_free(data->levels);
     dnsd_maps_release(data->maps);
     regions_free(data->regions);
     for (size_t i = 0; i < data->edge_count; i++)
@@ -210,11 +212,16 @@ int dnsd_check(const struct conf *conf, struct text *why)
 /* ---- views */
 
 /* The client's network decides, however much of its address the map names (RFC 7871 section 11.3). */
-static void find(const void *context, uint32_t site, const struct dns_client *client,
+static void find(const void *context, uint32_t number, const struct dns_client *client,
                  struct dns_choice *choice)
 {
     const struct dnsd_view *view = context;
-    choice->scope_bits = client->address.family == 4 ? 24 : 48;
+    uint32_t site = dnsd_levels_find(view->data->levels, number, client, choice);
+    if (choice->alias)
+        return;
+    uint8_t scope_bits = client->address.family == 4 ? 24 : 48;
+    if (scope_bits > choice->scope_bits)
+        choice->scope_bits = scope_bits;
     if (dnsd_aliases_find(view->data->aliases, &site, client, choice))
         return;
     choice->addresses = director_snapshot_find(view->ranking, site, &client->address);

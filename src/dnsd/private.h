@@ -52,6 +52,25 @@ void dnsd_settings_now(const struct dnsd_settings *settings, uint64_t wall_ns,
                        struct dns_settings *out);
 uint64_t dnsd_cookie_period(uint64_t wall_ns);
 
+/* ---- levels.c */
+
+struct dnsd_levels;
+
+/* Complaints go to `why`. */
+struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct dnsd_maps *maps,
+                                    struct text *why);
+void dnsd_levels_free(struct dnsd_levels *levels);
+/* The host, and its names in the levels below its zone, as far as the builder has their zones. */
+void dnsd_levels_add(struct dnsd_levels *levels, const struct conf *conf,
+                     struct dns_builder *builder, const struct dns_name *host, uint32_t site,
+                     struct text *why);
+/* A zone that this node does not serve: a delegation where it serves the one that it lies in. */
+void dnsd_levels_delegate(const struct conf *conf, const struct conf_zone *zone,
+                          struct dns_builder *builder, struct text *why);
+/* The site of a number that a name has in the zones; a client of a level's region gets an alias. */
+uint32_t dnsd_levels_find(const struct dnsd_levels *levels, uint32_t number,
+                          const struct dns_client *client, struct dns_choice *choice);
+
 /* ---- data.c: what a configuration comes to */
 
 struct dnsd_edge {
@@ -95,6 +114,7 @@ struct dnsd_data {
     struct dns_zones *zones;
     struct dnsd_aliases *aliases;
     struct dnsd_maps *maps;
+    struct dnsd_levels *levels;
     struct regions *regions;
     struct director *director;
     struct dnsd_edge *edges;
@@ -166,9 +186,10 @@ struct director_facts dnsd_facts_view(const struct dnsd_facts *facts, uint64_t n
 void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, struct text *json);
 /* ---- zones.c, alias.c */
 
-/* NULL: sentences in `why`. The aliases are the caller's either way. */
-struct dns_zones *dnsd_zones_new(const struct conf *conf, uint64_t seed,
-                                 struct dnsd_aliases **aliases, struct text *why);
+/* NULL: sentences in `why`. Levels and aliases are the caller's either way. */
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps, uint64_t seed,
+                                 struct dnsd_levels **levels, struct dnsd_aliases **aliases,
+                                 struct text *why);
 
 /* Names that stand for another name's addresses. Sites are numbered below `first_site`. */
 struct dnsd_aliases *dnsd_aliases_new(uint32_t first_site);

@@ -14,6 +14,7 @@ struct filler {
     const struct conf *conf;
     const struct conf_zone *zone;
     struct dns_builder *builder;
+    struct dnsd_levels *levels;
     struct dnsd_aliases *aliases;
     struct text *why;
     struct text warnings;
@@ -143,9 +144,10 @@ static void add_site(struct filler *filler, size_t index)
     struct dns_name host;
     for (size_t i = 0; i < site->hosts.count; i++)
         if (take_name(filler->why, site->hosts.items[i], &host) &&
-            dns_builder_has(filler->builder, &host) &&
-            !dnsd_aliases_join(filler->aliases, &host, (uint32_t)index, site->dns_move_in))
-            dns_builder_add_computed(filler->builder, &host, (uint32_t)index);
+            !(dns_builder_has(filler->builder, &host) &&
+              dnsd_aliases_join(filler->aliases, &host, (uint32_t)index, site->dns_move_in)))
+            dnsd_levels_add(filler->levels, filler->conf, filler->builder, &host, (uint32_t)index,
+                            filler->why);
 }
 
 static void log_warnings(const struct text *warnings)
@@ -164,22 +166,28 @@ static void add_apexes(struct filler *filler)
 {
     struct dns_name apex;
     for (size_t i = 0; i < filler->conf->zone_count; i++)
-        if (take_name(filler->why, filler->conf->zones[i].name, &apex))
+        if (conf_serves(filler->conf, &filler->conf->zones[i]) &&
+            take_name(filler->why, filler->conf->zones[i].name, &apex))
             dns_builder_add_zone(filler->builder, &apex);
 }
 
-struct dns_zones *dnsd_zones_new(const struct conf *conf, uint64_t seed,
-                                 struct dnsd_aliases **aliases, struct text *why)
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps, uint64_t seed,
+                                 struct dnsd_levels **levels, struct dnsd_aliases **aliases,
+                                 struct text *why)
 {
+    size_t before = why->length;
     struct filler filler = {.conf = conf,
                             .builder = dns_builder_new(seed),
+                            .levels = *levels = dnsd_levels_new(conf, maps, why),
                             .aliases = *aliases = dnsd_aliases_new((uint32_t)conf->site_count),
                             .why = why,
                             .warnings.limit = WARNINGS_BYTES};
-    size_t before = why->length;
     add_apexes(&filler);
     for (size_t i = 0; i < conf->zone_count; i++)
-        add_zone(&filler, &conf->zones[i]);
+        if (conf_serves(conf, &conf->zones[i]))
+            add_zone(&filler, &conf->zones[i]);
+        else
+            dnsd_levels_delegate(conf, &conf->zones[i], filler.builder, why);
     for (size_t i = 0; i < conf->site_count; i++)
         add_site(&filler, i);
     dnsd_aliases_finish(filler.aliases, filler.builder);

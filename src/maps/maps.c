@@ -135,6 +135,11 @@ struct maps_point maps_region_point(const struct maps *maps, uint32_t region)
     return maps->regions.points[region];
 }
 
+uint32_t maps_region_parent(const struct maps *maps, uint32_t region)
+{
+    return maps->regions.parents[region];
+}
+
 uint32_t maps_region_distance(const struct maps *maps, uint32_t a, uint32_t b)
 {
     return maps_regions_distance(&maps->regions, a, b);

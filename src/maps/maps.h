@@ -83,7 +83,9 @@ uint32_t maps_region_number(const struct maps *maps,
 const char *maps_region_name(const struct maps *maps, uint32_t region);
 const char *maps_region_nearest_name(const struct maps *maps, const char *word); /* or NULL */
 struct maps_point maps_region_point(const struct maps *maps, uint32_t region);
-/* As a map says, else from the points of both, else MAPS_FAR. */
+/* The region that it lies in ("region NAME within OTHER"); MAPS_NO_REGION: none. */
+uint32_t maps_region_parent(const struct maps *maps, uint32_t region);
+/* As a map says, else from the points of both, else 1 more than from the region that one lies in, else MAPS_FAR. */
 uint32_t maps_region_distance(const struct maps *maps, uint32_t a, uint32_t b);
 
 /* ---- figures ---- */

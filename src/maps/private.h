@@ -57,6 +57,7 @@ struct regions {
     uint32_t count;
     struct index numbers; /* by hash of the name */
     struct maps_point *points;
+    uint16_t *parents;      /* in which they lie */
     struct index rules;     /* key of what is known to region */
     struct index distances; /* key of two regions to their distance, and 1 */
     uint32_t outside;       /* the default */
@@ -67,6 +68,8 @@ void maps_regions_clear(struct regions *regions);
 uint32_t maps_regions_number(const struct regions *regions, struct span name);
 /* A new one where there was none; MAPS_NO_REGION when there are too many. */
 uint32_t maps_regions_take(struct regions *regions, struct span name);
+/* False: it would lie in itself, or too deep. */
+MUST_USE bool maps_regions_set_parent(struct regions *regions, uint32_t region, uint32_t parent);
 void maps_regions_set_distance(struct regions *regions, uint32_t a, uint32_t b, uint32_t distance);
 uint32_t maps_regions_distance(const struct regions *regions, uint32_t a, uint32_t b);
 /* The key that a place of which only this is known has among the rules. */

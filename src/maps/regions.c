@@ -6,13 +6,19 @@
 #include "base/memory.h"
 #include "maps/private.h"
 
-enum { NAME_LIMIT = 63 };
+enum {
+    NAME_LIMIT = 63,
+    DEPTH_LIMIT = 8, /* of regions within regions */
+};
 
 static void add(struct regions *regions, struct span name)
 {
     regions->names = memory_resize(regions->names, regions->count + 1, sizeof *regions->names);
     regions->points = memory_resize(regions->points, regions->count + 1, sizeof *regions->points);
+    regions->parents =
+        memory_resize(regions->parents, regions->count + 1, sizeof *regions->parents);
     regions->points[regions->count] = MAPS_NOWHERE;
+    regions->parents[regions->count] = MAPS_NO_REGION;
     regions->names[regions->count++] = memory_text((const char *)name.data, name.length);
 }
 
@@ -27,6 +33,7 @@ void maps_regions_clear(struct regions *regions)
         memory_free(regions->names[i]);
     memory_free(regions->names);
     memory_free(regions->points);
+    memory_free(regions->parents);
     maps_index_clear(&regions->numbers);
     maps_index_clear(&regions->rules);
     maps_index_clear(&regions->distances);
@@ -131,16 +138,45 @@ void maps_regions_set_distance(struct regions *regions, uint32_t a, uint32_t b, 
     *maps_index_at(&regions->distances, pair_of(a, b)) = distance + 1;
 }
 
+bool maps_regions_set_parent(struct regions *regions, uint32_t region, uint32_t parent)
+{
+    unsigned depth = 1;
+    for (uint32_t at = parent; at != MAPS_NO_REGION; at = regions->parents[at])
+        if (at == region || depth++ == DEPTH_LIMIT)
+            return false;
+    regions->parents[region] = (uint16_t)parent;
+    return true;
+}
+
+/* Said, or of the globe; false: neither. */
+static bool know_distance(const struct regions *regions, uint32_t a, uint32_t b, uint32_t *distance)
+{
+    uint32_t said = a == b ? 1 : maps_index_find(&regions->distances, pair_of(a, b));
+    if (said) {
+        *distance = said - 1;
+        return true;
+    }
+    if (!maps_point_is_known(regions->points[a]) || !maps_point_is_known(regions->points[b]))
+        return false;
+    *distance = maps_point_km(regions->points[a], regions->points[b]) / MAPS_KM_PER_UNIT;
+    return true;
+}
+
+/* Each step up costs 1, so that who lies in the same region is near, but behind those of one's own. */
 uint32_t maps_regions_distance(const struct regions *regions, uint32_t a, uint32_t b)
 {
-    if (a == MAPS_NO_REGION || b == MAPS_NO_REGION)
-        return MAPS_FAR;
-    if (a == b)
-        return 0;
-    uint32_t said = maps_index_find(&regions->distances, pair_of(a, b));
-    if (said)
-        return said - 1;
-    if (!maps_point_is_known(regions->points[a]) || !maps_point_is_known(regions->points[b]))
-        return MAPS_FAR;
-    return maps_point_km(regions->points[a], regions->points[b]) / MAPS_KM_PER_UNIT;
+    uint32_t least = UINT32_MAX, distance;
+    uint32_t steps_a = 0;
+    for (uint32_t i = a; i != MAPS_NO_REGION; i = regions->parents[i], steps_a++) {
+        uint32_t steps = steps_a;
+        for (uint32_t k = b; k != MAPS_NO_REGION; k = regions->parents[k], steps++) {
+            if (!know_distance(regions, i, k, &distance))
+                continue;
+            if (steps == 0)
+                return distance;
+            if (distance + steps < least)
+                least = distance + steps;
+        }
+    }
+    return least == UINT32_MAX ? MAPS_FAR : least;
 }

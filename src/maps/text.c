@@ -250,20 +250,31 @@ static void read_default(struct parser *parser, struct span line)
     expect_end(parser, line);
 }
 
-/* "region europe at 50.11,8.68" */
+/* "region europe at 50.11,8.68", "region berlin within europe" */
 static void read_region(struct parser *parser, struct span line)
 {
     uint32_t region = take_region(parser, &line);
     if (region == MAPS_NO_REGION)
         return;
-    struct maps_place place;
-    if (!span_equal(take_word(&line), SPAN("at"))) {
-        COMPLAIN(parser, "where a region lies is written: region NAME at 50.11,8.68");
+    struct span word = take_word(&line);
+    if (span_equal(word, SPAN("at"))) {
+        struct maps_place place;
+        if (!read_point(parser, take_word(&line), &place))
+            return;
+        parser->regions->points[region] = place.point;
+    } else if (span_equal(word, SPAN("within"))) {
+        uint32_t parent = take_region(parser, &line);
+        if (parent == MAPS_NO_REGION)
+            return;
+        if (!maps_regions_set_parent(parser->regions, region, parent)) {
+            COMPLAIN(parser, "a region cannot lie within itself, or too deep");
+            return;
+        }
+    } else {
+        COMPLAIN(parser, "where a region lies is written: region NAME at 50.11,8.68, or within "
+                         "OTHER");
         return;
     }
-    if (!read_point(parser, take_word(&line), &place))
-        return;
-    parser->regions->points[region] = place.point;
     expect_end(parser, line);
 }
 

@@ -255,6 +255,33 @@ static void R6_the_nearest_region_stands_in_for_a_rule(void **state)
     maps_free(maps);
 }
 
+static void R3_regions_lie_within_regions(void **state)
+{
+    (void)state;
+    struct maps *maps = BUILD("192.0.2.0/24 north\n"
+                              "region north within europe\n"
+                              "region south within europe\n"
+                              "region kansai within asia\n"
+                              "distance europe asia 60\n");
+    static const struct {
+        const char *a, *b;
+        uint32_t distance;
+    } rows[] = {
+        {"north", "north", 0},  {"north", "europe", 1}, {"north", "south", 2},
+        {"europe", "asia", 60}, {"north", "asia", 61},  {"kansai", "south", 62},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t a = maps_region_number(maps, span_text(rows[i].a));
+        uint32_t b = maps_region_number(maps, span_text(rows[i].b));
+        assert_int_equal(maps_region_distance(maps, a, b), rows[i].distance);
+        assert_int_equal(maps_region_distance(maps, b, a), rows[i].distance);
+    }
+    uint32_t north = maps_region_number(maps, SPAN("north"));
+    assert_string_equal(maps_region_name(maps, maps_region_parent(maps, north)), "europe");
+    assert_int_equal(maps_region_parent(maps, maps_region_parent(maps, north)), MAPS_NO_REGION);
+    maps_free(maps);
+}
+
 static void great_circles_have_their_lengths(void **state)
 {
     (void)state;
@@ -368,7 +395,10 @@ static void mistakes_are_told_with_their_line(void **state)
         {"default a\ndefault b", "map:2: a second default region\n"},
         {"distence a b 1", "map:1: \"distence\" is not a network such as 192.0.2.0/24 (the bits "
                            "behind its length zero); did you mean \"distance\"?\n"},
-        {"region a 1,2", "map:1: where a region lies is written: region NAME at 50.11,8.68\n"},
+        {"region a 1,2", "map:1: where a region lies is written: region NAME at 50.11,8.68, or "
+                         "within OTHER\n"},
+        {"region a within b\nregion b within a", "map:2: a region cannot lie within itself, or too "
+                                                 "deep\n"},
         {"continent EUR a", "map:1: \"EUR\" is not the code of a continent such as EU\n"},
         {"country DE", "map:1: the name of a region is missing\n"},
     };
@@ -434,6 +464,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(later_maps_win_field_by_field),
         cmocka_unit_test(R3_rules_give_regions),
         cmocka_unit_test(R6_the_nearest_region_stands_in_for_a_rule),
+        cmocka_unit_test(R3_regions_lie_within_regions),
         cmocka_unit_test(great_circles_have_their_lengths),
         cmocka_unit_test(equal_neighbours_are_one),
         cmocka_unit_test(R3_scopes_are_honest),

@@ -66,10 +66,12 @@ static void take_datagram(struct agent *agent, struct span datagram, const struc
         struct receiver *receiver = &agent->receivers[i];
         if (!address_equal(&receiver->address, from))
             continue;
-        if (status_is_request(datagram))
+        if (status_is_request(datagram)) {
             take_request(agent, receiver, datagram);
-        else if (status_sender_receive(&receiver->sender, clock_now_ns(), datagram) == 0)
+        } else if (status_sender_receive(&receiver->sender, clock_now_ns(), datagram) == 0) {
+            agent->load.told_ns = 0; /* it has just begun to hear */
             agent_send_status(agent);
+        }
     }
 }
 

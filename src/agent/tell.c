@@ -200,16 +200,26 @@ static void put_latencies(struct outbox *outbox)
     }
 }
 
+static bool is_heard(const struct agent *agent)
+{
+    for (size_t i = 0; i < agent->count; i++)
+        if (agent->receivers[i].sender.epoch)
+            return true;
+    return false;
+}
+
 void agent_send_measures(struct agent *agent)
 {
     uint64_t now_ns = clock_now_ns();
     struct outbox outbox = {.agent = agent};
+    loop_timer_start(agent->options.loop, &agent->measure, now_ns + STATUS_PERIOD_NS);
     if (load_look(&agent->load, agent_conf(agent)->self, &agent->view, agent->gauges.values,
                   now_ns))
         put_load(&outbox, now_ns);
+    if (!is_heard(agent))
+        return; /* what was measured waits */
     put_items(&outbox);
     fill_allowance(agent, now_ns);
     put_latencies(&outbox);
     flush(&outbox);
-    loop_timer_start(agent->options.loop, &agent->measure, now_ns + STATUS_PERIOD_NS);
 }

@@ -117,6 +117,25 @@ static int command(void *state, const json_t *command, struct text *answer)
     return ERROR_INVALID;
 }
 
+/* {"verb": "latency", "client": ADDRESS} */
+static json_t *inquire(void *state, const json_t *question)
+{
+    struct dns_role *role = state;
+    const char *verb = json_string_value(json_object_get(question, "verb"));
+    const char *text = json_string_value(json_object_get(question, "client"));
+    struct address client;
+    if (!verb || strcmp(verb, "latency") != 0)
+        return NULL;
+    if (!text || address_parse(span_text(text), &client) < 0)
+        return json_pack("{s:s}", "error", "the client is no IP address");
+    struct text latencies = {0};
+    dnsd_write_latencies(role->dnsd, &client, &latencies);
+    json_t *answer =
+        json_pack("{s:o}", "latencies", json_loadb(latencies.data, latencies.length, 0, NULL));
+    text_clear(&latencies);
+    return answer;
+}
+
 const struct role dns_role = {
     .name = "dns",
     .child = "dns",
@@ -127,4 +146,5 @@ const struct role dns_role = {
     .age_ns = age_ns,
     .status = status,
     .command = command,
+    .inquire = inquire,
 };

@@ -183,6 +183,7 @@ struct call {
     struct dnsd_data *data;
     const char *edge;
     enum dnsd_admin admin;
+    const struct address *client;
     struct text *json;
     int result;
 };
@@ -238,6 +239,17 @@ static void write_status(struct dnsd *dnsd, struct call *call)
 void dnsd_write_status(struct dnsd *dnsd, struct text *json)
 {
     (void)run_on_first(dnsd, &(struct call){.run = write_status, .json = json});
+}
+
+static void write_latencies(struct dnsd *dnsd, struct call *call)
+{
+    dnsd_reports_write_latencies(dnsd->reports, call->client, call->json);
+}
+
+void dnsd_write_latencies(struct dnsd *dnsd, const struct address *client, struct text *json)
+{
+    (void)run_on_first(dnsd,
+                       &(struct call){.run = write_latencies, .client = client, .json = json});
 }
 
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd)

@@ -59,6 +59,10 @@ MUST_USE int dnsd_edge_set(struct dnsd *dnsd, const char *edge,
 /* {"zones":1,"names":12,"fail_open":false,"forsaken_sites":0,"edges":[{"name":"fra","state":"live",...}]} */
 void dnsd_write_status(struct dnsd *dnsd, struct text *json);
 
+/* What is known of the round trips between the client's network and the edges:
+ * [{"edge":"fra","source":"visitors","rtt_us":21000,"samples":12,"silent":false,"ms_ago":1500}] */
+void dnsd_write_latencies(struct dnsd *dnsd, const struct address *client, struct text *json);
+
 /* So that a supervisor's proof of life covers the answers too: how long ago the slowest of the TCP workers came round. */
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd);
 

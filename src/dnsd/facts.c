@@ -232,3 +232,25 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
             text_add(json, i ? ",null" : "null");
     text_add(json, "]}");
 }
+
+void dnsd_facts_write_latencies(const struct dnsd_facts *facts, const struct address *client,
+                                uint64_t now_ns, struct text *json)
+{
+    static const char *const sources[LATENCY_SOURCES] = {
+        [LATENCY_PASSIVE] = "visitors", [LATENCY_PROBE] = "probes"};
+    uint32_t at = latency_table_first(facts->latencies, client);
+    text_add(json, "[");
+    for (bool is_first = true; at != LATENCY_END; is_first = false) {
+        struct latency_row row;
+        at = latency_table_next(facts->latencies, at, &row);
+        text_add(json, is_first ? "{\"edge\":" : ",{\"edge\":");
+        text_add_json(json, span_text(facts->data->edges[row.node].name));
+        text_add_format(json,
+                        ",\"source\":\"%s\",\"rtt_us\":%u,\"samples\":%u,\"silent\":%s,"
+                        "\"ms_ago\":%llu}",
+                        sources[row.source], row.value.rtt_us, row.value.samples,
+                        row.value.is_silent ? "true" : "false",
+                        (unsigned long long)(now_ns - row.value.taken_ns) / 1000000);
+    }
+    text_add(json, "]");
+}

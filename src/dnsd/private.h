@@ -183,6 +183,9 @@ void dnsd_facts_reported(struct dnsd_facts *facts, const struct dnsd_reporter *f
 /* Once a second: what is too old is not known any more. */
 void dnsd_facts_age(struct dnsd_facts *facts, uint64_t now_ns);
 struct director_facts dnsd_facts_view(const struct dnsd_facts *facts, uint64_t now_ns);
+/* A list of what is known between the client's network and the edges: [{"edge":"fra","source":"visitors",...}] */
+void dnsd_facts_write_latencies(const struct dnsd_facts *facts, const struct address *client,
+                                uint64_t now_ns, struct text *json);
 void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, struct text *json);
 /* ---- zones.c, alias.c */
 
@@ -292,6 +295,8 @@ void dnsd_reports_take(struct dnsd_reports *reports,
 MUST_USE int dnsd_reports_set(struct dnsd_reports *reports, const char *edge,
                               enum dnsd_admin admin);
 void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);
+void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const struct address *client,
+                                  struct text *json);
 /* Asks that node to measure; false: it is not heard, or the kernel did not take the datagram. */
 bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
                           const struct measure_message *message);

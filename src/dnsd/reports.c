@@ -555,3 +555,9 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
     write_reporters(reports, MEASURE_SERVER, json);
     text_add_format(json, "],\"latencies\":%zu}", latency_table_count(reports->facts.latencies));
 }
+
+void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const struct address *client,
+                                  struct text *json)
+{
+    dnsd_facts_write_latencies(&reports->facts, client, loop_now_ns(reports->loop), json);
+}

@@ -106,7 +106,7 @@ static void handle(struct control *control, json_t *request)
         if (!control->report)
             refuse(control, "too many questions at once");
     } else {
-        bool is_inquiry = strcmp(verb, "link") == 0;
+        bool is_inquiry = strcmp(verb, "link") == 0 || strcmp(verb, "latency") == 0;
         if (!is_inquiry)
             log_notice("admin", "command %s", verb);
         control->report = report_new(child, is_inquiry ? REPORT_INQUIRY : REPORT_COMMAND,

@@ -26,7 +26,7 @@ struct answer {
     const struct dns_request *request;
     const struct dns_query *query;
     struct dns_writer *writer;
-    struct dns_client client;
+    const struct dns_subnet *subnet; /* that stands for the client; NULL: the sender is it */
     uint16_t counts[SECTIONS];
     enum dns_rcode rcode;
     enum dns_extended_error error;
@@ -36,7 +36,7 @@ struct answer {
     struct span about;
     bool is_refused; /* signatures that nobody may have for nothing: no answer */
     struct dns_seal seal;
-    uint32_t proofs[ANSWER_CHAIN_LIMIT + 1]; /* links of the chain that wildcards on the way need */
+    uint32_t *proofs; /* links of the chain that wildcards on the way need */
     unsigned proof_count;
 };
 

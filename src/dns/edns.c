@@ -5,6 +5,7 @@
 #include "dns/edns.h"
 
 #include "base/bytes.h"
+#include "dns/query.h"
 
 enum option_code {
     OPTION_NSID = 3,       /* RFC 5001 */
@@ -84,7 +85,7 @@ bool dns_options_read(struct span bytes, struct dns_options *options)
         uint16_t code = read_u16(&reader);
         struct span data = read_span(&reader, read_u16(&reader));
         if (reader.failed || !read_option(code, data, options)) {
-            *options = (struct dns_options){0};
+            dns_options_init(options);
             return false;
         }
     }
@@ -105,10 +106,12 @@ static bool is_believed(const struct dns_settings *settings, const struct addres
 }
 
 void dns_opt_prepare(struct dns_opt *opt, const struct dns_settings *settings,
-                     const struct dns_request *request, struct dns_options *options,
+                     const struct dns_request *request, struct dns_query *query,
                      struct dns_outcome *outcome)
 {
+    struct dns_options *options = &query->options;
     opt->settings = settings;
+    opt->is_dnssec_ok = query->is_dnssec_ok;
     opt->options = options;
     opt->bytes = DNS_OPT_BYTES;
     options->has_subnet = options->has_subnet && is_believed(settings, request->client);

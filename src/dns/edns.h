@@ -23,7 +23,14 @@ struct dns_options {
     struct span cookie; /* of the message */
 };
 
-/* False: malformed. */
+/* None. The rest of the struct means nothing then, and a query costs no more than that. */
+static inline void dns_options_init(struct dns_options *options)
+{
+    options->has_subnet = options->has_cookie = false;
+    options->wants_nsid = options->wants_keepalive = false;
+}
+
+/* Into initialised ones. False: malformed, and none is left. */
 bool dns_options_read(struct span bytes, struct dns_options *options);
 
 /* RFC 8914 */
@@ -34,6 +41,8 @@ enum dns_extended_error {
     DNS_EXTENDED_NOT_AUTHORITATIVE = 20,
     DNS_EXTENDED_NOT_SUPPORTED = 21,
 };
+
+struct dns_query;
 
 /* The OPT record of one answer. */
 struct dns_opt {
@@ -47,7 +56,7 @@ struct dns_opt {
 
 /* Strikes out what this server or this sender does not get, and says how long the record may become. */
 void dns_opt_prepare(struct dns_opt *opt, const struct dns_settings *settings,
-                     const struct dns_request *request, struct dns_options *options,
+                     const struct dns_request *request, struct dns_query *query,
                      struct dns_outcome *outcome);
 
 /* Writes it and returns the end; at most to `end`. */

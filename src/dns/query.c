@@ -102,7 +102,7 @@ enum dns_reading dns_query_read(struct span message, struct dns_query *query)
     query->udp_bytes = DNS_UDP_PLAIN_BYTES;
     query->has_edns = query->is_dnssec_ok = false;
     query->edns_version = 0;
-    query->options = (struct dns_options){0};
+    dns_options_init(&query->options);
     if (query->flags & DNS_FLAG_QR)
         return DNS_DROP; /* two servers must not answer one another for ever */
     if (query->flags & DNS_OPCODE_MASK)

@@ -256,6 +256,12 @@ struct conf_redirect {
     size_t policy_count;
 };
 
+/* What the node was like over time, in a database. */
+struct conf_history {
+    const char *folder; /* the supervisor makes it, for the node's user alone */
+    uint64_t every_ns, keep_ns, keep_coarse_ns;
+};
+
 struct conf_admin {
     struct conf_addresses listen; /* read-only HTTP; default 127.0.0.1:9180 */
     struct conf_texts hosts;      /* accepted Host values besides addresses and localhost */
@@ -291,6 +297,7 @@ struct conf_node {
     struct conf_gateway *gateway;
     struct conf_dns *dns;
     struct conf_agent *agent;
+    struct conf_history *history; /* NULL: none is kept */
     struct conf_capacity capacity;
     struct conf_director *director;
     struct conf_admin *admin; /* present when any role is, unless `admin: off` */

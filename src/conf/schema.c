@@ -250,6 +250,21 @@ static const struct section agent_section = {
     "The node measures the machine that it runs on, a content server, and tells the DNS nodes.",
     ROWS(agent_settings), sizeof(struct conf_agent)};
 
+static const struct setting history_settings[] = {
+    {"folder", &type_path, MEMBER(conf_history, folder), RESTART, .preset = "/var/lib/causeway",
+     .help = "Folder of the database history.db; it is made for the node's user alone."},
+    {"every", &type_duration, MEMBER(conf_history, every_ns), RANGE("1s", "1h"), .preset = "10s",
+     .help = "From one look at the node to the next."},
+    {"keep", &type_duration, MEMBER(conf_history, keep_ns), RANGE("10m", "8760h"), .preset = "48h",
+     .help = "How long every look is kept."},
+    {"keep_coarse", &type_duration, MEMBER(conf_history, keep_coarse_ns), RANGE("1h", "87600h"),
+     .preset = "2160h",
+     .help = "How long the least, mean and greatest of five minutes are kept, and events."},
+};
+static const struct section history_section = {
+    "history", "What the node was like over time, for `causeway stats`; docs/history.md.",
+    ROWS(history_settings), sizeof(struct conf_history)};
+
 static const struct setting capacity_settings[] = {
     {"connections", &type_integer, MEMBER(conf_capacity, connections), RANGE("0", "100000000"),
      .preset = "0", .preset_note = "not said",
@@ -342,6 +357,8 @@ static const struct setting node_settings[] = {
     {"dns", SECTION(dns_section), MEMBER(conf_node, dns), .help = "Role: answers DNS queries."},
     {"agent", SECTION(agent_section), MEMBER(conf_node, agent),
      .help = "Role: tells the load of a content server."},
+    {"history", SECTION(history_section), MEMBER(conf_node, history),
+     .help = "Keeps what the node was like over time."},
     {"capacity", GROUP(capacity_section), MEMBER(conf_node, capacity),
      .help = "What the node can carry, so that it is not sent more."},
     {"director", SECTION(director_section), MEMBER(conf_node, director),

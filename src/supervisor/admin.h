@@ -28,6 +28,8 @@ struct report {
     struct metrics_sum *metrics;
     void (*done)(void *owner, struct report *report); /* the report is gone behind it */
     void *owner;
+    struct report **look; /* child_look(): who holds it, and what it wants */
+    void (*seen)(void *owner, const json_t *status);
 };
 
 /* NULL: too many at once. Steals `argument`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The control socket: a Unix stream socket of mode 0600. One line of JSON in, one line of JSON out,
- * end. {"verb": "status"} is answered from every child; {"verb": "link"} is a question that roles
- * answer with data; every other verb goes to them as a command.
+ * end. {"verb": "status"} is answered from every child; {"verb": "link"} and a few more are questions that
+ * roles answer with data; every other verb goes to them as a command.
  */
 #include "supervisor/admin.h"
 
@@ -95,6 +95,16 @@ static void on_command_done(void *owner, struct report *report)
            json_pack("{s:O, s:O}", "answers", report->answers, "missing", report->missing));
 }
 
+/* Answered with data, and nothing changes by it. */
+static bool is_question(const char *verb)
+{
+    static const char *const verbs[] = {"explain", "latency", "link", "stats"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verb, verbs[i]) == 0)
+            return true;
+    return false;
+}
+
 static void handle(struct control *control, json_t *request)
 {
     const char *verb = json_string_value(json_object_get(request, "verb"));
@@ -106,7 +116,7 @@ static void handle(struct control *control, json_t *request)
         if (!control->report)
             refuse(control, "too many questions at once");
     } else {
-        bool is_inquiry = strcmp(verb, "link") == 0 || strcmp(verb, "latency") == 0;
+        bool is_inquiry = is_question(verb);
         if (!is_inquiry)
             log_notice("admin", "command %s", verb);
         control->report = report_new(child, is_inquiry ? REPORT_INQUIRY : REPORT_COMMAND,

@@ -14,7 +14,7 @@
 
 #include <signal.h>
 
-enum { CHILDREN = 3, QUESTIONS_LIMIT = 32 };
+enum { CHILDREN = 4, QUESTIONS_LIMIT = 32 };
 
 #define PROCESS_STATE_LIST(X)                                                    \
     X(ABSENT, "absent")     /* no role of it is configured */                    \
@@ -50,7 +50,8 @@ struct process {
 /* One question of the admin child under way. */
 struct question {
     struct supervisor *supervisor;
-    json_int_t id;   /* the admin child's */
+    struct process *asker;
+    json_int_t id;   /* the asker's */
     uint32_t number; /* ours */
     uint8_t waiting;
     bool is_used;
@@ -96,7 +97,7 @@ bool processes_give_signs(const struct supervisor *supervisor); /* none is silen
 json_t *processes_status(const struct supervisor *supervisor);
 
 /* ---- questions.c */
-void questions_ask(struct supervisor *supervisor, const json_t *message); /* from the admin child */
+void questions_ask(struct process *asker, const json_t *message); /* from the admin child */
 void questions_answer(struct process *process, const json_t *message, const int *fds,
                       size_t fd_count);
 void questions_child_ended(struct process *process);

@@ -11,7 +11,9 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int identity_find(const char *name, struct identity *identity, struct text *why)
@@ -32,6 +34,21 @@ int identity_find(const char *name, struct identity *identity, struct text *why)
     identity->user = entry->pw_uid;
     identity->group = entry->pw_gid;
     snprintf(identity->name, sizeof identity->name, "%s", entry->pw_name);
+    return 0;
+}
+
+int folder_make(const char *path, const struct identity *identity, struct text *why)
+{
+    bool is_new = mkdir(path, 0700) == 0;
+    int fd = is_new || errno == EEXIST ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                                       : -1;
+    if (fd < 0 || (is_new && identity->is_changed && fchown(fd, identity->user, identity->group))) {
+        text_add_format(why, "the folder %s: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return ERROR_IO;
+    }
+    close(fd);
     return 0;
 }
 

@@ -21,6 +21,9 @@ struct identity {
 /* `name` NULL: "causeway", else "nobody". ERROR_NOT_FOUND with a sentence. */
 MUST_USE int identity_find(const char *name, struct identity *identity, struct text *why);
 
+/* A folder of this identity's own, mode 0700; its parents exist. */
+MUST_USE int folder_make(const char *path, const struct identity *identity, struct text *why);
+
 /* Executes this very program as `causeway child NAME`, with `socket` as descriptor 3 and nothing
  * else open but 0 to 2. The child is killed when the supervisor dies. The pid, or -1 with errno. */
 pid_t process_start(const char *name, int socket, const struct identity *identity);

@@ -24,7 +24,7 @@ enum {
     ABORT_S = 2,    /* from SIGABRT to SIGKILL */
 };
 
-static const char *const names[CHILDREN] = {"front", "dns", "admin"};
+static const char *const names[CHILDREN] = {"front", "dns", "history", "admin"};
 static const char *const state_names[] = {
 #define X(name, text) [PROCESS_##name] = (text),
     PROCESS_STATE_LIST(X)
@@ -73,13 +73,19 @@ static void send_descriptors(struct process *process)
     }
 }
 
-/* The configuration's bytes; the admin child gets no secrets. */
+/* Those that look at the others: they get no secrets, and may ask. */
+static bool is_observer(const struct process *process)
+{
+    return strcmp(process->name, "admin") == 0 || strcmp(process->name, "history") == 0;
+}
+
+/* The configuration's bytes. */
 static void send_bundle(struct process *process, json_t *message)
 {
     struct text bytes = {0};
     const struct bundle *bundle = &process->supervisor->bundle;
     int fds[] = {-1, bundle->memory};
-    bundle_write(bundle, strcmp(process->name, "admin") != 0, &bytes);
+    bundle_write(bundle, !is_observer(process), &bytes);
     int result = bulk_new(text_span(&bytes), "configuration", &fds[0]);
     if (bytes.data)
         explicit_bzero(bytes.data, bytes.capacity);
@@ -119,7 +125,7 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
 {
     struct process *process = CONTAINER_OF(channel, struct process, channel);
     const char *type = channel_message_type(message);
-    bool is_admin = process == &process->supervisor->processes[CHILDREN - 1];
+    bool may_ask = is_observer(process);
     if (strcmp(type, "heartbeat") == 0) {
         process->heard_ns = clock_now_ns();
         json_decref(process->heartbeat);
@@ -133,8 +139,8 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
         on_reloaded(process, message);
     } else if (strcmp(type, "answer") == 0) {
         questions_answer(process, message, fds, fd_count);
-    } else if (strcmp(type, "question") == 0 && is_admin) {
-        questions_ask(process->supervisor, message);
+    } else if (strcmp(type, "question") == 0 && may_ask) {
+        questions_ask(process, message);
     } else {
         log_warning("supervisor", "%s sent a message of an unknown type", process->name);
     }

@@ -91,3 +91,25 @@ void report_forget(struct report **pointer)
     child_forget(&report->question);
     report_free(report);
 }
+
+static void on_look(void *owner, struct report *report)
+{
+    *report->look = NULL;
+    report->seen(owner, report->status);
+}
+
+int child_look(struct child *child, struct report **look,
+               void (*done)(void *owner, const json_t *status), void *owner)
+{
+    *look = report_new(child, REPORT_STATUS, NULL, on_look, owner);
+    if (!*look)
+        return ERROR_LIMIT;
+    (*look)->look = look;
+    (*look)->seen = done;
+    return 0;
+}
+
+void child_look_forget(struct report **look)
+{
+    report_forget(look);
+}

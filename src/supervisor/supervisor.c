@@ -46,7 +46,8 @@ static struct conf *load(const char *file, const char *node, struct bundle *bund
 static bool has_roles(const struct supervisor_options *options, const struct conf_node *node)
 {
     for (size_t i = 0; options->roles[i]; i++)
-        if (strcmp(options->roles[i]->child, "admin") != 0 && options->roles[i]->is_wanted(node))
+        if (strcmp(options->roles[i]->child, "admin") != 0 &&
+            strcmp(options->roles[i]->child, "history") != 0 && options->roles[i]->is_wanted(node))
             return true;
     return false;
 }
@@ -277,6 +278,8 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
         return ERROR_CONFIG;
     }
     int fd, result = identity_find(node->user, &supervisor->identity, errors);
+    if (result == 0 && node->history)
+        result = folder_make(node->history->folder, &supervisor->identity, errors);
     if (result == 0)
         result = control_listen(node->run_dir, &fd, errors);
     if (result)

@@ -94,6 +94,13 @@ enum listener_kind {
 int child_listener(const struct child *child, enum listener_kind kind,
                    const struct address *address, uint32_t worker);
 
+/* What /status shows of the whole node, once all children have said theirs: `done` gets it, borrowed. On the main thread.
+ * ERROR_LIMIT: too many at once. child_look_forget() before the owner goes; NULL inside is fine. */
+struct report;
+MUST_USE int child_look(struct child *child, struct report **look,
+                        void (*done)(void *owner, const json_t *status), void *owner);
+void child_look_forget(struct report **look);
+
 /* ---- the processes */
 struct supervisor_options {
     const char *file;                /* the configuration */

@@ -78,6 +78,7 @@ static void register_metrics(void)
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
+    gateway_health_metrics_register();
 }
 
 struct gateway *gateway_new(const struct gateway_options *options)
@@ -97,6 +98,7 @@ void gateway_free(struct gateway **freed)
     *freed = NULL;
     for (uint32_t i = 0; i < gateway->options.workers; i++)
         gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
+    memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);
     memory_free(gateway);
 }
@@ -115,9 +117,11 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
     list_init(&own->ports);
     list_init(&own->flows);
     gateway_pools_reload(own);
-    if (worker_id(worker) == 0)
+    if (worker_id(worker) == 0) {
         gateway->resolver =
             gateway_resolver_start(gateway, worker_peers(worker), gateway_conf(own));
+        gateway->health = gateway_health_start(own);
+    }
     return 0;
 }
 
@@ -125,8 +129,10 @@ void gateway_reload(struct gateway *gateway, struct worker *worker)
 {
     struct gateway_worker *own = &gateway->workers[worker_id(worker)];
     gateway_pools_reload(own);
-    if (worker_id(worker) == 0)
+    if (worker_id(worker) == 0) {
         gateway_resolver_follow(gateway->resolver, gateway_conf(own));
+        gateway_health_follow(gateway->health);
+    }
 }
 
 void gateway_stop(struct gateway *gateway, struct worker *worker)
@@ -138,8 +144,10 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
     gateway_ports_abort(own);
     gateway_flows_abort(own);
     gateway_pools_free(own);
-    if (worker_id(worker) == 0)
+    if (worker_id(worker) == 0) {
         gateway_resolver_stop(&gateway->resolver);
+        gateway_health_stop(&gateway->health);
+    }
     own->gateway = NULL;
 }
 
@@ -182,6 +190,7 @@ json_t *gateway_status(struct gateway *gateway)
         {"origin_connections", &gateway_connections},
         {"origin_connections_reused", &gateway_connections_reused},
         {"connect_failures", &gateway_connect_failures},
+        {"origins_down", &gateway_origins_down},
         {"port_connections", &gateway_ports},
         {"flows", &gateway_flows},
         {"flows_open", &gateway_flows_open},

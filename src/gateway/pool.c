@@ -127,6 +127,16 @@ static bool may_connect(const struct conf *conf, const struct address *address)
            !address_is_any(address);
 }
 
+size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
+                              struct address addresses[RESOLVED_ADDRESSES])
+{
+    size_t count = origin_addresses(worker, origin, 0, addresses), kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (may_connect(gateway_conf(worker), &addresses[i]))
+            addresses[kept++] = addresses[i];
+    return kept;
+}
+
 /* What pool_pick() chooses among. */
 struct candidates {
     struct balance_candidate list[GATEWAY_ORIGINS_MOST];
@@ -145,7 +155,8 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
         if (!may_connect(conf, &addresses[i]))
             continue;
         struct origin_pool *pool = find_or_add(worker, &addresses[i]);
-        bool is_avoided = pool == except || pool->avoid_until_ns > loop_now_ns(worker->loop);
+        bool is_avoided = pool == except || pool->avoid_until_ns > loop_now_ns(worker->loop) ||
+                          gateway_health_is_down(worker->gateway, site->index, &addresses[i]);
         candidates->list[candidates->count] = (struct balance_candidate){
             .pending = pool->pending, .limit = site->connections_limit, .is_usable = !is_avoided};
         candidates->pools[candidates->count++] = pool;

@@ -79,6 +79,8 @@ struct gateway {
     struct gateway_options options;
     struct gateway_worker *workers;    /* by worker id */
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
+    struct gateway_health *health;     /* likewise */
+    void *_Atomic down;                /* struct gateway_down: what health checks find */
 };
 
 static inline const struct conf *gateway_conf(const struct gateway_worker *worker)
@@ -114,6 +116,19 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
                        uint32_t keep_most); /* gives it back after use */
 void gateway_pool_close(struct origin_connection **closed);
 void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
+
+/* Where requests for the origin may go at present; returns how many. */
+size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
+                              struct address addresses[RESOLVED_ADDRESSES]);
+
+/* ---- health.c: on the first worker */
+struct gateway_health;
+struct gateway_health *gateway_health_start(struct gateway_worker *worker);
+void gateway_health_follow(struct gateway_health *health); /* another configuration */
+void gateway_health_stop(struct gateway_health **stopped);
+/* Any worker: health checks of that site (its index) find the origin's address down. */
+bool gateway_health_is_down(struct gateway *gateway, size_t site, const struct address *address);
+void gateway_health_metrics_register(void);
 
 /* ---- resolver.c */
 struct gateway_resolver *gateway_resolver_start(struct gateway *gateway,
@@ -161,6 +176,7 @@ extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_b
     gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
     gateway_connections, gateway_connections_reused, gateway_connect_failures,
     gateway_open_requests, gateway_resolve_failures, gateway_flows, gateway_flows_open,
-    gateway_flow_datagrams_in, gateway_flow_datagrams_out, gateway_flow_datagrams_dropped;
+    gateway_flow_datagrams_in, gateway_flow_datagrams_out, gateway_flow_datagrams_dropped,
+    gateway_origins_down;
 
 #endif

@@ -103,9 +103,9 @@ void probe_schedule_free(struct probe_schedule **owned)
     *owned = NULL;
     if (!schedule)
         return;
+    heap_clear(&schedule->due); /* it writes into its members */
     LIST_EACH (item, after, &schedule->by_age)
         memory_free(CONTAINER_OF(item, struct seen_network, by_age));
-    heap_clear(&schedule->due);
     memory_free(schedule->buckets);
     memory_free(schedule);
 }

@@ -33,12 +33,19 @@ def expand(secret, info, length):
     return out[:length]
 
 
-def compute(v):
-    edge, receiver = (X25519PrivateKey.from_private_bytes(v[f"{end}_private"]) for end in ("edge", "receiver"))
+def pair(edge_private, receiver_private, pre_shared_key):
+    """The keys that two nodes have in common."""
+    edge, receiver = (X25519PrivateKey.from_private_bytes(private) for private in (edge_private, receiver_private))
     publics = [key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for key in (edge, receiver)]
     shared = edge.exchange(X25519PublicKey.from_public_bytes(publics[1]))
-    made = expand(mac(b"causeway status", shared, v["pre_shared_key"]), publics[0] + publics[1], 72)
-    report_key, answer_key, tag = made[:32], made[32:64], made[64:]
+    made = expand(mac(b"causeway status", shared, pre_shared_key), publics[0] + publics[1], 72)
+    return {"edge_public": publics[0], "receiver_public": publics[1], "tag": made[64:], "report_key": made[:32],
+            "answer_key": made[32:64]}
+
+
+def compute(v):
+    made = pair(v["edge_private"], v["receiver_private"], v["pre_shared_key"])
+    report_key, answer_key, tag = made["report_key"], made["answer_key"], made["tag"]
 
     gateway = hashlib.sha256(b"gateway").digest()[:8] + b"\x01" + struct.pack(">II", 45678, 1234)
     contents = (v["epoch"] + v["turn"] + struct.pack(">BBBBIIQ", 1, 2, 1, 0, 1000, 250, 0x1122334455667788) +
@@ -48,8 +55,7 @@ def compute(v):
         bytes(4) + v["sequence"], contents, header)
     header = b"\x70\x01\x00\x00" + tag + v["epoch"] + v["counter"] + v["incarnation"] + v["sequence"]
     epoch = header + ChaCha20Poly1305(mac(answer_key, v["epoch"])).encrypt(bytes(4) + v["counter"], v["turn"], header)
-    return {"edge_public": publics[0], "receiver_public": publics[1], "tag": tag, "report_key": report_key,
-            "answer_key": answer_key, "status_datagram": status, "epoch_datagram": epoch}
+    return made | {"status_datagram": status, "epoch_datagram": epoch}
 
 
 def read_vectors(page):
@@ -59,12 +65,13 @@ def read_vectors(page):
     return vectors
 
 
-def main():
+def check(inputs, compute_all):
+    """Compares the page with what is computed, or prints it."""
     page = open(sys.argv[-1]).read()
     vectors = read_vectors(page[page.index("\n```\n"):])
-    computed = compute({name: vectors[name] for name in INPUTS})
+    computed = compute_all({name: vectors[name] for name in inputs})
     if "--print" in sys.argv:
-        for name, value in list((n, vectors[n]) for n in INPUTS) + list(computed.items()):
+        for name, value in list((n, vectors[n]) for n in inputs) + list(computed.items()):
             text = value.hex()
             lines = [text[i:i + 80] for i in range(0, len(text), 80)]
             print(f"{name:<18} " + ("\n" + " " * 19).join(lines))
@@ -77,4 +84,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(check(INPUTS, compute))

@@ -17,11 +17,17 @@ enum {
 /* What a wildcard is called in the zones below: a name that no host has. */
 static const char any[] = "_any";
 
+/* A zone of the configuration. */
+struct rung {
+    const struct conf_zone *zone; /* while names are made */
+    struct dns_name apex;
+    const struct ladder *ladder; /* NULL: it has no levels */
+    bool is_served;
+};
+
 /* The levels of one zone. */
 struct ladder {
-    const struct conf_zone *zone; /* while names are made */
     uint32_t ttl_s;
-    struct dns_name apex;
     struct dns_name *zones; /* by level */
     uint32_t count;
     uint16_t *of_region; /* a level, and 1; 0: none */
@@ -35,6 +41,8 @@ struct name {
 
 struct dnsd_levels {
     struct dnsd_maps *maps;
+    struct rung *rungs;
+    size_t rung_count;
     struct ladder *ladders;
     uint32_t ladder_count;
     struct name *names;
@@ -75,12 +83,9 @@ static void fill_regions(struct ladder *ladder, const struct maps *maps)
 static void make_ladder(struct ladder *ladder, const struct conf_zone *zone,
                         const struct maps *maps, struct text *why)
 {
-    *ladder = (struct ladder){.zone = zone,
-                              .ttl_s = zone->level_ttl_s,
-                              .count = (uint32_t)zone->level_count};
+    *ladder = (struct ladder){.ttl_s = zone->level_ttl_s, .count = (uint32_t)zone->level_count};
     ladder->zones = memory_new(zone->level_count * sizeof *ladder->zones);
     ladder->of_region = memory_new(maps_region_count(maps) * sizeof *ladder->of_region);
-    (void)!take_zone(why, zone->name, &ladder->apex);
     for (size_t i = 0; i < zone->level_count; i++) {
         const struct conf_level *level = &zone->levels[i];
         uint32_t region = maps_region_number(maps, span_text(level->region));
@@ -99,9 +104,20 @@ struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct dnsd_maps *m
     struct dnsd_levels *levels = NEW(struct dnsd_levels);
     levels->maps = dnsd_maps_retain(maps);
     levels->ladders = memory_new(conf->zone_count * sizeof *levels->ladders);
-    for (size_t i = 0; i < conf->zone_count; i++)
-        if (conf->zones[i].level_count)
-            make_ladder(&levels->ladders[levels->ladder_count++], &conf->zones[i], maps->maps, why);
+    levels->rungs = memory_new(conf->zone_count * sizeof *levels->rungs);
+    for (size_t i = 0; i < conf->zone_count; i++) {
+        const struct conf_zone *zone = &conf->zones[i];
+        struct rung *rung = &levels->rungs[levels->rung_count];
+        *rung = (struct rung){.zone = zone, .is_served = conf_serves(conf, zone)};
+        if (!take_zone(why, zone->name, &rung->apex))
+            continue;
+        levels->rung_count++;
+        if (zone->level_count) {
+            struct ladder *ladder = &levels->ladders[levels->ladder_count++];
+            make_ladder(ladder, zone, maps->maps, why);
+            rung->ladder = ladder;
+        }
+    }
     return levels;
 }
 
@@ -116,6 +132,7 @@ void dnsd_levels_free(struct dnsd_levels *levels)
     for (uint32_t i = 0; i < levels->name_count; i++)
         memory_free(levels->names[i].aliases);
     memory_free(levels->ladders);
+    memory_free(levels->rungs);
     memory_free(levels->names);
     dnsd_maps_release(levels->maps);
     memory_free(levels);
@@ -123,24 +140,17 @@ void dnsd_levels_free(struct dnsd_levels *levels)
 
 /* ---- names */
 
-/* Of the deepest zone that holds the name; NULL: that one has no levels. */
-static const struct ladder *find_ladder(const struct dnsd_levels *levels, const struct conf *conf,
-                                        const struct dns_name *name)
+/* The deepest that holds the name; NULL: none. */
+static const struct rung *find_rung(const struct dnsd_levels *levels, const struct dns_name *name)
 {
-    const struct conf_zone *deepest = NULL;
-    uint8_t labels = 0;
-    for (size_t i = 0; i < conf->zone_count; i++) {
-        struct dns_name apex;
-        if (dns_name_parse(span_text(conf->zones[i].name), NULL, &apex) == 0 &&
-            dns_name_is_within(name, &apex) && (!deepest || apex.labels > labels)) {
-            deepest = &conf->zones[i];
-            labels = apex.labels;
-        }
+    const struct rung *deepest = NULL;
+    for (size_t i = 0; i < levels->rung_count; i++) {
+        const struct rung *rung = &levels->rungs[i];
+        if (dns_name_is_within(name, &rung->apex) &&
+            (!deepest || rung->apex.labels > deepest->apex.labels))
+            deepest = rung;
     }
-    for (uint32_t i = 0; i < levels->ladder_count; i++)
-        if (levels->ladders[i].zone == deepest)
-            return &levels->ladders[i];
-    return NULL;
+    return deepest;
 }
 
 /* The same name in another zone; a wildcard gets a name. False: it would be too long. */
@@ -208,10 +218,10 @@ static bool is_host(const struct task *task, const struct dns_name *name)
 static void add_name(const struct task *task, const struct dns_name *name)
 {
     struct dnsd_levels *levels = task->levels;
-    const struct ladder *ladder = find_ladder(levels, task->conf, name);
-    bool has_labels = ladder && name->labels > ladder->apex.labels; /* an apex cannot be an alias */
-    if (!has_labels) {
-        if (dns_builder_has(task->builder, name))
+    const struct rung *rung = find_rung(levels, name);
+    const struct ladder *ladder = rung ? rung->ladder : NULL;
+    if (!ladder || name->labels == rung->apex.labels) { /* an apex cannot be an alias */
+        if (rung && rung->is_served)
             dns_builder_add_computed(task->builder, name, task->site);
         return;
     }
@@ -222,13 +232,13 @@ static void add_name(const struct task *task, const struct dns_name *name)
     uint32_t number = levels->name_count;
     struct dns_name *aliases = memory_new(ladder->count * sizeof *aliases);
     *add_number(levels) = (struct name){task->site, (uint32_t)(ladder - levels->ladders), aliases};
-    if (dns_builder_has(task->builder, name))
+    if (rung->is_served)
         dns_builder_add_computed(task->builder, name, FIRST_NUMBER + number);
     for (uint32_t i = 0; i < ladder->count; i++) {
-        if (!move_name(name, &ladder->apex, &ladder->zones[i], &aliases[i])) {
+        if (!move_name(name, &rung->apex, &ladder->zones[i], &aliases[i])) {
             char text[DNS_NAME_TEXT_BYTES];
             text_add_format(task->why, "%s: too long a name in the level %s\n",
-                            dns_name_text(name, text), ladder->zone->levels[i].zone_name);
+                            dns_name_text(name, text), rung->zone->levels[i].zone_name);
             continue;
         }
         bool is_repeated = false; /* two regions may have one level */

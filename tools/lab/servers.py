@@ -48,8 +48,9 @@ http {{
     return process
 
 
-def start_unbound(lab, namespace, listen, stubs, name="unbound"):
-    """A caching resolver on (address, port) `listen`; stubs: zone -> (address, port) of its authoritative server."""
+def start_unbound(lab, namespace, listen, stubs, name="unbound", server="", modules="validator iterator"):
+    """A caching resolver on (address, port) `listen`; stubs: zone -> (address, port) of its authoritative server; `server` is put into its
+    server clause."""
     folder = lab.path(name)
     os.makedirs(folder, exist_ok=True)
     zones = "\n".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: {address}@{port}\n  stub-no-cache: no'
@@ -67,11 +68,58 @@ server:
   access-control: ::/0 allow
   do-not-query-localhost: no
   num-threads: 1
+  module-config: "{modules}"
 {insecure}
+{server}
 remote-control:
   control-enable: no
 {zones}
 """)
     process = lab.start(name, ["unbound", "-d", "-c", f"{folder}/unbound.conf"], namespace)
+    process.wait_until(lambda: namespace.accepts(*listen), what=f"it accepts on {at(*listen)}")
+    return process
+
+
+def start_recursor(lab, namespace, listen, settings="", name="recursor"):
+    """PowerDNS Recursor on (address, port) `listen`; `settings` are lines of its configuration."""
+    folder = lab.path(name)
+    os.makedirs(folder, exist_ok=True)
+    lab.write(f"{name}/recursor.conf", f"""
+local-address={at(*listen)}
+allow-from=0.0.0.0/0, ::/0
+dont-query=
+socket-dir={folder}
+daemon=no
+threads=1
+security-poll-suffix=
+{settings}
+""")
+    process = lab.start(name, ["pdns_recursor", f"--config-dir={folder}"], namespace)
+    process.wait_until(lambda: namespace.accepts(*listen), what=f"it accepts on {at(*listen)}")
+    return process
+
+
+def start_nsd(lab, namespace, listen, zones, name="nsd"):
+    """An authoritative server on (address, port) `listen`; zones: name -> text of its zone file."""
+    folder = lab.path(name)
+    os.makedirs(folder, exist_ok=True)
+    clauses = []
+    for number, (zone, text) in enumerate(zones.items()):
+        lab.write(f"{name}/zone{number}", text)
+        clauses.append(f'zone:\n  name: "{zone}"\n  zonefile: "zone{number}"')
+    lab.write(f"{name}/nsd.conf", f"""
+server:
+  ip-address: {listen[0]}@{listen[1]}
+  zonesdir: "{folder}"
+  database: ""
+  xfrdfile: "{folder}/xfrd.state"
+  zonelistfile: "{folder}/zone.list"
+  pidfile: ""
+  username: ""
+  server-count: 1
+remote-control:
+  control-enable: no
+""" + "\n".join(clauses) + "\n")
+    process = lab.start(name, ["nsd", "-d", "-c", f"{folder}/nsd.conf"], namespace)
     process.wait_until(lambda: namespace.accepts(*listen), what=f"it accepts on {at(*listen)}")
     return process

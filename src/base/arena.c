@@ -64,6 +64,18 @@ char *arena_format(struct arena *arena, const char *format, ...)
     return text;
 }
 
+void arena_rewind(struct arena *arena)
+{
+    struct arena_block *kept = arena->blocks;
+    if (!kept)
+        return;
+    arena->blocks = kept->next;
+    arena_clear(arena);
+    kept->next = NULL;
+    kept->used = 0;
+    arena->blocks = kept;
+}
+
 void arena_clear(struct arena *arena)
 {
     while (arena->blocks) {

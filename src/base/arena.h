@@ -21,6 +21,8 @@ struct span arena_copy(struct arena *arena, struct span span); /* followed by a 
 char *arena_text(struct arena *arena, const char *text);       /* NULL stays NULL */
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void arena_rewind(
+    struct arena *arena);              /* as arena_clear(), but a block stays for what comes next */
 void arena_clear(struct arena *arena); /* frees everything; the arena may be used again */
 
 #define ARENA_NEW(arena, type)          ((type *)arena_take((arena), sizeof(type)))

@@ -72,6 +72,8 @@ static void check_listeners(struct doctor *doctor, const struct conf_node *node)
     }
     check_all(doctor, "link", &node->link_listen, true);
     check_all(doctor, "link (TCP)", &node->link_tcp_listen, false);
+    if (node->director)
+        check_all(doctor, "redirect", &node->director->listen, false);
     if (node->dns) {
         check_all(doctor, "dns (UDP)", &node->dns->listen, true);
         check_all(doctor, "dns (TCP)", &node->dns->listen, false);

@@ -25,6 +25,7 @@ static const struct {
     [LISTENER_HTTP] = {"http", "front", false, true},
     [LISTENER_PORT] = {"port", "front", false, true},
     [LISTENER_FLOWS] = {"udp-port", "front", true, true},
+    [LISTENER_REDIRECT] = {"redirect", "dns", false, true},
     [LISTENER_LINK] = {"link", "front", true, true},
     [LISTENER_LINK_TCP] = {"link-tcp", "front", false, true},
     [LISTENER_DNS_UDP] = {"dns-udp", "dns", true, true},
@@ -309,6 +310,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
         want_echo(opening, LISTENER_ECHO);
         want_echo(opening, LISTENER_ECHO_6);
     }
+    if (node->director)
+        want_all(opening, LISTENER_REDIRECT, &node->director->listen);
     if (node->admin)
         want_all(opening, LISTENER_ADMIN, &node->admin->listen);
 }

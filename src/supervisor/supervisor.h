@@ -76,6 +76,7 @@ enum listener_kind {
     LISTENER_HTTP,     /* TCP, one for each worker */
     LISTENER_PORT,     /* TCP, one for each worker */
     LISTENER_FLOWS,    /* UDP, one for each worker */
+    LISTENER_REDIRECT, /* TCP, one for each worker */
     LISTENER_LINK,     /* UDP, one for each worker */
     LISTENER_LINK_TCP, /* one for each worker */
     LISTENER_DNS_UDP,  /* one for each worker */

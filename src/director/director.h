@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The director: which edges a client is sent to (R1, R3, R5, R8). Pure: facts go in, an immutable snapshot comes out,
- * and a query reads the snapshot: two look-ups, nothing computed.
+ * The director: which edges a client is sent to, and why (R1, R3, R5-R8, R12, H4, S9). Pure. A tick turns facts into rows of ranked
+ * edges, a bounded piece at a time; a query reads one row, skips whoever may not be used at the moment, and copies addresses.
  *
- * This is its first form: the client's region from a map of address space, the edges of a site ranked by the
- * distance between regions, equal ones spread over the clients' networks, and the states of the edges. Measured
- * quality joins by changing how `order` in rank.c is made; snapshot and look-up stay.
+ * One thread ticks and explains; any number of threads looks up. A row is two words of memory, each of which is good at any time, the states are
+ * bytes: nothing is published, and a state that changes is in the very next answer. What is configured never changes: a new
+ * configuration is a new director, which inherits what the old one has learned.
  */
 #ifndef DIRECTOR_DIRECTOR_H
 #define DIRECTOR_DIRECTOR_H
@@ -18,34 +18,7 @@
 #include "director/facts.h"
 #include "director/policy.h"
 #include "dns/dns.h"
-
-/* ---- regions: a map of address space ---- */
-
-enum {
-    REGIONS_LIMIT = 1024, /* names in a map */
-    REGION_NONE = 0,      /* the client is in no network of the map */
-    REGION_FAR = 100,     /* distance between two regions of which the map says nothing */
-    REGION_DISTANCE_LIMIT = 60000,
-};
-
-struct regions;
-
-/* Reads the map (docs/dns.md):
- *
- *     192.0.2.0/24  europe           a network and its region; the longest prefix wins
- *     distance europe asia 60        both ways; 0 is the distance of a region to itself
- *     default europe                 where clients are taken to be that no network holds
- *
- * `file` is the name in complaints ("file:line: sentence"). NULL: there were any. An empty text is a map without regions. */
-struct regions *regions_parse(struct span text, const char *file, struct text *complaints);
-void regions_free(struct regions *regions);
-
-uint32_t regions_count(const struct regions *regions); /* with REGION_NONE: numbers are below it */
-uint32_t regions_find(const struct regions *regions, const struct address *client);
-uint32_t regions_number(const struct regions *regions, struct span name); /* REGION_NONE: no such */
-const char *regions_name(const struct regions *regions, uint32_t region);
-uint32_t regions_distance(const struct regions *regions, uint32_t a, uint32_t b);
-const char *regions_nearest_name(const struct regions *regions, const char *word); /* or NULL */
+#include "maps/maps.h"
 
 /* ---- what is configured ---- */
 
@@ -53,51 +26,118 @@ struct director_edge {
     const char *region; /* NULL: none */
     const struct address *addresses;
     size_t address_count;
+    const struct maps_point *point; /* NULL: that of its region */
+    uint32_t capacity;              /* beside other edges', in any unit; 0: 1 */
+    uint32_t cost;                  /* of a connection, thousandths */
 };
 
 struct director_site {
     const uint32_t *edges; /* numbers, in the order of the configuration */
     size_t edge_count;
     uint32_t ttl_s;
-    uint32_t answers; /* 1..DNS_ADDRESSES_LIMIT */
+    uint32_t answers;         /* 1..DNS_ADDRESSES_LIMIT */
+    const uint32_t *gateways; /* that it is assigned to */
+    size_t gateway_count;
+    const struct director_policy *policy; /* NULL: the default */
+    uint8_t
+        floor_percent; /* of its edges, that health checks leave in use whatever they find; 0: none */
+    bool fails_closed;  /* when all are dead: no answer, instead of one that may fail */
+    bool has_inventory; /* facts say what edges hold of this site */
+};
+
+/* 0: the default. */
+struct director_tuning {
+    uint32_t networks_limit; /* client networks with rankings of their own: 16384 */
+    uint16_t spread_from;    /* load, thousandths, from which an edge gives clients away: 800 */
+    uint16_t settle_s;       /* until what answers do shows in loads: 20 */
+    uint16_t margin_percent; /* by which a challenger has to be better: 10, */
+    uint16_t margin_us;      /* and at least: 2000 */
+    uint16_t patience_ms;    /* for so long: 3000 */
 };
 
 struct director_options {
-    const struct regions *regions; /* must outlive the director and its snapshots */
+    const struct maps *maps; /* must outlive the director */
     const struct director_edge *edges;
     size_t edge_count;
+    size_t gateway_count;
     const struct director_site *sites;
     size_t site_count;
+    struct director_tuning tuning;
 };
 
 enum {
     DIRECTOR_EDGES_LIMIT = 4096,
-    DIRECTOR_ROWS_LIMIT = 1 << 20, /* of a snapshot's table; 72 bytes each */
-    /* Clients' networks fall into so many classes, which take equally near edges in different orders. 4!: with two,
-     * three and four such edges each stands first, and second, equally often. */
-    DIRECTOR_SPREAD = 24,
+    DIRECTOR_GATEWAYS_LIMIT = 4096,
+    DIRECTOR_ROWS_LIMIT = 1 << 21, /* 24 bytes each */
+    DIRECTOR_NETWORKS_LIMIT = 1 << 18,
+    DIRECTOR_AREAS_LIMIT = 4096, /* places near one another, whose clients are ranked together */
+    DIRECTOR_FLOOR_PERCENT = 25, /* a good value of floor_percent */
+    DIRECTOR_DAMP_ABOVE = 2500,  /* penalty for flapping; each death adds 1000 */
 };
+/* A ranking is made anew so often when the budget allows. */
+#define DIRECTOR_ROUND_NS (2000ull * 1000000)
+/* Ticks should be so far apart at most; and one is due when a state changed. */
+#define DIRECTOR_TICK_NS (50ull * 1000000)
 
-struct director; /* immutable */
+struct director;
 
-/* Copies what it needs. NULL when the table would pass its limit (too many different lists of edges times regions). */
+/* Copies what it needs. NULL when the rows would pass their limit (too many different lists of edges times regions). */
 struct director *director_new(const struct director_options *options);
 void director_free(struct director *director);
 
-/* ---- answers ---- */
+/* Shares, flaps and corrections of distances go on. `old_edges` has for each edge its number in `old`, or DIRECTOR_NONE. */
+void director_inherit(struct director *director, const struct director *old,
+                      const uint32_t *old_edges);
 
-struct director_snapshot;
+/* ---- the tick ---- */
 
-/* Ranks everything; `states` has one for each edge. The director must outlive the snapshot. */
-struct director_snapshot *director_rank(const struct director *director,
-                                        const enum director_state *states);
-void director_snapshot_free(struct director_snapshot *snapshot);
+enum {
+    DIRECTOR_BUDGET = 400000,          /* candidates: less than 10 ms */
+    DIRECTOR_WHOLE_ROUND = UINT32_MAX, /* everything now; of use before the first look-up */
+};
 
-/* What `site` answers to a client. Any thread; valid as long as the snapshot. */
-const struct dns_addresses *director_snapshot_find(const struct director_snapshot *snapshot,
-                                                   uint32_t site, const struct address *client);
+/* Takes the states, which answers follow at once; then shares; then ranks until the round is as far as its time, or `budget` candidates
+ * were evaluated (0: states and shares only). */
+void director_tick(struct director *director, const struct director_facts *facts, uint32_t budget);
 
-/* Sites whose edges are all dead, draining or down: their answers are a last resort. */
-size_t director_snapshot_forsaken(const struct director_snapshot *snapshot);
+#define DIRECTOR_FIGURE_LIST(X)                                                           \
+    X(ticks)                                                                              \
+    X(rounds)    /* in which everything was ranked once */                                \
+    X(evaluated) /* candidates */                                                         \
+    X(rankings)  /* rows written */                                                       \
+    X(moves)     /* rows whose first edge became another */                               \
+    X(held_back) /* rows whose first edge stayed only by hysteresis, counted each time */ \
+    X(exhausted) /* ticks that their budget ended */                                      \
+    X(promoted)  /* networks that got rankings of their own */                            \
+    X(demoted)                                                                            \
+    X(suppressed) /* times that an edge began to be damped */                             \
+    X(unfiltered) /* rankings whose filters left nobody and were passed over */           \
+    X(cut_short)  /* searches that ended early (R7) */
+
+struct director_figures {
+#define X(name) uint64_t name;
+    DIRECTOR_FIGURE_LIST(X)
+#undef X
+    uint64_t round_ns;       /* that the last whole round took */
+    uint64_t oldest_ns;      /* time of the oldest ranking in use */
+    uint32_t evaluated_last; /* candidates, in the last tick */
+    uint32_t networks;       /* with rankings of their own */
+    uint32_t areas, classes, groups, rows;
+    uint32_t forsaken; /* sites without a good edge: answers are a last resort */
+    uint64_t bytes;    /* of memory */
+};
+void director_figures(const struct director *director, struct director_figures *figures);
+uint32_t director_forsaken(const struct director *director); /* of the figures */
+
+/* What the answers take an edge for: as reported, but FULL by its load, and DRAINING when it is damped. By the ticking thread. */
+enum director_state director_edge_state(const struct director *director, uint32_t edge);
+float director_edge_share(const struct director *director, uint32_t edge); /* 0..1 */
+
+/* ---- answers: any thread ---- */
+
+/* What `site` answers to the clients of `client`, of which `bits` are known. False: nothing (no such site, or it fails closed). `scope_bits`:
+ * how many bits of the address decided, 0 for none. */
+bool director_find(const struct director *director, uint32_t site, const struct address *client,
+                   unsigned bits, struct dns_addresses *addresses, uint8_t *scope_bits);
 
 #endif

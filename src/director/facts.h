@@ -133,6 +133,8 @@ struct director_facts {
     const struct director_node_facts *gateways; /* gateway_count */
     const struct director_link_facts *links;    /* [edge][gateway] */
     const struct latency_table *latencies;      /* nodes are edge numbers; NULL: none */
+    const uint16_t *
+        held; /* [edge][site]: thousandths of its content and functions; LOAD_UNKNOWN; NULL: none */
     uint64_t now_ns;
 };
 

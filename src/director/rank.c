@@ -1,305 +1,306 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ranking: for each list of edges, region and class of client networks the addresses to answer with. Sites with the
- * same list, TTL and number of answers share one group of rows.
+ * One ranking: the candidates of a group as seen from a number, put in order, and what of that becomes the number's row. The tick
+ * and explain both come through here.
  */
-#include "director/director.h"
+#include "director/private.h"
 
-#include "base/hash.h"
-#include "base/memory.h"
-
-#include <stdlib.h>
-
-struct edge {
-    uint32_t region;
-    bool has_ipv4, has_ipv6;
-    uint8_t ipv4[4], ipv6[16]; /* the first of each family */
+enum {
+    DEAD_IN_ROW = 3, /* where they would stand if they were alive, so that they are back at once */
 };
 
-/* An edge as seen from a region. */
-struct candidate {
-    uint32_t edge;
-    uint32_t distance;
-    uint32_t place; /* in the site's list */
-};
-
-struct group {
-    uint32_t *edges;
-    uint32_t edge_count;
-    uint32_t ttl_s, answers;
-    uint32_t sites;               /* that share it */
-    struct candidate *candidates; /* for each region edge_count of them, the nearest first */
-};
-
-struct director {
-    const struct regions *regions;
-    struct edge *edges;
-    size_t edge_count;
-    struct group *groups;
-    size_t group_count;
-    uint32_t *site_groups;
-    size_t site_count;
-    uint32_t spread;     /* DIRECTOR_SPREAD, less when the table would be too large */
-    uint32_t edges_most; /* of a group */
-};
-
-struct director_snapshot {
-    const struct director *director;
-    size_t forsaken;
-    struct dns_addresses rows[]; /* group, region, class of networks */
-};
-
-/* ---- what is configured ---- */
-
-static void take_edge(const struct regions *regions, const struct director_edge *from,
-                      struct edge *edge)
+static bool is_usable(const struct sight *sight, uint16_t member)
 {
-    if (from->region)
-        edge->region = regions_number(regions, span_text(from->region));
-    for (size_t i = 0; i < from->address_count; i++) {
-        const struct address *address = &from->addresses[i];
-        if (address->family == 4 && !edge->has_ipv4) {
-            memcpy(edge->ipv4, address->bytes, 4);
-            edge->has_ipv4 = true;
-        } else if (address->family == 6 && !edge->has_ipv6) {
-            memcpy(edge->ipv6, address->bytes, 16);
-            edge->has_ipv6 = true;
-        }
-    }
+    return atomic_load_explicit(&sight->standings[member], memory_order_relaxed) != STANDING_OUT;
 }
 
-static int compare_candidates(const void *left, const void *right)
-{
-    const struct candidate *a = left, *b = right;
-    if (a->distance != b->distance)
-        return a->distance < b->distance ? -1 : 1;
-    return a->place < b->place ? -1 : 1;
-}
+/* ---- candidates ---- */
 
-static void order_candidates(const struct director *director, struct group *group)
+static void gather(const struct sight *sight, const uint16_t *of, const uint16_t *list,
+                   uint32_t count, struct field *field)
 {
-    uint32_t regions = regions_count(director->regions);
-    group->candidates = memory_new((size_t)regions * group->edge_count * sizeof *group->candidates);
-    for (uint32_t region = 0; region < regions; region++) {
-        struct candidate *candidates = &group->candidates[(size_t)region * group->edge_count];
-        for (uint32_t i = 0; i < group->edge_count; i++) {
-            uint32_t home = director->edges[group->edges[i]].region;
-            candidates[i] =
-                (struct candidate){group->edges[i],
-                                   regions_distance(director->regions, region, home), i};
-        }
-        qsort(candidates, group->edge_count, sizeof *candidates, compare_candidates);
-    }
-}
-
-static bool is_group_of(const struct group *group, const struct director_site *site)
-{
-    return group->edge_count == site->edge_count && group->ttl_s == site->ttl_s &&
-           group->answers == site->answers &&
-           span_equal(span_of(group->edges, group->edge_count * sizeof *group->edges),
-                      span_of(site->edges, site->edge_count * sizeof *site->edges));
-}
-
-/* Open addressing over the groups: 65536 sites are not compared with one another. */
-static uint32_t find_group(struct director *director, const struct director_site *site,
-                           uint32_t *slots, uint32_t mask)
-{
-    uint64_t hash = hash_span(span_of(site->edges, site->edge_count * sizeof *site->edges),
-                              (uint64_t)site->ttl_s << 8 | site->answers);
-    uint32_t at = (uint32_t)hash & mask;
-    for (; slots[at]; at = (at + 1) & mask)
-        if (is_group_of(&director->groups[slots[at] - 1], site))
-            return slots[at] - 1;
-    struct group *group = &director->groups[director->group_count++];
-    *group = (struct group){.edge_count = (uint32_t)site->edge_count,
-                            .ttl_s = site->ttl_s,
-                            .answers = site->answers};
-    group->edges = memory_raw(site->edge_count * sizeof *group->edges);
-    if (site->edge_count)
-        memcpy(group->edges, site->edges, site->edge_count * sizeof *group->edges);
-    if (group->edge_count > director->edges_most)
-        director->edges_most = group->edge_count;
-    slots[at] = (uint32_t)director->group_count;
-    return slots[at] - 1;
-}
-
-static void make_groups(struct director *director, const struct director_options *options)
-{
-    uint32_t mask = 15;
-    while (mask < options->site_count * 2)
-        mask = mask * 2 + 1;
-    uint32_t *slots = memory_new(((size_t)mask + 1) * sizeof *slots);
-    director->groups = memory_new(options->site_count * sizeof *director->groups);
-    director->site_groups = memory_new(options->site_count * sizeof *director->site_groups);
-    director->site_count = options->site_count;
-    for (size_t i = 0; i < options->site_count; i++) {
-        uint32_t group = find_group(director, &options->sites[i], slots, mask);
-        director->site_groups[i] = group;
-        director->groups[group].sites++;
-    }
-    memory_free(slots);
-}
-
-struct director *director_new(const struct director_options *options)
-{
-    INVARIANT(options->edge_count <= DIRECTOR_EDGES_LIMIT);
-    for (size_t i = 0; i < options->site_count; i++)
-        INVARIANT(options->sites[i].answers <= DNS_ADDRESSES_LIMIT);
-    struct director *director = NEW(struct director);
-    director->regions = options->regions;
-    director->edge_count = options->edge_count;
-    director->edges = memory_new(options->edge_count * sizeof *director->edges);
-    for (size_t i = 0; i < options->edge_count; i++)
-        take_edge(options->regions, &options->edges[i], &director->edges[i]);
-    make_groups(director, options);
-    size_t rows = director->group_count * regions_count(director->regions);
-    if (rows > DIRECTOR_ROWS_LIMIT) {
-        director_free(director);
-        return NULL;
-    }
-    director->spread = DIRECTOR_SPREAD;
-    if (rows * DIRECTOR_SPREAD > DIRECTOR_ROWS_LIMIT)
-        director->spread = (uint32_t)(DIRECTOR_ROWS_LIMIT / rows);
-    for (size_t i = 0; i < director->group_count; i++)
-        order_candidates(director, &director->groups[i]);
-    return director;
-}
-
-void director_free(struct director *director)
-{
-    if (!director)
-        return;
-    for (size_t i = 0; i < director->group_count; i++) {
-        memory_free(director->groups[i].edges);
-        memory_free(director->groups[i].candidates);
-    }
-    memory_free(director->groups);
-    memory_free(director->site_groups);
-    memory_free(director->edges);
-    memory_free(director);
-}
-
-/* ---- ranking ---- */
-
-/* The `class`-th order of those that are equally near, dead ones included: who is left keeps its clients when
- * another one dies (each digit of a factorial number picks the next of the remaining). */
-static void permute(struct candidate *equal, uint32_t count, uint32_t class)
-{
-    for (uint32_t i = 0; i + 1 < count; i++) {
-        uint32_t left = count - i, pick = class % left;
-        class /= left;
-        struct candidate picked = equal[i + pick];
-        memmove(&equal[i + 1], &equal[i], pick * sizeof *equal);
-        equal[i] = picked;
-    }
-}
-
-static void permute_all(struct candidate *order, uint32_t count, uint32_t class)
-{
-    for (uint32_t from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && order[to].distance == order[from].distance;)
-            to++;
-        permute(&order[from], to - from, class);
-    }
-}
-
-static void take_addresses(const struct director *director, const struct group *group,
-                           const struct candidate *order, const enum director_state *states,
-                           enum director_state state, struct dns_addresses *row)
-{
-    for (uint32_t i = 0; i < group->edge_count; i++) {
-        const struct edge *edge = &director->edges[order[i].edge];
-        if (states[order[i].edge] != state)
+    field->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t member = of ? of[list[i]] : (uint16_t)i;
+        if (member == MEMBER_NONE ||
+            sight->lives[sight->members[member].edge].state == DIRECTOR_DOWN)
             continue;
-        if (edge->has_ipv4 && row->ipv4_count < group->answers)
-            memcpy(row->ipv4[row->ipv4_count++], edge->ipv4, sizeof edge->ipv4);
-        if (edge->has_ipv6 && row->ipv6_count < group->answers)
-            memcpy(row->ipv6[row->ipv6_count++], edge->ipv6, sizeof edge->ipv6);
+        field->items[field->count++] =
+            (struct candidate){.member = member, .is_usable = is_usable(sight, member)};
+    }
+    field->all = field->count;
+}
+
+static uint32_t count_usable(const struct field *field)
+{
+    uint32_t usable = 0;
+    for (uint32_t i = 0; i < field->count; i++)
+        usable += field->items[i].is_usable;
+    return usable;
+}
+
+static void gather_again(struct field *field)
+{
+    field->count = field->all;
+    for (uint32_t i = 0; i < field->all; i++)
+        field->items[i].dropped = 0;
+}
+
+/* A large group is ranked over the nearest edges; over all of its own when too few of those are usable. */
+void rank_field(const struct sight *sight, const struct estimate *estimate, struct field *field)
+{
+    const struct group *group = sight->group;
+    *field = (struct field){.items = field->items, .order = field->order};
+    if (group->member_of) {
+        gather(sight, group->member_of, estimate->shortlist, estimate->shortlist_count, field);
+        field->evaluated = estimate->shortlist_count / 4;
+    }
+    if (count_usable(field) < ROW_MEMBERS)
+        gather(sight, NULL, NULL, group->count, field);
+    uint32_t usable = count_usable(field);
+    policy_run(sight, estimate, true, field);
+    if (usable && !count_usable(field)) {
+        gather_again(field);
+        field->was_unfiltered = true;
+        policy_run(sight, estimate, false, field);
     }
 }
 
-/* Edges that are up come first and full ones behind them; the other states stand in only when there is neither. */
-static enum director_state best_state(const struct group *group, const enum director_state *states)
+/* ---- order ---- */
+
+static void close_shed(const struct sight *sight, struct field *field, const struct lot *lot)
 {
-    enum director_state best = DIRECTOR_DOWN;
-    for (uint32_t i = 0; i < group->edge_count; i++)
-        if (states[group->edges[i]] < best)
-            best = states[group->edges[i]];
-    return best;
+    for (uint32_t i = 0; i < field->count; i++) {
+        uint16_t edge = sight->members[field->items[i].member].edge;
+        float share = sight->lives[edge].share;
+        field->items[i].is_closed =
+            share < 1 && spread_place(&sight->director->edges[edge], lot) >= share;
+        field->items[i].is_taken = false;
+    }
 }
 
-static void rank_row(const struct director *director, const struct group *group,
-                     const struct candidate *order, const enum director_state *states,
-                     enum director_state best, struct dns_addresses *row)
+static float least_left(const struct field *field)
 {
-    row->ttl_s = group->ttl_s;
-    if (best == DIRECTOR_DOWN)
+    float least = INFINITY;
+    for (uint32_t i = 0; i < field->count; i++)
+        if (!field->items[i].is_taken && field->items[i].score < least)
+            least = field->items[i].score;
+    return least;
+}
+
+/* All that are as good as the best of those that are left. Dead ones count: tiers do not shift when an edge dies. */
+static uint32_t take_tier(const struct sight *sight, struct field *field, double *weight)
+{
+    float most = spread_tier(least_left(field));
+    uint32_t count = 0;
+    *weight = 0;
+    for (uint32_t i = 0; i < field->count; i++) {
+        struct candidate *candidate = &field->items[i];
+        if (candidate->is_taken || candidate->score > most)
+            continue;
+        candidate->is_taken = true;
+        field->order[field->order_count + count++] = *candidate;
+        *weight += (double)sight->director->edges[sight->members[candidate->member].edge].capacity;
+    }
+    return count;
+}
+
+void rank_order(const struct sight *sight, struct field *field, const struct lot *lot,
+                uint32_t need)
+{
+    close_shed(sight, field, lot);
+    field->order_count = 0;
+    if (field->is_ordered) {
+        memcpy(field->order, field->items, field->count * sizeof *field->order);
+        field->order_count = field->count;
         return;
-    take_addresses(director, group, order, states, best, row);
-    if (best == DIRECTOR_UP)
-        take_addresses(director, group, order, states, DIRECTOR_FULL, row);
-}
-
-static size_t first_row(const struct director *director, size_t group, uint32_t region)
-{
-    return (group * regions_count(director->regions) + region) * director->spread;
-}
-
-struct director_snapshot *director_rank(const struct director *director,
-                                        const enum director_state *states)
-{
-    uint32_t regions = regions_count(director->regions);
-    size_t rows = first_row(director, director->group_count, 0);
-    struct director_snapshot *snapshot =
-        memory_new(sizeof *snapshot + rows * sizeof *snapshot->rows);
-    snapshot->director = director;
-    struct candidate *order = memory_raw(director->edges_most * sizeof *order);
-    for (size_t i = 0; i < director->group_count; i++) {
-        const struct group *group = &director->groups[i];
-        enum director_state best = best_state(group, states);
-        if (best > DIRECTOR_FULL)
-            snapshot->forsaken += group->sites;
-        for (uint32_t region = 0; region < regions; region++)
-            for (uint32_t class = 0; class < director->spread; class ++) {
-                memcpy(order, &group->candidates[(size_t)region * group->edge_count],
-                       group->edge_count * sizeof *order);
-                permute_all(order, group->edge_count, class);
-                rank_row(director, group, order, states, best,
-                         &snapshot->rows[first_row(director, i, region) + class]);
-            }
     }
-    memory_free(order);
-    return snapshot;
+    uint32_t good = 0;
+    while (field->order_count < field->count && good < need) {
+        double weight, order = (double)lot->order;
+        uint32_t tier = take_tier(sight, field, &weight);
+        while (tier && good < need) {
+            struct candidate *next = &field->order[field->order_count];
+            spread_pick(sight, next, tier--, &order, &weight);
+            good += next->is_usable && !next->is_closed;
+            field->order_count++;
+        }
+    }
 }
 
-void director_snapshot_free(struct director_snapshot *snapshot)
+/* ---- hysteresis ---- */
+
+float rank_margin_ms(const struct director *director, float score)
 {
-    memory_free(snapshot);
+    return fmaxf(score * (float)director->tuning.margin_percent / 100,
+                 (float)director->tuning.margin_us / 1000);
 }
 
-/* Resolvers of one network (/24, /48) share a class, so that they agree and their clients keep their edges. */
-static uint32_t class_of(const struct director *director, const struct address *client)
+static const struct candidate *find(const struct field *field, uint16_t member)
 {
-    uint64_t bits = 0;
-    memcpy(&bits, client->bytes, client->family == 4 ? 3 : 6);
-    uint64_t mixed = (bits ^ client->family) * 0x9e3779b97f4a7c15ull;
-    mixed ^= mixed >> 32;
-    mixed *= 0x9e3779b97f4a7c15ull;
-    return (uint32_t)((mixed >> 32) * director->spread >> 32);
+    for (uint32_t i = 0; i < field->count; i++)
+        if (field->items[i].member == member)
+            return &field->items[i];
+    return NULL;
 }
 
-const struct dns_addresses *director_snapshot_find(const struct director_snapshot *snapshot,
-                                                   uint32_t site, const struct address *client)
+static uint16_t first_usable(const struct sight *sight, const uint16_t members[ROW_MEMBERS])
 {
-    const struct director *director = snapshot->director;
-    if (site >= director->site_count)
-        return NULL;
-    uint32_t region = regions_find(director->regions, client);
-    return &snapshot->rows[first_row(director, director->site_groups[site], region) +
-                           class_of(director, client)];
+    for (int i = 0; i < ROW_MEMBERS && members[i] != MEMBER_NONE; i++)
+        if (members[i] < sight->group->count && is_usable(sight, members[i]))
+            return members[i];
+    return MEMBER_NONE;
 }
 
-size_t director_snapshot_forsaken(const struct director_snapshot *snapshot)
+static void put_first(const struct sight *sight, uint16_t members[ROW_MEMBERS], uint16_t first)
 {
-    return snapshot->forsaken;
+    int to = 0, from = 0;
+    while (to < ROW_MEMBERS - 1 && members[to] != MEMBER_NONE && !is_usable(sight, members[to]))
+        to++;
+    while (from < ROW_MEMBERS - 1 && members[from] != first)
+        from++;
+    if (from < to)
+        return;
+    memmove(&members[to + 1], &members[to], (size_t)(from - to) * sizeof *members);
+    members[to] = first;
+}
+
+/* Whether the first stays although another one is better: not by enough, or not for long enough. */
+static bool has_to_stay(const struct sight *sight, const struct candidate *incumbent,
+                        const struct candidate *challenger, struct row_state *state)
+{
+    float margin = rank_margin_ms(sight->director, challenger->score);
+    uint16_t now_ds = (uint16_t)(sight->facts->now_ns / 100000000);
+    if (incumbent->score <= challenger->score + margin) {
+        state->challenger = MEMBER_NONE;
+        return true;
+    }
+    if (state->challenger != challenger->member) {
+        *state = (struct row_state){challenger->member, now_ds};
+        return true;
+    }
+    return (uint16_t)(now_ds - state->since_ds) < sight->director->tuning.patience_ms / 100;
+}
+
+/* An incumbent that sheds this number, that was filtered or died goes at once. */
+static void keep_incumbent(const struct sight *sight, const struct field *field,
+                           const uint16_t old[ROW_MEMBERS], struct row_state *state,
+                           struct ranked *ranked)
+{
+    uint16_t first = first_usable(sight, ranked->members);
+    uint16_t incumbent = ranked->incumbent = first_usable(sight, old);
+    if (incumbent == MEMBER_NONE || incumbent == first || first == MEMBER_NONE) {
+        state->challenger = MEMBER_NONE;
+        return;
+    }
+    const struct candidate *now = find(field, incumbent), *better = find(field, first);
+    if (now && !now->is_closed && has_to_stay(sight, now, better, state)) {
+        put_first(sight, ranked->members, incumbent);
+        ranked->is_held_back = true;
+    } else {
+        ranked->is_moved = true;
+        state->challenger = MEMBER_NONE;
+    }
+}
+
+/* ---- rows ---- */
+
+void rank_row(const struct sight *sight, struct field *field, const struct lot *lot,
+              const uint16_t old[ROW_MEMBERS], struct row_state *state, struct ranked *ranked)
+{
+    rank_order(sight, field, lot, ROW_MEMBERS);
+    *ranked = (struct ranked){.incumbent = MEMBER_NONE};
+    int count = 0, dead = 0;
+    for (uint32_t i = 0; i < field->order_count && count < ROW_MEMBERS; i++) {
+        const struct candidate *candidate = &field->order[i];
+        if ((candidate->is_usable && !candidate->is_closed) ||
+            (!candidate->is_usable && dead++ < DEAD_IN_ROW))
+            ranked->members[count++] = candidate->member;
+    }
+    for (uint32_t i = 0; i < field->order_count && count < ROW_MEMBERS; i++)
+        if (field->order[i].is_usable && field->order[i].is_closed)
+            ranked->members[count++] = field->order[i].member;
+    while (count < ROW_MEMBERS)
+        ranked->members[count++] = MEMBER_NONE;
+    keep_incumbent(sight, field, old, state, ranked);
+}
+
+void row_load(const struct row *row, uint16_t members[ROW_MEMBERS])
+{
+    for (int i = 0; i < ROW_MEMBERS; i++) {
+        uint64_t word = atomic_load_explicit(&row->words[i / 4], memory_order_relaxed);
+        members[i] = (uint16_t)(word >> i % 4 * 16);
+    }
+}
+
+static void row_store(struct row *row, const uint16_t members[ROW_MEMBERS])
+{
+    uint64_t words[ROW_MEMBERS / 4] = {0};
+    for (int i = 0; i < ROW_MEMBERS; i++)
+        words[i / 4] |= (uint64_t)members[i] << i % 4 * 16;
+    for (int i = 0; i < ROW_MEMBERS / 4; i++)
+        if (atomic_load_explicit(&row->words[i], memory_order_relaxed) != words[i])
+            atomic_store_explicit(&row->words[i], words[i], memory_order_relaxed);
+}
+
+static void rank_and_store(struct director *director, const struct sight *sight, uint32_t number,
+                           uint32_t group)
+{
+    size_t at = row_at(director, number, group);
+    uint16_t old[ROW_MEMBERS];
+    struct ranked ranked;
+    struct lot lot = networks_lot(director, number);
+    row_load(&director->rows[at], old);
+    rank_row(sight, &director->field, &lot, old, &director->row_states[at], &ranked);
+    row_store(&director->rows[at], ranked.members);
+    director->figures.rankings++;
+    director->figures.moves += ranked.is_moved;
+    director->figures.held_back += ranked.is_held_back;
+}
+
+void estimate_number(struct estimate *estimate, const struct director *director,
+                     const struct director_facts *facts, uint32_t number, struct director *student)
+{
+    if (number < director->wide_count) {
+        uint32_t area = number / director->classes;
+        estimate_make(estimate, director, facts, &director->areas[area], area, NULL, NULL);
+    } else {
+        const struct tracked_state *tracked =
+            &director->tracked_states[number - director->wide_count];
+        estimate_make(estimate, director, facts, &tracked->home, tracked->area, &tracked->address,
+                      student);
+    }
+}
+
+struct sight sight_of(const struct director *director, const struct director_facts *facts,
+                      uint32_t group)
+{
+    const struct group *of = &director->groups[group];
+    return (struct sight){director,
+                          facts,
+                          director->lives,
+                          of,
+                          &director->members[of->first],
+                          &director->standings[of->first]};
+}
+
+uint32_t rank_number(struct director *director, const struct director_facts *facts, uint32_t number,
+                     uint32_t *group, uint32_t budget)
+{
+    struct field *field = &director->field;
+    uint32_t rows = number < director->wide_count ? director->classes : 1;
+    estimate_number(&director->estimate, director, facts, number, *group ? NULL : director);
+    uint32_t evaluated = director->estimate.work;
+    for (; *group < director->group_count && evaluated < budget; ++*group) {
+        struct sight sight = sight_of(director, facts, *group);
+        rank_field(&sight, &director->estimate, field);
+        director->figures.unfiltered += field->was_unfiltered;
+        director->figures.cut_short += field->was_cut_short;
+        for (uint32_t i = 0; i < rows; i++)
+            rank_and_store(director, &sight, number + i, *group);
+        evaluated += field->evaluated + rows * field->count / 2;
+    }
+    if (*group == director->group_count)
+        director->ranked_ns[number] = facts->now_ns;
+    return evaluated;
 }

@@ -217,6 +217,7 @@ struct dns_client {
  * neither the answer is SERVFAIL. All of it stays valid until dns_answer() returns. */
 struct dns_choice {
     const struct dns_addresses *addresses;
+    struct dns_addresses room; /* for a source that puts them together for each query */
     const struct dns_name *alias; /* lower case */
     uint32_t alias_ttl_s;
     uint8_t scope_bits; /* how many bits of the client's address decided; 0: none */

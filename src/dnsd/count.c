@@ -53,9 +53,17 @@ static struct metric limits[DNS_LIMITS] = {
     [DNS_LIMIT_DROPPED] = LIMITS("dropped"),
 };
 
-static struct metric rankings =
-    METRIC(COUNTER, "causeway_dns_rankings_total", "",
-           "New rankings of the edges, one for each change of a state.");
+#define FIGURES(name)                                        \
+    METRIC(COUNTER, "causeway_director_" #name "_total", "", \
+           "What the director did; docs/director.md tells more."),
+static struct metric figures[] = {DIRECTOR_FIGURE_LIST(FIGURES)};
+enum { FIGURES_COUNT = sizeof figures / sizeof *figures };
+static struct metric networks = METRIC(GAUGE, "causeway_director_networks", "",
+                                       "Client networks that have rankings of their own.");
+static struct metric forsaken =
+    METRIC(GAUGE, "causeway_director_forsaken_sites", "", "Sites without a good edge.");
+static struct metric round_us = METRIC(GAUGE, "causeway_director_round_us", "",
+                                       "Time in which the director last ranked everything once.");
 
 static struct metric latencies =
     METRIC(GAUGE, "causeway_measure_latency_rows", "",
@@ -92,12 +100,13 @@ void dnsd_metrics_register(void)
         metric_register(&cookies[i]);
     for (size_t i = 1; i < DNS_LIMITS; i++)
         metric_register(&limits[i]);
-    struct metric *const others[] = {&tcp,     &truncated, &malformed,
-                                     &dropped, &unsent,    &connections,
-                                     &refused, &rankings,  &tls_connections,
-                                     &subnets};
+    struct metric *const others[] = {&tcp,      &truncated,   &malformed,       &dropped,
+                                     &unsent,   &connections, &refused,         &networks,
+                                     &forsaken, &round_us,    &tls_connections, &subnets};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         metric_register(others[i]);
+    for (size_t i = 0; i < FIGURES_COUNT; i++)
+        metric_register(&figures[i]);
     for (size_t i = 0; i < MEASURE_KINDS; i++)
         metric_register(&measures[i]);
     metric_register(&latencies);
@@ -166,9 +175,16 @@ void dnsd_count_alias(bool is_resolved)
     metric_add(&aliases[is_resolved], 1);
 }
 
-void dnsd_count_ranking(void)
+void dnsd_count_director(const struct director_figures *now, struct director_figures *before)
 {
-    metric_add(&rankings, 1);
+    size_t i = 0;
+#define X(name) add(&figures[i++], now->name - before->name);
+    DIRECTOR_FIGURE_LIST(X)
+#undef X
+    metric_set(&networks, now->networks);
+    metric_set(&forsaken, now->forsaken);
+    metric_set(&round_us, now->round_ns / 1000);
+    *before = *now;
 }
 
 void dnsd_count_reports(const struct status_receiver_counters *now,

@@ -49,7 +49,11 @@ static void take_edges(struct dnsd_data *data, const struct conf *conf, struct e
         check_region(data, node);
         edges->numbers[i] = (uint32_t)edges->count;
         edges->items[edges->count++] =
-            (struct director_edge){node->region, node->addresses.items, node->addresses.count};
+            (struct director_edge){.region = node->region,
+                                   .addresses = node->addresses.items,
+                                   .address_count = node->addresses.count,
+                                   .point = maps_point_is_known(node->location) ? &node->location
+                                                                                : NULL};
         struct dnsd_edge *edge = &data->edges[data->edge_count++];
         edge->name = memory_text(node->name, strlen(node->name));
         edge->reporter = UINT32_MAX;
@@ -110,22 +114,44 @@ uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id)
     return found ? found->number : UINT32_MAX;
 }
 
+/* The numbers of those nodes that have one, to `to`. */
+static size_t take_numbers(const uint32_t *numbers, const struct conf_node *const *nodes,
+                           size_t node_count, uint32_t *to)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < node_count; i++)
+        if (numbers[nodes[i]->index] != (uint32_t)NOT_AN_EDGE)
+            to[count++] = numbers[nodes[i]->index];
+    return count;
+}
+
+/* As in take_reporters(): all of the file, with and without keys. */
+static uint32_t *number_gateways(const struct conf *conf)
+{
+    uint32_t *numbers = memory_new((conf->node_count + 1) * sizeof *numbers), count = 0;
+    for (size_t i = 0; i < conf->node_count; i++)
+        numbers[i] = conf->nodes[i].gateway ? count++ : (uint32_t)NOT_AN_EDGE;
+    return numbers;
+}
+
 static void take_sites(const struct conf *conf, const struct edges *edges,
                        struct director_site *sites, uint32_t *numbers)
 {
+    uint32_t *gateways = number_gateways(conf);
     for (size_t i = 0; i < conf->site_count; i++) {
-        const struct conf_site *site = &conf->sites[i];
-        size_t count = 0;
-        for (size_t k = 0; k < site->edge_count; k++) {
-            uint32_t number = edges->numbers[site->edges[k]->index];
-            if (number != (uint32_t)NOT_AN_EDGE)
-                numbers[count++] = number;
-        }
-        uint32_t answers =
-            site->dns_answers < DNS_ADDRESSES_LIMIT ? site->dns_answers : DNS_ADDRESSES_LIMIT;
-        sites[i] = (struct director_site){numbers, count, site->dns_ttl_s, answers};
-        numbers += count;
+        const struct conf_site *from = &conf->sites[i];
+        struct director_site *site = &sites[i];
+        site->edges = numbers;
+        site->edge_count = take_numbers(edges->numbers, from->edges, from->edge_count, numbers);
+        numbers += site->edge_count;
+        site->gateways = numbers;
+        site->gateway_count = take_numbers(gateways, from->gateways, from->gateway_count, numbers);
+        numbers += site->gateway_count;
+        site->ttl_s = from->dns_ttl_s;
+        site->answers =
+            from->dns_answers < DNS_ADDRESSES_LIMIT ? from->dns_answers : DNS_ADDRESSES_LIMIT;
     }
+    memory_free(gateways);
 }
 
 static struct director *make_director(struct dnsd_data *data, const struct conf *conf,
@@ -137,12 +163,16 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
     take_gateways(data);
     size_t references = 0;
     for (size_t i = 0; i < conf->site_count; i++)
-        references += conf->sites[i].edge_count;
+        references += conf->sites[i].edge_count + conf->sites[i].gateway_count;
     struct director_site *sites = memory_new(conf->site_count * sizeof *sites);
     uint32_t *numbers = memory_new(references * sizeof *numbers);
     take_sites(conf, &edges, sites, numbers);
-    struct director_options options = {data->regions, edges.items, edges.count, sites,
-                                       conf->site_count};
+    struct director_options options = {.maps = data->maps->maps,
+                                       .edges = edges.items,
+                                       .edge_count = edges.count,
+                                       .gateway_count = data->role_counts[MEASURE_GATEWAY],
+                                       .sites = sites,
+                                       .site_count = conf->site_count};
     struct director *director = director_new(&options);
     if (!director)
         complain(why, conf->file,
@@ -165,9 +195,6 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     if (data->maps)
         data->zones = dnsd_zones_new(conf, data->maps, seed, &data->levels, &data->aliases, why);
     if (data->maps)
-        data->regions =
-            regions_parse(conf->regions, conf->regions_path ? conf->regions_path : "regions", why);
-    if (data->regions)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
     dnsd_probe_plan_init(&data->probe, conf, data->maps ? data->maps->maps : NULL);
@@ -189,7 +216,6 @@ void dnsd_data_release(struct dnsd_data *data)
     director_free(data->director);
     dnsd_levels_free(data->levels);
     dnsd_maps_release(data->maps);
-    regions_free(data->regions);
     for (size_t i = 0; i < data->edge_count; i++)
         memory_free(data->edges[i].name);
     memory_free(data->edges);
@@ -211,7 +237,6 @@ int dnsd_check(const struct conf *conf, struct text *why)
 
 /* ---- views */
 
-/* The client's network decides, however much of its address the map names (RFC 7871 section 11.3). */
 static void find(const void *context, uint32_t number, const struct dns_client *client,
                  struct dns_choice *choice)
 {
@@ -224,15 +249,16 @@ static void find(const void *context, uint32_t number, const struct dns_client *
         choice->scope_bits = scope_bits;
     if (dnsd_aliases_find(view->data->aliases, &site, client, choice))
         return;
-    choice->addresses = director_snapshot_find(view->ranking, site, &client->address);
+    if (director_find(view->data->director, site, &client->address, client->bits, &choice->room,
+                      &scope_bits))
+        choice->addresses = &choice->room;
 }
 
-struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking)
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data)
 {
     struct dnsd_view *view = NEW(struct dnsd_view);
     atomic_fetch_add(&data->references, 1);
     view->data = data;
-    view->ranking = ranking;
     dnsd_settings_now(&data->settings, clock_wall_ns(), &view->settings);
     view->source = (struct dns_source){
         .zones = data->zones, .settings = &view->settings, .find = find, .context = view};
@@ -242,7 +268,6 @@ struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot
 void dnsd_view_release(void *view_)
 {
     struct dnsd_view *view = view_;
-    director_snapshot_free(view->ranking);
     dnsd_data_release(view->data);
     memory_free(view);
 }

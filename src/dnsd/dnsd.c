@@ -71,10 +71,11 @@ static void deal_listeners(struct dnsd *dnsd, const struct dnsd_sockets *sockets
 /* Clients may ask before the first report: until then every edge is presumed to be up. */
 static void publish_first_view(struct dnsd *dnsd)
 {
-    enum director_state *states = memory_new(dnsd->first->edge_count * sizeof *states);
-    struct director_snapshot *ranking = director_rank(dnsd->first->director, states);
-    memory_free(states);
-    atomic_store(&dnsd->view, dnsd_view_new(dnsd->first, ranking));
+    struct director_node_facts *edges = memory_new(dnsd->first->edge_count * sizeof *edges);
+    const struct director_facts facts = {.edges = edges, .now_ns = clock_now_ns()};
+    director_tick(dnsd->first->director, &facts, DIRECTOR_WHOLE_ROUND);
+    memory_free(edges);
+    atomic_store(&dnsd->view, dnsd_view_new(dnsd->first));
 }
 
 static void take_limits(struct dnsd *dnsd, const struct conf_dns *dns)

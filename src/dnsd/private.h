@@ -115,7 +115,6 @@ struct dnsd_data {
     struct dnsd_aliases *aliases;
     struct dnsd_maps *maps;
     struct dnsd_levels *levels;
-    struct regions *regions;
     struct director *director;
     struct dnsd_edge *edges;
     size_t edge_count;
@@ -136,16 +135,15 @@ void dnsd_data_release(struct dnsd_data *data);
 /* The number of the gateway that has this id; UINT32_MAX: none has. */
 uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id);
 
-/* What a query reads: zones, and the ranking of the moment. Under RCU; a view never changes. */
+/* What a query reads. Under RCU; a view never changes, but for the rows of its director. */
 struct dnsd_view {
     struct dnsd_data *data;
-    struct director_snapshot *ranking;
     struct dns_settings settings; /* of the data, and of the time */
     struct dns_source source;     /* reads this very view */
 };
 
-/* Takes the ranking, and a reference of the data. */
-struct dnsd_view *dnsd_view_new(struct dnsd_data *data, struct director_snapshot *ranking);
+/* Takes a reference of the data. */
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data);
 void dnsd_view_release(void *view);
 
 /* ---- facts.c: the director's tables, as the nodes tell them; on the first worker */
@@ -229,7 +227,8 @@ void dnsd_tally_flush(struct dnsd_tally *tally); /* and zeroes it, but for is_tc
 void dnsd_count_connections(uint64_t open);      /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
 void dnsd_count_tls_connection(void);
-void dnsd_count_ranking(void);
+/* Adds what came since `before`, and sets that. */
+void dnsd_count_director(const struct director_figures *now, struct director_figures *before);
 void dnsd_count_alias(bool is_resolved);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_reports(const struct status_receiver_counters *now,

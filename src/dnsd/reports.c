@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The nodes' reports, and what follows from them: on the first worker, the receiver of measure/ is fed and ticked,
- * measurements go into the tables of facts.c, and when the state of any edge changed the director ranks anew and every
- * later query sees it (R8, R9).
+ * measurements go into the tables of facts.c, and the director ticks: states change the very next answer, rankings follow a piece at a time
+ * (R6, R8, R9).
  */
 #include "dnsd/private.h"
 
@@ -40,15 +40,16 @@ struct dnsd_reports {
     struct measure_receiver_counters measures_counted;
     struct source *sources;
     struct dnsd_facts facts;
-    enum director_state *states; /* as ranked last */
-    bool is_ranked;              /* with this data */
+    struct director_figures figures; /* as counted last */
+    bool is_viewed;                  /* queries read this data */
     size_t forsaken;
     struct word *words;
     size_t word_count;
     struct loop_watch watch;
     struct loop_timer silence; /* the receiver's wake time */
-    struct loop_timer tick;
-    struct loop_task rank;
+    struct loop_timer tick;    /* once a second */
+    struct loop_timer turn;    /* of the director */
+    struct loop_task change;   /* a state did: the director is told at once */
     uint64_t cookie_period;
 };
 
@@ -113,36 +114,38 @@ static void tell_forsaken(struct dnsd_reports *reports, size_t forsaken)
     reports->forsaken = forsaken;
 }
 
-static void rank(struct dnsd_reports *reports)
+/* With a budget of 0 states alone. */
+static void direct(struct dnsd_reports *reports, uint32_t budget)
 {
     struct dnsd_data *data = reports->data;
-    bool has_changed = !reports->is_ranked;
-    for (size_t i = 0; i < data->edge_count; i++) {
-        enum director_state state = state_of(reports, &data->edges[i]);
-        has_changed |= state != reports->states[i];
-        reports->states[i] = state;
-        reports->facts.nodes[MEASURE_EDGE][i].state = state;
-    }
-    if (!has_changed)
-        return;
-    reports->is_ranked = true;
-    struct director_snapshot *ranking = director_rank(data->director, reports->states);
-    tell_forsaken(reports, director_snapshot_forsaken(ranking));
-    snapshot_publish(&reports->dnsd->view, dnsd_view_new(data, ranking), dnsd_view_release);
-    dnsd_count_ranking();
+    for (size_t i = 0; i < data->edge_count; i++)
+        reports->facts.nodes[MEASURE_EDGE][i].state = state_of(reports, &data->edges[i]);
+    struct director_facts facts = dnsd_facts_view(&reports->facts, loop_now_ns(reports->loop));
+    director_tick(data->director, &facts, budget);
+    tell_forsaken(reports, director_forsaken(data->director));
+    if (!reports->is_viewed)
+        snapshot_publish(&reports->dnsd->view, dnsd_view_new(data), dnsd_view_release);
+    reports->is_viewed = true;
 }
 
-static void on_rank(struct loop *loop, struct loop_task *task)
+static void on_change(struct loop *loop, struct loop_task *task)
 {
     (void)loop;
-    rank(CONTAINER_OF(task, struct dnsd_reports, rank));
+    direct(CONTAINER_OF(task, struct dnsd_reports, change), 0);
+}
+
+static void on_turn(struct loop *loop, struct loop_timer *timer)
+{
+    struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, turn);
+    direct(reports, DIRECTOR_BUDGET);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + DIRECTOR_TICK_NS);
 }
 
 /* Health checks found otherwise. */
 static void on_health(void *owner)
 {
     struct dnsd_reports *reports = owner;
-    loop_task_queue(reports->loop, &reports->rank);
+    loop_task_queue(reports->loop, &reports->change);
 }
 
 static void on_found(void *owner, const struct dnsd_reporter *vantage,
@@ -163,7 +166,7 @@ static void on_latency(void *owner, const struct dnsd_reporter *vantage,
 
 bool dnsd_reports_is_usable(const struct dnsd_reports *reports, uint32_t edge)
 {
-    return reports->states[edge] == DIRECTOR_UP || reports->states[edge] == DIRECTOR_FULL;
+    return director_edge_state(reports->data->director, edge) <= DIRECTOR_FULL;
 }
 
 /* ---- the receiver */
@@ -202,7 +205,7 @@ static void on_event(void *owner, enum status_event_kind kind, const struct stat
         log_notice("dns", "enough edges are back: answers follow the reports again");
         break;
     }
-    loop_task_queue(reports->loop, &reports->rank);
+    loop_task_queue(reports->loop, &reports->change);
 }
 
 static void start_silence_timer(struct dnsd_reports *reports)
@@ -322,7 +325,6 @@ static void count(struct dnsd_reports *reports)
     dnsd_count_facts(&reports->facts);
 }
 
-/* Whatever no event told: the director is asked once a second. */
 static void on_tick(struct loop *loop, struct loop_timer *timer)
 {
     struct dnsd_reports *reports = CONTAINER_OF(timer, struct dnsd_reports, tick);
@@ -331,11 +333,13 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
         dnsd_facts_age(&reports->facts, loop_now_ns(loop));
         count(reports);
     }
+    struct director_figures figures;
+    director_figures(reports->data->director, &figures);
+    dnsd_count_director(&figures, &reports->figures);
     dnsd_health_tick(reports->health);
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
-    reports->is_ranked &= period == reports->cookie_period; /* a view has the secrets of its time */
+    reports->is_viewed &= period == reports->cookie_period; /* a view has the secrets of its time */
     reports->cookie_period = period;
-    rank(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
 }
 
@@ -388,22 +392,36 @@ static struct source *move_sources(const struct dnsd_reports *reports, const str
     return sources;
 }
 
+/* By names: an edge may have got another key. */
+static void inherit(struct dnsd_data *data, const struct dnsd_data *old)
+{
+    uint32_t *edges = memory_new((data->edge_count + 1) * sizeof *edges);
+    for (size_t i = 0; i < data->edge_count; i++) {
+        edges[i] = DIRECTOR_NONE;
+        for (uint32_t k = 0; k < old->edge_count; k++)
+            if (strcmp(data->edges[i].name, old->edges[k].name) == 0)
+                edges[i] = k;
+    }
+    director_inherit(data->director, old->director, edges);
+    memory_free(edges);
+}
+
 void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
 {
     struct source *sources = move_sources(reports, data);
     memory_free(reports->sources);
     reports->sources = sources;
     dnsd_facts_take(&reports->facts, data);
+    if (reports->data)
+        inherit(data, reports->data);
     dnsd_data_release(reports->data);
     reports->data = data;
-    reports->is_ranked = false;
-    memory_free(reports->states);
-    reports->states = memory_new(data->edge_count * sizeof *reports->states);
+    reports->is_viewed = false;
     if (reports->receiver)
         put_reporters(reports);
     dnsd_health_take(reports->health, data);
     dnsd_probe_take(reports->probe, data);
-    rank(reports);
+    direct(reports, DIRECTOR_WHOLE_ROUND);
 }
 
 int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct loop *loop)
@@ -413,7 +431,8 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     reports->loop = loop;
     reports->silence.fire = on_silence;
     reports->tick.fire = on_tick;
-    reports->rank.run = on_rank;
+    reports->turn.fire = on_turn;
+    reports->change.run = on_change;
     reports->health = dnsd_health_new(loop, dnsd->seed, on_health, reports);
     dnsd_facts_init(&reports->facts, dnsd->seed);
     reports->facts.on_health = on_found;
@@ -431,6 +450,7 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     dnsd->first = NULL;
     dnsd_reports_take(reports, data);
     loop_timer_start(loop, &reports->tick, loop_now_ns(loop) + tick_ns);
+    loop_timer_start(loop, &reports->turn, loop_now_ns(loop) + DIRECTOR_TICK_NS);
     if (error < 0)
         dnsd_reports_stop(started);
     return error;
@@ -443,17 +463,17 @@ void dnsd_reports_stop(struct dnsd_reports **owned)
     if (!reports)
         return;
     loop_timer_stop(reports->loop, &reports->tick);
+    loop_timer_stop(reports->loop, &reports->turn);
     loop_timer_stop(reports->loop, &reports->silence);
     if (reports->receiver)
         loop_watch_remove(reports->loop, &reports->watch);
     status_receiver_free(&reports->receiver); /* may tell of edges that it drops */
     dnsd_health_free(&reports->health);
     dnsd_probe_free(&reports->probe);
-    loop_task_cancel(reports->loop, &reports->rank);
+    loop_task_cancel(reports->loop, &reports->change);
     for (size_t i = 0; i < reports->word_count; i++)
         memory_free(reports->words[i].edge);
     memory_free(reports->words);
-    memory_free(reports->states);
     memory_free(reports->sources);
     dnsd_facts_clear(&reports->facts);
     dnsd_data_release(reports->data);
@@ -482,7 +502,7 @@ int dnsd_reports_set(struct dnsd_reports *reports, const char *edge, enum dnsd_a
         reports->words[reports->word_count++].edge = memory_text(edge, strlen(edge));
     }
     reports->words[at].admin = admin;
-    rank(reports);
+    direct(reports, 0);
     return 0;
 }
 
@@ -504,7 +524,8 @@ static void write_edge(const struct dnsd_reports *reports, size_t index, struct 
     text_add_json(json, span_text(edge->name));
     text_add_format(json, ",\"state\":\"%s\",\"answers\":\"%s\",\"admin\":\"%s\"",
                     status ? status_edge_state_text(status->state) : "unreported",
-                    used[reports->states[index]], admins[admin_of(reports, edge->name)]);
+                    used[director_edge_state(reports->data->director, (uint32_t)index)],
+                    admins[admin_of(reports, edge->name)]);
     if (status && status->heard_ns)
         text_add_format(json,
                         ",\"heard_ms_ago\":%llu,\"reports\":%llu,\"connections\":%u,"

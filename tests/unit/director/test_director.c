@@ -14,16 +14,19 @@
 enum { PARIS, LYON, ROME, TOKYO, SEOUL, LIMA, EDGES };
 enum { SITE_ALL, SITE_TWO_ANSWERS, SITE_ASIA, SITE_NOWHERE, SITE_SAME_AS_ALL, SITES };
 
+static const uint64_t second = 1000000000;
+
 static const char map[] = "10.0.0.0/8 europe\n2001:db8:e::/48 europe\n20.0.0.0/8 asia\n30.0.0.0/8 "
                           "america\n40.0.0.0/8 antarctica\n"
                           "distance europe america 20\ndistance europe asia 30\n"
                           "distance asia america 50\n";
 
 struct world {
-    struct regions *regions;
+    struct maps *maps;
     struct director *director;
-    enum director_state states[EDGES];
-    struct director_snapshot *snapshot;
+    struct director_node_facts edges[EDGES];
+    struct latency_table *latencies;
+    uint64_t now_ns;
 };
 
 static struct address address_of(const char *text)
@@ -33,21 +36,40 @@ static struct address address_of(const char *text)
     return address;
 }
 
-static void rank(struct world *world)
+static struct maps *maps_of(const char *text)
 {
-    director_snapshot_free(world->snapshot);
-    world->snapshot = director_rank(world->director, world->states);
+    struct text complaints = {0};
+    struct maps_builder *builder = maps_builder_new();
+    maps_builder_add(builder, span_text(text), "map");
+    struct maps *maps = maps_builder_finish(&builder, &complaints);
+    assert_non_null(maps);
+    return maps;
 }
 
-static int set_up(void **state)
+static struct director_facts facts_of(const struct world *world)
+{
+    return (struct director_facts){.edges = world->edges,
+                                   .latencies = world->latencies,
+                                   .now_ns = world->now_ns};
+}
+
+static void tick(struct world *world, uint64_t passed_ns, uint32_t budget)
+{
+    world->now_ns += passed_ns;
+    struct director_facts facts = facts_of(world);
+    director_tick(world->director, &facts, budget);
+}
+
+static void rank(struct world *world)
+{
+    tick(world, second, DIRECTOR_WHOLE_ROUND);
+}
+
+static struct director *director_of(struct world *world, const struct director_site *sites,
+                                    size_t site_count)
 {
     static const char *const homes[EDGES] = {"europe", "europe", "europe",
                                              "asia",   "asia",   "america"};
-    static const uint32_t all[] = {0, 1, 2, 3, 4, 5}, asia[] = {TOKYO, SEOUL};
-    static struct world world;
-    world = (struct world){0};
-    struct text complaints = {0};
-    world.regions = regions_parse(span_text(map), "map", &complaints);
     struct address addresses[EDGES][2];
     struct director_edge edges[EDGES];
     for (int i = 0; i < EDGES; i++) {
@@ -56,17 +78,34 @@ static int set_up(void **state)
         addresses[i][0] = address_of(text);
         snprintf(text, sizeof text, "2001:db8::%d", i);
         addresses[i][1] = address_of(text);
-        edges[i] = (struct director_edge){homes[i], addresses[i], i == SEOUL ? 1 : 2};
+        edges[i] = (struct director_edge){.region = homes[i],
+                                          .addresses = addresses[i],
+                                          .address_count = i == SEOUL ? 1 : 2};
     }
+    struct director_options options = {.maps = world->maps,
+                                       .edges = edges,
+                                       .edge_count = EDGES,
+                                       .sites = sites,
+                                       .site_count = site_count};
+    return director_new(&options);
+}
+
+static const uint32_t all[] = {0, 1, 2, 3, 4, 5}, in_asia[] = {TOKYO, SEOUL};
+
+static int set_up(void **state)
+{
+    static struct world world;
+    world = (struct world){.maps = maps_of(map), .now_ns = 1000 * second};
     const struct director_site sites[SITES] = {
-        [SITE_ALL] = {all, EDGES, 20, 3},
-        [SITE_TWO_ANSWERS] = {all, EDGES, 20, 2},
-        [SITE_ASIA] = {asia, 2, 5, 3},
-        [SITE_NOWHERE] = {NULL, 0, 20, 3},
-        [SITE_SAME_AS_ALL] = {all, EDGES, 20, 3},
+        [SITE_ALL] = {.edges = all, .edge_count = EDGES, .ttl_s = 20, .answers = 3},
+        [SITE_TWO_ANSWERS] = {.edges = all, .edge_count = EDGES, .ttl_s = 20, .answers = 2},
+        [SITE_ASIA] = {.edges = in_asia, .edge_count = 2, .ttl_s = 5, .answers = 3},
+        [SITE_NOWHERE] = {.ttl_s = 20, .answers = 3},
+        [SITE_SAME_AS_ALL] = {.edges = all, .edge_count = EDGES, .ttl_s = 20, .answers = 3},
     };
-    struct director_options options = {world.regions, edges, EDGES, sites, SITES};
-    world.director = director_new(&options);
+    world.director = director_of(&world, sites, SITES);
+    for (int i = 0; i < EDGES; i++)
+        world.edges[i].load.load = LOAD_UNKNOWN;
     rank(&world);
     *state = &world;
     return 0;
@@ -75,24 +114,40 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *world = *state;
-    director_snapshot_free(world->snapshot);
+    latency_table_free(world->latencies);
     director_free(world->director);
-    regions_free(world->regions);
+    maps_free(world->maps);
     return 0;
+}
+
+static struct dns_addresses find(const struct world *world, uint32_t site, const char *client)
+{
+    struct address address = address_of(client);
+    struct dns_addresses found = {0};
+    uint8_t scope_bits;
+    assert_true(director_find(world->director, site, &address, address_bits(&address), &found,
+                              &scope_bits));
+    return found;
+}
+
+static uint32_t forsaken(const struct world *world)
+{
+    struct director_figures figures;
+    director_figures(world->director, &figures);
+    return figures.forsaken;
 }
 
 /* "4: 0 1 2 6: 0 1 2" */
 static const char *answer(const struct world *world, uint32_t site, const char *client)
 {
     static char text[128];
-    struct address address = address_of(client);
-    const struct dns_addresses *found = director_snapshot_find(world->snapshot, site, &address);
+    struct dns_addresses found = find(world, site, client);
     int length = snprintf(text, sizeof text, "4:");
-    for (int i = 0; i < found->ipv4_count; i++)
-        length += snprintf(text + length, sizeof text - (size_t)length, " %u", found->ipv4[i][3]);
+    for (int i = 0; i < found.ipv4_count; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, " %u", found.ipv4[i][3]);
     length += snprintf(text + length, sizeof text - (size_t)length, " 6:");
-    for (int i = 0; i < found->ipv6_count; i++)
-        length += snprintf(text + length, sizeof text - (size_t)length, " %u", found->ipv6[i][15]);
+    for (int i = 0; i < found.ipv6_count; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, " %u", found.ipv6[i][15]);
     return text;
 }
 
@@ -100,8 +155,7 @@ static unsigned first_of(const struct world *world, const char *format, int netw
 {
     char client[32];
     snprintf(client, sizeof client, format, network);
-    struct address address = address_of(client);
-    return director_snapshot_find(world->snapshot, SITE_ALL, &address)->ipv4[0][3];
+    return find(world, SITE_ALL, client).ipv4[0][3];
 }
 
 static void R1_near_edges_come_first(void **state)
@@ -128,9 +182,11 @@ static void R5_two_or_three_addresses(void **state)
     assert_string_equal(answer(world, SITE_NOWHERE, "10.0.0.1"), "4: 6:");
     const char *asia = answer(world, SITE_ASIA, "10.0.0.1"); /* only one of them has IPv6 */
     assert_true(strcmp(asia, "4: 3 4 6: 3") == 0 || strcmp(asia, "4: 4 3 6: 3") == 0);
+    assert_int_equal(find(world, SITE_ASIA, "10.0.0.1").ttl_s, 5);
     struct address client = address_of("10.0.0.1");
-    assert_int_equal(director_snapshot_find(world->snapshot, SITE_ASIA, &client)->ttl_s, 5);
-    assert_null(director_snapshot_find(world->snapshot, SITES, &client));
+    struct dns_addresses found;
+    uint8_t scope_bits;
+    assert_false(director_find(world->director, SITES, &client, 32, &found, &scope_bits));
 }
 
 static void R5_networks_are_spread_and_stay(void **state)
@@ -157,7 +213,7 @@ static void R8_only_the_clients_of_a_dead_edge_move(void **state)
     unsigned before[200], moved[EDGES] = {0};
     for (int i = 0; i < 200; i++)
         before[i] = first_of(world, "10.0.%d.1", i);
-    world->states[LYON] = DIRECTOR_DEAD;
+    world->edges[LYON].state = DIRECTOR_DEAD;
     rank(world);
     for (int i = 0; i < 200; i++) {
         unsigned now = first_of(world, "10.0.%d.1", i);
@@ -168,7 +224,7 @@ static void R8_only_the_clients_of_a_dead_edge_move(void **state)
     }
     assert_int_equal(moved[LYON], 0);
     assert_true(moved[PARIS] > 15 && moved[ROME] > 15); /* to both that are left */
-    world->states[LYON] = DIRECTOR_UP;
+    world->edges[LYON].state = DIRECTOR_UP;
     rank(world);
     for (int i = 0; i < 200; i++)
         assert_int_equal(first_of(world, "10.0.%d.1", i), before[i]);
@@ -196,11 +252,11 @@ static void R8_states_decide_who_is_answered(void **state)
 {
     struct world *world = *state;
     for (size_t i = 0; i < sizeof state_cases / sizeof *state_cases; i++) {
-        world->states[TOKYO] = state_cases[i].states[0];
-        world->states[SEOUL] = state_cases[i].states[1];
+        world->edges[TOKYO].state = state_cases[i].states[0];
+        world->edges[SEOUL].state = state_cases[i].states[1];
         rank(world);
         assert_string_equal(answer(world, SITE_ASIA, "20.0.0.1"), state_cases[i].expected);
-        assert_int_equal(director_snapshot_forsaken(world->snapshot), state_cases[i].forsaken);
+        assert_int_equal(forsaken(world), state_cases[i].forsaken);
     }
 }
 
@@ -221,22 +277,18 @@ static void clients_of_no_region_get_any(void **state)
 static void a_table_that_is_too_large_is_refused(void **state)
 {
     struct world *world = *state;
-    enum { MANY = 300000 };
+    enum { MANY = DIRECTOR_ROWS_LIMIT / 4 };
     struct director_site *sites = calloc(MANY, sizeof *sites);
-    static const uint32_t edge = 0;
     for (uint32_t i = 0; i < MANY; i++)
-        sites[i] = (struct director_site){&edge, 1, i, 2};
-    struct director_edge edges[1] = {0};
-    struct director_options options = {world->regions, edges, 1, sites, MANY};
-    assert_null(director_new(&options)); /* 300000 x 5 regions */
-    options.site_count = 100000;         /* fits with fewer classes */
-    struct director *director = director_new(&options);
+        sites[i] = (struct director_site){
+            .edges = all, .edge_count = 1, .ttl_s = i, .answers = 2, .has_inventory = true};
+    assert_null(director_of(world, sites, MANY)); /* five regions and the one outside */
+    struct director *director = director_of(world, sites, 100000); /* fits with fewer classes */
     assert_non_null(director);
-    struct director_snapshot *snapshot = director_rank(director, world->states);
-    struct address client = address_of("10.0.0.1");
-    assert_int_equal(director_snapshot_find(snapshot, 99999, &client)->ttl_s, 99999);
-    director_snapshot_free(snapshot);
-    director_free(director);
+    director_free(world->director);
+    world->director = director;
+    rank(world);
+    assert_int_equal(find(world, 99999, "10.0.0.1").ttl_s, 99999);
     free(sites);
 }
 
@@ -251,5 +303,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(clients_of_no_region_get_any, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_table_that_is_too_large_is_refused, set_up, tear_down),
     };
-    return cmocka_run_group_tests_name("director/rank", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("director/director", tests, NULL, NULL);
 }

@@ -529,6 +529,24 @@ static void check_dns_identity(struct loader *loader)
     }
 }
 
+/* "name value" is what is written to them. */
+static void check_gauges(struct loader *loader)
+{
+    enum { GAUGE_NAME_LIMIT = 64 };
+    NODES(loader->conf, node)
+    for (size_t i = 0; node->agent && i < node->agent->gauges.count; i++) {
+        const char *name = node->agent->gauges.items[i];
+        struct place place = place_of(loader, &node->agent->gauges.items[i]);
+        if (strlen(name) > GAUGE_NAME_LIMIT || !*name || strpbrk(name, " \t\r\n"))
+            report_error(&loader->report, place,
+                         "gauges: '%s': a word of at most %d bytes, without spaces", name,
+                         GAUGE_NAME_LIMIT);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(node->agent->gauges.items[k], name) == 0)
+                report_error(&loader->report, place, "gauges: '%s' stands here twice", name);
+    }
+}
+
 static void check_admin_hosts(struct loader *loader)
 {
     NODES(loader->conf, node)
@@ -569,6 +587,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_edges_have_addresses,
     check_reports,
     check_dns_identity,
+    check_gauges,
     check_admin_hosts,
     check_health,
     check_probe,

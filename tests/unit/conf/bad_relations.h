@@ -195,6 +195,13 @@ static const struct bad_file bad_relations[] = {
      EDGE
      "    addresses: [0.0.0.0]\n",
      "7:17: addresses: nobody can reach a node at the wildcard address\n"},
+    {"gauges that cannot be told apart, or not be written",
+     SITES
+     "nodes:\n"
+     "  me: { agent: { gauges: [queue, two words, queue] } }\n",
+     "2:3: warning: no gateway allows 's': its visitors will be refused\n"
+     "4:34: gauges: 'two words': a word of at most 64 bytes, without spaces\n"
+     "4:45: gauges: 'queue' stands here twice\n"},
     {"weights that rise",
      SITES
      NODE

@@ -116,6 +116,38 @@ static void H3_expiry_is_bounded_per_call(void **state)
     latency_table_free(table);
 }
 
+/* A reload gives nodes other numbers: two change places, one goes, one comes between. */
+static void H3_rows_follow_the_numbers_of_their_nodes(void **state)
+{
+    (void)state;
+    enum { NETWORKS = 300 };
+    struct latency_table *table = latency_table_new(10000, 1);
+    const uint32_t numbers[] = {1, 0, UINT32_MAX, 5};
+    for (uint32_t n = 0; n < NETWORKS; n++)
+        for (uint32_t node = 0; node < 5; node++) {
+            struct address a = {.family = 4, .bytes = {10, (uint8_t)(n >> 8), (uint8_t)n, 1}};
+            latency_table_put(table, &a, node, LATENCY_PASSIVE, 100 * n + node + 1, 1, false,
+                              second + n);
+            latency_table_put(table, &a, node, LATENCY_PROBE, 7, 1, false, second + n);
+        }
+    latency_table_renumber(table, numbers, 4); /* node 4 is beyond what was known */
+    assert_int_equal(latency_table_count(table), 3 * 2 * NETWORKS);
+    for (uint32_t n = 0; n < NETWORKS; n++) {
+        struct address a = {.family = 4, .bytes = {10, (uint8_t)(n >> 8), (uint8_t)n, 1}};
+        const uint32_t expected[6] = {100 * n + 2, 100 * n + 1, 0, 0, 0, 100 * n + 4};
+        for (uint32_t node = 0; node < 6; node++) {
+            assert_int_equal(latency_table_find(table, &a, node, LATENCY_PASSIVE).rtt_us,
+                             expected[node]);
+            assert_int_equal(latency_table_find(table, &a, node, LATENCY_PROBE).rtt_us,
+                             expected[node] ? 7 : 0);
+        }
+    }
+    while (latency_table_expire(table, UINT64_MAX))
+        continue;
+    assert_int_equal(latency_table_count(table), 0);
+    latency_table_free(table);
+}
+
 static void H3_activity_halves(void **state)
 {
     (void)state;
@@ -271,6 +303,7 @@ int main(void)
         cmocka_unit_test(H3_silence_and_round_trips_replace_each_other),
         cmocka_unit_test(H3_the_least_recently_written_makes_room),
         cmocka_unit_test(H3_expiry_is_bounded_per_call),
+        cmocka_unit_test(H3_rows_follow_the_numbers_of_their_nodes),
         cmocka_unit_test(H3_activity_halves),
         cmocka_unit_test(H3_agrees_with_a_naive_model),
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A message from anybody, all the way to its answer, over UDP and TCP: the answer is a sound message, never longer than the
- * client takes, echoes id and question, and is never an answer to an answer.
+ * A message from anybody, all the way to its answer, over UDP and TCP, by a server that is set to everything and by one that is set to
+ * nothing: the answer is a sound message, never longer than the client takes, echoes id and question, and is never an
+ * answer to an answer. One that refuses what it was asked is little longer than that.
  */
 #include "fuzz.h"
 
@@ -11,15 +12,29 @@
 #include "message_text.h"
 #include "zone_fixture.h"
 
+/* Subnet, cookie, NSID, extended error and keepalive of an answer to options of a few bytes. */
+enum { OPTIONS_BYTES = 8 + 16 + 28 + 9 + 6 + 6 };
+
 static uint8_t out[DNS_TCP_BYTES];
 
-static void check(struct span message, bool is_tcp)
+static const struct dns_settings everything = {
+    .identity = {(const uint8_t *)"fuzz1", 5},
+    .version = {(const uint8_t *)"2", 1},
+    .has_subnets = true,
+    .cookies = {.count = 2, .bytes = {{1}, {2}}},
+    .keepalive_100ms = 100,
+};
+
+static void check(struct span message, bool is_tcp, const struct dns_settings *settings)
 {
     static const struct address client = {.bytes = {192, 0, 2, 1}, .family = 4};
-    struct dns_request request = {.message = message, .client = &client, .is_tcp = is_tcp};
+    struct dns_source source = *fixture_source();
+    source.settings = settings;
+    struct dns_request request = {
+        .message = message, .client = &client, .is_tcp = is_tcp, .wall_s = 1559731985};
     struct dns_outcome outcome;
     size_t limit = is_tcp ? DNS_TCP_BYTES : DNS_UDP_BYTES;
-    size_t length = dns_answer(fixture_source(), &request, out, limit, &outcome);
+    size_t length = dns_answer(&source, &request, out, limit, &outcome);
     INVARIANT(length <= limit);
     if (!length) {
         INVARIANT(message.length < DNS_HEADER_BYTES || (message.data[2] & 0x80));
@@ -33,6 +48,8 @@ static void check(struct span message, bool is_tcp)
     bool has_edns = load_u16(out + 10) != 0;
     INVARIANT(is_tcp || has_edns || length <= DNS_UDP_PLAIN_BYTES);
     INVARIANT(outcome.rcode != DNS_FORMERR || length <= message.length + 11);
+    INVARIANT(outcome.rcode != DNS_REFUSED || length <= message.length + 11 + OPTIONS_BYTES);
+    INVARIANT(outcome.cookie != DNS_COOKIE_GOOD || settings);
     if (load_u16(out + 4))
         for (size_t i = 12; out[i]; i += (size_t)out[i] + 1)
             INVARIANT(memcmp(out + i, message.data + i, (size_t)out[i] + 1) == 0);
@@ -44,8 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *copy = memory_raw(size);
     if (size)
         memcpy(copy, data, size);
-    check(span_of(copy, size), false);
-    check(span_of(copy, size), true);
+    for (unsigned i = 0; i < 4; i++)
+        check(span_of(copy, size), i & 1, i & 2 ? &everything : NULL);
     memory_free(copy);
     return 0;
 }

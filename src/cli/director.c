@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "cli/roles.h"
 #include "crypto/crypto.h"
+#include "dnsd/dnsd.h"
 #include "redirect/redirect.h"
 
 struct director_role {
@@ -34,6 +35,27 @@ static void free_sockets(struct redirect_sockets *sockets)
     memory_free((int *)(uintptr_t)sockets->http);
 }
 
+/* On the DNS server's first worker. */
+static void on_told(void *owner, const struct dnsd_told *told)
+{
+    const struct redirect_facts facts = {.conf_hash = told->conf_hash,
+                                         .edges = told->edges,
+                                         .servers = told->servers,
+                                         .edge_count = told->edge_count,
+                                         .server_count = told->server_count,
+                                         .latencies = told->latencies,
+                                         .now_ns = told->now_ns};
+    redirect_take_facts(owner, &facts);
+}
+
+/* A node without the dns role hears no reports. */
+static void listen_to_facts(const struct director_role *role, dnsd_listen *listen)
+{
+    struct dnsd *dnsd = dns_role_server(role->child);
+    if (dnsd)
+        dnsd_tell(dnsd, listen, role->redirect);
+}
+
 static int start(struct child *child, void **state, struct text *why)
 {
     const struct crypto *crypto = crypto_openssl();
@@ -45,11 +67,13 @@ static int start(struct child *child, void **state, struct text *why)
     role->child = child;
     int result = redirect_new(&role->redirect, &options, why);
     free_sockets(&options.sockets);
-    if (result < 0)
+    if (result < 0) {
         memory_free(role);
-    else
-        *state = role;
-    return result;
+        return result;
+    }
+    listen_to_facts(role, on_told);
+    *state = role;
+    return 0;
 }
 
 static int worker_start(void *state, struct worker *worker)
@@ -65,6 +89,7 @@ static void worker_stop(void *state, struct worker *worker)
 static void stop(void *state)
 {
     struct director_role *role = state;
+    listen_to_facts(role, NULL);
     redirect_free(&role->redirect);
     memory_free(role);
 }
@@ -80,6 +105,7 @@ static int reload(void *state, struct text *why)
     struct redirect_sockets sockets = sockets_of(role->child);
     int result = redirect_reload(role->redirect, child_workers(role->child), conf, &sockets, why);
     free_sockets(&sockets);
+    listen_to_facts(role, on_told); /* at once: the new configuration has no facts yet */
     return result;
 }
 

@@ -66,6 +66,12 @@ static int start(struct child *child, void **state, struct text *why)
     return result;
 }
 
+struct dnsd *dns_role_server(const struct child *child)
+{
+    const struct dns_role *role = child_role(child, dns_role.name);
+    return role ? role->dnsd : NULL;
+}
+
 static void stop(void *state)
 {
     struct dns_role *role = state;

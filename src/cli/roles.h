@@ -14,6 +14,10 @@ extern const struct role dns_role;
 extern const struct role director_role; /* the front end of content servers */
 extern const struct role history_role; /* what the node was like */
 
+/* The server of the dns role, for roles behind it in the same child; NULL: not this node's. */
+struct dnsd;
+struct dnsd *dns_role_server(const struct child *child);
+
 /* What the front role consists of, for roles behind it in the same child; NULL: not this node's. */
 struct front;
 struct edge *front_edge(const struct front *front);

@@ -39,6 +39,17 @@ static void check_borders(struct loader *loader)
                              conf->borders[i].name, conf->borders[k].name);
 }
 
+static void check_border_nodes(struct loader *loader)
+{
+    const struct conf *conf = loader->conf;
+    for (size_t i = 0; i < conf->border_count; i++) {
+        const struct conf_border *border = &conf->borders[i];
+        if (border->node && !border->node->edge)
+            report_error(&loader->report, place_of(loader, &border->node),
+                         "node: '%s' is no edge: it measures no round trips", border->node->name);
+    }
+}
+
 static void check_pairs_once(struct loader *loader)
 {
     const struct conf *conf = loader->conf;
@@ -156,6 +167,7 @@ static void check_front_ends(struct loader *loader)
 void check_exits(struct loader *loader)
 {
     check_borders(loader);
+    check_border_nodes(loader);
     check_pairs_once(loader);
     check_servers(loader);
     check_sites(loader);

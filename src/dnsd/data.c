@@ -191,6 +191,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
+    memcpy(data->conf_hash, conf->hash, sizeof data->conf_hash);
     data->maps = dnsd_maps_new(conf, old, why);
     if (data->maps)
         data->zones = dnsd_zones_new(conf, data->maps, seed, &data->levels, &data->aliases, why);

@@ -185,6 +185,8 @@ struct call {
     const char *edge;
     enum dnsd_admin admin;
     const struct address *client;
+    dnsd_listen *listen;
+    void *owner;
     struct text *json;
     int result;
 };
@@ -251,6 +253,16 @@ void dnsd_write_latencies(struct dnsd *dnsd, const struct address *client, struc
 {
     (void)run_on_first(dnsd,
                        &(struct call){.run = write_latencies, .client = client, .json = json});
+}
+
+static void tell(struct dnsd *dnsd, struct call *call)
+{
+    dnsd_reports_tell(dnsd->reports, call->listen, call->owner);
+}
+
+void dnsd_tell(struct dnsd *dnsd, dnsd_listen *listen, void *owner)
+{
+    (void)run_on_first(dnsd, &(struct call){.run = tell, .listen = listen, .owner = owner});
 }
 
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd)

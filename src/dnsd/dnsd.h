@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "crypto/crypto.h"
+#include "director/director.h"
 
 struct dnsd;
 
@@ -62,6 +63,20 @@ void dnsd_write_status(struct dnsd *dnsd, struct text *json);
 /* What is known of the round trips between the client's network and the edges:
  * [{"edge":"fra","source":"visitors","rtt_us":21000,"samples":12,"silent":false,"ms_ago":1500}] */
 void dnsd_write_latencies(struct dnsd *dnsd, const struct address *client, struct text *json);
+
+/* What is known of the nodes, for a front end of content servers in the same process. Edges and servers (nodes with the agent
+ * role) are numbered in the order of the configuration. */
+struct dnsd_told {
+    const char *conf_hash; /* of the configuration whose numbers these are */
+    const struct director_node_facts *edges, *servers;
+    size_t edge_count, server_count;
+    const struct latency_table *latencies; /* nodes are edge numbers */
+    uint64_t now_ns;
+};
+/* From now on `listen` is told on the first worker: at once, each second, and when an edge's state changed. NULL ends
+ * that: nothing is told any more when this has returned. */
+typedef void dnsd_listen(void *owner, const struct dnsd_told *told);
+void dnsd_tell(struct dnsd *dnsd, dnsd_listen *listen, void *owner);
 
 /* So that a supervisor's proof of life covers the answers too: how long ago the slowest of the TCP workers came round. */
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd);

@@ -111,6 +111,7 @@ struct dnsd_probe_plan {
 /* Immutable but for the count of references: the views that use it, and the reporter. */
 struct dnsd_data {
     _Atomic uint32_t references;
+    char conf_hash[sizeof((struct conf *)NULL)->hash];
     struct dns_zones *zones;
     struct dnsd_aliases *aliases;
     struct dnsd_maps *maps;
@@ -300,6 +301,7 @@ void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const stru
 bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
                           const struct measure_message *message);
 struct dnsd_facts *dnsd_reports_facts(struct dnsd_reports *reports);
+void dnsd_reports_tell(struct dnsd_reports *reports, dnsd_listen *listen, void *owner);
 /* Clients may be sent to that edge at present. */
 bool dnsd_reports_is_usable(const struct dnsd_reports *reports, uint32_t edge);
 

@@ -51,6 +51,8 @@ struct dnsd_reports {
     struct loop_timer turn;    /* of the director */
     struct loop_task change;   /* a state did: the director is told at once */
     uint64_t cookie_period;
+    dnsd_listen *listen; /* NULL: nobody */
+    void *listener;
 };
 
 /* ---- states */
@@ -114,6 +116,27 @@ static void tell_forsaken(struct dnsd_reports *reports, size_t forsaken)
     reports->forsaken = forsaken;
 }
 
+static void tell(const struct dnsd_reports *reports)
+{
+    const struct dnsd_data *data = reports->data;
+    const struct dnsd_told told = {.conf_hash = data->conf_hash,
+                                   .edges = reports->facts.nodes[MEASURE_EDGE],
+                                   .servers = reports->facts.nodes[MEASURE_SERVER],
+                                   .edge_count = data->role_counts[MEASURE_EDGE],
+                                   .server_count = data->role_counts[MEASURE_SERVER],
+                                   .latencies = reports->facts.latencies,
+                                   .now_ns = loop_now_ns(reports->loop)};
+    if (reports->listen)
+        reports->listen(reports->listener, &told);
+}
+
+void dnsd_reports_tell(struct dnsd_reports *reports, dnsd_listen *listen, void *owner)
+{
+    reports->listen = listen;
+    reports->listener = owner;
+    tell(reports);
+}
+
 /* With a budget of 0 states alone. */
 static void direct(struct dnsd_reports *reports, uint32_t budget)
 {
@@ -128,10 +151,31 @@ static void direct(struct dnsd_reports *reports, uint32_t budget)
     reports->is_viewed = true;
 }
 
+/* The states of gateways and servers, and what reports say of links. Edges' states are in rank(). */
+static void gather_reports(struct dnsd_reports *reports)
+{
+    const struct dnsd_data *data = reports->data;
+    for (size_t i = 0; i < data->reporter_count; i++) {
+        const struct dnsd_reporter *reporter = &data->reporters[i];
+        const struct status_edge *status = reports->sources[i].status;
+        if (!status)
+            continue;
+        for (size_t role = MEASURE_GATEWAY; role < MEASURE_ROLES; role++)
+            if (reporter->numbers[role] != UINT32_MAX)
+                reports->facts.nodes[role][reporter->numbers[role]].state = reported_state(status);
+        if (status->heard_ns)
+            dnsd_facts_reported(&reports->facts, reporter, status);
+    }
+}
+
 static void on_change(struct loop *loop, struct loop_task *task)
 {
     (void)loop;
-    direct(CONTAINER_OF(task, struct dnsd_reports, change), 0);
+    struct dnsd_reports *reports = CONTAINER_OF(task, struct dnsd_reports, change);
+    direct(reports, 0);
+    if (reports->receiver)
+        gather_reports(reports); /* a server's silence is told at once too */
+    tell(reports);
 }
 
 static void on_turn(struct loop *loop, struct loop_timer *timer)
@@ -300,23 +344,6 @@ static void on_silence(struct loop *loop, struct loop_timer *timer)
     start_silence_timer(reports);
 }
 
-/* The states of gateways and servers, and what reports say of links. Edges' states are in rank(). */
-static void gather_reports(struct dnsd_reports *reports)
-{
-    const struct dnsd_data *data = reports->data;
-    for (size_t i = 0; i < data->reporter_count; i++) {
-        const struct dnsd_reporter *reporter = &data->reporters[i];
-        const struct status_edge *status = reports->sources[i].status;
-        if (!status)
-            continue;
-        for (size_t role = MEASURE_GATEWAY; role < MEASURE_ROLES; role++)
-            if (reporter->numbers[role] != UINT32_MAX)
-                reports->facts.nodes[role][reporter->numbers[role]].state = reported_state(status);
-        if (status->heard_ns)
-            dnsd_facts_reported(&reports->facts, reporter, status);
-    }
-}
-
 static void count(struct dnsd_reports *reports)
 {
     dnsd_count_reports(status_receiver_counters(reports->receiver), &reports->counted);
@@ -340,6 +367,7 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
     reports->is_viewed &= period == reports->cookie_period; /* a view has the secrets of its time */
     reports->cookie_period = period;
+    tell(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
 }
 

@@ -102,14 +102,28 @@ static void make_map(const struct conf *conf, const struct places *places, struc
 /* ---- servers */
 
 /* Numbers as redirect_facts has them. */
+static uint32_t edge_number(const struct conf *conf, const struct conf_node *node)
+{
+    uint32_t number = 0;
+    for (const struct conf_node *at = conf->nodes; at < node; at++)
+        number += at->edge != NULL;
+    return number;
+}
+
+static uint32_t server_number(const struct conf *conf, const struct conf_node *node)
+{
+    uint32_t number = 0;
+    for (const struct conf_node *at = conf->nodes; at < node; at++)
+        number += at->agent != NULL;
+    return number;
+}
+
 static struct redirect_source source_of(const struct conf *conf, const struct conf_node *node)
 {
-    struct redirect_source source = {0};
-    for (const struct conf_node *at = conf->nodes; node && at < node; at++)
-        source.number += node->agent ? at->agent != NULL : at->edge != NULL;
-    source.is_known = node && (node->agent || node->edge);
-    source.is_server = node && node->agent;
-    return source;
+    if (!node || (!node->agent && !node->edge))
+        return (struct redirect_source){0};
+    uint32_t number = node->agent ? server_number(conf, node) : edge_number(conf, node);
+    return (struct redirect_source){true, node->agent != NULL, number};
 }
 
 static struct span make_head(struct arena *arena, const char *status, bool is_secure,
@@ -174,18 +188,15 @@ static void take_pings(const struct conf *conf, struct arena *arena, struct exit
         }
 }
 
-/* Edges, then servers. */
 static void take_ping_nodes(const struct conf *conf, struct arena *arena,
                             struct exits_options *options)
 {
-    uint32_t edges = 0, *nodes = ARENA_ARRAY(arena, uint32_t, conf->border_count);
-    for (size_t i = 0; i < conf->node_count; i++)
-        edges += conf->nodes[i].edge != NULL;
-    for (size_t i = 0; i < conf->border_count; i++) {
-        struct redirect_source source = source_of(conf, conf->borders[i].node);
-        nodes[i] = source.is_known ? source.number + (source.is_server ? edges : 0) : EXITS_NONE;
-    }
+    uint32_t *nodes = ARENA_ARRAY(arena, uint32_t, conf->border_count);
     options->nodes = nodes;
+    for (size_t i = 0; i < conf->border_count; i++) {
+        const struct conf_node *node = conf->borders[i].node;
+        nodes[i] = node ? edge_number(conf, node) : EXITS_NONE;
+    }
 }
 
 /* ---- the whole */

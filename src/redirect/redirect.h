@@ -50,8 +50,7 @@ struct redirect_facts {
         conf_hash; /* of the configuration that the numbers are of; facts of another one are left out */
     const struct director_node_facts *edges, *servers;
     size_t edge_count, server_count;
-    const struct latency_table
-        *latencies; /* nodes are edge numbers, then edge_count + server numbers */
+    const struct latency_table *latencies; /* nodes are edge numbers */
     uint64_t now_ns;
 };
 /* Any thread, one at a time: makes the table of the moment from them. */

@@ -55,6 +55,13 @@ static void on_done(void *owner, const struct ping_result *result)
                     .samples = (uint16_t)(result->is_silent ? result->sent : result->answered),
                     .rtt_us = result->rtt_us}};
     (void)agent_tell(surveyor->options->agent, &item); /* counted there */
+    char host[ADDRESS_TEXT_BYTES];
+    log_debug("probe", "round trip host=%s by=%s answered=%u sent=%u ms=%.1f",
+              address_text(&result->host, false, host),
+              result->is_silent             ? "none"
+              : result->method == PING_ICMP ? "icmp"
+                                            : "tcp",
+              result->answered, result->sent, result->rtt_us / 1e3);
 }
 
 static struct ping_settings settings_of(const struct conf_probe *probe)

@@ -13,7 +13,7 @@
 
 enum {
     FLAGS_ANSWER = 0x8000,
-    RCODE_MASK = 0x000f,
+    RCODE_MASK = 0x0f,
     CLASS_IN = 1,
     ANSWERS_IN_A_TURN = 8,
 };
@@ -44,12 +44,16 @@ int check_dns_open(struct check *check, int *fd)
 }
 
 /* The identifier, an answer, and the question as it was asked, in the case in which it was asked. */
-static bool is_answer(const struct check *check, struct span answer)
+int check_dns_read(struct span query, struct span answer, uint8_t *rcode)
 {
-    return answer.length >= check->query_bytes && load_u16(answer.data) == load_u16(check->query) &&
-           (load_u16(answer.data + 2) & FLAGS_ANSWER) && load_u16(answer.data + 4) == 1 &&
-           memcmp(answer.data + DNS_HEADER_BYTES, check->query + DNS_HEADER_BYTES,
-                  check->query_bytes - DNS_HEADER_BYTES) == 0;
+    if (query.length <= DNS_HEADER_BYTES || answer.length < query.length ||
+        load_u16(answer.data) != load_u16(query.data) ||
+        !(load_u16(answer.data + 2) & FLAGS_ANSWER) || load_u16(answer.data + 4) != 1 ||
+        memcmp(answer.data + DNS_HEADER_BYTES, query.data + DNS_HEADER_BYTES,
+               query.length - DNS_HEADER_BYTES) != 0)
+        return ERROR_INVALID;
+    *rcode = answer.data[3] & RCODE_MASK;
+    return 0;
 }
 
 void check_dns_ready(struct check *check)
@@ -63,10 +67,11 @@ void check_dns_ready(struct check *check)
             check_finish(check, errno == ECONNREFUSED ? CAUSE_REFUSED : CAUSE_UNREACHABLE);
             return;
         }
-        if (!is_answer(check, span_of(answer, (size_t)got)))
+        uint8_t rcode;
+        if (check_dns_read(span_of(check->query, check->query_bytes), span_of(answer, (size_t)got),
+                           &rcode) < 0)
             continue;
-        bool is_good = (load_u16(answer + 2) & RCODE_MASK) == DNS_NOERROR;
-        check_finish(check, is_good ? CAUSE_NONE : CAUSE_DNS);
+        check_finish(check, rcode == DNS_NOERROR ? CAUSE_NONE : CAUSE_DNS);
         return;
     }
 }

@@ -306,6 +306,12 @@ bool pinger_has_icmp(const struct pinger *pinger, uint8_t family)
     return pinger->echo[family == 6].is_open;
 }
 
+void pinger_without_icmp(struct pinger *pinger)
+{
+    for (int i = 0; i < 2; i++)
+        echo_close(&pinger->echo[i]);
+}
+
 int pinger_measure(struct pinger *pinger, const struct address *host)
 {
     if (pinger->running == PING_AT_ONCE)

@@ -81,9 +81,12 @@ void check_http_clear(struct check *check);
 
 /* ---- ping.c */
 void ping_metrics_register(void);
+void pinger_without_icmp(struct pinger *pinger); /* as where no ICMP socket is to be had */
 
 /* ---- check_dns.c */
 MUST_USE int check_dns_open(struct check *check, int *fd); /* connected; the query is sent */
 void check_dns_ready(struct check *check);
+/* Whether this is an answer to that query; its code then. ERROR_INVALID: it is not. */
+MUST_USE int check_dns_read(struct span query, struct span answer, uint8_t *rcode);
 
 #endif

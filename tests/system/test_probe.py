@@ -27,7 +27,7 @@ def count(star, client):
 def listen_in(star, client, verdict=""):
     star.filter(client, f'in icmp type echo-request counter {verdict} comment "echo"',
                 f'in icmpv6 type echo-request counter {verdict} comment "echo6"',
-                'in tcp flags syn counter comment "syn"')
+                'in tcp flags & (syn | ack) == syn counter comment "syn"')
 
 
 def measured(star, client, version):

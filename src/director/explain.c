@@ -258,7 +258,7 @@ struct director_explanation *director_explain(const struct director *director,
     if (site >= director->site_count)
         return NULL;
     const struct group *group = &director->groups[director->sites[site].group];
-    uint32_t number = networks_number(director, client, address_bits(client));
+    uint32_t number = networks_number(director, client, address_bits(client), NULL);
     struct lot lot = networks_lot(director, number);
     struct director_explanation *out = NEW(struct director_explanation);
     struct supposition suppose;

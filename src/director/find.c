@@ -91,11 +91,12 @@ bool director_find(const struct director *director, uint32_t number_of_site,
                             .standings = &director->standings[group->first],
                             .addresses = addresses,
                             .most = site->answers};
-    uint32_t number = networks_number(director, client, bits);
+    uint32_t number = networks_number(director, client, bits, scope_bits);
     uint16_t members[ROW_MEMBERS];
     addresses->ttl_s = site->ttl_s;
     addresses->ipv4_count = addresses->ipv6_count = 0;
-    *scope_bits = group->count < 2 ? 0 : client->family == 4 ? 24 : 48;
+    if (group->count < 2)
+        *scope_bits = 0;
     row_load(&director->rows[row_at(director, number, site->group)], members);
     answer_from(&answer, members, number);
     return addresses->ipv4_count || addresses->ipv6_count || !group->fails_closed;

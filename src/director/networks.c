@@ -81,14 +81,20 @@ struct area networks_home(const struct director *director, const struct address 
 }
 
 uint32_t networks_number(const struct director *director, const struct address *client,
-                         unsigned bits)
+                         unsigned bits, uint8_t *scope_bits)
 {
-    if (bits >= (client->family == 4 ? 24 : 48)) {
+    unsigned network_bits = client->family == 4 ? 24 : 48, map_bits;
+    if (scope_bits)
+        *scope_bits = (uint8_t)network_bits;
+    if (bits >= network_bits) {
         uint32_t tracked = find_tracked(director, key_of(client));
         if (tracked != UINT32_MAX)
             return director->wide_count + tracked;
     }
-    return area_of(director, client) * director->classes + networks_class(director, client);
+    uint32_t place = maps_find(director->maps, client, &map_bits);
+    if (scope_bits && map_bits > network_bits)
+        *scope_bits = (uint8_t)map_bits;
+    return director->area_of_place[place] * director->classes + networks_class(director, client);
 }
 
 /* ---- giving numbers ---- */
@@ -149,7 +155,7 @@ static uint32_t promote(struct director *director, const struct director_facts *
     director->tracked_states[tracked] =
         (struct tracked_state){*address, networks_home(director, address),
                                area_of(director, address), activity->samples};
-    take_rows_of_area(director, number, networks_number(director, address, 0));
+    take_rows_of_area(director, number, networks_number(director, address, 0, NULL));
     while (group < director->group_count)
         evaluated += rank_number(director, facts, number, &group, UINT32_MAX);
     set_key(director, tracked, key_of(address));

@@ -231,9 +231,10 @@ float sphere_ms(const float a[3], const float b[3]); /* a round trip on the grea
 
 void networks_make(struct director *director, uint32_t limit);
 void networks_clear(struct director *director);
-/* The number of a client of whom `bits` are known; its rows decide. */
+/* The number of a client of whom `bits` are known; its rows decide. So many bits of the address led there, of a network
+ * or of a map's deeper one, go to `scope_bits` (NULL: not wanted). */
 uint32_t networks_number(const struct director *director, const struct address *client,
-                         unsigned bits);
+                         unsigned bits, uint8_t *scope_bits);
 struct area networks_home(const struct director *director, const struct address *client);
 struct lot networks_lot(const struct director *director, uint32_t number);
 uint32_t networks_class(const struct director *director, const struct address *client);

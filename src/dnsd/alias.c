@@ -122,12 +122,12 @@ bool dnsd_aliases_find(struct dnsd_aliases *aliases, uint32_t *site,
     struct alias *alias = aliases->items[*site - aliases->first_site];
     choice->addresses = snapshot_read(&alias->answer);
     bool has_edges = alias->site != NO_SITE;
+    if (has_edges && alias->move_in) /* else everybody gets the same */
+        choice->scope_bits = client->address.family == 4 ? 24 : 48;
     if (has_edges && (!choice->addresses || has_moved(alias, client))) {
         *site = alias->site;
         return false;
     }
-    if (!has_edges || alias->move_in == 0)
-        choice->scope_bits = 0; /* everybody gets the same */
     return true;
 }
 

@@ -245,14 +245,14 @@ static void find(const void *context, uint32_t number, const struct dns_client *
     uint32_t site = dnsd_levels_find(view->data->levels, number, client, choice);
     if (choice->alias)
         return;
-    uint8_t scope_bits = client->address.family == 4 ? 24 : 48;
-    if (scope_bits > choice->scope_bits)
-        choice->scope_bits = scope_bits;
     if (dnsd_aliases_find(view->data->aliases, &site, client, choice))
         return;
+    uint8_t scope_bits = 0;
     if (director_find(view->data->director, site, &client->address, client->bits, &choice->room,
                       &scope_bits))
         choice->addresses = &choice->room;
+    if (scope_bits > choice->scope_bits)
+        choice->scope_bits = scope_bits;
 }
 
 struct dnsd_view *dnsd_view_new(struct dnsd_data *data)

@@ -405,6 +405,49 @@ static const struct bad_file bad_relations[] = {
      "  example: { ns: [ns.example] }\n"
      "  Example.: { ns: [ns.example] }\n",
      "11:3: zone 'example.' is there twice\n"},
+    {"levels that lead nowhere or up",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], zones: [example, exmaple] }\n"
+     "zones:\n"
+     "  example:\n"
+     "    ns: [ns.example]\n"
+     "    levels:\n"
+     "      - { region: europe, zone: eu.example }\n"
+     "      - { region: europe, zone: as.example }\n"
+     "  eu.example:\n"
+     "    ns: [ns.example]\n"
+     "    levels:\n"
+     "      - { region: north, zone: example }\n"
+     "      - { region: south, zone: a.eu.example }\n"
+     "  a.eu.example: { ns: [ns.example] }\n",
+     "14:33: levels: the file has no zone 'as.example.'\n"
+     "18:32: levels: 'example.' does not lie below 'eu.example.': aliases that lead deeper cannot go in circles\n"},
+    {"levels of two zones that would share names",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"] }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], levels: [{ region: a, zone: b.eu.example }] }\n"
+     "  eu.example: { ns: [ns.example], levels: [{ region: a, zone: b.eu.example }] }\n"
+     "  b.eu.example: { ns: [ns.example] }\n",
+     "11:62: levels: 'b.eu.example.' is a level of 'example.' already: names of both would be the same\n"},
+    {"a region with two levels, and a zone that is not there",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], zones: [example, exmaple] }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], levels: [{ region: a, zone: eu.example }, { region: a, zone: b.eu.example }] }\n"
+     "  eu.example: { ns: [ns.example] }\n"
+     "  b.eu.example: { ns: [ns.example] }\n",
+     "8:46: dns.zones: the file has no zone 'exmaple.'\n"
+     "10:84: levels: region 'a' is there twice\n"},
     {"a host outside every zone",
      SITES
      NODE

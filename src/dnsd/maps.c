@@ -36,9 +36,9 @@ struct dnsd_maps *dnsd_maps_new(const struct conf *conf, struct dnsd_maps *old, 
         return NULL;
     struct maps_figures figures = maps_figures(maps);
     if (conf->map_count || conf->regions_path)
-        log_info("dns", "maps compiled networks=%u places=%u bytes=%llu ms=%llu",
-                   figures.networks, figures.places, (unsigned long long)figures.bytes,
-                   (unsigned long long)(clock_now_ns() - start_ns) / 1000000);
+        log_info("dns", "maps compiled networks=%u places=%u bytes=%llu ms=%llu", figures.networks,
+                 figures.places, (unsigned long long)figures.bytes,
+                 (unsigned long long)(clock_now_ns() - start_ns) / 1000000);
     struct dnsd_maps *made = NEW(struct dnsd_maps);
     atomic_store(&made->references, 1);
     made->hash = hash;

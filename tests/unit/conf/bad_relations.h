@@ -435,7 +435,7 @@ static const struct bad_file bad_relations[] = {
      "  example: { ns: [ns.example], levels: [{ region: a, zone: b.eu.example }] }\n"
      "  eu.example: { ns: [ns.example], levels: [{ region: a, zone: b.eu.example }] }\n"
      "  b.eu.example: { ns: [ns.example] }\n",
-     "11:62: levels: 'b.eu.example.' is a level of 'example.' already: names of both would be the same\n"},
+     "11:63: levels: 'b.eu.example.' is a level of 'example.' already: names of both would be the same\n"},
     {"a region with two levels, and a zone that is not there",
      SITES
      NODE

@@ -59,7 +59,10 @@ zones:
         """Process ids of the children by name."""
         found = {}
         for pid in descendants(self.pid):
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except FileNotFoundError:
+                continue  # it has just ended
             if words[1:2] == [b"child"]:
                 found[words[2].decode()] = pid
         return found

@@ -123,23 +123,55 @@ static int command(void *state, const json_t *command, struct text *answer)
     return ERROR_INVALID;
 }
 
-/* {"verb": "latency", "client": ADDRESS} */
-static json_t *inquire(void *state, const json_t *question)
+static json_t *tell_latencies(const struct dns_role *role, const struct address *client)
 {
-    struct dns_role *role = state;
-    const char *verb = json_string_value(json_object_get(question, "verb"));
-    const char *text = json_string_value(json_object_get(question, "client"));
-    struct address client;
-    if (!verb || strcmp(verb, "latency") != 0)
-        return NULL;
-    if (!text || address_parse(span_text(text), &client) < 0)
-        return json_pack("{s:s}", "error", "the client is no IP address");
     struct text latencies = {0};
-    dnsd_write_latencies(role->dnsd, &client, &latencies);
+    dnsd_write_latencies(role->dnsd, client, &latencies);
     json_t *answer =
         json_pack("{s:o}", "latencies", json_loadb(latencies.data, latencies.length, 0, NULL));
     text_clear(&latencies);
     return answer;
+}
+
+enum { SUPPOSED_LIMIT = 64 };
+
+static json_t *explain(const struct dns_role *role, const struct address *client,
+                       const json_t *question)
+{
+    const char *name = json_string_value(json_object_get(question, "name"));
+    const char *supposed[SUPPOSED_LIMIT];
+    size_t index, count = 0;
+    json_t *word;
+    if (!name)
+        return json_pack("{s:s}", "error", "a name is missing");
+    json_array_foreach(json_object_get(question, "suppose"), index, word)
+    {
+        if (!json_is_string(word) || count == SUPPOSED_LIMIT)
+            return json_pack("{s:s}", "error", "too much is supposed");
+        supposed[count++] = json_string_value(word);
+    }
+    struct text told = {0};
+    dnsd_write_explanation(role->dnsd, &(struct dnsd_question){name, client, supposed, count},
+                           &told);
+    json_t *answer = json_loadb(told.data, told.length, 0, NULL);
+    text_clear(&told);
+    return answer;
+}
+
+/* {"verb": "latency", "client": ADDRESS}
+ * {"verb": "explain", "client": ADDRESS, "name": NAME, "suppose": ["edge=fra:down"]} */
+static json_t *inquire(void *state, const json_t *question)
+{
+    const struct dns_role *role = state;
+    const char *verb = json_string_value(json_object_get(question, "verb"));
+    const char *text = json_string_value(json_object_get(question, "client"));
+    bool is_explain = verb && strcmp(verb, "explain") == 0;
+    struct address client;
+    if (!is_explain && (!verb || strcmp(verb, "latency") != 0))
+        return NULL;
+    if (!text || address_parse(span_text(text), &client) < 0)
+        return json_pack("{s:s}", "error", "the client is no IP address");
+    return is_explain ? explain(role, &client, question) : tell_latencies(role, &client);
 }
 
 const struct role dns_role = {

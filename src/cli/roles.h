@@ -12,7 +12,7 @@ extern const struct role agent_role;   /* reports of all that the node is to the
 extern const struct role vantage_role; /* checks of other edges, round trips on request */
 extern const struct role dns_role;
 extern const struct role director_role; /* the front end of content servers */
-extern const struct role history_role; /* what the node was like */
+extern const struct role history_role;  /* what the node was like */
 
 /* The server of the dns role, for roles behind it in the same child; NULL: not this node's. */
 struct dnsd;

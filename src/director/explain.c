@@ -44,7 +44,7 @@ struct supposition {
 
 static void suppose_begin(struct supposition *suppose, const struct director *director,
                           const struct director_facts *facts, const struct group *group,
-                          const struct director_what_if *what_ifs, size_t what_if_count)
+                          const struct director_supposition *supposed)
 {
     uint32_t edges = director->edge_count;
     *suppose = (struct supposition){.lives = memory_raw(edges * sizeof *suppose->lives),
@@ -56,8 +56,8 @@ static void suppose_begin(struct supposition *suppose, const struct director *di
         memcpy(suppose->lives, director->lives, edges * sizeof *suppose->lives);
         memcpy(suppose->edges, facts->edges, edges * sizeof *suppose->edges);
     }
-    for (size_t i = 0; i < what_if_count; i++) {
-        const struct director_what_if *what_if = &what_ifs[i];
+    for (size_t i = 0; i < supposed->count; i++) {
+        const struct director_what_if *what_if = &supposed->what_ifs[i];
         if (what_if->edge >= edges)
             continue;
         states_suppose(&suppose->lives[what_if->edge], what_if);
@@ -252,30 +252,34 @@ static void explain_client(const struct director *director, const struct address
 struct director_explanation *director_explain(const struct director *director,
                                               const struct director_facts *facts, uint32_t site,
                                               const struct address *client,
-                                              const struct director_what_if *what_ifs,
-                                              size_t what_if_count)
+                                              const struct director_supposition *supposed)
 {
     if (site >= director->site_count)
         return NULL;
-    const struct group *group = &director->groups[director->sites[site].group];
+    static const struct director_supposition nothing = {0};
+    if (!supposed)
+        supposed = &nothing;
+    struct group group = director->groups[director->sites[site].group];
+    if (supposed->policy)
+        group.policy = supposed->policy;
     uint32_t number = networks_number(director, client, address_bits(client), NULL);
     struct lot lot = networks_lot(director, number);
     struct director_explanation *out = NEW(struct director_explanation);
     struct supposition suppose;
-    suppose_begin(&suppose, director, facts, group, what_ifs, what_if_count);
+    suppose_begin(&suppose, director, facts, &group, supposed);
     estimate_number(&suppose.estimate, director, &suppose.facts, number, NULL);
     out->site = site;
-    out->policy = *group->policy;
+    out->policy = *group.policy;
     out->ttl_s = director->sites[site].ttl_s;
     out->answers = director->sites[site].answers;
-    out->scope_bits = group->count < 2 ? 0 : out->network.bits;
+    out->scope_bits = group.count < 2 ? 0 : out->network.bits;
     out->is_forsaken = suppose.is_forsaken;
     explain_client(director, client, number, out);
     rank_field(&suppose.sight, &suppose.estimate, &suppose.field);
     out->evaluated = suppose.field.evaluated;
     out->was_cut_short = suppose.field.was_cut_short;
     out->was_unfiltered = suppose.field.was_unfiltered;
-    explain_answer(&suppose, number, what_if_count > 0, out);
+    explain_answer(&suppose, number, supposed->count || supposed->policy, out);
     rank_order(&suppose.sight, &suppose.field, &lot, UINT32_MAX);
     explain_candidates(&suppose, &lot, out);
     mark_answered(out);

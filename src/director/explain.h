@@ -115,13 +115,18 @@ struct director_explanation {
 
 struct director;
 
-/* By the thread that ticks. With `what_ifs` the ranking is made as if, without hysteresis where it would hide their effect. NULL: no such
- * site. */
+struct director_supposition {
+    const struct director_what_if *what_ifs;
+    size_t count;
+    const struct director_policy *policy; /* NULL: the site's own */
+};
+
+/* By the thread that ticks. With a supposition (NULL: none) the ranking is made as if, without hysteresis, which would hide its effect.
+ * NULL: no such site. */
 struct director_explanation *director_explain(const struct director *director,
                                               const struct director_facts *facts, uint32_t site,
                                               const struct address *client,
-                                              const struct director_what_if *what_ifs,
-                                              size_t what_if_count);
+                                              const struct director_supposition *supposed);
 void director_explanation_free(struct director_explanation *explanation);
 
 #endif

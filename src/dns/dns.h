@@ -182,6 +182,10 @@ bool dns_builder_has(const struct dns_builder *builder, const struct dns_name *n
 /* The zones, or NULL with one sentence a line in `complaints`. The builder is gone either way. */
 struct dns_zones *dns_builder_finish(struct dns_builder **builder, struct text *complaints);
 
+/* The number that a name was added with as computed, wildcards included; false: it is none of these. */
+bool dns_zones_computed(const struct dns_zones *zones, const struct dns_name *name,
+                        uint32_t *number);
+
 void dns_zones_free(struct dns_zones *zones);
 size_t dns_zones_count(const struct dns_zones *zones);
 size_t dns_zones_names(const struct dns_zones *zones);
@@ -217,7 +221,7 @@ struct dns_client {
  * neither the answer is SERVFAIL. All of it stays valid until dns_answer() returns. */
 struct dns_choice {
     const struct dns_addresses *addresses;
-    struct dns_addresses room; /* for a source that puts them together for each query */
+    struct dns_addresses room;    /* for a source that puts them together for each query */
     const struct dns_name *alias; /* lower case */
     uint32_t alias_ttl_s;
     uint8_t scope_bits; /* how many bits of the client's address decided; 0: none */

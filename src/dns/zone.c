@@ -56,6 +56,18 @@ struct dns_match dns_zones_find(const struct dns_zones *zones, const struct dns_
     return (struct dns_match){node->zone, node->wildcard, node->cut, node, name};
 }
 
+bool dns_zones_computed(const struct dns_zones *zones, const struct dns_name *name,
+                        uint32_t *number)
+{
+    struct dns_name lower = *name;
+    dns_name_lower(&lower);
+    struct dns_match match = dns_zones_find(zones, &lower);
+    if (!match.node || match.node->site == DNS_NO_SITE)
+        return false;
+    *number = (uint32_t)match.node->site;
+    return true;
+}
+
 void dns_zones_free(struct dns_zones *zones)
 {
     if (!zones)

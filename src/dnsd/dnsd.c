@@ -184,6 +184,7 @@ struct call {
     struct dnsd_data *data;
     const char *edge;
     enum dnsd_admin admin;
+    const struct dnsd_question *question;
     const struct address *client;
     dnsd_listen *listen;
     void *owner;
@@ -263,6 +264,18 @@ static void tell(struct dnsd *dnsd, struct call *call)
 void dnsd_tell(struct dnsd *dnsd, dnsd_listen *listen, void *owner)
 {
     (void)run_on_first(dnsd, &(struct call){.run = tell, .listen = listen, .owner = owner});
+}
+
+static void write_explanation(struct dnsd *dnsd, struct call *call)
+{
+    dnsd_reports_explain(dnsd->reports, call->question, call->json);
+}
+
+void dnsd_write_explanation(struct dnsd *dnsd, const struct dnsd_question *question,
+                            struct text *json)
+{
+    (void)run_on_first(
+        dnsd, &(struct call){.run = write_explanation, .question = question, .json = json});
 }
 
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd)

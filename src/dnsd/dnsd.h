@@ -78,6 +78,19 @@ struct dnsd_told {
 typedef void dnsd_listen(void *owner, const struct dnsd_told *told);
 void dnsd_tell(struct dnsd *dnsd, dnsd_listen *listen, void *owner);
 
+struct dnsd_question {
+    const char *name; /* that is asked for */
+    const struct address *client;
+    const char *const *supposed; /* "edge=fra:down", "edge=fra:load=950", "policy=sum latency" */
+    size_t supposed_count;
+};
+
+/* Why the client gets the answer that it gets, or would get (R6): {"name", "client", "network", "region", "policy", "answered": ["fra"],
+ * "candidates": [{"edge", "fate", "score", "values": {...}}]}; with "alias" where another level answers; with "error" alone
+ * where the question is wrong. */
+void dnsd_write_explanation(struct dnsd *dnsd, const struct dnsd_question *question,
+                            struct text *json);
+
 /* So that a supervisor's proof of life covers the answers too: how long ago the slowest of the TCP workers came round. */
 uint64_t dnsd_worker_age_ns(const struct dnsd *dnsd);
 

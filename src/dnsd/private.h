@@ -297,6 +297,14 @@ MUST_USE int dnsd_reports_set(struct dnsd_reports *reports, const char *edge,
 void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);
 void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const struct address *client,
                                   struct text *json);
+void dnsd_reports_explain(const struct dnsd_reports *reports, const struct dnsd_question *question,
+                          struct text *json);
+
+/* ---- explain.c */
+
+/* As dnsd_write_explanation(). */
+void dnsd_explain(const struct dnsd_data *data, const struct director_facts *facts,
+                  const struct dnsd_question *question, struct text *json);
 /* Asks that node to measure; false: it is not heard, or the kernel did not take the datagram. */
 bool dnsd_reports_request(struct dnsd_reports *reports, const struct dnsd_reporter *reporter,
                           const struct measure_message *message);

@@ -610,3 +610,10 @@ void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const stru
 {
     dnsd_facts_write_latencies(&reports->facts, client, loop_now_ns(reports->loop), json);
 }
+
+void dnsd_reports_explain(const struct dnsd_reports *reports, const struct dnsd_question *question,
+                          struct text *json)
+{
+    struct director_facts facts = dnsd_facts_view(&reports->facts, loop_now_ns(reports->loop));
+    dnsd_explain(reports->data, &facts, question, json);
+}

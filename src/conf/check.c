@@ -581,6 +581,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_dns_and_zones,
     check_zones_differ,
     check_zones_have_servers,
+    check_dnssec,
     check_hosts_are_in_zones,
     check_levels,
     check_served_zones,

@@ -79,6 +79,8 @@ void conf_free(struct conf *conf)
         wipe_secrets(&conf->nodes[i]);
     for (size_t i = 0; i < conf->tsig_count; i++)
         bytes_wipe(conf->tsig[i].secret, CONF_TSIG_BYTES);
+    for (size_t i = 0; i < conf->zone_count; i++)
+        wipe_zone_keys(conf->zones[i].dnssec);
     arena_clear(&conf->arena);
     memory_free(conf);
 }

@@ -159,7 +159,9 @@ struct conf_dns {
     uint8_t rate_ipv4_bits;       /* 24 */
     uint8_t rate_ipv6_bits;       /* 56 */
     struct conf_networks rate_exempt;
-    struct conf_dns_tls *tls; /* NULL: none */
+    struct conf_dns_tls *tls;                    /* NULL: none */
+    uint32_t signatures_per_s, signatures_burst; /* 200 2000: new ones, of a client network */
+    uint64_t signature_cache_bytes;              /* 64 MiB */
 };
 
 enum { CONF_GAUGES_LIMIT = 4 };
@@ -380,6 +382,28 @@ struct conf_record {
     uint32_t line;    /* in the file, for errors of later stages */
 };
 
+enum conf_algorithm { CONF_ECDSAP256SHA256 = 13, CONF_ED25519 = 15 };
+enum conf_denial { CONF_DENIAL_NSEC, CONF_DENIAL_COMPACT };
+
+/* A zone whose answers are signed. What was read of the files is there where `has_files`: in a process that signs. */
+struct conf_dnssec {
+    enum conf_algorithm algorithm; /* CONF_ECDSAP256SHA256 */
+    const char *secret_path;       /* 32 bytes that keys are derived from; NULL: none */
+    struct conf_texts keys;        /* key files in BIND's form, without their suffix */
+    uint32_t *ksks;                /* numbers of derived key signing keys: 1 */
+    size_t ksk_count;
+    const char
+        *signed_keys_path;   /* signatures over the keys, by one that is elsewhere; NULL: none */
+    bool is_single;          /* false: one key for keys and records, which does not roll */
+    bool has_cds;            /* true */
+    enum conf_denial denial; /* CONF_DENIAL_NSEC */
+    uint32_t period_s, overlap_s, validity_s; /* 90 days, 14 days, 3 days */
+    bool has_files;
+    uint8_t secret[CONF_KEY_BYTES];
+    struct span *key_secrets, *key_records; /* of each of `keys`: X.private, X.key */
+    struct span signed_keys;
+};
+
 /* A key that zone transfers are signed with (RFC 8945). */
 enum conf_tsig_algorithm { CONF_TSIG_SHA1, CONF_TSIG_SHA256, CONF_TSIG_SHA384, CONF_TSIG_SHA512 };
 
@@ -416,9 +440,10 @@ struct conf_level {
 };
 
 struct conf_zone {
-    const char *name;    /* with the final dot */
-    const char *primary; /* MNAME */
-    const char *contact; /* RNAME, as a name */
+    const char *name;           /* with the final dot */
+    struct conf_dnssec *dnssec; /* NULL: not signed */
+    const char *primary;        /* MNAME */
+    const char *contact;        /* RNAME, as a name */
     struct conf_texts ns;
     uint32_t serial, refresh_s, retry_s, expire_s, negative_ttl_s; /* 1 3600 600 604800 60 */
     uint32_t ttl_s;                                                /* default for records, 3600 */
@@ -484,6 +509,9 @@ struct conf_reader {
     void *argument;
     /* The same of a file that may be large and is no secret, as memory that nobody changes: conf_free() unmaps it. NULL: `read` serves. */
     int (*map)(void *argument, const char *path, struct span *content, struct text *why);
+    /* As `read`, for the keys of zones; NULL: this process has no use for them. */
+    int (*read_zone_key)(void *argument, const char *path, bool is_secret, struct text *content,
+                         struct text *why);
 };
 
 /* For readers: appends the file's content to a memfd; and maps a part of a memfd. 0, or a negative error with a sentence in `why`. */

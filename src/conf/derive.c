@@ -341,6 +341,7 @@ void read_files(struct loader *loader, const char *node)
         read_tsig_files(loader);
     if (!conf->self || conf->self->dns)
         read_zone_files(loader);
+    read_zone_keys(loader);
     for (size_t i = 0; i < conf->map_count; i++)
         read_large_file(loader, &conf->maps[i].path, "maps", conf->maps[i].path,
                         &conf->maps[i].content);

@@ -141,7 +141,7 @@ static int map_file(void *argument, const char *path, struct span *content, stru
 
 struct conf_reader conf_file_reader(void)
 {
-    return (struct conf_reader){.read = read_file, .map = map_file};
+    return (struct conf_reader){.read = read_file, .read_zone_key = read_file, .map = map_file};
 }
 
 int conf_read_file(const char *file, struct text *content, struct text *why)

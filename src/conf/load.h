@@ -67,6 +67,10 @@ void read_zone_files(struct loader *loader);
 void derive_levels(struct loader *loader);
 void check_levels(struct loader *loader);
 void check_served_zones(struct loader *loader);
+/* Keys of zones, in a process that signs (dnssec.c). */
+void read_zone_keys(struct loader *loader);
+void wipe_zone_keys(struct conf_dnssec *dnssec); /* NULL is fine */
+void check_dnssec(struct loader *loader);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 void check_exits(struct loader *loader); /* borders, content servers, front ends */

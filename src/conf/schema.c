@@ -208,6 +208,19 @@ static const struct setting dns_tls_settings[] = {
 static const struct section dns_tls_section = {"dns tls", "DNS over TLS (RFC 7858).",
                                                ROWS(dns_tls_settings), sizeof(struct conf_dns_tls)};
 
+static const struct setting signing_settings[] = {
+    {"rate", &type_integer, MEMBER(conf_dns, signatures_per_s), RANGE("0", "1000000"),
+     .preset = "200",
+     .help = "New signatures per second that a client network (/24, /56) may cause; 0: any "
+             "number. Beyond it UDP clients are sent to TCP."},
+    {"burst", &type_integer, MEMBER(conf_dns, signatures_burst), RANGE("1", "1000000"),
+     .preset = "2000", .help = "As many at once."},
+    {"cache", &type_size, MEMBER(conf_dns, signature_cache_bytes), RANGE("64k", "64G"), RESTART,
+     .preset = "64M", .help = "Memory for signatures, 128 bytes each."},
+};
+static const struct section signing_section = {"dns signing", "Signatures of answers (DNSSEC).",
+                                               ROWS(signing_settings)};
+
 static const struct setting dns_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_dns, listen), REQUIRED, RESTART,
      .help = "Where queries come in, over UDP and TCP."},
@@ -232,6 +245,7 @@ static const struct setting dns_settings[] = {
              "name servers."},
     {"limits", GROUP(dns_limits_section), .help = "What resolvers may ask."},
     {"timeouts", GROUP(dns_timeouts_section), .help = "How long the DNS server waits."},
+    {"signing", GROUP(signing_section), .help = "Signatures of answers."},
 };
 static const struct section dns_section = {
     "dns", "The node answers DNS queries for the zones and names the best edges of each site.",
@@ -540,6 +554,44 @@ static const struct setting level_settings[] = {
 static const struct section level_section = {
     "level", "A level of redirectors below a zone; docs/dns-levels.md.", ROWS(level_settings),
     sizeof(struct conf_level)};
+static const struct word algorithms[] = {{"ecdsap256sha256", CONF_ECDSAP256SHA256},
+                                         {"ed25519", CONF_ED25519},
+                                         {0}};
+static const struct word denials[] = {{"nsec", CONF_DENIAL_NSEC},
+                                      {"compact", CONF_DENIAL_COMPACT},
+                                      {0}};
+
+static const struct setting dnssec_settings[] = {
+    {"algorithm", &type_choice, MEMBER(conf_dnssec, algorithm), .words = algorithms,
+     .preset = "ecdsap256sha256", .help = "What keys are made for."},
+    {"secret", &type_path, MEMBER(conf_dnssec, secret_path),
+     .help = "File of the zone's secret, made by causeway dnssec secret, the same on all servers "
+             "of the zone: keys are derived from it."},
+    {"ksk", &type_integer, .shape = SHAPE_LIST, .limit = 4, ITEMS(conf_dnssec, ksks, ksk_count),
+     RANGE("1", "1000000"), .preset = "1",
+     .help = "Numbers of the key signing keys that are derived from the secret; two while the "
+             "parent changes from one to the other."},
+    {"keys", &type_path, .shape = SHAPE_LIST, .limit = 8, TEXTS(conf_dnssec, keys),
+     .help = "Keys from elsewhere instead: files in the form of BIND, X for X.key and X.private."},
+    {"signed_keys", &type_path, MEMBER(conf_dnssec, signed_keys_path),
+     .help = "File of signatures by a key signing key that is kept offline, made by causeway "
+             "dnssec sign-keys."},
+    {"single", &type_boolean, MEMBER(conf_dnssec, is_single), .preset = "false",
+     .help = "The key signing key signs the records too, and nothing rolls."},
+    {"cds", &type_boolean, MEMBER(conf_dnssec, has_cds), .preset = "true",
+     .help = "Publish CDS and CDNSKEY records, by which a parent may follow the keys."},
+    {"denial", &type_choice, MEMBER(conf_dnssec, denial), .words = denials, .preset = "nsec",
+     .help = "How names are denied that do not exist: by the chain of those that do, which "
+             "resolvers keep, or one by one, which shows nobody the names."},
+    {"period", &type_seconds, MEMBER(conf_dnssec, period_s), RANGE("4s", "87600h"),
+     .preset = "2160h", .help = "How long a zone signing key signs."},
+    {"overlap", &type_seconds, MEMBER(conf_dnssec, overlap_s), RANGE("1s", "8760h"),
+     .preset = "336h", .help = "How long before and behind that it is published."},
+    {"validity", &type_seconds, MEMBER(conf_dnssec, validity_s), RANGE("1s", "2160h"),
+     .preset = "72h", .help = "Life of a signature."},
+};
+static const struct section dnssec_section = {"dnssec", "Answers of the zone are signed.",
+                                              ROWS(dnssec_settings), sizeof(struct conf_dnssec)};
 
 static const struct setting zone_settings[] = {
     {"ns", &type_domain, LIST, TEXTS(conf_zone, ns), .preset_note = "those of the file",
@@ -574,6 +626,8 @@ static const struct setting zone_settings[] = {
              "edges."},
     {"level_ttl", &type_seconds, MEMBER(conf_zone, level_ttl_s), RANGE("1s", "24h"),
      .preset = "60s", .help = "Life of such an alias."},
+    {"dnssec", SECTION(dnssec_section), MEMBER(conf_zone, dnssec),
+     .help = "Sign the answers; docs/dns-dnssec.md."},
 };
 static const struct section zone_section = {"zone", "A DNS zone that this network answers for.",
                                             ROWS(zone_settings), sizeof(struct conf_zone)};

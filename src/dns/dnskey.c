@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "dns/zone.h"
+#include "dns/canonical.h"
 
 enum { PROTOCOL = 3, DIGEST_SHA256 = 2 };
 
@@ -173,4 +173,36 @@ struct dns_keyset *dns_keyset_new(const struct dns_keyset *form, const struct dn
 void dns_keyset_free(void *keyset)
 {
     memory_free(keyset); /* the first member of its block */
+}
+
+static uint32_t ttl_of(const struct dns_rrset *rrset)
+{
+    return load_u32(rrset->wire + 6);
+}
+
+size_t dns_keyset_rrsig(const struct dns_rrset *rrset, const struct dns_name *zone,
+                        const struct dns_key *key, uint32_t inception_s, uint32_t expiration_s,
+                        uint8_t out[DNS_RRSIG_HEADER_BYTES])
+{
+    uint8_t *to = store_u16(out, rrset->type);
+    *to++ = key->algorithm;
+    *to++ = zone->labels;
+    to = store_u32(to, ttl_of(rrset));
+    to = store_u32(store_u32(to, expiration_s), inception_s);
+    to = store_u16(to, key->tag);
+    memcpy(to, zone->wire, zone->length);
+    return (size_t)(to - out) + zone->length;
+}
+
+struct span dns_keyset_message(const struct dns_keyset *keyset, const struct dns_name *zone,
+                               struct span header, void *memory)
+{
+    for (size_t i = 0; i < keyset->set_count; i++) {
+        if (keyset->sets[i]->type != load_u16(header.data))
+            continue;
+        struct dns_canonical_set set = {header, zone->wire, zone->length, keyset->sets[i]};
+        INVARIANT(dns_canonical_bytes(&set) <= DNS_KEYSET_MESSAGE_BYTES);
+        return dns_canonical_write(&set, memory);
+    }
+    return span_of(NULL, 0);
 }

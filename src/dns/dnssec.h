@@ -49,6 +49,23 @@ typedef void dns_hash(const void *context, const struct span *parts, size_t coun
 void dns_key_write_ds(const struct dns_key *key, const struct dns_name *zone, dns_hash *hash,
                       const void *context, uint8_t out[DNS_DS_BYTES]);
 
+/* A key pair from the files X.key and X.private. NULL, or a sentence. */
+const char *dns_key_file_parse(struct span record, struct span secret, const struct dns_name *zone,
+                               struct dns_key *key, uint8_t private_key[32]);
+
+/* What an offline key signing key has signed in advance: its DNSKEY record, and RRSIG records over the sets that there will
+ * be. NULL, or a sentence. */
+struct arena;
+enum { DNS_SIGNED_KEYS_LIMIT = 4096 };
+struct dns_signed_keys {
+    struct dns_key keys[DNS_KEYS_LIMIT / 2];
+    size_t key_count;
+    struct span *given; /* data of the records, in the arena */
+    size_t given_count;
+};
+const char *dns_signed_keys_parse(struct span text, const struct dns_name *zone,
+                                  struct arena *arena, struct dns_signed_keys *signed_keys);
+
 /* Which of the numbered keys of a zone exist at a time. Key n signs during [n * period, (n + 1) * period) since 1970, and
  * is published for `overlap` before and behind that (pre-publication, RFC 6781 section 4.1.1.1), so that servers which never
  * speak to each other agree. */
@@ -89,6 +106,17 @@ struct dns_keyset *dns_keyset_new(const struct dns_keyset *form, const struct dn
                                   const void *context);
 void dns_keyset_free(void *keyset);
 
+/* What a signature over one of the keyset's own sets signs, for making and checking those of offline keys. `header` is RRSIG's
+ * data up to its signature. The bytes lie in `memory`, which has DNS_KEYSET_MESSAGE_BYTES. */
+enum { DNS_KEYSET_MESSAGE_BYTES = 8192 };
+struct span dns_keyset_message(const struct dns_keyset *keyset, const struct dns_name *zone,
+                               struct span header, void *memory);
+/* RRSIG's data up to its signature over that set; returns its length. */
+enum { DNS_RRSIG_HEADER_BYTES = 18 + 255 };
+size_t dns_keyset_rrsig(const struct dns_rrset *rrset, const struct dns_name *zone,
+                        const struct dns_key *key, uint32_t inception_s, uint32_t expiration_s,
+                        uint8_t out[DNS_RRSIG_HEADER_BYTES]);
+
 /* ---- signatures ---- */
 
 /* Signatures that were made, for all threads: a table of fixed size, without locks. */
@@ -109,7 +137,7 @@ bool dns_budget_take(struct dns_budget *budget, const struct dns_budget_limits *
 
 /* What is the same for all threads. */
 struct dns_signing {
-    const struct dns_keyset *_Atomic *keysets; /* by dns_zones_number(); NULL in it: not signed */
+    void *_Atomic *keysets; /* struct dns_keyset, by dns_zones_number(); NULL: not signed */
     struct dns_signatures *signatures;
     struct dns_budget *budget;
     struct dns_budget_limits limits;

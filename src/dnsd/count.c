@@ -83,6 +83,13 @@ static struct metric aliases[] = {
            "Look-ups of the targets of ALIAS records."),
 };
 
+#define SIGNATURES(result)                                                                  \
+    METRIC(COUNTER, "causeway_dns_signatures_total", "result=\"" result "\"",               \
+           "Signatures of answers: made, found among those that are kept, or refused to a " \
+           "client network beyond its budget.")
+static struct metric signatures[] = {SIGNATURES("made"), SIGNATURES("kept"), SIGNATURES("refused")};
+enum { SIGNATURE_RESULTS = sizeof signatures / sizeof *signatures };
+
 #define REPORTS(name)                                                     \
     METRIC(COUNTER, "causeway_dns_reports_total", "result=\"" #name "\"", \
            "Status datagrams of edges by what became of them."),
@@ -113,6 +120,8 @@ void dnsd_metrics_register(void)
     metric_register(&items);
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         metric_register(&aliases[i]);
+    for (size_t i = 0; i < SIGNATURE_RESULTS; i++)
+        metric_register(&signatures[i]);
     for (size_t i = 0; i < REPORT_KINDS; i++)
         metric_register(&reports[i]);
 }
@@ -128,6 +137,14 @@ void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outc
         tally->rcodes[outcome->rcode]++;
     else
         tally->dropped++;
+}
+
+void dnsd_tally_signer(struct dnsd_tally *tally, struct dns_signer *signer)
+{
+    tally->signatures[0] += signer->made;
+    tally->signatures[1] += signer->kept;
+    tally->signatures[2] += signer->refused;
+    signer->made = signer->kept = signer->refused = 0;
 }
 
 static void add(struct metric *metric, uint64_t count)
@@ -152,6 +169,8 @@ void dnsd_tally_flush(struct dnsd_tally *tally)
         add(&cookies[i], tally->cookies[i]);
     for (size_t i = 1; i < DNS_LIMITS; i++)
         add(&limits[i], tally->limits[i]);
+    for (size_t i = 0; i < SIGNATURE_RESULTS; i++)
+        add(&signatures[i], tally->signatures[i]);
     *tally = (struct dnsd_tally){.is_tcp = tally->is_tcp};
 }
 

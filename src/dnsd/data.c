@@ -192,9 +192,13 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
     memcpy(data->conf_hash, conf->hash, sizeof data->conf_hash);
+    data->keys = dnsd_keys_new(conf, why);
     data->maps = dnsd_maps_new(conf, old, why);
-    if (data->maps)
-        data->zones = dnsd_zones_new(conf, data->maps, seed, &data->levels, &data->aliases, why);
+    if (data->maps && data->keys)
+        data->zones =
+            dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels, &data->aliases, why);
+    if (data->zones)
+        dnsd_keys_bind(data->keys, data->zones, (uint32_t)(clock_wall_ns() / 1000000000));
     if (data->maps)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
@@ -210,6 +214,7 @@ void dnsd_data_release(struct dnsd_data *data)
 {
     if (!data || atomic_fetch_sub(&data->references, 1) != 1)
         return;
+    dnsd_keys_free(data->keys);
     dns_zones_free(data->zones);
     dnsd_aliases_free(&data->aliases);
     edge_plan_free(&data->health);
@@ -261,8 +266,11 @@ struct dnsd_view *dnsd_view_new(struct dnsd_data *data)
     atomic_fetch_add(&data->references, 1);
     view->data = data;
     dnsd_settings_now(&data->settings, clock_wall_ns(), &view->settings);
-    view->source = (struct dns_source){
-        .zones = data->zones, .settings = &view->settings, .find = find, .context = view};
+    view->source = (struct dns_source){.zones = data->zones,
+                                       .settings = &view->settings,
+                                       .find = find,
+                                       .context = view,
+                                       .signing = dnsd_keys_signing(data->keys)};
     return view;
 }
 

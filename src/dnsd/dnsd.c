@@ -92,6 +92,9 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     dnsd->seed = options->seed;
     dnsd->first = data;
     dnsd->maps = dnsd_maps_retain(data->maps);
+    dnsd->signatures = dns_signatures_new(self->dns->signature_cache_bytes, options->seed);
+    dnsd->budget = dns_budget_new(options->seed);
+    dnsd_keys_share(data->keys, dnsd->signatures, dnsd->budget);
     take_limits(dnsd, self->dns);
     memcpy(dnsd->private_key.bytes, self->private_key, KEY_BYTES);
     dnsd->sockets = options->sockets;
@@ -172,6 +175,8 @@ void dnsd_stop(struct dnsd **owned)
     memory_free(dnsd->listeners);
     memory_free(dnsd->udp);
     memory_free(dnsd->tcp);
+    dns_signatures_free(dnsd->signatures);
+    dns_budget_free(dnsd->budget);
     explicit_bzero(&dnsd->private_key, sizeof dnsd->private_key);
     memory_free(dnsd);
 }
@@ -219,6 +224,7 @@ int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
         return ERROR_CONFIG;
     dnsd_maps_release(dnsd->maps);
     dnsd->maps = dnsd_maps_retain(data->maps);
+    dnsd_keys_share(data->keys, dnsd->signatures, dnsd->budget);
     if (conf->self && conf->self->dns)
         take_limits(dnsd, conf->self->dns);
     dnsd_resolver_follow(dnsd->resolver, data);

@@ -9,6 +9,7 @@
 #include "director/director.h"
 #include "dns/dns.h"
 #include "dnsd/dnsd.h"
+#include "dnsd/keys.h"
 #include "dnsd/stream.h"
 #include "loop/loop.h"
 #include "maps/maps.h"
@@ -127,6 +128,7 @@ struct dnsd_data {
     size_t gateway_count;
     size_t role_counts[MEASURE_ROLES]; /* edges, gateways, servers: with and without keys */
     struct dnsd_settings settings;
+    struct dnsd_keys *keys; /* of signed zones */
 };
 
 /* NULL: sentences in `why`. */
@@ -189,7 +191,8 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
 /* ---- zones.c, alias.c */
 
 /* NULL: sentences in `why`. Levels and aliases are the caller's either way. */
-struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps, uint64_t seed,
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
+                                 const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
                                  struct text *why);
 
@@ -212,6 +215,17 @@ MUST_USE int dnsd_resolver_start(struct dnsd_resolver **resolver, struct dnsd_da
 void dnsd_resolver_follow(struct dnsd_resolver *resolver, struct dnsd_data *data);
 void dnsd_resolver_stop(struct dnsd_resolver **resolver);
 
+/* ---- signer.c: what a thread signs with */
+
+enum { DNSD_SIGNERS = 64 };
+struct dnsd_signer {
+    struct dns_signer signer;
+    uint64_t numbers[DNSD_SIGNERS]; /* of the keys */
+    struct signature_signer *signers[DNSD_SIGNERS];
+};
+void dnsd_signer_init(struct dnsd_signer *signer);
+void dnsd_signer_clear(struct dnsd_signer *signer);
+
 /* ---- count.c */
 
 /* Counts of one batch, added to this thread's slots at its end. */
@@ -219,13 +233,16 @@ struct dnsd_tally {
     uint64_t rcodes[DNS_RCODES];
     uint64_t truncated, malformed, dropped, unsent;
     uint64_t subnets, cookies[DNS_COOKIE_RESULTS], limits[DNS_LIMITS];
+    uint64_t signatures[3]; /* made, kept, refused */
     bool is_tcp;
 };
 
 void dnsd_metrics_register(void);
 void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outcome, size_t length);
-void dnsd_tally_flush(struct dnsd_tally *tally); /* and zeroes it, but for is_tcp */
-void dnsd_count_connections(uint64_t open);      /* TCP, of this worker */
+void dnsd_tally_signer(struct dnsd_tally *tally,
+                       struct dns_signer *signer); /* and zeroes its counts */
+void dnsd_tally_flush(struct dnsd_tally *tally);   /* and zeroes it, but for is_tcp */
+void dnsd_count_connections(uint64_t open);        /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
 void dnsd_count_tls_connection(void);
 /* Adds what came since `before`, and sets that. */
@@ -334,7 +351,9 @@ struct dnsd {
     struct dnsd_listener *listeners;
     size_t listener_count;
     struct dnsd_data *first; /* until the reporter takes it */
-    struct dnsd_maps *maps;  /* of the newest configuration; for whoever loads the next one */
+    struct dns_signatures *signatures;
+    struct dns_budget *budget;
+    struct dnsd_maps *maps; /* of the newest configuration; for whoever loads the next one */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;

@@ -364,6 +364,7 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     director_figures(reports->data->director, &figures);
     dnsd_count_director(&figures, &reports->figures);
     dnsd_health_tick(reports->health);
+    dnsd_keys_turn(reports->data->keys, (uint32_t)(clock_wall_ns() / 1000000000));
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
     reports->is_viewed &= period == reports->cookie_period; /* a view has the secrets of its time */
     reports->cookie_period = period;
@@ -602,7 +603,9 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
     write_reporters(reports, MEASURE_GATEWAY, json);
     text_add(json, "],\"servers\":[");
     write_reporters(reports, MEASURE_SERVER, json);
-    text_add_format(json, "],\"latencies\":%zu}", latency_table_count(reports->facts.latencies));
+    text_add_format(json, "],\"latencies\":%zu", latency_table_count(reports->facts.latencies));
+    dnsd_keys_write(data->keys, (uint32_t)(clock_wall_ns() / 1000000000), json);
+    text_add(json, "}");
 }
 
 void dnsd_reports_write_latencies(const struct dnsd_reports *reports, const struct address *client,

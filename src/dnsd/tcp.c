@@ -36,6 +36,7 @@ struct dnsd_tcp {
     uint32_t connection_count;
     struct loop_timer idle;
     struct dnsd_tally tally;
+    struct dnsd_signer signer;
     uint8_t output[OUTPUT_BYTES]; /* of the connection that is being served */
 };
 
@@ -130,7 +131,9 @@ static int answer_one(struct connection *connection, struct span message, uint8_
     struct dns_request request = {.message = message,
                                   .client = &connection->client,
                                   .is_tcp = true,
-                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000)};
+                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000),
+                                  .now_ns = loop_now_ns(tcp->loop),
+                                  .signer = &tcp->signer.signer};
     struct dns_outcome outcome;
     size_t length =
         dns_answer(dnsd_source(tcp->dnsd), &request, out + PREFIX_BYTES, DNS_TCP_BYTES, &outcome);
@@ -218,6 +221,7 @@ static int exchange(struct connection *connection)
 static int serve(struct connection *connection)
 {
     int result = exchange(connection);
+    dnsd_tally_signer(&connection->tcp->tally, &connection->tcp->signer.signer);
     dnsd_tally_flush(&connection->tcp->tally);
     if (result < 0)
         return result;
@@ -332,6 +336,7 @@ int dnsd_tcp_start(struct dnsd_tcp **started, struct dnsd *dnsd, struct loop *lo
     tcp->loop = loop;
     tcp->workers = workers;
     tcp->tally.is_tcp = true;
+    dnsd_signer_init(&tcp->signer);
     tcp->idle.fire = on_idle;
     list_init(&tcp->connections);
     tcp->listeners = memory_new((dnsd->listener_count + 1) * sizeof *tcp->listeners);
@@ -363,6 +368,7 @@ void dnsd_tcp_stop(struct dnsd_tcp **owned)
     struct connection *connection;
     while ((connection = oldest(tcp)))
         close_connection(connection);
+    dnsd_signer_clear(&tcp->signer);
     memory_free(tcp->listeners);
     memory_free(tcp);
 }

@@ -30,6 +30,7 @@ struct dnsd_udp {
     pthread_t thread;
     char name[16];
     struct dnsd_tally tally;
+    struct dnsd_signer signer;
     struct mmsghdr in[BATCH], out[BATCH];
     struct iovec in_parts[BATCH], out_parts[BATCH];
     struct sockaddr_in6 peers[BATCH]; /* large enough for IPv4 */
@@ -92,7 +93,8 @@ static bool answer_one(struct dnsd_udp *udp, const struct moment *moment, unsign
     struct dns_request request = {.message = span_of(udp->queries[index], udp->in[index].msg_len),
                                   .client = &client,
                                   .wall_s = moment->wall_s,
-                                  .now_ns = moment->now_ns};
+                                  .now_ns = moment->now_ns,
+                                  .signer = &udp->signer.signer};
     if (in->msg_flags & MSG_TRUNC) {
         udp->tally.malformed++;
         udp->tally.dropped++;
@@ -141,6 +143,7 @@ static void answer_batch(struct dnsd_udp *udp, unsigned count)
         slots += answer_one(udp, &moment, i, slots);
     send_all(udp, slots);
     reset_inputs(udp, count);
+    dnsd_tally_signer(&udp->tally, &udp->signer.signer);
     dnsd_tally_flush(&udp->tally);
 }
 
@@ -201,6 +204,7 @@ static void prepare_messages(struct dnsd_udp *udp)
 int dnsd_udp_start(struct dnsd_udp **started, struct dnsd *dnsd, int fd, size_t index)
 {
     struct dnsd_udp *udp = NEW(struct dnsd_udp);
+    dnsd_signer_init(&udp->signer);
     udp->dnsd = dnsd;
     udp->fd = fd;
     snprintf(udp->name, sizeof udp->name, "dns-udp-%zu", index % 10000);
@@ -227,5 +231,6 @@ void dnsd_udp_stop(struct dnsd_udp **owned)
     if (!udp)
         return;
     pthread_join(udp->thread, NULL); /* is_stopping is set */
+    dnsd_signer_clear(&udp->signer);
     memory_free(udp);
 }

@@ -171,7 +171,8 @@ static void add_apexes(struct filler *filler)
             dns_builder_add_zone(filler->builder, &apex);
 }
 
-struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps, uint64_t seed,
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
+                                 const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
                                  struct text *why)
 {
@@ -191,6 +192,7 @@ struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps
     for (size_t i = 0; i < conf->site_count; i++)
         add_site(&filler, i);
     dnsd_aliases_finish(filler.aliases, filler.builder);
+    dnsd_keys_add(keys, filler.builder);
     struct dns_zones *zones = dns_builder_finish(&filler.builder, why);
     log_warnings(&filler.warnings);
     text_clear(&filler.warnings);

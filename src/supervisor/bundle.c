@@ -62,6 +62,18 @@ static int record(void *argument, const char *path, bool is_secret, struct text 
     return result;
 }
 
+/* What only the DNS server gets. */
+static int record_zone_key(void *argument, const char *path, bool is_secret, struct text *content,
+                           struct text *why)
+{
+    struct bundle *bundle = argument;
+    size_t count = bundle->count;
+    int result = record(bundle, path, is_secret, content, why);
+    if (bundle->count > count)
+        bundle->files[count].is_zone_key = true;
+    return result;
+}
+
 static int map_recorded(const struct bundle *bundle, const struct bundle_file *file,
                         struct span *content, struct text *why)
 {
@@ -102,7 +114,8 @@ static int record_large(void *argument, const char *path, struct span *content, 
 
 struct conf_reader bundle_recorder(struct bundle *bundle)
 {
-    return (struct conf_reader){.read = record, .map = record_large, .argument = bundle};
+    return (struct conf_reader){
+        .read = record, .map = record_large, .argument = bundle, .read_zone_key = record_zone_key};
 }
 
 void bundle_seal(const struct bundle *bundle)
@@ -135,10 +148,12 @@ static int map_bundled(void *argument, const char *path, struct span *content, s
     return map_recorded(bundle, file, content, why);
 }
 
-struct conf_reader bundle_reader(const struct bundle *bundle)
+struct conf_reader bundle_reader(const struct bundle *bundle, bool has_zone_keys)
 {
-    return (
-        struct conf_reader){.read = read_bundled, .map = map_bundled, .argument = (void *)bundle};
+    return (struct conf_reader){.read = read_bundled,
+                                .map = map_bundled,
+                                .argument = (void *)bundle,
+                                .read_zone_key = has_zone_keys ? read_bundled : NULL};
 }
 
 static void add_field(struct text *bytes, struct span field)
@@ -149,11 +164,12 @@ static void add_field(struct text *bytes, struct span field)
     text_add_span(bytes, field);
 }
 
-void bundle_write(const struct bundle *bundle, bool with_secrets, struct text *bytes)
+void bundle_write(const struct bundle *bundle, enum bundle_part part, struct text *bytes)
 {
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if (file->is_secret && !with_secrets)
+        if ((file->is_secret && part == BUNDLE_PUBLIC) ||
+            (file->is_zone_key && part != BUNDLE_WITH_ZONE_KEYS))
             continue;
         uint8_t flags = (uint8_t)(file->is_secret ? FLAG_SECRET : 0) |
                         (uint8_t)(file->is_large ? FLAG_LARGE : 0);

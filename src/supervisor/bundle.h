@@ -10,10 +10,18 @@
 
 #include "conf/conf.h"
 
+/* What a child gets of it. */
+enum bundle_part {
+    BUNDLE_PUBLIC,
+    BUNDLE_WITH_SECRETS,   /* this node's */
+    BUNDLE_WITH_ZONE_KEYS, /* these, and the zones' */
+};
+
 struct bundle_file {
     char *path;
     struct text content;
     bool is_secret;
+    bool is_zone_key;
     bool is_large; /* instead of content: where it lies in the memfd */
     uint64_t offset, bytes;
 };
@@ -33,11 +41,11 @@ void bundle_clear(struct bundle *bundle); /* wipes secrets */
 struct conf_reader bundle_recorder(struct bundle *bundle);
 void bundle_seal(const struct bundle *bundle);
 /* A reader that answers from the bundle only. */
-struct conf_reader bundle_reader(const struct bundle *bundle);
+struct conf_reader bundle_reader(const struct bundle *bundle, bool has_zone_keys);
 
 void bundle_add(struct bundle *bundle, const char *path, bool is_secret, struct span content);
 /* The memfd goes beside the bytes, where there is one. */
-void bundle_write(const struct bundle *bundle, bool with_secrets, struct text *bytes);
+void bundle_write(const struct bundle *bundle, enum bundle_part part, struct text *bytes);
 /* `memory`: a descriptor that stays the caller's, -1: none. */
 MUST_USE int bundle_parse(struct bundle *bundle, struct span bytes, int memory);
 

@@ -97,7 +97,7 @@ static struct conf *load(const struct child *child, const int *fds, size_t fd_co
         bundle_parse(&bundle, text_span(&bytes), fd_count > 1 ? fds[1] : -1)) {
         text_add(why, "the supervisor's configuration is malformed");
     } else {
-        struct conf_reader reader = bundle_reader(&bundle);
+        struct conf_reader reader = bundle_reader(&bundle, strcmp(child->name, "dns") == 0);
         conf = conf_load(bundle.files[0].path, text_span(&bundle.files[0].content),
                          needs_secrets(child) ? child->node : CONF_NO_NODE, &reader, &errors);
         if (conf && !conf_find_node(conf, child->node)) {

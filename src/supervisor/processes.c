@@ -79,13 +79,21 @@ static bool is_observer(const struct process *process)
     return strcmp(process->name, "admin") == 0 || strcmp(process->name, "history") == 0;
 }
 
+/* The front child gets none of the zones' keys. */
+static enum bundle_part part_of(const struct process *process)
+{
+    return is_observer(process)                ? BUNDLE_PUBLIC
+           : strcmp(process->name, "dns") == 0 ? BUNDLE_WITH_ZONE_KEYS
+                                               : BUNDLE_WITH_SECRETS;
+}
+
 /* The configuration's bytes. */
 static void send_bundle(struct process *process, json_t *message)
 {
     struct text bytes = {0};
     const struct bundle *bundle = &process->supervisor->bundle;
     int fds[] = {-1, bundle->memory};
-    bundle_write(bundle, !is_observer(process), &bytes);
+    bundle_write(bundle, part_of(process), &bytes);
     int result = bulk_new(text_span(&bytes), "configuration", &fds[0]);
     if (bytes.data)
         explicit_bzero(bytes.data, bytes.capacity);

@@ -32,7 +32,7 @@ static void make_bundle(struct bundle *bundle)
 static int ask(const struct bundle *bundle, const char *path, struct text *content)
 {
     struct text why = {0};
-    struct conf_reader reader = bundle_reader(bundle);
+    struct conf_reader reader = bundle_reader(bundle, true);
     int result = reader.read(reader.argument, path, true, content, &why);
     assert_true((result == 0) == (why.length == 0));
     text_clear(&why);
@@ -46,7 +46,7 @@ static void a_bundle_crosses_with_and_without_secrets(void **state)
         struct bundle sent = {0}, got = {0};
         struct text bytes = {0}, content = {0};
         make_bundle(&sent);
-        bundle_write(&sent, with_secrets, &bytes);
+        bundle_write(&sent, with_secrets ? BUNDLE_WITH_SECRETS : BUNDLE_PUBLIC, &bytes);
         assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
         assert_string_equal(got.files[0].path, "node.yaml");
         assert_int_equal(ask(&got, "regions", &content), 0);
@@ -68,7 +68,7 @@ static void a_bundle_that_is_cut_is_refused(void **state)
     struct bundle sent = {0};
     struct text bytes = {0};
     bundle_add(&sent, "node.yaml", false, SPAN("nodes:\n"));
-    bundle_write(&sent, true, &bytes);
+    bundle_write(&sent, BUNDLE_WITH_SECRETS, &bytes);
     for (size_t length = 0; length < bytes.length; length++) {
         struct bundle got = {0};
         assert_int_equal(bundle_parse(&got, span_of(bytes.data, length), -1), ERROR_INVALID);
@@ -123,11 +123,11 @@ static void large_files_cross_in_sealed_memory(void **state)
     assert_int_equal(ftruncate(sent.memory, 0), -1);
 
     struct text bytes = {0}, why = {0};
-    bundle_write(&sent, false, &bytes);
+    bundle_write(&sent, BUNDLE_PUBLIC, &bytes);
     assert_true(bytes.length < 1000);
     assert_int_equal(bundle_parse(&got, text_span(&bytes), sent.memory), 0);
     bundle_clear(&sent);
-    struct conf_reader reader = bundle_reader(&got);
+    struct conf_reader reader = bundle_reader(&got, true);
     expect_large(&reader, large, "0123456789", 300000);
     expect_large(&reader, other, "abc", 1);
     expect_large(&reader, empty, "", 1);

@@ -3,7 +3,7 @@
  * Measurements. The first byte chooses: raw bytes for either side; sections of any kind, whose items must come through
  * writing and reading unchanged; or a sequence of operations by the network, an attacker who records and replays, and
  * restarts, where each measurement carries a number: none may be believed twice, nor one that was sent by another process
- * or in another epoch than the present ones.
+ * or in another epoch than those whose report, or EPOCH, was believed last.
  */
 #include "fuzz.h"
 
@@ -18,9 +18,10 @@ struct world {
     struct key node, node_public, receiver_key, receiver_public;
     struct status_sender sender;
     struct status_receiver *receiver;
-    uint32_t number;         /* of the last one sent */
-    uint32_t life;           /* of sender and receiver together: each restart begins another one */
-    uint32_t lives[NUMBERS]; /* in which each was sent */
+    uint32_t number;          /* of the last one sent */
+    uint32_t life;            /* of sender and receiver together: each restart begins another one */
+    uint32_t lives[NUMBERS];  /* in which each was sent */
+    uint32_t reported, heard; /* in which a report, an EPOCH was believed last; 0: none yet */
     bool believed[NUMBERS], requested[NUMBERS];
     size_t recorded, lengths[RECORDED];
     uint8_t record[RECORDED][MEASURE_DATAGRAM_MAX];
@@ -34,6 +35,7 @@ static void must(bool condition)
 static void start_receiver(struct world *world)
 {
     world->life++;
+    world->reported = 0;
     status_receiver_free(&world->receiver);
     world->receiver =
         status_receiver_new(&world->crypto, &world->receiver_key, world->now_ns, NULL, NULL);
@@ -44,6 +46,7 @@ static void start_receiver(struct world *world)
 static void start_sender(struct world *world)
 {
     world->life++;
+    world->heard = 0;
     must(status_sender_init(&world->sender, &world->crypto, &world->node, &world->receiver_public,
                             NULL, world->now_ns) == 0);
 }
@@ -92,13 +95,13 @@ static void deliver(struct world *world, struct span datagram)
     if (status_is_request(datagram)) {
         if (status_sender_request(&world->sender, datagram, &message) == 0) {
             uint32_t number = number_of(&message);
-            must(world->lives[number] == world->life && !world->requested[number]);
+            must(world->lives[number] == world->heard && !world->requested[number]);
             world->requested[number] = true;
         }
     } else if (status_receiver_measure(world->receiver, world->now_ns, datagram, &message, &from) ==
                0) {
         uint32_t number = number_of(&message);
-        must(from && world->lives[number] == world->life && !world->believed[number]);
+        must(from && world->lives[number] == world->reported && !world->believed[number]);
         world->believed[number] = true;
     }
 }
@@ -108,9 +111,13 @@ static void report(struct world *world)
     struct status_report report = {0};
     uint8_t datagram[STATUS_DATAGRAM_MAX], reply[STATUS_EPOCH_BYTES];
     size_t length = status_sender_write(&world->sender, world->now_ns, &report, datagram);
-    if (status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, length), reply,
-                                NULL) == ERROR_AGAIN)
-        (void)!status_sender_receive(&world->sender, world->now_ns, span_of(reply, sizeof reply));
+    int result = status_receiver_receive(world->receiver, world->now_ns, span_of(datagram, length),
+                                         reply, NULL);
+    if (result == 0)
+        world->reported = world->life;
+    if (result == ERROR_AGAIN &&
+        status_sender_receive(&world->sender, world->now_ns, span_of(reply, sizeof reply)) == 0)
+        world->heard = world->life;
 }
 
 static void remember(struct world *world, size_t length, bool arrives)

@@ -308,7 +308,11 @@ static void report_unknown(struct loader *loader, const struct section *section,
     const char *nearest = nearest_word((const char *)child->key.data, names, count);
     const struct section *owner = find_owner(section, child->key);
     const char *name = quote(loader, child->key);
-    if (owner)
+    if (owner && nearest)
+        report_error(&loader->report, child->place,
+                     "unknown setting %s in %s; did you mean '%s'? It belongs in '%s'", name,
+                     section->name, nearest, owner->name);
+    else if (owner)
         report_error(&loader->report, child->place, "unknown setting %s in %s; it belongs in '%s'",
                      name, section->name, owner->name);
     else if (nearest)

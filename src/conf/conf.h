@@ -509,7 +509,7 @@ struct conf_reader {
     void *argument;
     /* The same of a file that may be large and is no secret, as memory that nobody changes: conf_free() unmaps it. NULL: `read` serves. */
     int (*map)(void *argument, const char *path, struct span *content, struct text *why);
-    /* As `read`, for the keys of zones; NULL: this process has no use for them. */
+    /* As `read`, for keys of zones and other secrets of the DNS server; NULL: this process is not it, and passes them over. */
     int (*read_zone_key)(void *argument, const char *path, bool is_secret, struct text *content,
                          struct text *why);
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files of this node's DNS server: the secrets of its cookies, its certificate and key.
+ * Files of this node's DNS server, which its process alone gets: the secrets of its cookies, its certificate and key.
  */
 #include "conf/load.h"
 
@@ -8,13 +8,15 @@
 
 enum { PEM_FILE_BYTES = 65536, SECRETS_FILE_BYTES = 4096 };
 
-/* `place`: of the setting that names the file. False: told. */
+/* False: told. */
 static bool read_file(struct loader *loader, const char *const *path, bool is_secret, size_t limit,
                       struct text *content)
 {
+    const struct conf_reader *reader = loader->reader;
     struct text why = {0};
     content->limit = limit;
-    int result = loader->reader->read(loader->reader->argument, *path, is_secret, content, &why);
+    int result = is_secret ? reader->read_zone_key(reader->argument, *path, true, content, &why)
+                           : reader->read(reader->argument, *path, false, content, &why);
     if (result < 0)
         report_error(&loader->report, place_of(loader, path), "%s: %s", *path,
                      why.data ? why.data : "it cannot be read");
@@ -87,6 +89,8 @@ static void read_pem(struct loader *loader, const char *const *path, bool is_sec
 
 void read_dns_files(struct loader *loader, struct conf_dns *dns)
 {
+    if (!loader->reader->read_zone_key)
+        return;
     if (dns->cookie_secrets_path)
         read_secrets(loader, dns);
     if (!dns->tls)

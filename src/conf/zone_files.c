@@ -13,8 +13,8 @@ enum { SECRET_FILE_BYTES = 4096 };
 static bool read_secret(struct loader *loader, struct conf_tsig *tsig, struct text *why)
 {
     struct text content = {.limit = SECRET_FILE_BYTES};
-    int result =
-        loader->reader->read(loader->reader->argument, tsig->secret_path, true, &content, why);
+    const struct conf_reader *reader = loader->reader;
+    int result = reader->read_zone_key(reader->argument, tsig->secret_path, true, &content, why);
     if (result == 0) {
         struct span text = span_trim(text_span(&content));
         while (text.length && strchr("\r\n \t", text.data[text.length - 1]))
@@ -35,7 +35,7 @@ void read_tsig_files(struct loader *loader)
 {
     struct conf *conf = loader->conf;
     struct text why = {0};
-    for (size_t i = 0; i < conf->tsig_count; i++) {
+    for (size_t i = 0; i < conf->tsig_count && loader->reader->read_zone_key; i++) {
         struct conf_tsig *tsig = &conf->tsig[i];
         text_reset(&why);
         if (!read_secret(loader, tsig, &why))

@@ -93,8 +93,8 @@ enum exits_policy {
 const char *exits_policy_name(enum exits_policy policy);
 
 /* How available each server is by the policies (bits 1 << policy) together: for each of them its value in proportion to the
- * best of the servers', multiplied. What is not known of a server counts half. 0 only of those that are not up, or have no
- * capacity left. EXITS_BY_ICMP depends on the client and is left to the choice. */
+ * best of the servers', multiplied. What is not known of a server counts half. 0 only of those that are not up or,
+ * by EXITS_BY_LOAD, have no capacity left. EXITS_BY_ICMP depends on the client and is left to the choice. */
 void exits_availability(unsigned policies, const struct director_node_facts *servers, size_t count,
                         uint32_t *availability);
 

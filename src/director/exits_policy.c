@@ -58,18 +58,20 @@ const char *exits_policy_name(enum exits_policy policy)
     return policies_known[policy].name;
 }
 
-static bool is_busy(const struct director_node_facts *server)
+/* What is full of something that no policy looks at is not busy. */
+static bool is_busy(unsigned policies, const struct director_node_facts *server)
 {
-    return server->state != DIRECTOR_UP || capacity_left(&server->load) == 0;
+    bool is_full = (policies >> EXITS_BY_LOAD & 1) && capacity_left(&server->load) == 0;
+    return server->state != DIRECTOR_UP || is_full;
 }
 
 static uint64_t best_value(enum exits_policy policy, const struct director_node_facts *servers,
-                           size_t count)
+                           const uint32_t *availability, size_t count)
 {
     uint64_t best = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         uint64_t value = policies_known[policy].value(&servers[i].load);
-        if (is_busy(&servers[i]) || value == UINT64_MAX)
+        if (!availability[i] || value == UINT64_MAX)
             continue;
         bool is_better = policies_known[policy].is_less_better ? value < best : value > best;
         if (best == UINT64_MAX || is_better)
@@ -95,11 +97,11 @@ void exits_availability(unsigned policies, const struct director_node_facts *ser
                         uint32_t *availability)
 {
     for (size_t i = 0; i < count; i++)
-        availability[i] = is_busy(&servers[i]) ? 0 : AVAILABILITY_FULL;
+        availability[i] = is_busy(policies, &servers[i]) ? 0 : AVAILABILITY_FULL;
     for (unsigned policy = 0; policy < EXITS_POLICIES; policy++) {
         if (!(policies >> policy & 1) || !policies_known[policy].value)
             continue;
-        uint64_t best = best_value(policy, servers, count);
+        uint64_t best = best_value(policy, servers, availability, count);
         for (size_t i = 0; i < count; i++) {
             if (!availability[i])
                 continue;

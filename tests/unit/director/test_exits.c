@@ -170,8 +170,21 @@ static void H4_busy_is_who_is_full_or_not_up(void **state)
     servers[3].state = DIRECTOR_FULL;
     servers[4].state = DIRECTOR_DEAD;
     uint32_t availability[5];
-    exits_availability(1 << EXITS_BY_RAM | 1 << EXITS_BY_CPU, servers, 5, availability);
+    exits_availability(1 << EXITS_BY_RAM | 1 << EXITS_BY_LOAD, servers, 5, availability);
     static const uint32_t expected[5] = {0, 0, 1000, 0, 0}; /* alone, it is the best */
+    assert_memory_equal(availability, expected, sizeof expected);
+    exits_availability(1 << EXITS_BY_CPU, servers, 5, availability);
+    static const uint32_t without[5] = {1000, 1000, 1000, 0, 0};
+    assert_memory_equal(availability, without, sizeof without);
+}
+
+static void H4_none_leaves_weights_alone(void **state)
+{
+    (void)state;
+    struct director_node_facts servers[2] = {server(1, 0, 0, 0, 1000), server(1, 0, 0, 0, 10)};
+    uint32_t availability[2];
+    exits_availability(0, servers, 2, availability);
+    static const uint32_t expected[2] = {1000, 1000};
     assert_memory_equal(availability, expected, sizeof expected);
 }
 
@@ -184,6 +197,7 @@ int main(void)
         cmocka_unit_test(H5_a_pair_without_exit_is_no_way),
         cmocka_unit_test(H4_each_policy_and_any_mix),
         cmocka_unit_test(H4_busy_is_who_is_full_or_not_up),
+        cmocka_unit_test(H4_none_leaves_weights_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

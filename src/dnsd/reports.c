@@ -93,7 +93,10 @@ static enum director_state state_of(const struct dnsd_reports *reports,
     const struct status_edge *status = status_of(reports, edge);
     enum director_state state = status ? reported_state(status) : DIRECTOR_UP;
     uint32_t number = (uint32_t)(edge - reports->data->edges);
-    if (state < DIRECTOR_DEAD && dnsd_health_state(reports->health, number) == HEALTH_DOWN)
+    bool is_kept =
+        status && status->is_kept; /* more likely this node is cut off: so are its checks */
+    if (state < DIRECTOR_DEAD && !is_kept &&
+        dnsd_health_state(reports->health, number) == HEALTH_DOWN)
         state = DIRECTOR_DEAD;
     switch (admin_of(reports, edge->name)) {
     case DNSD_ADMIN_DOWN:

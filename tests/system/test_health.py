@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health checks: edges that refuse or swallow visitors leave the answers though they report (R8), and origins by what they answer."""
 import statistics
+import time
 
 import pytest
 
@@ -53,6 +54,19 @@ def test_R8_a_vantage_point_with_a_broken_network_takes_nothing_out(star):
     wait_until(lambda: star.edge_status("e1")["health"]["down"] == 1, what="one vote says down")
     assert star.names() == ["e1", "e2", "e3"]
     assert star.edge_status("e1")["health"]["state"] == "up"
+
+
+def test_R8_a_dns_node_that_loses_its_network_keeps_its_answers(star):
+    """Neither its own checks nor the votes that come no more take out what it cannot see."""
+    edges = ", ".join(star.addresses[edge][4] for edge in star.edges), ", ".join(star.addresses[edge][6] for edge in star.edges)
+    star.filter("ns1", f"in ip saddr {{ {edges[0]} }} drop", f"in ip6 saddr {{ {edges[1]} }} drop")
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        assert star.names() == ["e1", "e2", "e3"], f"after {time.monotonic() - began:.1f} s"
+        time.sleep(0.02)
+    assert all(star.edge_status(edge)["kept"] for edge in star.edges)
+    star.filter("ns1")
+    star.wait_for_checks(3)
 
 
 def test_R8_a_reload_forgets_neither_states_nor_votes(star):

@@ -42,6 +42,8 @@ struct process {
     uint32_t starts;
     uint32_t roles;        /* bit for each row of the table that it runs */
     bool restarts_at_once; /* it was stopped to be started with other roles */
+    bool is_asked;         /* to take the newest configuration: it has not said that it did */
+    bool has_refused;      /* the newest configuration: it is started with the one before */
     json_t *heartbeat;     /* the last, or NULL */
     char last_end[128];    /* how it ended; "" for not yet */
     char why[512];         /* what it said when it could not start */
@@ -70,9 +72,10 @@ struct supervisor {
     uint64_t started_ns, loaded_wall_ns;
     struct conf *conf;
     struct bundle bundle;
-    char *node;       /* its name, fixed at the start */
-    char *run_dir;    /* likewise */
-    uint32_t workers; /* likewise */
+    struct bundle before; /* what children run that have not taken `bundle`; empty: all have */
+    char *node;           /* its name, fixed at the start */
+    char *run_dir;        /* likewise */
+    uint32_t workers;     /* likewise */
     struct identity identity;
     struct descriptors descriptors;
     char reload_error[1024];            /* of the last attempt; "" for none */
@@ -86,6 +89,8 @@ void processes_init(struct supervisor *supervisor);
 void processes_follow(
     struct supervisor *supervisor); /* starts, restarts and stops after a configuration */
 void processes_reload(struct supervisor *supervisor);
+/* Whether every child runs the newest configuration. */
+bool processes_took(const struct supervisor *supervisor);
 void processes_reopen_logs(struct supervisor *supervisor);
 void processes_reap(struct supervisor *supervisor);
 void processes_check(struct supervisor *supervisor); /* signs of life */

@@ -91,7 +91,10 @@ static enum bundle_part part_of(const struct process *process)
 static void send_bundle(struct process *process, json_t *message)
 {
     struct text bytes = {0};
-    const struct bundle *bundle = &process->supervisor->bundle;
+    struct supervisor *supervisor = process->supervisor;
+    const struct bundle *bundle = process->has_refused && supervisor->before.count
+                                      ? &supervisor->before
+                                      : &supervisor->bundle;
     int fds[] = {-1, bundle->memory};
     bundle_write(bundle, part_of(process), &bytes);
     int result = bulk_new(text_span(&bytes), "configuration", &fds[0]);
@@ -118,10 +121,22 @@ static void on_ready(struct process *process)
     supervisor_child_ready(process->supervisor);
 }
 
-static void on_reloaded(const struct process *process, const json_t *message)
+bool processes_took(const struct supervisor *supervisor)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (supervisor->processes[i].is_asked || supervisor->processes[i].has_refused)
+            return false;
+    return true;
+}
+
+static void on_reloaded(struct process *process, const json_t *message)
 {
     descriptors_left(&process->supervisor->descriptors, process->bit, false);
     const char *why = json_string_value(json_object_get(message, "why"));
+    process->is_asked = false;
+    process->has_refused = why != NULL;
+    if (processes_took(process->supervisor))
+        bundle_clear(&process->supervisor->before);
     if (!why)
         return;
     log_error("supervisor", "%s keeps its old configuration: %s", process->name, why);
@@ -143,6 +158,7 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
     } else if (strcmp(type, "failed") == 0) {
         const char *why = json_string_value(json_object_get(message, "why"));
         snprintf(process->why, sizeof process->why, "%s", why ? why : "");
+        process->has_refused = process->supervisor->before.count > 0;
     } else if (strcmp(type, "reloaded") == 0) {
         on_reloaded(process, message);
     } else if (strcmp(type, "answer") == 0) {
@@ -257,6 +273,7 @@ static void ended(struct process *process, int status)
     describe_end(process, status);
     loop_timer_stop(supervisor->loop, &process->kill);
     channel_stop(&process->channel);
+    process->is_asked = false;
     descriptors_left(&supervisor->descriptors, process->bit, true);
     questions_child_ended(process);
     if (before == PROCESS_STOPPING) {
@@ -392,6 +409,8 @@ void processes_reload(struct supervisor *supervisor)
             descriptor->leaving |= process->bit;
         }
         send_descriptors(process);
+        process->is_asked = true;
+        process->has_refused = false;
         send_bundle(process, json_pack("{s:s, s:o}", "type", "reload", "gone", gone));
     }
 }

@@ -66,7 +66,12 @@ static void log_lines(enum log_level level, const struct text *lines)
 static void use(struct supervisor *supervisor, struct conf *conf, struct bundle *bundle)
 {
     conf_free(supervisor->conf);
-    bundle_clear(&supervisor->bundle);
+    if (processes_took(supervisor)) {
+        bundle_clear(&supervisor->before);
+        supervisor->before = supervisor->bundle;
+    } else {
+        bundle_clear(&supervisor->bundle); /* somebody runs the one before still */
+    }
     supervisor->conf = conf;
     supervisor->bundle = *bundle;
     supervisor->loaded_wall_ns = clock_wall_ns();
@@ -321,6 +326,7 @@ static void clear(struct supervisor *supervisor)
     descriptors_clear(&supervisor->descriptors);
     conf_free(supervisor->conf);
     bundle_clear(&supervisor->bundle);
+    bundle_clear(&supervisor->before);
     memory_free(supervisor->node);
     memory_free(supervisor->run_dir);
     loop_free(&supervisor->loop);

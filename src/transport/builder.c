@@ -367,7 +367,7 @@ static void commit(struct build *build, const struct packet_plan *plan, uint32_t
     path->ecn.marked += record->is_marked;
     if (build->is_eliciting) {
         if (!path->sent.in_flight)
-            path->outstanding_since_ns = t->now_ns;
+            path->outstanding_since_ns = path->loss.waiting_since_ns = t->now_ns;
         path->loss.last_sent_ns = t->now_ns;
     }
     path->last_sent_ns = t->now_ns;

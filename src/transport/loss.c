@@ -66,5 +66,10 @@ uint64_t loss_timer(const struct loss *loss, const struct sent_log *log, const s
     uint64_t most_ns = loss->probe_timeouts < LOSS_SOON_PROBES ? LOSS_SOON_NS : LOSS_LATER_NS;
     if (most_ns < first_ns)
         most_ns = first_ns;
-    return loss->last_sent_ns + (wait_ns < most_ns ? wait_ns : most_ns);
+    if (wait_ns > most_ns)
+        wait_ns = most_ns;
+    /* What goes out now and then for other reasons must not put it off for ever. */
+    uint64_t sent_ns = loss->last_sent_ns + wait_ns,
+             silent_ns = loss->waiting_since_ns + 2 * wait_ns;
+    return sent_ns < silent_ns ? sent_ns : silent_ns;
 }

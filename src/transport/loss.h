@@ -27,6 +27,7 @@ struct loss {
     uint64_t next_acked;   /* one more than the greatest number acknowledged; 0: none */
     uint64_t loss_at_ns;   /* when the first packet crosses the time threshold; UINT64_MAX: none */
     uint64_t last_sent_ns; /* of a packet in flight */
+    uint64_t waiting_since_ns; /* something is in flight, and no ack or timeout has come since */
     uint32_t packet_threshold;
     uint32_t probe_timeouts; /* in a row */
 };

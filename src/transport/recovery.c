@@ -342,7 +342,7 @@ int recovery_on_ack(struct transport *transport, const struct frame_ack *ack)
     if (path->sent.in_flight != in_flight) {
         path->is_window_full = false;
         loss_acked(&path->loss, largest);
-        path->outstanding_since_ns = transport->now_ns;
+        path->outstanding_since_ns = path->loss.waiting_since_ns = transport->now_ns;
     }
     feedback_on_ack(transport, path, ack);
     detect_losses(transport, path);
@@ -421,7 +421,7 @@ void recovery_on_timer(struct transport *transport, struct path *path)
 void recovery_on_silence(struct transport *transport, struct path *path)
 {
     path->loss.probe_timeouts++;
-    path->loss.last_sent_ns = transport->now_ns;
+    path->loss.last_sent_ns = path->loss.waiting_since_ns = transport->now_ns;
     transport->counters.probe_timeouts++;
     transport->counters.ecn_failures += ecn_on_probe_timeout(&path->ecn);
     LANE_TRACE(transport, PROBE_TIMEOUT, path->wire_id, path->loss.probe_timeouts, 0, 0, 0);

@@ -21,7 +21,7 @@ static void prepare(struct sent_log *log, struct rtt *rtt, struct loss *loss)
     rtt_init(rtt);
     rtt_sample(rtt, 16 * MS, 0);
     loss_init(loss);
-    loss->last_sent_ns = 109 * MS;
+    loss->last_sent_ns = loss->waiting_since_ns = 109 * MS;
 }
 
 static uint32_t count_lost(struct loss *loss, struct sent_log *log, const struct rtt *rtt,
@@ -84,6 +84,11 @@ static void probes_back_off(void **state)
         assert_int_equal(loss_timer(&loss, &log, &rtt), 109 * MS + wait_ns);
         loss.probe_timeouts++;
     }
+    /* Packets that go out all the time do not put it off for ever. */
+    loss.probe_timeouts = 0;
+    loss.last_sent_ns = 109 * MS + 100 * timeout_ns;
+    assert_int_equal(loss_timer(&loss, &log, &rtt), 109 * MS + 2 * timeout_ns);
+    loss.last_sent_ns = 109 * MS;
     /* Nobody has answered for half a minute: less often. */
     loss.probe_timeouts = LOSS_SOON_PROBES;
     assert_int_equal(loss_timer(&loss, &log, &rtt),

@@ -9,8 +9,8 @@
 enum { PEM_FILE_BYTES = 65536, SECRETS_FILE_BYTES = 4096 };
 
 /* False: told. */
-static bool read_file(struct loader *loader, const char *const *path, bool is_secret, size_t limit,
-                      struct text *content)
+static bool read_file(struct loader *loader, const char *setting, const char *const *path,
+                      bool is_secret, size_t limit, struct text *content)
 {
     const struct conf_reader *reader = loader->reader;
     struct text why = {0};
@@ -18,7 +18,7 @@ static bool read_file(struct loader *loader, const char *const *path, bool is_se
     int result = is_secret ? reader->read_zone_key(reader->argument, *path, true, content, &why)
                            : reader->read(reader->argument, *path, false, content, &why);
     if (result < 0)
-        report_error(&loader->report, place_of(loader, path), "%s: %s", *path,
+        report_error(&loader->report, place_of(loader, path), "%s: %s: %s", setting, *path,
                      why.data ? why.data : "it cannot be read");
     text_clear(&why);
     return result == 0;
@@ -69,7 +69,8 @@ static const char *parse_secrets(struct loader *loader, struct span text, struct
 static void read_secrets(struct loader *loader, struct conf_dns *dns)
 {
     struct text content = {0};
-    if (read_file(loader, &dns->cookie_secrets_path, true, SECRETS_FILE_BYTES, &content)) {
+    if (read_file(loader, "secrets", &dns->cookie_secrets_path, true, SECRETS_FILE_BYTES,
+                  &content)) {
         const char *error = parse_secrets(loader, text_span(&content), dns);
         if (error)
             report_error(&loader->report, place_of(loader, &dns->cookie_secrets_path),
@@ -78,11 +79,11 @@ static void read_secrets(struct loader *loader, struct conf_dns *dns)
     forget(&content);
 }
 
-static void read_pem(struct loader *loader, const char *const *path, bool is_secret,
-                     struct span *out)
+static void read_pem(struct loader *loader, const char *setting, const char *const *path,
+                     bool is_secret, struct span *out)
 {
     struct text content = {0};
-    if (read_file(loader, path, is_secret, PEM_FILE_BYTES, &content))
+    if (read_file(loader, setting, path, is_secret, PEM_FILE_BYTES, &content))
         *out = arena_copy(&loader->conf->arena, text_span(&content));
     forget(&content);
 }
@@ -96,7 +97,7 @@ void read_dns_files(struct loader *loader, struct conf_dns *dns)
     if (!dns->tls)
         return;
     if (dns->tls->certificate_path)
-        read_pem(loader, &dns->tls->certificate_path, false, &dns->tls->certificate);
+        read_pem(loader, "certificate", &dns->tls->certificate_path, false, &dns->tls->certificate);
     if (dns->tls->private_key_path)
-        read_pem(loader, &dns->tls->private_key_path, true, &dns->tls->private_key);
+        read_pem(loader, "private_key", &dns->tls->private_key_path, true, &dns->tls->private_key);
 }

@@ -676,6 +676,69 @@ static const struct bad_file bad_files[] = {
      "zones:\n"
      "  example: { ns: [ns.example], records: [\"w..w A 192.0.2.1\"] }\n",
      "10:42: records: 'w..w A': its owner is not a domain name\n"},
+    {"node: cookie secrets, too many",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], cookies: { secrets: five.secrets } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:49: secrets: /conf/five.secrets: line 6: more than 4 secrets\n"},
+    {"node: cookie secrets, one that is short",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], cookies: { secrets: short.secrets } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:49: secrets: /conf/short.secrets: line 2: not 32 hexadecimal digits\n"},
+    {"node: cookie secrets, no digit",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], cookies: { secrets: odd.secrets } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:49: secrets: /conf/odd.secrets: line 1: not 32 hexadecimal digits\n"},
+    {"node: cookie secrets, none",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], cookies: { secrets: no.secrets } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:49: secrets: /conf/no.secrets: it holds no secret\n"},
+    {"node: cookie secrets that others can read",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], cookies: { secrets: open.key } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:49: secrets: /conf/open.key: others can read it\n"},
+    {"node: TLS without files",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], tls: { listen: [\":853\"], certificate: a.pem, private_key: b.pem } }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:67: certificate: /conf/a.pem: no such file\n8:87: private_key: /conf/b.pem: no such file\n"},
+    {"node: identity that is long",
+     SITES
+     NODE
+     EDGE
+     "    addresses: [192.0.2.9]\n"
+     "    dns: { listen: [\":53\"], identity: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx }\n"
+     "zones:\n"
+     "  example: { ns: [ns.example], records: [\"ns A 192.0.2.1\"] }\n",
+     "8:39: identity: 64 bytes at most\n"},
 };
 // clang-format on
 

@@ -41,7 +41,9 @@ static int canned_read(void *argument, const char *path, bool is_secret, struct 
 /* The table ends with a row without path. */
 static inline struct conf_reader canned_reader(const struct canned_file *files)
 {
-    return (struct conf_reader){.read = canned_read, .argument = (void *)(uintptr_t)files};
+    return (struct conf_reader){.read = canned_read,
+                                .read_zone_key = canned_read,
+                                .argument = (void *)(uintptr_t)files};
 }
 
 #endif

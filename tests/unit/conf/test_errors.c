@@ -17,11 +17,17 @@ enum {
     BAD_RELATIONS = sizeof bad_relations / sizeof *bad_relations,
 };
 
+#define SECRET "e5e973e5a6b2a43f48e7dc849e37bfcf\n"
+
 static const struct canned_file files[] = {
     {"/conf/a.key", PRIVATE_KEY_A "\n", true},
     {"/conf/b.key", PRIVATE_KEY_B "\n", true},
     {"/conf/open.key", PRIVATE_KEY_A "\n", false},
     {"/conf/short.key", "AAAA\n", true},
+    {"/conf/five.secrets", SECRET SECRET SECRET SECRET "# four are enough\n" SECRET, true},
+    {"/conf/short.secrets", SECRET "e5e973e5\n", true},
+    {"/conf/odd.secrets", "e5e973e5a6b2a43f48e7dc849e37bfcx\n", true},
+    {"/conf/no.secrets", "\n# none\n", true},
     {"/conf/bad.cidr", "# remark\nhello\n 198.51.100.0/24 # good\n192.0.2.1/24\n", false},
     {0},
 };

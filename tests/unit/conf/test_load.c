@@ -120,8 +120,57 @@ static void node_settings_are_read(void **state)
     assert_int_equal(gateway->link_address.port, 4500);
     assert_false(gateway->has_private_key);
     assert_null(conf_find_node(conf, "ns-1")->admin);
-    assert_int_equal(conf_find_node(conf, "ns-1")->dns->tcp_connections_limit, 1000);
+    const struct conf_dns *dns = conf_find_node(conf, "ns-1")->dns;
+    assert_int_equal(dns->tcp_connections_limit, 1000);
+    assert_int_equal(dns->ecs.count, 2); /* everybody */
+    assert_int_equal(dns->ecs.items[1].address.family, 6);
+    assert_int_equal(dns->cookies, CONF_COOKIES_ON);
+    assert_int_equal(dns->rate_limit, 0);
+    assert_int_equal(dns->rate_slip, 2);
+    assert_true(dns->rate_window_ns == 5000000000);
+    assert_int_equal(dns->rate_ipv4_bits, 24);
+    assert_int_equal(dns->rate_ipv6_bits, 56);
+    assert_null(dns->identity);
+    assert_null(dns->tls);
     conf_free(conf);
+}
+
+/* Files of the DNS server come with its node, and to its own process alone. */
+static void files_of_the_dns_server_are_read(void **state)
+{
+    static const struct canned_file files[] = {{"/conf/cookies",
+                                                "# two\nE5E973E5A6B2A43F48E7DC849E37BFCF \r\n"
+                                                "445536bcd2513298075a5d379663c962",
+                                                true},
+                                               {"/conf/dns.pem", "certificate", false},
+                                               {"/conf/dns.key", "key", true},
+                                               {0}};
+    static const char text[] =
+        "nodes: { me: { gateway: {}, dns: { listen: [\":53\"], ecs: [192.0.2.0/24], cookies: { "
+        "policy: required, secrets: cookies }, tls: { listen: [\":853\"], certificate: dns.pem, "
+        "private_key: dns.key } } } }\nzones: { a.example: { ns: [ns.a.example], records: [\"ns A "
+        "192.0.2.1\"] } }\n";
+    (void)state;
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    for (int is_dns = 0; is_dns < 2; is_dns++) {
+        if (!is_dns)
+            reader.read_zone_key = NULL;
+        else
+            reader = canned_reader(files);
+        struct conf *conf = conf_load("/conf/c.yaml", span_text(text), NULL, &reader, &errors);
+        assert_non_null(conf);
+        const struct conf_dns *dns = conf->self->dns;
+        assert_int_equal(dns->cookies, CONF_COOKIES_REQUIRED);
+        assert_int_equal(dns->ecs.count, 1);
+        assert_int_equal(dns->cookie_secret_count, is_dns ? 2 : 0);
+        assert_int_equal(dns->cookie_secrets[0][0], is_dns ? 0xe5 : 0);
+        assert_int_equal(dns->cookie_secrets[1][15], is_dns ? 0x62 : 0);
+        assert_int_equal(dns->tls->listen.items[0].port, 853);
+        assert_int_equal(dns->tls->private_key.length, is_dns ? 3 : 0);
+        conf_free(conf);
+    }
+    text_clear(&errors);
 }
 
 static void sites_zones_and_link_are_read(void **state)
@@ -344,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node_settings_are_read),
+        cmocka_unit_test(files_of_the_dns_server_are_read),
         cmocka_unit_test(sites_zones_and_link_are_read),
         cmocka_unit_test(hosts_are_found_exact_before_wildcard),
         cmocka_unit_test(only_allowed_tuples_pass),

@@ -436,6 +436,8 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
         return 0;
 
     const struct dns_settings *settings = source->settings ? source->settings : &no_settings;
+    if (reading == DNS_MALFORMED)
+        dns_options_init(&query.options); /* nobody knows what they are worth */
     struct dns_opt opt;
     opt.bytes = 0;
     if (query.has_edns)

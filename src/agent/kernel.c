@@ -135,7 +135,7 @@ uint16_t kernel_cpu_idle(struct kernel *kernel)
     if (!before_total || total <= before_total || idle < before_idle)
         return LOAD_UNKNOWN;
     uint64_t passed = total - before_total, rested = idle - before_idle;
-    return rested < passed ? (uint16_t)(rested * LOAD_FULL / passed) : (uint16_t)LOAD_FULL;
+    return (uint16_t)(rested < passed ? rested * LOAD_FULL / passed : LOAD_FULL);
 }
 
 void kernel_memory(const struct kernel *kernel, uint64_t *free_ram_bytes, uint64_t *free_swap_bytes)

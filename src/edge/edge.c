@@ -121,6 +121,11 @@ struct edge *edge_new(const struct edge_options *options)
     edge->options = *options;
     copy_listeners(&edge->options.listeners, &options->listeners, options->workers);
     edge->workers = memory_new(options->workers * sizeof *edge->workers);
+    for (uint32_t i = 0; i < options->workers; i++) {
+        uint64_t seed;
+        crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
+        edge->workers[i].visitors = edge_visitors_new(seed);
+    }
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
         edge->access_log_is_json = settings->access_log_format == CONF_LOG_JSON;
@@ -170,8 +175,6 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->ports);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
-    if (!own->visitors)
-        own->visitors = edge_visitors_new(random_u64(&own->random));
     on_second(own->loop, &own->second);
     return edge_listeners_open(own);
 }

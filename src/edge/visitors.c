@@ -39,8 +39,6 @@ void edge_visitors_free(struct edge_visitors **freed)
 {
     struct edge_visitors *own = *freed;
     *freed = NULL;
-    if (!own)
-        return;
     visitors_free(&own->visitors);
     memory_free(own);
 }
@@ -105,7 +103,7 @@ bool edge_next_latency(struct edge *edge, struct measure_latency *latency)
 {
     for (uint32_t i = 0; i < edge->options.workers; i++) {
         struct edge_visitors *own = edge->workers[i].visitors;
-        if (!own || !atomic_load_explicit(&own->is_full, memory_order_acquire))
+        if (!atomic_load_explicit(&own->is_full, memory_order_acquire))
             continue;
         *latency = own->box[own->next++];
         if (own->next == own->count)

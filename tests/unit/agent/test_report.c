@@ -7,6 +7,7 @@
 #include "fake_link.h"
 #include "network.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@ struct fixture {
     struct worker_set *workers;
     const struct worker_set *_Atomic seen; /* by the agent: those that run */
     _Atomic uint8_t flags;
-    int fd; /* of the DNS node */
+    _Atomic uint32_t asked;       /* items of requests that the agent took */
+    struct sockaddr_storage from; /* where its reports come from */
+    int fd;                       /* of the DNS node */
     struct status_receiver *receiver;
     struct key edge_key;
 };
@@ -33,6 +36,16 @@ static void look(void *owner, struct agent_view *view)
 static const struct worker_set *workers(void *owner)
 {
     return ((struct fixture *)owner)->seen;
+}
+
+static void on_request(void *owner, const struct measure_item *item)
+{
+    struct fixture *fixture = owner;
+    struct measure_item found = {.kind = MEASURE_HEALTH,
+                                 .health = {.subject = item->probe.bytes[3], .streak = 3}};
+    assert_int_equal(item->kind, MEASURE_PROBE);
+    assert_true(agent_tell(fixture->agent, &found));
+    fixture->asked++;
 }
 
 /* It runs on any loop; here on that of a worker. */
@@ -50,6 +63,7 @@ static int start_worker(struct worker *worker, void *argument)
     memcpy(options.public_key.bytes, self->public_key, KEY_BYTES);
     fixture->seen = worker_peers(worker);
     fixture->agent = agent_start(&options);
+    agent_on_request(fixture->agent, on_request, fixture);
     return 0;
 }
 
@@ -138,6 +152,34 @@ static const struct status_edge *believed(struct fixture *fixture)
     return NULL;
 }
 
+/* The next item of that kind that is believed; false: none within seconds. */
+static bool measured(struct fixture *fixture, enum measure_kind kind, struct measure_item *item)
+{
+    struct pollfd polled = {.fd = fixture->fd, .events = POLLIN};
+    while (poll(&polled, 1, 5000) == 1) {
+        uint8_t datagram[MEASURE_DATAGRAM_MAX];
+        const struct status_edge *from;
+        struct measure_message message;
+        socklen_t length = sizeof fixture->from;
+        ssize_t got = recvfrom(fixture->fd, datagram, sizeof datagram, 0,
+                               (struct sockaddr *)&fixture->from, &length);
+        assert_true(got > 0);
+        struct span bytes = span_of(datagram, (size_t)got);
+        if (!status_is_measure(bytes)) {
+            uint8_t reply[STATUS_EPOCH_BYTES];
+            (void)!status_receiver_receive(fixture->receiver, clock_now_ns(), bytes, reply, NULL);
+            continue;
+        }
+        assert_int_equal(
+            status_receiver_measure(fixture->receiver, clock_now_ns(), bytes, &message, &from), 0);
+        struct measure_reader reader = measure_reader_of(&message);
+        while (measure_next(&reader, item))
+            if (item->kind == kind)
+                return true;
+    }
+    return false;
+}
+
 /* The first that says so; some sent before may still be under way. */
 static bool reports_flags(struct fixture *fixture, uint8_t flags)
 {
@@ -213,6 +255,50 @@ static void R8_an_edge_that_stops_says_goodbye(void **state)
     finish(&fixture);
 }
 
+static void H2_the_load_follows_the_first_report(void **state)
+{
+    struct fixture fixture;
+    struct measure_item item;
+    (void)state;
+    start(&fixture);
+    assert_non_null(believed(&fixture));
+    uint64_t began_ns = clock_now_ns();
+    assert_true(measured(&fixture, MEASURE_LOAD, &item));
+    assert_true(clock_now_ns() - began_ns < 1500000000); /* it does not wait for its 2 s */
+    assert_int_equal(item.load.role, MEASURE_EDGE);
+    assert_int_equal(item.load.load.connections, 12);
+    assert_true(item.load.load.free_ram_bytes > 0);
+    finish(&fixture);
+}
+
+/* A request of the DNS node reaches whoever listens, and what is told goes with the next measurements. */
+static void H3_requests_are_taken_and_findings_told(void **state)
+{
+    struct fixture fixture;
+    struct measure_item item;
+    struct measure_message message = {0};
+    uint8_t datagram[MEASURE_DATAGRAM_MAX];
+    (void)state;
+    start(&fixture);
+    assert_non_null(believed(&fixture));
+    assert_true(measured(&fixture, MEASURE_LOAD, &item));
+    const struct measure_item asked = {.kind = MEASURE_PROBE,
+                                       .probe = {.family = 4, .bytes = {192, 0, 2, 99}}};
+    assert_true(measure_put(&message, &asked));
+    size_t length =
+        status_receiver_request(fixture.receiver, &fixture.edge_key, &message, datagram);
+    assert_true(length > 0);
+    for (int i = 0; i < 2; i++) /* twice on its way, once taken */
+        assert_int_equal(sendto(fixture.fd, datagram, length, 0, (struct sockaddr *)&fixture.from,
+                                sizeof(struct sockaddr_in)),
+                         length);
+    assert_true(measured(&fixture, MEASURE_HEALTH, &item));
+    assert_int_equal(item.health.subject, 99);
+    assert_int_equal(item.health.streak, 3);
+    assert_int_equal(fixture.asked, 1);
+    finish(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +306,8 @@ int main(void)
         cmocka_unit_test(R8_reports_come_four_times_a_second),
         cmocka_unit_test(R8_the_administrators_word_is_reported),
         cmocka_unit_test(R8_an_edge_that_stops_says_goodbye),
+        cmocka_unit_test(H2_the_load_follows_the_first_report),
+        cmocka_unit_test(H3_requests_are_taken_and_findings_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,6 @@ static inline void stage_start(struct stage *stage)
     stage->edge = edge_new(&options);
     metrics_thread_start();
     struct edge_worker *worker = stage->worker = &stage->edge->workers[0];
-    worker->visitors = edge_visitors_new(1);
     worker->edge = stage->edge;
     worker->loop = loop_new();
     worker->limits = http_limits_default;

@@ -368,6 +368,7 @@ struct conf_site {
     uint32_t dns_ttl_s;   /* 20 */
     uint32_t dns_move_in; /* 100: of networks that get edges where the name is an ALIAS too */
     uint32_t dns_answers; /* 3 (R5: two or three) */
+    bool dns_gateway;     /* false: _gateway names tell which gateways it has */
     struct conf_health *health; /* of the origins; NULL: they are not checked */
     struct conf_server *servers;
     size_t server_count;

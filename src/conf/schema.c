@@ -469,6 +469,8 @@ static const struct setting site_dns_settings[] = {
      .help =
          "Of a host that is an ALIAS in its zone too: how many of a hundred client networks get "
          "edges instead of the alias's addresses."},
+    {"gateway", &type_boolean, MEMBER(conf_site, dns_gateway), .preset = "false",
+     .help = "`_gateway.` below each host tells which gateways the site has: SRV, A and AAAA."},
 };
 static const struct section site_dns_section = {"site dns", "How DNS answers for the site.",
                                                 ROWS(site_dns_settings)};

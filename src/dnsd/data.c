@@ -186,6 +186,15 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
 
 /* ---- data */
 
+/* Until the first report every gateway is presumed to be up. */
+static void rank_assigned(struct dnsd_data *data)
+{
+    struct director_node_facts *up =
+        memory_new((data->role_counts[MEASURE_GATEWAY] + 1) * sizeof *up);
+    dnsd_assigned_rank(data->assigned, up);
+    memory_free(up);
+}
+
 struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
                                 struct text *why)
 {
@@ -193,16 +202,18 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     atomic_store(&data->references, 1);
     memcpy(data->conf_hash, conf->hash, sizeof data->conf_hash);
     data->keys = dnsd_keys_new(conf, why);
+    data->assigned = dnsd_assigned_new(conf);
     data->maps = dnsd_maps_new(conf, old, why);
     if (data->maps && data->keys)
-        data->zones =
-            dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels, &data->aliases, why);
+        data->zones = dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels,
+                                     &data->aliases, data->assigned, why);
     if (data->zones)
         dnsd_keys_bind(data->keys, data->zones, (uint32_t)(clock_wall_ns() / 1000000000));
     if (data->maps)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
     dnsd_probe_plan_init(&data->probe, conf, data->maps ? data->maps->maps : NULL);
+    rank_assigned(data);
     bool is_set = dnsd_settings_init(&data->settings, conf->self, seed, why);
     if (data->zones && data->director && is_set)
         return data;
@@ -217,6 +228,7 @@ void dnsd_data_release(struct dnsd_data *data)
     dnsd_keys_free(data->keys);
     dns_zones_free(data->zones);
     dnsd_aliases_free(&data->aliases);
+    dnsd_assigned_free(data->assigned);
     edge_plan_free(&data->health);
     dnsd_probe_plan_clear(&data->probe);
     director_free(data->director);
@@ -247,6 +259,8 @@ static void find(const void *context, uint32_t number, const struct dns_client *
                  struct dns_choice *choice)
 {
     const struct dnsd_view *view = context;
+    if (dnsd_assigned_find(view->data->assigned, number, choice))
+        return;
     uint32_t site = dnsd_levels_find(view->data->levels, number, client, choice);
     if (choice->alias)
         return;

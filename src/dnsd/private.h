@@ -72,6 +72,21 @@ void dnsd_levels_delegate(const struct conf *conf, const struct conf_zone *zone,
 uint32_t dnsd_levels_find(const struct dnsd_levels *levels, uint32_t number,
                           const struct dns_client *client, struct dns_choice *choice);
 
+/* ---- assigned.c: which gateways a site has */
+
+struct dnsd_assigned;
+struct dnsd_assigned *dnsd_assigned_new(const struct conf *conf);
+void dnsd_assigned_free(struct dnsd_assigned *assigned);
+/* `_gateway` below the host, where the site wants it and the builder has the zone. */
+void dnsd_assigned_add(struct dnsd_assigned *assigned, const struct conf *conf,
+                       const struct conf_site *site, struct dns_builder *builder,
+                       const struct dns_name *host);
+/* On the first worker: the answers of the moment. */
+void dnsd_assigned_rank(struct dnsd_assigned *assigned, const struct director_node_facts *gateways);
+/* False: the number is of no such name. */
+bool dnsd_assigned_find(const struct dnsd_assigned *assigned, uint32_t number,
+                        struct dns_choice *choice);
+
 /* ---- data.c: what a configuration comes to */
 
 struct dnsd_edge {
@@ -115,6 +130,7 @@ struct dnsd_data {
     char conf_hash[sizeof((struct conf *)NULL)->hash];
     struct dns_zones *zones;
     struct dnsd_aliases *aliases;
+    struct dnsd_assigned *assigned;
     struct dnsd_maps *maps;
     struct dnsd_levels *levels;
     struct director *director;
@@ -194,7 +210,7 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
 struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
-                                 struct text *why);
+                                 struct dnsd_assigned *assigned, struct text *why);
 
 /* Names that stand for another name's addresses. Sites are numbered below `first_site`. */
 struct dnsd_aliases *dnsd_aliases_new(uint32_t first_site);

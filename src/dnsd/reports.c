@@ -177,7 +177,8 @@ static void on_change(struct loop *loop, struct loop_task *task)
     struct dnsd_reports *reports = CONTAINER_OF(task, struct dnsd_reports, change);
     direct(reports, 0);
     if (reports->receiver)
-        gather_reports(reports); /* a server's silence is told at once too */
+        gather_reports(reports); /* silence of gateways and servers shows at once too */
+    dnsd_assigned_rank(reports->data->assigned, reports->facts.nodes[MEASURE_GATEWAY]);
     tell(reports);
 }
 
@@ -371,6 +372,7 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
     reports->is_viewed &= period == reports->cookie_period; /* a view has the secrets of its time */
     reports->cookie_period = period;
+    dnsd_assigned_rank(reports->data->assigned, reports->facts.nodes[MEASURE_GATEWAY]);
     tell(reports);
     loop_timer_start(loop, timer, loop_now_ns(loop) + tick_ns);
 }
@@ -453,6 +455,7 @@ void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
         put_reporters(reports);
     dnsd_health_take(reports->health, data);
     dnsd_probe_take(reports->probe, data);
+    dnsd_assigned_rank(data->assigned, reports->facts.nodes[MEASURE_GATEWAY]);
     direct(reports, DIRECTOR_WHOLE_ROUND);
 }
 

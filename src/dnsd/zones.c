@@ -16,6 +16,7 @@ struct filler {
     struct dns_builder *builder;
     struct dnsd_levels *levels;
     struct dnsd_aliases *aliases;
+    struct dnsd_assigned *assigned;
     struct text *why;
     struct text warnings;
 };
@@ -142,12 +143,17 @@ static void add_site(struct filler *filler, size_t index)
 {
     const struct conf_site *site = &filler->conf->sites[index];
     struct dns_name host;
-    for (size_t i = 0; i < site->hosts.count; i++)
-        if (take_name(filler->why, site->hosts.items[i], &host) &&
-            !(dns_builder_has(filler->builder, &host) &&
+    if (!site->origin_count)
+        return; /* content servers alone: its names are the front ends', by records of the zone */
+    for (size_t i = 0; i < site->hosts.count; i++) {
+        if (!take_name(filler->why, site->hosts.items[i], &host))
+            continue;
+        dnsd_assigned_add(filler->assigned, filler->conf, site, filler->builder, &host);
+        if (!(dns_builder_has(filler->builder, &host) &&
               dnsd_aliases_join(filler->aliases, &host, (uint32_t)index, site->dns_move_in)))
             dnsd_levels_add(filler->levels, filler->conf, filler->builder, &host, (uint32_t)index,
                             filler->why);
+    }
 }
 
 static void log_warnings(const struct text *warnings)
@@ -174,13 +180,14 @@ static void add_apexes(struct filler *filler)
 struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
-                                 struct text *why)
+                                 struct dnsd_assigned *assigned, struct text *why)
 {
     size_t before = why->length;
     struct filler filler = {.conf = conf,
                             .builder = dns_builder_new(seed),
                             .levels = *levels = dnsd_levels_new(conf, maps, why),
                             .aliases = *aliases = dnsd_aliases_new((uint32_t)conf->site_count),
+                            .assigned = assigned,
                             .why = why,
                             .warnings.limit = WARNINGS_BYTES};
     add_apexes(&filler);

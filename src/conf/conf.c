@@ -64,7 +64,7 @@ static void wipe_secrets(struct conf_node *node)
     if (!node->dns)
         return;
     bytes_wipe(node->dns->cookie_secrets, sizeof node->dns->cookie_secrets);
-    if (node->dns->tls)
+    if (node->dns->tls && node->dns->tls->private_key.length)
         bytes_wipe((void *)(uintptr_t)node->dns->tls->private_key.data,
                    node->dns->tls->private_key.length);
 }

@@ -79,6 +79,12 @@ static void stop(void *state)
     memory_free(role);
 }
 
+static int prepare(void *state, const struct conf *conf, struct text *why)
+{
+    struct dns_role *role = state;
+    return dnsd_prepare(role->dnsd, conf, why);
+}
+
 static int reload(void *state, struct text *why)
 {
     struct dns_role *role = state;
@@ -180,6 +186,7 @@ const struct role dns_role = {
     .is_wanted = is_wanted,
     .start = start,
     .stop = stop,
+    .prepare = prepare,
     .reload = reload,
     .age_ns = age_ns,
     .status = status,

@@ -170,6 +170,7 @@ void dnsd_stop(struct dnsd **owned)
     snapshot_settle();
     dnsd_view_release(atomic_load(&dnsd->view));
     dnsd_data_release(dnsd->first);
+    dnsd_data_release(dnsd->prepared);
     dnsd_maps_release(dnsd->maps);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
     memory_free(dnsd->listeners);
@@ -217,11 +218,19 @@ static void take_data(struct dnsd *dnsd, struct call *call)
     dnsd_reports_take(dnsd->reports, call->data);
 }
 
+int dnsd_prepare(struct dnsd *dnsd, const struct conf *conf, struct text *why)
+{
+    dnsd_data_release(dnsd->prepared);
+    dnsd->prepared = dnsd_data_new(conf, dnsd->maps, dnsd->seed, why);
+    return dnsd->prepared ? 0 : ERROR_CONFIG;
+}
+
 int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
 {
-    struct dnsd_data *data = dnsd_data_new(conf, dnsd->maps, dnsd->seed, why);
-    if (!data)
+    if (!dnsd->prepared && dnsd_prepare(dnsd, conf, why) < 0)
         return ERROR_CONFIG;
+    struct dnsd_data *data = dnsd->prepared;
+    dnsd->prepared = NULL;
     dnsd_maps_release(dnsd->maps);
     dnsd->maps = dnsd_maps_retain(data->maps);
     dnsd_keys_share(data->keys, dnsd->signatures, dnsd->budget);

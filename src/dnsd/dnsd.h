@@ -45,6 +45,10 @@ struct dnsd_options {
 MUST_USE int dnsd_start(struct dnsd **dnsd, const struct dnsd_options *options, struct text *why);
 void dnsd_stop(struct dnsd **dnsd);
 
+/* The part of a reload that may take seconds, with large maps and zones. A thread of the caller's, while others of its
+ * threads go on with anything but a reload or stop. What it made is kept for dnsd_reload() with the same configuration. */
+MUST_USE int dnsd_prepare(struct dnsd *dnsd, const struct conf *conf, struct text *why);
+
 /* Zones, sites and edges of a new configuration, at once for every query that comes later; on an error the old ones stay.
  * Sockets are not touched. */
 MUST_USE int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why);

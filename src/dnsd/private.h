@@ -369,7 +369,8 @@ struct dnsd {
     struct dnsd_data *first; /* until the reporter takes it */
     struct dns_signatures *signatures;
     struct dns_budget *budget;
-    struct dnsd_maps *maps; /* of the newest configuration; for whoever loads the next one */
+    struct dnsd_data *prepared; /* for the reload that follows */
+    struct dnsd_maps *maps;     /* of the newest configuration; for whoever loads the next one */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "observe/observe.h"
+#include "supervisor/aside.h"
 #include "supervisor/bundle.h"
 #include "supervisor/channel.h"
 #include "supervisor/counts.h"
@@ -37,6 +38,15 @@ struct running_role {
     void *state;
 };
 
+/* A new configuration on its way in. */
+struct reload {
+    struct aside aside;
+    struct conf *conf;
+    json_t *message;
+    bool has_failed[ROLES_LIMIT]; /* to prepare */
+    struct text why;
+};
+
 struct child {
     const char *name, *version;
     const struct role *const *table;
@@ -51,6 +61,7 @@ struct child {
     uint8_t generation;
     char *node;
     void *_Atomic conf; /* struct conf */
+    struct reload reload;
     struct descriptors descriptors;
     struct list questions; /* of the admin role */
     size_t question_count;
@@ -514,37 +525,80 @@ static void nothing(struct worker *worker, void *argument)
     (void)argument;
 }
 
-static void reload_roles(struct child *child, struct text *why)
+static void add_why(struct text *why, const struct role *role, int result, const struct text *own)
 {
+    text_add_format(why, "%s%s: %s", why->length ? "; " : "", role->name,
+                    own->data ? own->data : error_text(result));
+}
+
+static void prepare_roles(void *argument)
+{
+    struct child *child = argument;
+    struct reload *reload = &child->reload;
     for (size_t i = 0; i < child->role_count; i++) {
         const struct running_role *running = &child->roles[i];
         struct text own = {.limit = 4096};
-        int result = running->role->reload ? running->role->reload(running->state, &own) : 0;
+        int result =
+            running->role->prepare ? running->role->prepare(running->state, reload->conf, &own) : 0;
+        reload->has_failed[i] = result != 0;
         if (result)
-            text_add_format(why, "%s%s: %s", why->length ? "; " : "", running->role->name,
-                            own.data ? own.data : error_text(result));
+            add_why(&reload->why, running->role, result, &own);
         text_clear(&own);
     }
 }
 
+static void reload_roles(struct child *child)
+{
+    struct reload *reload = &child->reload;
+    for (size_t i = 0; i < child->role_count; i++) {
+        const struct running_role *running = &child->roles[i];
+        struct text own = {.limit = 4096};
+        int result = running->role->reload && !reload->has_failed[i]
+                         ? running->role->reload(running->state, &own)
+                         : 0;
+        if (result)
+            add_why(&reload->why, running->role, result, &own);
+        text_clear(&own);
+    }
+}
+
+static void end_reload(struct child *child)
+{
+    struct reload *reload = &child->reload;
+    channel_send(&child->channel,
+                 json_pack("{s:s, s:s?}", "type", "reloaded", "why", reload->why.data), NULL, 0);
+    text_clear(&reload->why);
+    json_decref(reload->message);
+    reload->message = NULL;
+}
+
+static void on_prepared(void *argument)
+{
+    struct child *child = argument;
+    struct reload *reload = &child->reload;
+    publish(child, reload->conf);
+    reload->conf = NULL;
+    if (open_log(child))
+        text_add_format(&reload->why, "cannot open the log: %s", strerror(errno));
+    reload_roles(child);
+    if (child->workers) /* behind every message that the roles sent to workers */
+        workers_run_on_all(child->workers, nothing, NULL);
+    drop_descriptors(child, reload->message);
+    end_reload(child);
+}
+
+/* The supervisor sends no other before it has the answer. */
 static void on_reload(struct child *child, const json_t *message, const int *fds, size_t fd_count)
 {
-    if (!child->is_started || child->is_stopping || !fd_count)
+    struct reload *reload = &child->reload;
+    if (!child->is_started || child->is_stopping || !fd_count || reload->message)
         return;
-    struct text why = {0};
-    struct conf *conf = load(child, fds, fd_count, &why);
-    if (conf) {
-        publish(child, conf);
-        if (open_log(child))
-            text_add_format(&why, "cannot open the log: %s", strerror(errno));
-        reload_roles(child, &why);
-        if (child->workers) /* behind every message that the roles sent to workers */
-            workers_run_on_all(child->workers, nothing, NULL);
-        drop_descriptors(child, message);
-    }
-    channel_send(&child->channel, json_pack("{s:s, s:s?}", "type", "reloaded", "why", why.data),
-                 NULL, 0);
-    text_clear(&why);
+    reload->message = json_incref((json_t *)(uintptr_t)message);
+    reload->conf = load(child, fds, fd_count, &reload->why);
+    if (reload->conf)
+        aside_start(&reload->aside, child->loop);
+    else
+        end_reload(child);
 }
 
 static bool are_drained(const struct child *child)
@@ -631,7 +685,9 @@ int child_run(const char *name, const struct role *const *roles, const char *ver
         .channel = {.on_message = on_message, .on_closed = on_closed},
         .heartbeat.fire = on_heartbeat,
         .drain.fire = on_drain,
+        .reload.aside = {.work = prepare_roles, .done = on_prepared},
     };
+    child.reload.aside.argument = &child;
     char thread_name[16];
     snprintf(thread_name, sizeof thread_name, "causeway-%.6s", name);
     prctl(PR_SET_NAME, thread_name);
@@ -646,6 +702,7 @@ int child_run(const char *name, const struct role *const *roles, const char *ver
     metrics_thread_start();
     channel_start(&child.channel, child.loop, PROCESS_CHILD_SOCKET);
     loop_run(child.loop);
+    aside_finish(&child.reload.aside);
     stop_roles(&child);
     publish(&child, NULL);
     snapshot_settle();

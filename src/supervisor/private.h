@@ -43,6 +43,7 @@ struct process {
     uint32_t roles;        /* bit for each row of the table that it runs */
     bool restarts_at_once; /* it was stopped to be started with other roles */
     bool is_asked;         /* to take the newest configuration: it has not said that it did */
+    bool is_behind;        /* there is a newer one than it was asked to take */
     bool has_refused;      /* the newest configuration: it is started with the one before */
     json_t *heartbeat;     /* the last, or NULL */
     char last_end[128];    /* how it ended; "" for not yet */

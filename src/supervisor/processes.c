@@ -121,6 +121,25 @@ static void on_ready(struct process *process)
     supervisor_child_ready(process->supervisor);
 }
 
+static void ask_to_reload(struct process *process)
+{
+    struct descriptors *table = &process->supervisor->descriptors;
+    json_t *gone = json_array();
+    for (size_t i = 0; i < table->count; i++) {
+        struct descriptor *descriptor = &table->items[i];
+        if (descriptor->is_wanted || !(descriptor->sent & process->bit))
+            continue;
+        json_array_append_new(gone, json_string(descriptor->name));
+        descriptor->sent &= (uint8_t)~process->bit;
+        descriptor->leaving |= process->bit;
+    }
+    send_descriptors(process);
+    process->is_asked = true;
+    process->is_behind = false;
+    process->has_refused = false;
+    send_bundle(process, json_pack("{s:s, s:o}", "type", "reload", "gone", gone));
+}
+
 bool processes_took(const struct supervisor *supervisor)
 {
     for (int i = 0; i < CHILDREN; i++)
@@ -135,7 +154,9 @@ static void on_reloaded(struct process *process, const json_t *message)
     const char *why = json_string_value(json_object_get(message, "why"));
     process->is_asked = false;
     process->has_refused = why != NULL;
-    if (processes_took(process->supervisor))
+    if (process->is_behind)
+        ask_to_reload(process);
+    else if (processes_took(process->supervisor))
         bundle_clear(&process->supervisor->before);
     if (!why)
         return;
@@ -273,7 +294,7 @@ static void ended(struct process *process, int status)
     describe_end(process, status);
     loop_timer_stop(supervisor->loop, &process->kill);
     channel_stop(&process->channel);
-    process->is_asked = false;
+    process->is_asked = process->is_behind = false;
     descriptors_left(&supervisor->descriptors, process->bit, true);
     questions_child_ended(process);
     if (before == PROCESS_STOPPING) {
@@ -396,22 +417,12 @@ void processes_reload(struct supervisor *supervisor)
 {
     for (int i = 0; i < CHILDREN; i++) {
         struct process *process = &supervisor->processes[i];
-        if (!is_alive(process) || process->state == PROCESS_STOPPING ||
-            process->roles != wanted_roles(process))
-            continue;
-        json_t *gone = json_array();
-        for (size_t k = 0; k < supervisor->descriptors.count; k++) {
-            struct descriptor *descriptor = &supervisor->descriptors.items[k];
-            if (descriptor->is_wanted || !(descriptor->sent & process->bit))
-                continue;
-            json_array_append_new(gone, json_string(descriptor->name));
-            descriptor->sent &= (uint8_t)~process->bit;
-            descriptor->leaving |= process->bit;
-        }
-        send_descriptors(process);
-        process->is_asked = true;
-        process->has_refused = false;
-        send_bundle(process, json_pack("{s:s, s:o}", "type", "reload", "gone", gone));
+        bool runs = is_alive(process) && process->state != PROCESS_STOPPING &&
+                    process->roles == wanted_roles(process);
+        if (runs && process->is_asked)
+            process->is_behind = true;
+        else if (runs)
+            ask_to_reload(process);
     }
 }
 

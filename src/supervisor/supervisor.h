@@ -34,6 +34,11 @@ struct role {
     void (*worker_stop)(void *state, struct worker *worker); /* on each worker, behind its loop */
     void (*stop)(void *state);                               /* after the workers: frees */
 
+    /* The part of a reload that may take seconds (large maps and zones), on a thread of its own while
+     * the main one goes on; reload() follows there. An error keeps the old state, and reload() is
+     * not called. NULL: there is none. */
+    int (*prepare)(void *state, const struct conf *conf, struct text *why);
+
     /* A checked new configuration: child_conf() is it already. New listeners are there
      * (child_listener()), removed ones are closed when this has returned and every message that it
      * posted to workers was delivered. An error keeps the old state. */

@@ -109,6 +109,7 @@ void edge_client_go_down(struct edge_client *client);
 
 /* ---- page.c */
 /* An answer of our own, with a page. */
+void edge_client_redirect(struct edge_client *client, const char *host);
 void edge_client_answer_page(struct edge_client *client, unsigned status, const char *cause);
 void edge_client_refuse(struct edge_client *client, enum http_cause cause);
 

@@ -4,7 +4,8 @@
  */
 #include "edge/client.h"
 
-void edge_client_answer_page(struct edge_client *client, unsigned status, const char *cause)
+static void answer(struct edge_client *client, unsigned status, const char *cause,
+                   const char *location)
 {
     edge_client_drop_stream(client, TRANSPORT_CODE_CANCELLED);
     arena_clear(&client->answer_arena);
@@ -14,8 +15,10 @@ void edge_client_answer_page(struct edge_client *client, unsigned status, const 
     struct span page = http_error_page(&client->answer, request, status, span_text(cause),
                                        span_text(client->request_id));
     if (http_fields_set(&client->answer.fields, HTTP_NAME_DATE, span_text(client->worker->date)) <
-        0)
-        cause = NULL;
+            0 ||
+        (location &&
+         http_fields_set(&client->answer.fields, HTTP_NAME_LOCATION, span_text(location)) < 0))
+        client->answer.keeps_alive = false;
     if (request) {
         http_response_frame(&client->answer, request);
     } else {
@@ -32,6 +35,21 @@ void edge_client_answer_page(struct edge_client *client, unsigned status, const 
         client->bytes_out = page.length;
     }
     edge_client_conclude(client);
+}
+
+void edge_client_answer_page(struct edge_client *client, unsigned status, const char *cause)
+{
+    answer(client, status, cause, NULL);
+}
+
+/* R2: the name that the redirector owns, for the same target; what is not to be repeated keeps its method. */
+void edge_client_redirect(struct edge_client *client, const char *host)
+{
+    const struct http_head *head = &client->head;
+    bool is_plain = head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD;
+    struct span target = head->target.data[0] == '/' ? head->target : SPAN("/");
+    char *location = arena_format(head->fields.arena, "http://%s%.*s", host, SPAN_ARGS(target));
+    answer(client, is_plain ? 302 : 307, "this site is found elsewhere", location);
 }
 
 void edge_client_refuse(struct edge_client *client, enum http_cause cause)

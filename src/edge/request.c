@@ -176,6 +176,11 @@ static void begin(struct edge_client *client)
         return;
     }
     client->site = memory_text(site->name, strlen(site->name));
+    if (site->redirect.edges_to &&
+        !span_equal(client->head.host, span_text(site->redirect.edges_to))) {
+        edge_client_redirect(client, site->redirect.edges_to);
+        return;
+    }
     client->body_timeout_ns = edge->body_timeout_ns;
     client->gateway_timeout_ns = edge->gateway_timeout_ns;
     if (!is_trusted(edge, &client->peer))

@@ -280,6 +280,34 @@ static void requests_that_no_gateway_gets(void **state)
 
 /* ---- down */
 
+static void R2_other_hosts_are_sent_to_the_redirectors_name(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    static const struct {
+        const char *request, *status, *location;
+    } rows[] = {
+        {"GET /a?b=//c HTTP/1.1\r\nHost: MOVED.example\r\n\r\n", "HTTP/1.1 302 Found\r\n",
+         "\r\nLocation: http://redir.moved.example/a?b=//c\r\n"},
+        {"POST /a HTTP/1.1\r\nHost: moved.example\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 307 ",
+         "\r\nLocation: http://redir.moved.example/a\r\n"},
+        {"OPTIONS * HTTP/1.1\r\nHost: moved.example\r\n\r\n", "HTTP/1.1 307 ",
+         "\r\nLocation: http://redir.moved.example/\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int client = ask(&stage, rows[i].request);
+        const char *answer = heard(client);
+        assert_int_equal(strncmp(answer, rows[i].status, strlen(rows[i].status)), 0);
+        assert_non_null(strstr(answer, rows[i].location));
+        close(client);
+    }
+    assert_int_equal(fake_stream_count(), 0);
+    close(ask(&stage, "GET / HTTP/1.1\r\nHost: redir.moved.example\r\n\r\n"));
+    assert_int_equal(fake_stream_count(), 1); /* that one is served */
+    stage_stop(&stage);
+}
+
 static void an_answer_comes_back_and_the_connection_is_kept(void **state)
 {
     struct stage stage;
@@ -697,6 +725,7 @@ int main(void)
         cmocka_unit_test(forwarded_fields_count_from_trusted_proxies_only),
         cmocka_unit_test(a_mapped_address_is_the_ipv4_one),
         cmocka_unit_test(requests_that_no_gateway_gets),
+        cmocka_unit_test(R2_other_hosts_are_sent_to_the_redirectors_name),
         cmocka_unit_test(an_answer_comes_back_and_the_connection_is_kept),
         cmocka_unit_test(pipelined_requests_are_answered_in_turn),
         cmocka_unit_test(an_answer_of_unknown_length_is_chunked_or_ends_with_the_connection),

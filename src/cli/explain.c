@@ -149,32 +149,32 @@ static int show(const struct cli_arguments *arguments, json_t *told)
     return cli_print(&text);
 }
 
-/* "edge=fra:down,edge=nyc:load=950": at commas, but a policy has none. */
-static json_t *suppositions(const char *text)
+json_t *cli_suppositions(const char *edges, const char *policy)
 {
     json_t *list = json_array();
-    while (text && *text) {
-        size_t length = strcspn(text, ",");
-        json_array_append_new(list, json_stringn(text, length));
-        text += length + (text[length] == ',');
+    while (edges && *edges) {
+        size_t length = strcspn(edges, ",");
+        json_array_append_new(list, json_stringn(edges, length));
+        edges += length + (edges[length] == ',');
+    }
+    if (policy) {
+        struct text word = {0};
+        text_add_format(&word, "policy=%s", policy);
+        json_array_append_new(list, json_string(word.data));
+        text_clear(&word);
     }
     return list;
 }
 
 static int run(const struct cli_arguments *arguments)
 {
-    const char *client = cli_value(arguments, "client"), *policy = cli_value(arguments, "policy");
+    const char *client = cli_value(arguments, "client");
     if (!client) {
         cli_fail("explain: whose answer? --client ADDRESS");
         return CLI_USAGE;
     }
-    json_t *suppose = suppositions(cli_value(arguments, "what-if"));
-    if (policy) {
-        struct text word = {0};
-        text_add_format(&word, "policy=%s", policy);
-        json_array_append_new(suppose, json_string(word.data));
-        text_clear(&word);
-    }
+    json_t *suppose =
+        cli_suppositions(cli_value(arguments, "what-if"), cli_value(arguments, "policy"));
     json_t *reply =
         node_ask(arguments, json_pack("{s:s, s:s, s:s, s:o}", "verb", "explain", "name",
                                       arguments->words[0], "client", client, "suppose", suppose));

@@ -23,4 +23,7 @@ json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 /* What the roles answered to a command, for people. The exit status. */
 int node_print_answers(json_t *reply);
 
+/* What causeway explain and replay suppose: of edges ("edge=fra:down,edge=nyc:load=950") and of the policy; NULL: nothing. */
+json_t *cli_suppositions(const char *edges, const char *policy);
+
 #endif

@@ -144,6 +144,8 @@ struct conf_dns {
     struct conf_addresses listen;    /* UDP and TCP */
     struct address reports;          /* UDP, where edges send STATUS; family 0: none */
     struct conf_texts zones;         /* that it answers for, with the final dot; none: all */
+    const char *decisions;           /* file of decisions, for `causeway replay`; NULL: none */
+    uint32_t decisions_every;        /* 100: one of so many is kept */
     uint32_t tcp_connections_limit;  /* 1000 */
     uint64_t tcp_idle_timeout_ns;    /* 10 s */
     const char *identity;            /* NULL: not told */

@@ -221,6 +221,15 @@ static const struct setting signing_settings[] = {
 static const struct section signing_section = {"dns signing", "Signatures of answers (DNSSEC).",
                                                ROWS(signing_settings)};
 
+static const struct setting decisions_settings[] = {
+    {"path", &type_path, MEMBER(conf_dns, decisions), RESTART,
+     .help = "File of one line for each decision that is kept. Without it there is none."},
+    {"every", &type_integer, MEMBER(conf_dns, decisions_every), RANGE("1", "1000000"), RESTART,
+     .preset = "100", .help = "One of so many decisions is kept."},
+};
+static const struct section decisions_section = {
+    "decisions", "What was decided for whom, for `causeway replay`.", ROWS(decisions_settings)};
+
 static const struct setting dns_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_dns, listen), REQUIRED, RESTART,
      .help = "Where queries come in, over UDP and TCP."},
@@ -240,6 +249,7 @@ static const struct setting dns_settings[] = {
     {"rate_limit", GROUP(dns_rate_section), .help = "Against floods."},
     {"tls", SECTION(dns_tls_section), MEMBER(conf_dns, tls), RESTART,
      .help = "DNS over TLS. Without it there is none."},
+    {"decisions", GROUP(decisions_section), .help = "A log of decisions."},
     {"zones", &type_domain, LIST, TEXTS(conf_dns, zones), .preset_note = "every zone of the file",
      .help = "Zones that this node answers for. Others that lie within them are delegated to their "
              "name servers."},

@@ -195,12 +195,23 @@ static void rank_assigned(struct dnsd_data *data)
     memory_free(up);
 }
 
+static void take_hosts(struct dnsd_data *data, const struct conf *conf)
+{
+    data->hosts = memory_new(conf->site_count * sizeof *data->hosts);
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_texts *hosts = &conf->sites[i].hosts;
+        const char *host = hosts->count ? hosts->items[0] : conf->sites[i].name;
+        data->hosts[data->site_count++] = memory_text(host, strlen(host));
+    }
+}
+
 struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
                                 struct text *why)
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
     atomic_store(&data->references, 1);
     memcpy(data->conf_hash, conf->hash, sizeof data->conf_hash);
+    take_hosts(data, conf);
     data->keys = dnsd_keys_new(conf, why);
     data->assigned = dnsd_assigned_new(conf);
     data->maps = dnsd_maps_new(conf, old, why);
@@ -240,6 +251,9 @@ void dnsd_data_release(struct dnsd_data *data)
     for (size_t i = 0; i < data->reporter_count; i++)
         memory_free(data->reporters[i].name);
     memory_free(data->reporters);
+    for (size_t i = 0; i < data->site_count; i++)
+        memory_free(data->hosts[i]);
+    memory_free(data->hosts);
     memory_free(data->gateways);
     dnsd_settings_clear(&data->settings);
     memory_free(data);
@@ -268,17 +282,20 @@ static void find(const void *context, uint32_t number, const struct dns_client *
         return;
     uint8_t scope_bits = 0;
     if (director_find(view->data->director, site, &client->address, client->bits, &choice->room,
-                      &scope_bits))
+                      &scope_bits)) {
         choice->addresses = &choice->room;
+        dnsd_decisions_note(view->decisions, view->data->hosts[site], client, &choice->room);
+    }
     if (scope_bits > choice->scope_bits)
         choice->scope_bits = scope_bits;
 }
 
-struct dnsd_view *dnsd_view_new(struct dnsd_data *data)
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data, const struct dnsd_decisions *decisions)
 {
     struct dnsd_view *view = NEW(struct dnsd_view);
     atomic_fetch_add(&data->references, 1);
     view->data = data;
+    view->decisions = decisions;
     dnsd_settings_now(&data->settings, clock_wall_ns(), &view->settings);
     view->source = (struct dns_source){.zones = data->zones,
                                        .settings = &view->settings,

@@ -75,7 +75,7 @@ static void publish_first_view(struct dnsd *dnsd)
     const struct director_facts facts = {.edges = edges, .now_ns = clock_now_ns()};
     director_tick(dnsd->first->director, &facts, DIRECTOR_WHOLE_ROUND);
     memory_free(edges);
-    atomic_store(&dnsd->view, dnsd_view_new(dnsd->first));
+    atomic_store(&dnsd->view, dnsd_view_new(dnsd->first, &dnsd->decisions));
 }
 
 static void take_limits(struct dnsd *dnsd, const struct conf_dns *dns)
@@ -148,6 +148,7 @@ int dnsd_start(struct dnsd **started, const struct dnsd_options *options, struct
         return ERROR_CONFIG;
     dnsd_metrics_register();
     struct dnsd *dnsd = *started = make(options, data);
+    dnsd_decisions_open(&dnsd->decisions, self->dns);
     publish_first_view(dnsd);
     int error = start_threads(dnsd, options->workers, why);
     if (error < 0)
@@ -176,6 +177,7 @@ void dnsd_stop(struct dnsd **owned)
     memory_free(dnsd->listeners);
     memory_free(dnsd->udp);
     memory_free(dnsd->tcp);
+    dnsd_decisions_close(&dnsd->decisions);
     dns_signatures_free(dnsd->signatures);
     dns_budget_free(dnsd->budget);
     explicit_bzero(&dnsd->private_key, sizeof dnsd->private_key);

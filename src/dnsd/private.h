@@ -140,6 +140,8 @@ struct dnsd_data {
     struct dnsd_probe_plan probe;
     struct dnsd_reporter *reporters;
     size_t reporter_count;
+    char **hosts; /* of each site the first one */
+    size_t site_count;
     struct dnsd_gateway *gateways; /* by id */
     size_t gateway_count;
     size_t role_counts[MEASURE_ROLES]; /* edges, gateways, servers: with and without keys */
@@ -154,15 +156,29 @@ void dnsd_data_release(struct dnsd_data *data);
 /* The number of the gateway that has this id; UINT32_MAX: none has. */
 uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id);
 
+/* ---- decisions.c */
+
+struct dnsd_decisions {
+    struct log_file *file; /* NULL: no log */
+    uint32_t every;
+};
+
+void dnsd_decisions_open(struct dnsd_decisions *decisions, const struct conf_dns *conf);
+void dnsd_decisions_close(struct dnsd_decisions *decisions);
+/* Any thread. `host` stands for the site. */
+void dnsd_decisions_note(const struct dnsd_decisions *decisions, const char *host,
+                         const struct dns_client *client, const struct dns_addresses *answer);
+
 /* What a query reads. Under RCU; a view never changes, but for the rows of its director. */
 struct dnsd_view {
     struct dnsd_data *data;
+    const struct dnsd_decisions *decisions;
     struct dns_settings settings; /* of the data, and of the time */
     struct dns_source source;     /* reads this very view */
 };
 
 /* Takes a reference of the data. */
-struct dnsd_view *dnsd_view_new(struct dnsd_data *data);
+struct dnsd_view *dnsd_view_new(struct dnsd_data *data, const struct dnsd_decisions *decisions);
 void dnsd_view_release(void *view);
 
 /* ---- facts.c: the director's tables, as the nodes tell them; on the first worker */
@@ -376,6 +392,7 @@ struct dnsd {
     struct dnsd_reports *reports;
     struct dnsd_resolver *resolver;
     struct worker_set *workers;
+    struct dnsd_decisions decisions;
 };
 
 static inline const struct dnsd_view *dnsd_view(struct dnsd *dnsd)

@@ -150,7 +150,8 @@ static void direct(struct dnsd_reports *reports, uint32_t budget)
     director_tick(data->director, &facts, budget);
     tell_forsaken(reports, director_forsaken(data->director));
     if (!reports->is_viewed)
-        snapshot_publish(&reports->dnsd->view, dnsd_view_new(data), dnsd_view_release);
+        snapshot_publish(&reports->dnsd->view, dnsd_view_new(data, &reports->dnsd->decisions),
+                         dnsd_view_release);
     reports->is_viewed = true;
 }
 

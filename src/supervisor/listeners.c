@@ -297,6 +297,7 @@ static void want_node(struct opening *opening, const struct conf_node *node)
         want_all(opening, LISTENER_LINK_TCP, &node->link_tcp_listen);
     }
     if (node->dns) {
+        want_log(opening, node->dns->decisions, "dns");
         want_all(opening, LISTENER_DNS_UDP, &node->dns->listen);
         want_all(opening, LISTENER_DNS_TCP, &node->dns->listen);
         if (node->dns->tls)

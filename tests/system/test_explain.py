@@ -65,3 +65,32 @@ def test_R6_people_can_read_it(network):
                              (("--what-if", "fra"), "can be supposed"), (("--policy", "sum latenzy"), "latenzy"), ((), None)):
         result = network.node.run("explain", "www.shop.example", *words, *(["--client", "127.0.1.1"] if complaint else []), check=False)
         assert result.returncode == (1 if complaint else 2) and (complaint or "whose answer? --client ADDRESS") in result.stderr, words
+
+
+def test_R11_a_replay_tells_what_would_have_changed(local_lab, causeway_program):
+    log = local_lab.path("decisions.log")
+
+    class Logged(Network):
+        def config(self, *words, **more):
+            return super().config(*words, **more).replace("      timeouts:", f"      decisions: {{path: {log}, every: 1}}\n      timeouts:")
+
+    network = Logged(local_lab, causeway_program, reports=False)
+    clients = ["127.0.1.1"] * 3 + ["127.0.2.1"] * 2
+    answers = [edges_of(network.addresses(client)) for client in clients]
+    lines = wait_until(lambda: (found := open(log, encoding="utf-8").read().splitlines()) and len(found) == 5 and found, 5, "five decisions", every=0.1)
+    for line, client, answer in zip(map(json.loads, lines), clients, answers):
+        assert (line["name"], line["client"]) == ("www.shop.example", client) and edges_of(line["answered"]) == answer
+    node, first = network.node, answers[0][0]
+    told = json.loads(node.run("replay", log, "--what-if", f"edge={first}:down", "--json").stdout)
+    assert (told["queries"], told["different"], told["first_changed"], told["unknown"]) == (5, 2, 3, 0)
+    assert told["moves"] == {f"{first} -> {answers[0][1]}": 3}
+    told = json.loads(node.run("replay", log, "--policy", "sum latency", "--json").stdout)
+    assert told["queries"] == 5 and told["first_changed"] in (0, 3)
+    with open(log, "a", encoding="utf-8") as file:
+        file.write('nonsense\n{"name": "nowhere.example", "client": "127.0.1.1"}\n')
+    text = node.run("replay", log, "--what-if", "edge=nrt:down").stdout
+    assert "5 queries, 3 different; 1 lines that are none, 1 for names unknown here" in text and "another first edge  2 (40.0 %)" in text
+    for words, complaint in (((log,), "what is supposed?"), (("/nonexistent", "--policy", "sum latency"), "/nonexistent: No such file"),
+                             ((log, "--policy", "sum latenzy"), "latenzy")):
+        result = node.run("replay", *words, check=False)
+        assert result.returncode and complaint in result.stderr

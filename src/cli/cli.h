@@ -63,6 +63,10 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints and frees; CLI_FAILED when standard output does not take it. */
 int cli_print(struct text *text);
 
+/* Writes a file that only its owner can read, whole or not at all (keygen.c). 0, or -1 with errno; EEXIST where it is there and
+ * may not be replaced. */
+int cli_write_secret(const char *file, const char *content, bool can_replace);
+
 #define CLI_CONFIG_FILE "/etc/causeway/causeway.yaml"
 
 #endif

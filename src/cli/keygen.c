@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* 0, or -1 with errno. The file is complete or not there: it is written beside its place and moved. */
-static int write_secret(const char *file, const char *content, bool can_replace)
+int cli_write_secret(const char *file, const char *content, bool can_replace)
 {
     char beside[4096];
     if ((size_t)snprintf(beside, sizeof beside, "%s.new.%ld", file, (long)getpid()) >=
@@ -49,7 +49,7 @@ static int run_keygen(const struct cli_arguments *arguments)
     int status = CLI_DONE;
     struct text answer = {0};
     bool is_json = cli_value(arguments, "json");
-    if (file && write_secret(file, content, cli_value(arguments, "force")) < 0)
+    if (file && cli_write_secret(file, content, cli_value(arguments, "force")) < 0)
         status =
             errno == EEXIST
                 ? cli_fail("%s exists and is kept; --force replaces it, and the node with this "

@@ -180,10 +180,11 @@ static uint32_t ttl_of(const struct dns_rrset *rrset)
     return load_u32(rrset->wire + 6);
 }
 
-size_t dns_keyset_rrsig(const struct dns_rrset *rrset, const struct dns_name *zone,
+size_t dns_keyset_rrsig(const struct dns_keyset *keyset, size_t set, const struct dns_name *zone,
                         const struct dns_key *key, uint32_t inception_s, uint32_t expiration_s,
                         uint8_t out[DNS_RRSIG_HEADER_BYTES])
 {
+    const struct dns_rrset *rrset = keyset->sets[set];
     uint8_t *to = store_u16(out, rrset->type);
     *to++ = key->algorithm;
     *to++ = zone->labels;

@@ -53,6 +53,10 @@ void dns_key_write_ds(const struct dns_key *key, const struct dns_name *zone, dn
 const char *dns_key_file_parse(struct span record, struct span secret, const struct dns_name *zone,
                                struct dns_key *key, uint8_t private_key[32]);
 
+/* A DNSKEY record of the zone, as in zone files. NULL, or a sentence. */
+const char *dns_key_record_parse(struct span line, const struct dns_name *zone,
+                                 struct dns_key *key);
+
 /* What an offline key signing key has signed in advance: its DNSKEY record, and RRSIG records over the sets that there will
  * be. NULL, or a sentence. */
 struct arena;
@@ -111,9 +115,9 @@ void dns_keyset_free(void *keyset);
 enum { DNS_KEYSET_MESSAGE_BYTES = 8192 };
 struct span dns_keyset_message(const struct dns_keyset *keyset, const struct dns_name *zone,
                                struct span header, void *memory);
-/* RRSIG's data up to its signature over that set; returns its length. */
+/* RRSIG's data up to its signature over set number `set`; returns its length. */
 enum { DNS_RRSIG_HEADER_BYTES = 18 + 255 };
-size_t dns_keyset_rrsig(const struct dns_rrset *rrset, const struct dns_name *zone,
+size_t dns_keyset_rrsig(const struct dns_keyset *keyset, size_t set, const struct dns_name *zone,
                         const struct dns_key *key, uint32_t inception_s, uint32_t expiration_s,
                         uint8_t out[DNS_RRSIG_HEADER_BYTES]);
 

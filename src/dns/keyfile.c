@@ -34,8 +34,9 @@ static struct span take_word(struct span *line)
 /* "owner [TTL] [IN] TYPE data": what stands behind the type, and the owner; false: no record of the type. */
 static bool find_data(struct span line, const char *type, struct span *owner, struct span *data)
 {
-    enum { WORDS = 4 };
-    if (!line.length || line.data[0] == ';')
+    enum { WORDS = 3 };
+    line.length = span_find(line, ';'); /* a remark */
+    if (!line.length)
         return false;
     *owner = take_word(&line);
     for (int i = 0; i < WORDS && line.length; i++)
@@ -71,6 +72,16 @@ static bool take_key(struct span data, struct dns_key *key)
     memcpy(key->public_key, data.data + PUBLIC_FROM, length);
     dns_key_finish(key);
     return true;
+}
+
+const char *dns_key_record_parse(struct span line, const struct dns_name *zone, struct dns_key *key)
+{
+    uint8_t data[DNS_RDATA_LIMIT];
+    size_t length;
+    if (parse_record(line, DNS_DNSKEY, zone, data, &length) < 0 ||
+        !take_key(span_of(data, length), key))
+        return "a line is no DNSKEY record of the zone";
+    return NULL;
 }
 
 static const char *parse_public(struct span text, const struct dns_name *zone, struct dns_key *key)

@@ -56,6 +56,16 @@ MUST_USE int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text
 /* Whether what the configuration says can be served: all that dnsd_start() would complain of. */
 MUST_USE int dnsd_check(const struct conf *conf, struct text *why);
 
+/* For the command line. DS records of a signed zone; what an offline key signing key is to sign, and the signatures. 0, or
+ * a negative error with a sentence in `why`. */
+MUST_USE int dnsd_dnssec_ds(const struct conf *conf, const char *zone, struct text *text,
+                            struct text *why);
+MUST_USE int dnsd_dnssec_request(const struct conf *conf, const char *zone, uint32_t from_s,
+                                 uint32_t until_s, struct text *text, struct text *why);
+/* `record` and `secret`: of files X.key and X.private. */
+MUST_USE int dnsd_dnssec_sign(struct span request, struct span record, struct span secret,
+                              struct text *text, struct text *why);
+
 /* An administrator's word on an edge; it holds over reloads and outranks the edge's reports. */
 enum dnsd_admin { DNSD_ADMIN_UP, DNSD_ADMIN_DRAIN, DNSD_ADMIN_DOWN };
 MUST_USE int dnsd_edge_set(struct dnsd *dnsd, const char *edge,

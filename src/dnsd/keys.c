@@ -475,3 +475,39 @@ int dnsd_keys_write_ds(const struct dnsd_keys *keys, const struct dns_name *name
     }
     return 0;
 }
+
+void dnsd_key_write(const struct dns_key *key, const char *zone, uint32_t ttl_s, struct text *text)
+{
+    text_add_format(text, "%s %u IN DNSKEY %u 3 %u ", zone, ttl_s, key->flags, key->algorithm);
+    text_add_base64(text, span_of(key->public_key, key->public_length));
+    text_add_format(text, " ; key %u\n", key->tag);
+}
+
+/* An interval for each set of keys that there is, one behind the other. */
+int dnsd_keys_write_request(struct dnsd_keys *keys, const struct dns_name *name, uint32_t from_s,
+                            uint32_t until_s, struct text *text)
+{
+    struct zone_keys *zone = (struct zone_keys *)(uintptr_t)find_zone(keys, name);
+    if (!zone || !zone->has_keys)
+        return ERROR_NOT_FOUND;
+    if (!zone->rolls)
+        return ERROR_INVALID;
+    text_add_format(text, "zone %s %u %u\n", zone->text, zone->ttl_s, zone->has_cds);
+    for (uint32_t at_s = from_s; at_s < until_s;) {
+        struct dns_key now[DNS_KEYS_LIMIT];
+        struct dns_keyset form = form_of(zone, at_s, now);
+        uint32_t change_s = zone->state.change_s;
+        while (true) {
+            struct dns_rollover_state next = dns_rollover_at(&zone->rollover, change_s);
+            if (next.first != zone->state.first || next.last != zone->state.last)
+                break;
+            change_s = next.change_s; /* another key signs, but the set is the same */
+        }
+        text_add_format(text, "interval %u %u\n", at_s, change_s + zone->rollover.overlap_s / 2);
+        for (size_t i = 0; i < form.key_count; i++)
+            if (!(now[i].flags & DNS_KEY_ENTRY))
+                dnsd_key_write(&now[i], zone->text, zone->ttl_s, text);
+        at_s = change_s;
+    }
+    return 0;
+}

@@ -31,9 +31,14 @@ const struct dns_signing *dnsd_keys_signing(const struct dnsd_keys *keys);
 void dnsd_keys_write(const struct dnsd_keys *keys, uint32_t wall_s, struct text *json);
 
 /* For the command line. */
-enum { DNSD_KEYS_TEXT_BYTES = 512 };
 /* DS records of a zone, in the form of zone files. ERROR_NOT_FOUND: it is none of ours, or not signed. */
 MUST_USE int dnsd_keys_write_ds(const struct dnsd_keys *keys, const struct dns_name *zone,
                                 struct text *text);
+/* The key sets that the zone will have, for a key signing key elsewhere to sign (offline.c). ERROR_INVALID: they do not
+ * roll. */
+MUST_USE int dnsd_keys_write_request(struct dnsd_keys *keys, const struct dns_name *zone,
+                                     uint32_t from_s, uint32_t until_s, struct text *text);
+
+void dnsd_key_write(const struct dns_key *key, const char *zone, uint32_t ttl_s, struct text *text);
 
 #endif

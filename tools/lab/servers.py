@@ -48,14 +48,15 @@ http {{
     return process
 
 
-def start_unbound(lab, namespace, listen, stubs, name="unbound", server="", modules="validator iterator"):
+def start_unbound(lab, namespace, listen, stubs, name="unbound", server="", modules="validator iterator", anchors=()):
     """A caching resolver on (address, port) `listen`; stubs: zone -> (address, port) of its authoritative server; `server` is put into its
-    server clause."""
+    server clause. `anchors`: DS records in the form of zone files, by which it validates; without any it does not."""
     folder = lab.path(name)
     os.makedirs(folder, exist_ok=True)
     zones = "\n".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: {address}@{port}\n  stub-no-cache: no'
                       for zone, (address, port) in stubs.items())
-    insecure = "\n".join(f'  domain-insecure: "{zone}"' for zone in stubs)
+    insecure = "\n".join(f'  domain-insecure: "{zone}"' for zone in stubs if not anchors)
+    insecure += "\n".join(f'  trust-anchor: "{anchor}"' for anchor in anchors)
     lab.write(f"{name}/unbound.conf", f"""
 server:
   directory: "{folder}"

@@ -215,6 +215,7 @@ static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
     choose(answer, (uint32_t)node->site, choice);
     if (!choice->alias || node->rrset_count)
         return NULL;
+    answer->has_alias = true;
     if (dns_write_alias(answer->writer, owner, choice->alias_ttl_s, choice->alias))
         answer->counts[SECTION_ANSWER]++;
     else
@@ -471,5 +472,6 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
                                   writer.at, end);
     outcome->rcode = (uint8_t)answer.rcode;
     outcome->is_truncated = answer.is_truncated;
+    outcome->has_alias = answer.has_alias;
     return (size_t)(writer.at - out);
 }

@@ -31,7 +31,7 @@ struct answer {
     enum dns_rcode rcode;
     enum dns_extended_error error;
     uint8_t scope_bits; /* of the client's address, that the answer depends on */
-    bool is_authoritative, is_truncated;
+    bool is_authoritative, is_truncated, has_alias;
     enum dns_kind kind; /* for the limiter, and what it is about */
     struct span about;
     bool is_refused; /* signatures that nobody may have for nothing: no answer */

@@ -304,6 +304,7 @@ struct dns_outcome {
     bool is_truncated;
     bool is_malformed; /* also set when the message was dropped */
     bool has_subnet;   /* that counted */
+    bool has_alias;    /* of a computed name, to another level */
     uint8_t cookie;    /* enum dns_cookie_result */
     uint8_t limit;     /* enum dns_limit */
 };

@@ -31,6 +31,13 @@ static struct metric refused = METRIC(COUNTER, "causeway_dns_tcp_refused_total",
 static struct metric tls_connections =
     METRIC(COUNTER, "causeway_dns_tls_connections_total", "",
            "DNS over TLS connections that were taken, whatever became of their handshake.");
+static struct metric levels = METRIC(COUNTER, "causeway_dns_levels_total", "",
+                                     "Answers with an alias into a zone of the next level.");
+static struct metric map_figures[] = {
+    METRIC(GAUGE, "causeway_dns_map_networks", "", "Networks that the compiled maps tell apart."),
+    METRIC(GAUGE, "causeway_dns_map_places", "", "Distinct places of the compiled maps."),
+    METRIC(GAUGE, "causeway_dns_map_bytes", "", "Memory of the compiled maps."),
+};
 static struct metric subnets = METRIC(COUNTER, "causeway_dns_ecs_total", "",
                                       "DNS queries whose EDNS Client Subnet stood for the client.");
 
@@ -107,9 +114,10 @@ void dnsd_metrics_register(void)
         metric_register(&cookies[i]);
     for (size_t i = 1; i < DNS_LIMITS; i++)
         metric_register(&limits[i]);
-    struct metric *const others[] = {&tcp,      &truncated,   &malformed,       &dropped,
-                                     &unsent,   &connections, &refused,         &networks,
-                                     &forsaken, &round_us,    &tls_connections, &subnets};
+    struct metric *const others[] = {&tcp,      &truncated,      &malformed,       &dropped,
+                                     &unsent,   &connections,    &refused,         &networks,
+                                     &forsaken, &round_us,       &tls_connections, &subnets,
+                                     &levels,   &map_figures[0], &map_figures[1],  &map_figures[2]};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         metric_register(others[i]);
     for (size_t i = 0; i < FIGURES_COUNT; i++)
@@ -131,6 +139,7 @@ void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outc
     tally->malformed += outcome->is_malformed;
     tally->truncated += outcome->is_truncated;
     tally->subnets += outcome->has_subnet;
+    tally->levels += outcome->has_alias;
     tally->cookies[outcome->cookie]++;
     tally->limits[outcome->limit]++;
     if (length)
@@ -165,6 +174,7 @@ void dnsd_tally_flush(struct dnsd_tally *tally)
     add(&dropped, tally->dropped);
     add(&unsent, tally->unsent);
     add(&subnets, tally->subnets);
+    add(&levels, tally->levels);
     for (size_t i = 1; i < DNS_COOKIE_RESULTS; i++)
         add(&cookies[i], tally->cookies[i]);
     for (size_t i = 1; i < DNS_LIMITS; i++)
@@ -224,6 +234,14 @@ void dnsd_count_measures(const struct measure_receiver_counters *now,
     MEASURE_RECEIVER_COUNTER_LIST(X)
 #undef X
     *before = *now;
+}
+
+void dnsd_count_maps(const struct maps *maps)
+{
+    struct maps_figures now = maps_figures(maps);
+    metric_set(&map_figures[0], now.networks);
+    metric_set(&map_figures[1], now.places);
+    metric_set(&map_figures[2], now.bytes);
 }
 
 void dnsd_count_facts(struct dnsd_facts *facts)

@@ -264,7 +264,7 @@ void dnsd_signer_clear(struct dnsd_signer *signer);
 struct dnsd_tally {
     uint64_t rcodes[DNS_RCODES];
     uint64_t truncated, malformed, dropped, unsent;
-    uint64_t subnets, cookies[DNS_COOKIE_RESULTS], limits[DNS_LIMITS];
+    uint64_t subnets, levels, cookies[DNS_COOKIE_RESULTS], limits[DNS_LIMITS];
     uint64_t signatures[3]; /* made, kept, refused */
     bool is_tcp;
 };
@@ -276,6 +276,7 @@ void dnsd_tally_signer(struct dnsd_tally *tally,
 void dnsd_tally_flush(struct dnsd_tally *tally);   /* and zeroes it, but for is_tcp */
 void dnsd_count_connections(uint64_t open);        /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
+void dnsd_count_maps(const struct maps *maps);
 void dnsd_count_tls_connection(void);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_director(const struct director_figures *now, struct director_figures *before);

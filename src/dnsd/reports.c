@@ -451,6 +451,7 @@ void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
         inherit(data, reports->data);
     dnsd_data_release(reports->data);
     reports->data = data;
+    dnsd_count_maps(data->maps->maps);
     reports->is_viewed = false;
     if (reports->receiver)
         put_reporters(reports);
@@ -602,6 +603,9 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
     text_add_format(json, "{\"zones\":%zu,\"names\":%zu,\"fail_open\":%s,\"forsaken_sites\":%zu",
                     dns_zones_count(data->zones), dns_zones_names(data->zones),
                     is_open ? "true" : "false", reports->forsaken);
+    struct maps_figures maps = maps_figures(data->maps->maps);
+    text_add_format(json, ",\"maps\":{\"networks\":%u,\"places\":%u,\"bytes\":%llu}", maps.networks,
+                    maps.places, (unsigned long long)maps.bytes);
     dnsd_probe_write(reports->probe, json);
     text_add(json, ",\"edges\":[");
     for (size_t i = 0; i < data->edge_count; i++)

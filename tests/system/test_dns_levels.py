@@ -36,7 +36,8 @@ LEVELS = {"shop.example": [("europe", "eu.shop.example"), ("asia", "as.shop.exam
 
 
 class Network:
-    def __init__(self, lab, program, levels=None, names=tuple(SERVERS)):
+    def __init__(self, lab, program, levels=None, names=tuple(SERVERS), records=""):
+        self.records = records
         self.lab, self.program, self.levels = lab, program, LEVELS if levels is None else levels
         self.here = lab.namespace("levels")
         for _, v6, _, _ in CLIENTS.values():
@@ -59,7 +60,7 @@ class Network:
         zones = "".join(f'''
   {zone}:
     ns: [{", ".join(f"{name}.{zone}" for name in names)}]
-    records: [{", ".join(f"{name} A {SERVERS[name]}" for name in names)}]
+    records: [{", ".join(f"{name} A {SERVERS[name]}" for name in names)}{self.records if zone == "shop.example" else ""}]
     levels: [{", ".join(f"{{region: {region}, zone: {below}}}" for region, below in self.levels.get(zone, []))}]
 ''' for zone, names in ZONES.items())
         return f'''
@@ -177,6 +178,14 @@ def test_R3_delegations_never_vary_by_client(start_levels):
     assert text.count("IN\tNS\t") == 2 and "e1.eu.shop.example.\t3600\tIN\tA\t127.0.53.11" in text
     for i in range(6):  # no scope: caches need one copy
         assert f"CLIENT-SUBNET: 127.1.{i}.0/24/0" in network.ask("g1", "x.eu.shop.example", "A", f"127.1.{i}.0/24")
+
+
+def test_R3_each_level_has_its_own_key(start_levels):
+    digest = "0123456789ABCDEF" * 4
+    network = start_levels(names=("g1",), records=f", eu DS 4711 13 2 {digest}")
+    text = network.ask("g1", "eu.shop.example", "DS")
+    assert "flags: qr aa;" in text and "IN\tDS\t4711 13 2 0123456789ABCDEF" in text
+    assert "ANSWER: 0" in network.ask("g1", "www.eu.shop.example")  # a referral
 
 
 def test_R3_wildcards_share_one_name_below_and_an_apex_has_edges(start_levels):

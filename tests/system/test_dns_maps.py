@@ -89,6 +89,8 @@ def test_R1_databases_and_texts_are_laid_over_one_another(network):
     assert network.edge("192.0.2.16/32") == ("fra", 28)
     assert network.edge("192.0.2.64/32") == ("fra", 26)
     assert network.edge("192.0.2.200/32") == ("nrt", 25)
+    figures = network.node.status()["roles"]["dns"]["maps"]
+    assert figures["places"] > 4 and figures["networks"] > 5 and figures["bytes"] > 0
 
 
 @pytest.mark.parametrize("name, content, sentence", [

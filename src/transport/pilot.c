@@ -25,7 +25,8 @@ enum {
 #define QUEUE_PACKETS    2.5       /* and so many packets' time */
 #define QUEUE_GAIN       0.35
 #define TRIM_GAIN        0.05 /* slow: it finds by how much the model's rate is too high */
-#define TRIM_MOST        0.04
+#define TRIM_MOST        0.04 /* and no more than so many packets of a round: */
+#define TRIM_PACKETS     2.0
 #define GAIN_LEAST       0.9
 #define GAIN_MOST        1.02
 #define STEP_MOST        1.0
@@ -89,13 +90,20 @@ static void grow(struct pilot *pilot, const struct model *model, uint32_t packet
     pilot->grown_from = model->rate * (1 - model_loss(model));
 }
 
+/* A rate that is counted in whole packets is wrong by about one of them. Anything else that looks like a queue is none of the trim's. */
+static double trim_most(const struct model *model, uint32_t packet_bytes)
+{
+    double round_bytes = model->rate * (double)model_least_rtt_ns(model) * 1e-9;
+    return fmin(TRIM_MOST, TRIM_PACKETS * packet_bytes / fmax(round_bytes, 1));
+}
+
 static void cruise(struct pilot *pilot, const struct model *model, const struct model_round *round,
-                   double target_ns)
+                   double target_ns, uint32_t packet_bytes)
 {
     double off = (target_ns - (double)round->queue_ns) / (double)model_least_rtt_ns(model);
     /* Where packets are lost without a queue that could warn (a policer), more is not sent but by steps that are judged. */
     double most = model_loss(model) > LOSS_WARNS ? 1 : GAIN_MOST;
-    pilot->trim = fmax(-TRIM_MOST, fmin(pilot->trim + TRIM_GAIN * off, 0));
+    pilot->trim = fmax(-trim_most(model, packet_bytes), fmin(pilot->trim + TRIM_GAIN * off, 0));
     set_phase(pilot, PILOT_CRUISE,
               fmax(GAIN_LEAST, fmin(1 + QUEUE_GAIN * off + pilot->trim, most)));
     if (round->marked) {
@@ -219,7 +227,7 @@ static void choose_phase(struct pilot *pilot, struct model *model, const struct 
     if (is_time && !round->is_app_limited)
         grow(pilot, model, packet_bytes);
     else
-        cruise(pilot, model, round, limits.target_ns);
+        cruise(pilot, model, round, limits.target_ns, packet_bytes);
 }
 
 enum pilot_verdict pilot_steer(struct pilot *pilot, struct model *model,

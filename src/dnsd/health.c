@@ -10,7 +10,8 @@
 
 enum { OWN_VOTE = 0 }; /* no node has this id, but for one in 2^64 */
 
-/* Vantage points repeat what they found every second. */
+/* Vantage points repeat what they found every second. What one said last counts for a while even when it has fallen silent: where all do,
+ * it is this node that is cut off, and its own checks must not be left to decide alone before that shows. */
 #define VOTE_NS (3500ull * 1000000)
 
 struct dnsd_health {
@@ -196,16 +197,6 @@ void dnsd_health_hear(struct dnsd_health *health, uint64_t vantage,
     metric_add(&votes_heard, 1);
     health_poll_put(&health->polls[edge], vantage, found->is_up, loop_now_ns(health->loop));
     judge(health, edge);
-}
-
-void dnsd_health_forget(struct dnsd_health *health, uint64_t vantage)
-{
-    const struct edge_plan *plan = plan_of(health);
-    for (uint32_t i = 0; plan && i < plan->count; i++)
-        if (edge_target_has_vantage(&plan->edges[i], vantage)) {
-            health_poll_drop(&health->polls[i], vantage);
-            judge(health, i);
-        }
 }
 
 void dnsd_health_tick(struct dnsd_health *health)

@@ -309,10 +309,9 @@ struct dnsd_health *dnsd_health_new(struct loop *loop, uint64_t seed, void (*cha
                                     void *owner);
 void dnsd_health_free(struct dnsd_health **health);
 void dnsd_health_take(struct dnsd_health *health, struct dnsd_data *data); /* its own reference */
-/* What a vantage point (status_node_id()) found; and that it has no say any more. */
+/* What a vantage point (status_node_id()) found. */
 void dnsd_health_hear(struct dnsd_health *health, uint64_t vantage,
                       const struct measure_health *found);
-void dnsd_health_forget(struct dnsd_health *health, uint64_t vantage);
 void dnsd_health_tick(struct dnsd_health *health); /* once a second */
 /* UNKNOWN: nobody checks it, or nobody could yet. */
 enum health_state dnsd_health_state(const struct dnsd_health *health, uint32_t edge);

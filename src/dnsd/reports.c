@@ -235,8 +235,6 @@ static void on_event(void *owner, enum status_event_kind kind, const struct stat
         log_warning("dns", "a worker of the %s stalls %s=%s", what, what, name);
         break;
     case STATUS_EVENT_DEAD:
-        dnsd_health_forget(reports->health,
-                           status_node_id(reports->dnsd->crypto, &edge->public_key));
         log_warning("dns", "%s is silent%s %s=%s", what,
                     edge->is_edge ? ": it leaves the answers" : "", what, name);
         break;

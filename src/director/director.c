@@ -309,6 +309,8 @@ void director_inherit(struct director *director, const struct director *old,
     director->ticked_ns = old->ticked_ns;
     director->figures = old->figures; /* counters go on */
     director->figures.networks = 0;
+    standings_make_all(
+        director); /* states that do not change with the next tick hold all the same */
 }
 
 /* ---- figures ---- */

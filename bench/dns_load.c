@@ -3,7 +3,7 @@
  * A DNS load generator: several sockets, batches, a bounded number of queries under way, every answer checked. It
  * prints one line: queries answered, lost, wrong, and seconds.
  *
- *     dns_load ADDRESS PORT SECONDS NAME COUNT TYPE RCODE [SOCKETS WINDOW]
+ *     dns_load ADDRESS PORT SECONDS NAME COUNT TYPE RCODE [SOCKETS WINDOW [do]]
  *
  * NAME has a %u for numbers below COUNT ("host%u.bench.example"). TYPE and RCODE are numbers; with RCODE 0 an answer
  * must hold at least one record.
@@ -46,6 +46,7 @@ struct lane {
 static struct lane lanes[SOCKETS_LIMIT];
 static struct query *queries;
 static unsigned query_count, lane_count = 4, window = 64;
+static bool wants_signatures; /* DNSSEC OK */
 static uint8_t rcode;
 static uint64_t answered, lost, wrong;
 static struct random randomness;
@@ -79,7 +80,7 @@ static void make_queries(const char *pattern, uint16_t type)
         query->question = (size_t)(to - query->bytes) - DNS_HEADER_BYTES;
         *to++ = 0; /* OPT, as resolvers send it */
         to = store_u16(store_u16(to, DNS_OPT), 1232);
-        to = store_u16(store_u32(to, 0), 0);
+        to = store_u16(store_u32(to, wants_signatures ? 0x8000 : 0), 0);
         query->length = (size_t)(to - query->bytes);
     }
 }
@@ -182,6 +183,7 @@ int main(int argc, char **argv)
     rcode = (uint8_t)atoi(argv[7]);
     if (argc > 8)
         lane_count = (unsigned)atoi(argv[8]);
+    wants_signatures = argc > 10 && strcmp(argv[10], "do") == 0;
     if (argc > 9)
         window = (unsigned)atoi(argv[9]);
     if (!query_count || !lane_count || lane_count > SOCKETS_LIMIT || !window ||

@@ -110,15 +110,18 @@ static void find(const void *context, uint32_t site, const struct dns_client *cl
     }
 }
 
-const struct dns_source *fixture_source(void)
+enum signing { UNSIGNED, CHAINED, COMPACT };
+
+static struct dns_zones *build(enum signing signing)
 {
-    if (source.zones)
-        return &source;
     struct dns_builder *builder = dns_builder_new(1);
-    struct dns_name name = name_of("own.shop.example");
-    dns_builder_add_zone(builder, &name);
-    name = name_of("Shop.Example");
-    dns_builder_add_zone(builder, &name);
+    static const char *const apexes[] = {"own.shop.example", "Shop.Example"};
+    for (int i = 0; i < 2; i++) {
+        struct dns_name apex = name_of(apexes[i]);
+        dns_builder_add_zone(builder, &apex);
+        if (signing)
+            dns_builder_sign_zone(builder, &apex, signing == COMPACT);
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         add(builder, rows[i].owner, rows[i].type, rows[i].ttl_s, rows[i].data);
     add_large_sets(builder);
@@ -127,20 +130,111 @@ const struct dns_source *fixture_source(void)
                                         [SITE_LOST] = "lost.shop.example",
                                         [SITE_LEVELS] = "levels.shop.example"};
     for (uint32_t i = 0; i < sizeof sites / sizeof *sites; i++) {
-        name = name_of(sites[i]);
+        struct dns_name name = name_of(sites[i]);
         dns_builder_add_computed(builder, &name, i);
     }
     struct text complaints = {0};
-    source = (struct dns_source){.zones = dns_builder_finish(&builder, &complaints), .find = find};
-    if (!source.zones)
+    struct dns_zones *zones = dns_builder_finish(&builder, &complaints);
+    if (!zones)
         fputs(complaints.data, stderr);
-    INVARIANT(source.zones);
+    INVARIANT(zones);
+    return zones;
+}
+
+const struct dns_source *fixture_source(void)
+{
+    if (!source.zones)
+        source = (struct dns_source){.zones = build(UNSIGNED), .find = find};
     return &source;
+}
+
+/* ---- signed */
+
+static struct {
+    struct dns_source source;
+    struct dns_signing signing;
+    void *_Atomic keysets[2];
+} signed_ones[2];
+static struct dns_signer signer;
+
+static void hash(const void *context, const struct span *parts, size_t count, uint8_t digest[32])
+{
+    (void)context;
+    memset(digest, (int)(parts[count - 1].length), 32);
+}
+
+static void sign(void *context, const struct dns_key *key, struct span message,
+                 uint8_t signature[DNS_SIGNATURE_BYTES])
+{
+    (void)context;
+    memset(signature, key->tag + (int)message.length, DNS_SIGNATURE_BYTES);
+}
+
+struct dns_signer *fixture_signer(void)
+{
+    signer.sign = sign;
+    return &signer;
+}
+
+static struct dns_keyset *make_keyset(const char *zone, bool is_compact)
+{
+    struct dns_key keys[2] = {{.flags = DNS_KEY_ZONE | DNS_KEY_ENTRY, .algorithm = 13},
+                              {.flags = DNS_KEY_ZONE, .algorithm = 13}};
+    for (int i = 0; i < 2; i++) {
+        keys[i].public_length = 64;
+        dns_key_finish(&keys[i]);
+    }
+    struct dns_keyset form = {.id = 5,
+                              .keys = keys,
+                              .key_count = 2,
+                              .zone_key = &keys[1],
+                              .zone_key_gone_s = UINT32_MAX,
+                              .entry_keys = {&keys[0]},
+                              .entry_key_count = 1,
+                              .validity_s = 259200,
+                              .is_compact = is_compact};
+    struct dns_name name = name_of(zone);
+    return dns_keyset_new(&form, &name, 3600, true, hash, NULL);
+}
+
+const struct dns_source *fixture_signed(bool is_compact)
+{
+    static const char *const apexes[] = {"own.shop.example", "shop.example"};
+    struct dns_signing *signing = &signed_ones[is_compact].signing;
+    struct dns_source *made = &signed_ones[is_compact].source;
+    if (made->zones)
+        return made;
+    *made = (struct dns_source){.zones = build(is_compact ? COMPACT : CHAINED),
+                                .find = find,
+                                .signing = signing};
+    signing->keysets = signed_ones[is_compact].keysets;
+    signing->signatures = dns_signatures_new(1 << 16, 1);
+    signing->budget = dns_budget_new(1);
+    for (int i = 0; i < 2; i++) {
+        struct dns_name apex = name_of(apexes[i]);
+        int number = dns_zones_number(made->zones, &apex);
+        INVARIANT(number >= 0);
+        signing->keysets[number] = make_keyset(apexes[i], is_compact);
+    }
+    return made;
+}
+
+static void free_zones(struct dns_source *from)
+{
+    dns_zones_free((struct dns_zones *)(uintptr_t)from->zones);
+    from->zones = NULL;
 }
 
 void fixture_free(void)
 {
-    struct dns_zones *zones = (struct dns_zones *)(uintptr_t)source.zones;
-    dns_zones_free(zones);
-    source.zones = NULL;
+    free_zones(&source);
+    for (int i = 0; i < 2; i++) {
+        free_zones(&signed_ones[i].source);
+        dns_signatures_free(signed_ones[i].signing.signatures);
+        dns_budget_free(signed_ones[i].signing.budget);
+        for (int k = 0; k < 2; k++)
+            dns_keyset_free(signed_ones[i].keysets[k]);
+        memset(&signed_ones[i], 0, sizeof signed_ones[i]);
+    }
+    dns_signer_clear(&signer);
 }

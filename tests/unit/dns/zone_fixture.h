@@ -8,6 +8,9 @@
 #include "dns/dns.h"
 
 const struct dns_source *fixture_source(void); /* built on the first call */
+/* The same, signed by keys whose signatures are worth nothing; its requests need the signer. */
+const struct dns_source *fixture_signed(bool is_compact);
+struct dns_signer *fixture_signer(void);
 void fixture_free(void);
 
 #endif

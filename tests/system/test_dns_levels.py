@@ -36,8 +36,8 @@ LEVELS = {"shop.example": [("europe", "eu.shop.example"), ("asia", "as.shop.exam
 
 
 class Network:
-    def __init__(self, lab, program, levels=None, names=tuple(SERVERS), records=""):
-        self.records = records
+    def __init__(self, lab, program, levels=None, names=tuple(SERVERS), records="", is_shared=False):
+        self.records, self.is_shared = records, is_shared
         self.lab, self.program, self.levels = lab, program, LEVELS if levels is None else levels
         self.here = lab.namespace("levels")
         for _, v6, _, _ in CLIENTS.values():
@@ -52,14 +52,14 @@ class Network:
             return f"public_key: {self.keys.public[name]}, private_key: {self.keys.path(name)}"
         servers = "".join(f'''
   {name}: {{{node(name)}, run_dir: {self.lab.path("run-" + name)}, user: root, workers: 1, admin: off,
-    dns: {{listen: ["{address}:53"], zones: [{", ".join(zone for zone, names in ZONES.items() if name in names)}]}}}}'''
+    dns: {{listen: ["{address}:53"], zones: [{", ".join(zone for zone in ZONES if name in self.servers_of(zone))}]}}}}'''
                           for name, address in SERVERS.items())
         edges = "".join(f'''
   {name}: {{{node(name)}, region: {region}, addresses: ["{ADDRESSES[name][0]}", "{ADDRESSES[name][1]}"],
     edge: {{listen: [":80"]}}}}''' for name, region in EDGES.items())
         zones = "".join(f'''
   {zone}:
-    ns: [{", ".join(f"{name}.{zone}" for name in names)}]
+    ns: [{", ".join(f"{name}.{'shop.example' if self.is_shared else zone}" for name in self.servers_of(zone))}]
     records: [{", ".join(f"{name} A {SERVERS[name]}" for name in names)}{self.records if zone == "shop.example" else ""}]
     levels: [{", ".join(f"{{region: {region}, zone: {below}}}" for region, below in self.levels.get(zone, []))}]
 ''' for zone, names in ZONES.items())
@@ -74,6 +74,9 @@ sites:
     origins: ["http://192.0.2.80"]
     dns: {{answers: 1}}
 zones:{zones}'''
+
+    def servers_of(self, zone):
+        return ZONES["shop.example" if self.is_shared else zone]
 
     def start_root(self):
         servers = ZONES["shop.example"]
@@ -148,6 +151,12 @@ def test_R3_resolvers_follow_the_levels_and_keep_regions_apart(start_levels, kin
 @pytest.mark.parametrize("kind", ("unbound", "recursor"))
 def test_R4_one_server_of_each_level_down_costs_no_answer(start_levels, kind):
     network = start_levels(names=("g2", "e2", "a2", "b2"))  # every primary is down
+    expect_regions(network.start_resolver(kind, kind))
+
+
+@pytest.mark.parametrize("kind", ("unbound", "recursor"))
+def test_R3_the_same_servers_may_stand_for_all_levels(start_levels, kind):
+    network = start_levels(names=("g1", "g2"), is_shared=True)
     expect_regions(network.start_resolver(kind, kind))
 
 

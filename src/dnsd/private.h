@@ -299,7 +299,7 @@ void dnsd_udp_stop(struct dnsd_udp **udp);
 struct dnsd_tcp;
 MUST_USE int dnsd_tcp_start(struct dnsd_tcp **tcp, struct dnsd *dnsd, struct loop *loop,
                             uint32_t worker, uint32_t workers);
-void dnsd_tcp_stop(struct dnsd_tcp **tcp);
+void dnsd_tcp_stop(struct dnsd_tcp **owned);
 
 /* ---- health.c: on the first worker */
 

@@ -131,7 +131,7 @@ static int answer_one(struct connection *connection, struct span message, uint8_
     struct dns_request request = {.message = message,
                                   .client = &connection->client,
                                   .is_tcp = true,
-                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000),
+                                  .wall_s = (uint32_t)(clock_rough_wall_ns() / 1000000000),
                                   .now_ns = loop_now_ns(tcp->loop),
                                   .signer = &tcp->signer.signer};
     struct dns_outcome outcome;

@@ -136,8 +136,8 @@ static void send_all(struct dnsd_udp *udp, unsigned count)
 static void answer_batch(struct dnsd_udp *udp, unsigned count)
 {
     const struct moment moment = {.source = dnsd_source(udp->dnsd),
-                                  .wall_s = (uint32_t)(clock_wall_ns() / 1000000000),
-                                  .now_ns = clock_now_ns()};
+                                  .wall_s = (uint32_t)(clock_rough_wall_ns() / 1000000000),
+                                  .now_ns = clock_rough_now_ns()};
     unsigned slots = 0;
     for (unsigned i = 0; i < count; i++)
         slots += answer_one(udp, &moment, i, slots);

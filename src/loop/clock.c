@@ -22,3 +22,13 @@ uint64_t clock_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);
 }
+
+uint64_t clock_rough_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t clock_rough_wall_ns(void)
+{
+    return read_clock(CLOCK_REALTIME_COARSE);
+}

@@ -21,6 +21,7 @@ enum {
     EXITS_SERVICES_LIMIT = 65536,
     EXITS_STATED_LIMIT = 1 << 20,
     EXITS_NETWORKS_LIMIT = 1 << 14, /* measured ones in a table; the others have what is stated */
+    EXITS_SLICE = 1 << 12,          /* of the table of latencies, looked at anew for one table */
     EXITS_SILENT_US = 10000000, /* H3: stands in where no answer came to a ping, or none was sent */
     EXITS_INTERNAL_LIMIT_US = 60000000,
     EXITS_FACTOR_ONE = 1000,  /* factors are thousandths */
@@ -150,7 +151,10 @@ struct exits_facts {
 };
 
 struct exits_table; /* immutable; the exits outlive it */
-struct exits_table *exits_table_new(const struct exits *exits, const struct exits_facts *facts);
+/* Takes over what `previous` (NULL: none) has of measured networks, but for the next slice of them, so that the work of a tick is
+ * bounded. A network that is not measured any more leaves after two rounds of slices. */
+struct exits_table *exits_table_new(const struct exits *exits, const struct exits_facts *facts,
+                                    const struct exits_table *previous);
 void exits_table_free(struct exits_table *table);
 
 struct exits_choice {
@@ -171,7 +175,7 @@ uint32_t exits_table_availability(const struct exits_table *table, uint32_t serv
 
 struct exits_table_counts {
     size_t networks;    /* measured, with ways of their own */
-    size_t passed_over; /* measured, beyond EXITS_NETWORKS_LIMIT */
+    size_t passed_over; /* measured, of the last slice, without room */
     size_t busy;     /* services without an available server: any that is up or draining is named */
     size_t forsaken; /* services whose servers are all dead or down */
 };

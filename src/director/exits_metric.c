@@ -13,8 +13,6 @@
  */
 #include "director/exits.h"
 
-#include <stdlib.h>
-
 static uint32_t less(uint32_t from, uint32_t what)
 {
     return from > what ? from - what : 0; /* a measurement that contradicts the map */
@@ -58,12 +56,13 @@ uint32_t exits_metric(const struct exits_map *map, const struct exits_times *tim
     return metric < EXITS_NONE ? (uint32_t)metric : EXITS_NONE - 1;
 }
 
-static int compare_ways(const void *left, const void *right)
+/* By insertion: there are few, and thousands of networks are ranked in a tick. Equal ones in the order of places. */
+static void insert(struct exits_way *ways, uint32_t count, struct exits_way way)
 {
-    const struct exits_way *a = left, *b = right;
-    if (a->metric_us != b->metric_us)
-        return a->metric_us < b->metric_us ? -1 : 1;
-    return a->place < b->place ? -1 : a->place > b->place;
+    uint32_t at = count;
+    for (; at && ways[at - 1].metric_us > way.metric_us; at--)
+        ways[at] = ways[at - 1];
+    ways[at] = way;
 }
 
 uint32_t exits_rank(const struct exits_map *map, const struct exits_times *times,
@@ -80,9 +79,8 @@ uint32_t exits_rank(const struct exits_map *map, const struct exits_times *times
             }
         }
         if (best.metric_us != EXITS_NONE)
-            ways[count++] = best;
+            insert(ways, count++, best);
     }
-    qsort(ways, count, sizeof *ways, compare_ways);
     return count;
 }
 

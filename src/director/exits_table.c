@@ -47,8 +47,8 @@ struct amount {
 };
 
 struct slot {
-    uint64_t key; /* family and prefix; 0: free */
-    uint32_t row;
+    uint64_t key;        /* family and prefix; 0: free */
+    uint32_t row, round; /* in which it was measured last */
 };
 
 struct exits_table {
@@ -58,8 +58,9 @@ struct exits_table {
     uint32_t *cumulative;   /* by the order: weights of the stand up to this server */
     struct amount *amounts; /* [stand] */
     struct slot *slots;     /* measured networks */
-    uint32_t slot_mask;
+    uint32_t slot_mask, rows_limit;
     struct exits_way *ways; /* [row][way] */
+    uint32_t cursor, round; /* in the table of latencies: where the next slice begins */
 };
 
 /* ---- what is configured ---- */
@@ -365,37 +366,83 @@ static bool measured_pings(const struct exits *exits, const struct exits_facts *
     return is_measured;
 }
 
-static void take_measured(struct exits_table *table, const struct exits_facts *facts)
+static void make_room(struct exits_table *table, size_t networks)
 {
-    const struct exits *exits = table->exits;
-    uint32_t ping_us[EXITS_BORDERS_LIMIT];
-    struct latency_activity activity;
-    uint32_t slots =
-        exits->node_count && facts->latencies ? latency_table_slots(facts->latencies) : 0;
-    uint32_t most = slots < EXITS_NETWORKS_LIMIT ? slots : EXITS_NETWORKS_LIMIT;
+    table->rows_limit =
+        networks < EXITS_NETWORKS_LIMIT ? (uint32_t)networks : (uint32_t)EXITS_NETWORKS_LIMIT;
     table->slot_mask = 15;
-    while (table->slot_mask < most * 2)
+    while (table->slot_mask < table->rows_limit * 2)
         table->slot_mask = table->slot_mask * 2 + 1;
     table->slots = memory_new(((size_t)table->slot_mask + 1) * sizeof *table->slots);
-    table->ways = memory_raw(((size_t)most * exits->way_count + 1) * sizeof *table->ways);
-    for (uint32_t i = 0; i < slots; i++) {
-        if (!latency_table_slot(facts->latencies, i, facts->now_ns, &activity) ||
-            !measured_pings(exits, facts, &activity.network.address, ping_us))
+    table->ways =
+        memory_raw(((size_t)table->rows_limit * table->exits->way_count + 1) * sizeof *table->ways);
+}
+
+/* The network's ways, to be written; NULL: there is no room. */
+static struct exits_way *put_network(struct exits_table *table, uint64_t key, uint32_t round)
+{
+    struct slot *slot = find_slot(table, key);
+    if (!slot->key && table->counts.networks == table->rows_limit)
+        return NULL;
+    if (!slot->key)
+        *slot = (struct slot){.key = key, .row = (uint32_t)table->counts.networks++};
+    slot->round = round;
+    return &table->ways[(size_t)slot->row * table->exits->way_count];
+}
+
+static void take_over(struct exits_table *table, const struct exits_table *previous)
+{
+    size_t bytes = table->exits->way_count * sizeof *table->ways;
+    table->cursor = previous->cursor;
+    table->round = previous->round;
+    for (uint32_t i = 0; i <= previous->slot_mask; i++) {
+        const struct slot *slot = &previous->slots[i];
+        if (!slot->key || previous->round - slot->round > 1)
             continue;
-        if (table->counts.networks == most) {
-            table->counts.passed_over++;
-            continue;
-        }
-        struct slot *slot = find_slot(table, key_of(&activity.network.address));
-        slot->key = key_of(&activity.network.address);
-        slot->row = (uint32_t)table->counts.networks++;
-        rank_pings(exits, ping_us, &table->ways[(size_t)slot->row * exits->way_count]);
+        struct exits_way *ways = put_network(table, slot->key, slot->round);
+        if (ways)
+            memcpy(ways, &previous->ways[(size_t)slot->row * table->exits->way_count], bytes);
     }
+}
+
+static void look_at_slice(struct exits_table *table, const struct exits_facts *facts,
+                          uint32_t slots, uint32_t slice)
+{
+    uint32_t ping_us[EXITS_BORDERS_LIMIT];
+    struct latency_activity activity;
+    for (uint32_t i = 0; i < slots && i < slice; i++) {
+        if (table->cursor >= slots) {
+            table->cursor = 0;
+            table->round++;
+        }
+        if (!latency_table_slot(facts->latencies, table->cursor++, facts->now_ns, &activity) ||
+            !measured_pings(table->exits, facts, &activity.network.address, ping_us))
+            continue;
+        struct exits_way *ways =
+            put_network(table, key_of(&activity.network.address), table->round);
+        if (ways)
+            rank_pings(table->exits, ping_us, ways);
+        else
+            table->counts.passed_over++;
+    }
+}
+
+static void take_measured(struct exits_table *table, const struct exits_facts *facts,
+                          const struct exits_table *previous)
+{
+    bool is_measured = table->exits->node_count && facts->latencies;
+    uint32_t slots = is_measured ? latency_table_slots(facts->latencies) : 0;
+    uint32_t slice = previous ? EXITS_SLICE : EXITS_NETWORKS_LIMIT;
+    make_room(table, (previous ? previous->counts.networks : 0) + (slots < slice ? slots : slice));
+    if (previous)
+        take_over(table, previous);
+    look_at_slice(table, facts, slots, slice);
 }
 
 /* ---- the table ---- */
 
-struct exits_table *exits_table_new(const struct exits *exits, const struct exits_facts *facts)
+struct exits_table *exits_table_new(const struct exits *exits, const struct exits_facts *facts,
+                                    const struct exits_table *previous)
 {
     struct exits_table *table = NEW(struct exits_table);
     table->exits = exits;
@@ -406,7 +453,7 @@ struct exits_table *exits_table_new(const struct exits *exits, const struct exit
     for (size_t i = 0; i < exits->service_count; i++)
         if (exits->stand_rows[i] != EXITS_NONE)
             weigh_service(table, i, facts->servers);
-    take_measured(table, facts);
+    take_measured(table, facts, previous && previous->exits == exits ? previous : NULL);
     return table;
 }
 

@@ -296,7 +296,8 @@ static struct director_node_facts facts_of(const struct redirect_source *source,
 }
 
 struct redirect_view *redirect_view_new(struct redirect_data *data,
-                                        const struct redirect_facts *facts)
+                                        const struct redirect_facts *facts,
+                                        const struct redirect_view *previous)
 {
     struct redirect_view *view = NEW(struct redirect_view);
     struct director_node_facts *servers = NULL;
@@ -311,7 +312,7 @@ struct redirect_view *redirect_view_new(struct redirect_data *data,
         known.latencies = facts->latencies;
         known.now_ns = facts->now_ns;
     }
-    view->table = exits_table_new(data->exits, &known);
+    view->table = exits_table_new(data->exits, &known, previous ? previous->table : NULL);
     memory_free(servers);
     return view;
 }

@@ -94,9 +94,10 @@ struct redirect_view {
     struct redirect_data *data;
     struct exits_table *table;
 };
-/* Takes a reference of the data. `facts` NULL: nothing is known. */
+/* Takes a reference of the data. `facts` NULL: nothing is known. `previous` (or NULL) has the table of the tick before. */
 struct redirect_view *redirect_view_new(struct redirect_data *data,
-                                        const struct redirect_facts *facts);
+                                        const struct redirect_facts *facts,
+                                        const struct redirect_view *previous);
 void redirect_view_release(void *view);
 
 /* ---- address.c */

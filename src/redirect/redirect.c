@@ -73,7 +73,7 @@ int redirect_new(struct redirect **made, const struct redirect_options *options,
     redirect->workers = memory_new(options->workers * sizeof *redirect->workers);
     pthread_mutex_init(&redirect->making, NULL);
     take_sockets(redirect, &options->sockets);
-    atomic_store(&redirect->view, redirect_view_new(data, NULL));
+    atomic_store(&redirect->view, redirect_view_new(data, NULL, NULL));
     redirect_data_release(data);
     return 0;
 }
@@ -137,7 +137,9 @@ void redirect_stop(struct redirect *redirect, struct worker *of)
 static void publish(struct redirect *redirect, struct redirect_data *data,
                     const struct redirect_facts *facts)
 {
-    snapshot_publish(&redirect->view, redirect_view_new(data, facts), redirect_view_release);
+    const struct redirect_view *previous = atomic_load(&redirect->view);
+    snapshot_publish(&redirect->view, redirect_view_new(data, facts, previous),
+                     redirect_view_release);
 }
 
 void redirect_take_facts(struct redirect *redirect, const struct redirect_facts *facts)

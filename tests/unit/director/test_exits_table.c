@@ -87,9 +87,10 @@ static struct exits *make_exits(void)
 
 static void tick(struct world *world)
 {
-    exits_table_free(world->table);
     const struct exits_facts facts = {world->facts, world->latencies, 1000, 900};
-    world->table = exits_table_new(world->exits, &facts);
+    struct exits_table *previous = world->table;
+    world->table = exits_table_new(world->exits, &facts, previous);
+    exits_table_free(previous);
 }
 
 static int set_up(void **state)
@@ -285,6 +286,43 @@ static void H3_old_measurements_are_not_looked_at(void **state)
     assert_int_equal(exits_table_counts(world->table).networks, 0);
 }
 
+/* More networks than one slice has: all of them are known within a few ticks, and forgotten when they are not measured any more. */
+static void H3_networks_come_and_go_by_slices(void **state)
+{
+    enum { NETWORKS = 3 * EXITS_SLICE, MORE = EXITS_NETWORKS_LIMIT };
+    struct world *world = *state;
+    latency_table_free(world->latencies);
+    world->latencies = latency_table_new(2 * MORE, 1);
+    const struct address stranger = address_of("198.51.100.1");
+    latency_table_put(world->latencies, &stranger, 30, LATENCY_PROBE, 1, 4, false, 1000);
+    tick(world);
+    assert_int_equal(exits_table_counts(world->table).networks, 1);
+    struct address client = address_of("10.0.0.1");
+    for (uint32_t i = 0; i < NETWORKS; i++) {
+        client.bytes[1] = (uint8_t)(i >> 8);
+        client.bytes[2] = (uint8_t)i;
+        latency_table_put(world->latencies, &client, 30, LATENCY_PROBE, 100 * MS, 4, false, 1000);
+    }
+    for (size_t i = 1; i <= 4; i++) {
+        tick(world);
+        size_t looked_at = i * EXITS_SLICE < NETWORKS + 1 ? i * EXITS_SLICE : NETWORKS + 1;
+        assert_in_range(exits_table_counts(world->table).networks, looked_at, looked_at + 1);
+    }
+    assert_int_equal(exits_table_counts(world->table).networks, NETWORKS + 1);
+    uint32_t shares[SERVERS], borders[SERVERS];
+    draw(world, SERVICE_PATHS, "10.0.200.7", shares, borders);
+    assert_int_equal(borders[SJ_1], BORDER_SJ);
+    while (latency_table_expire(world->latencies, 2000))
+        continue;
+    for (int i = 0; i < 16 && exits_table_counts(world->table).networks; i++) {
+        latency_table_put(world->latencies, &stranger, 5, LATENCY_PROBE, 1, 4, false, 1000);
+        tick(world); /* of no border */
+    }
+    assert_int_equal(exits_table_counts(world->table).networks, 0);
+    draw(world, SERVICE_PATHS, "10.0.200.7", shares, borders);
+    assert_int_equal(shares[SJ_1], 0);
+}
+
 static void H9_equal_facts_and_seeds_give_equal_choices(void **state)
 {
     struct world *world = *state, other = {.exits = make_exits()};
@@ -317,6 +355,7 @@ int main(void)
         TEST(H1_without_a_ping_the_nearest_to_the_contact),
         TEST(H3_measured_pings_outrank_stated_ones),
         TEST(H3_old_measurements_are_not_looked_at),
+        TEST(H3_networks_come_and_go_by_slices),
         TEST(H9_equal_facts_and_seeds_give_equal_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

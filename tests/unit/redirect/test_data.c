@@ -78,7 +78,7 @@ static void H7_heads_encode_server_and_exit(void **state)
 static void choose(struct redirect_data *data, const struct redirect_facts *facts,
                    uint32_t shares[2], uint32_t borders[2])
 {
-    struct redirect_view *view = redirect_view_new(data, facts);
+    struct redirect_view *view = redirect_view_new(data, facts, NULL);
     struct random random;
     struct address client;
     struct exits_choice choice;
@@ -98,7 +98,7 @@ static void H5_distances_are_said_at_either_end(void **state)
 {
     (void)state;
     struct redirect_data *data = make_data();
-    struct redirect_view *view = redirect_view_new(data, NULL);
+    struct redirect_view *view = redirect_view_new(data, NULL, NULL);
     const struct exits_way *ways;
     struct address client;
     assert_int_equal(address_parse(SPAN("192.0.2.77"), &client), 0);

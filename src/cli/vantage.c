@@ -8,6 +8,7 @@
 #include "cli/roles.h"
 
 struct vantage_role {
+    struct child *child;
     struct vantage *vantage;
 };
 
@@ -21,6 +22,12 @@ static const struct conf *current(const void *owner)
     return child_conf(owner);
 }
 
+static void find_sockets(const struct child *child, int fds[2])
+{
+    fds[0] = child_listener(child, LISTENER_ECHO, NULL, 0);
+    fds[1] = child_listener(child, LISTENER_ECHO_6, NULL, 0);
+}
+
 static int start(struct child *child, void **state, struct text *why)
 {
     (void)why;
@@ -28,10 +35,9 @@ static int start(struct child *child, void **state, struct text *why)
     struct vantage_options options = {.conf = {current, child},
                                       .loop = child_loop(child),
                                       .crypto = crypto_openssl(),
-                                      .agent = agent_of_role(child_role(child, "agent")),
-                                      .echo_fds = {child_listener(child, LISTENER_ECHO, NULL, 0),
-                                                   child_listener(child, LISTENER_ECHO_6, NULL,
-                                                                  0)}};
+                                      .agent = agent_of_role(child_role(child, "agent"))};
+    role->child = child;
+    find_sockets(child, options.echo_fds);
     role->vantage = vantage_start(&options);
     *state = role;
     return 0;
@@ -46,8 +52,11 @@ static void stop(void *state)
 
 static int reload(void *state, struct text *why)
 {
+    struct vantage_role *role = state;
+    int fds[2];
     (void)why;
-    vantage_reload(((struct vantage_role *)state)->vantage);
+    find_sockets(role->child, fds);
+    vantage_reload(role->vantage, fds);
     return 0;
 }
 

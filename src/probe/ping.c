@@ -285,12 +285,6 @@ struct pinger *pinger_new(const struct pinger_options *options)
     pinger->done = options->done;
     pinger->owner = options->owner;
     random_seed(&pinger->random, options->seed);
-    for (int i = 0; i < 2; i++) {
-        pinger->echo[i].on_answer = on_answer;
-        pinger->echo[i].owner = pinger;
-        echo_open(&pinger->echo[i], options->loop, i ? 6 : 4, options->echo_fds[i],
-                  (uint16_t)random_u64(&pinger->random));
-    }
     return pinger;
 }
 
@@ -306,10 +300,21 @@ bool pinger_has_icmp(const struct pinger *pinger, uint8_t family)
     return pinger->echo[family == 6].is_open;
 }
 
-void pinger_without_icmp(struct pinger *pinger)
+void pinger_close_icmp(struct pinger *pinger)
 {
     for (int i = 0; i < 2; i++)
         echo_close(&pinger->echo[i]);
+}
+
+void pinger_open_icmp(struct pinger *pinger, const int fds[2])
+{
+    pinger_close_icmp(pinger);
+    for (int i = 0; i < 2; i++) {
+        pinger->echo[i].on_answer = on_answer;
+        pinger->echo[i].owner = pinger;
+        echo_open(&pinger->echo[i], pinger->loop, i ? 6 : 4, fds[i],
+                  (uint16_t)random_u64(&pinger->random));
+    }
 }
 
 int pinger_measure(struct pinger *pinger, const struct address *host)
@@ -339,7 +344,6 @@ void pinger_free(struct pinger **freed)
     for (size_t i = 0; i < PING_AT_ONCE; i++)
         if (pinger->slots[i].pinger)
             free_slot(&pinger->slots[i]);
-    for (int i = 0; i < 2; i++)
-        echo_close(&pinger->echo[i]);
+    pinger_close_icmp(pinger);
     memory_free(pinger);
 }

@@ -81,7 +81,6 @@ void check_http_clear(struct check *check);
 
 /* ---- ping.c */
 void ping_metrics_register(void);
-void pinger_without_icmp(struct pinger *pinger); /* as where no ICMP socket is to be had */
 
 /* ---- check_dns.c */
 MUST_USE int check_dns_open(struct check *check, int *fd); /* connected; the query is sent */

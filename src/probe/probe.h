@@ -238,14 +238,16 @@ struct pinger;
 struct pinger_options {
     struct loop *loop;
     uint64_t seed;
-    int echo_fds
-        [2]; /* ICMP and ICMPv6 sockets that stay the caller's; -1: opened here if this process may */
     void (*done)(void *owner, const struct ping_result *result);
     void *owner;
 };
 
 struct pinger *pinger_new(const struct pinger_options *options);
 void pinger_configure(struct pinger *pinger, const struct ping_settings *settings);
+/* ICMP and ICMPv6 sockets in place of those before, which may be closed then; they stay the caller's. -1: opened here if this process
+ * may. Without this call there is TCP alone. */
+void pinger_open_icmp(struct pinger *pinger, const int fds[2]);
+void pinger_close_icmp(struct pinger *pinger);
 void pinger_free(struct pinger **pinger);
 bool pinger_has_icmp(const struct pinger *pinger, uint8_t family);
 /* `done` tells the result, never from here. ERROR_LIMIT: too many are under way. */

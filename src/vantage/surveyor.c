@@ -81,8 +81,14 @@ void surveyor_reload(struct surveyor *surveyor)
     prefix_tree_free(surveyor->opt_out);
     surveyor->opt_out = prefix_tree_new();
     surveyor->is_on = probe && conf->self->edge;
-    if (!probe)
+    if (!surveyor->is_on) {
+        pinger_close_icmp(surveyor->pinger);
         return;
+    }
+    pinger_open_icmp(surveyor->pinger, surveyor->options->echo_fds);
+    if (!pinger_has_icmp(surveyor->pinger, 4))
+        log_notice("probe", "no ICMP socket: round trips are measured by TCP alone "
+                            "(net.ipv4.ping_group_range, or start as root)");
     for (size_t i = 0; i < probe->opt_out.count; i++)
         prefix_tree_put(surveyor->opt_out, &probe->opt_out.items[i], 1);
     prefix_tree_seal(surveyor->opt_out);
@@ -97,16 +103,10 @@ struct surveyor *surveyor_new(const struct vantage_options *options, uint64_t se
     struct surveyor *surveyor = NEW(struct surveyor);
     surveyor->options = options;
     surveyor->seed = seed;
-    struct pinger_options pinger = {.loop = options->loop,
-                                    .seed = seed,
-                                    .echo_fds = {options->echo_fds[0], options->echo_fds[1]},
-                                    .done = on_done,
-                                    .owner = surveyor};
+    struct pinger_options pinger = {
+        .loop = options->loop, .seed = seed, .done = on_done, .owner = surveyor};
     surveyor->pinger = pinger_new(&pinger);
     surveyor_reload(surveyor);
-    if (surveyor->is_on && !pinger_has_icmp(surveyor->pinger, 4))
-        log_notice("probe", "no ICMP socket: round trips are measured by TCP alone "
-                            "(net.ipv4.ping_group_range, or start as root)");
     return surveyor;
 }
 

@@ -38,8 +38,9 @@ struct vantage *vantage_start(const struct vantage_options *options)
     return vantage;
 }
 
-void vantage_reload(struct vantage *vantage)
+void vantage_reload(struct vantage *vantage, const int echo_fds[2])
 {
+    memcpy(vantage->options.echo_fds, echo_fds, sizeof vantage->options.echo_fds);
     witness_reload(vantage->witness);
     surveyor_reload(vantage->surveyor);
 }

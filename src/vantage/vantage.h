@@ -24,7 +24,8 @@ struct vantage_options {
 };
 
 struct vantage *vantage_start(const struct vantage_options *options);
-void vantage_reload(struct vantage *vantage); /* the snapshot was swapped */
+/* The snapshot was swapped; other sockets: those before may be closed when this has returned. */
+void vantage_reload(struct vantage *vantage, const int echo_fds[2]);
 void vantage_stop(struct vantage **stopped);
 json_t *vantage_status(struct vantage *vantage); /* a new reference */
 

@@ -46,8 +46,11 @@ def test_H3_visitors_networks_are_probed_once_a_minute_and_nobody_else(lab, caus
     star = Star(lab, causeway_program, servers=("ns1", "ns2"), clients=clients, delays={"near": DELAY})
     networks = [star.addresses["out"][4].rsplit(".", 1)[0] + ".0/24", star.addresses["out"][6] + "/128"]
     opt_out = lab.write("opt-out.txt", "# asked to be left alone\n" + "\n".join(networks) + "\n")
-    star.top = f"probe: {{echoes: {ECHOES}, vantages: {VANTAGES}, gap: 50ms, timeout: 500ms, opt_out: {opt_out}}}"
     star.start()
+    star.top = f"probe: {{echoes: {ECHOES}, vantages: {VANTAGES}, gap: 50ms, timeout: 500ms, opt_out: {opt_out}}}"
+    for node in star.nodes.values():  # probes are switched on while running: ICMP sockets come from the supervisor then
+        node.reload(star.text())
+        node.wait_for_log("reloaded")
     for client in clients:
         listen_in(star, client, "drop" if client == "mute" else "")
     # of a network the host that came last is probed, and for IPv6 all clients here are of one /48

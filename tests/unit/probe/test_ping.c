@@ -74,11 +74,11 @@ static void on_done(void *owner, const struct ping_result *result)
         loop_stop(stage->loop);
 }
 
-static void start(struct stage *stage, uint16_t port)
+static void start(struct stage *stage, uint16_t port, bool has_icmp)
 {
     *stage = (struct stage){.loop = loop_new(), .wanted = 1};
     const struct pinger_options options = {
-        .loop = stage->loop, .seed = 7, .echo_fds = {-1, -1}, .done = on_done, .owner = stage};
+        .loop = stage->loop, .seed = 7, .done = on_done, .owner = stage};
     const struct ping_settings settings = {.echoes = 3,
                                            .gap_ns = 2 * MS_NS,
                                            .timeout_ns = 100 * MS_NS,
@@ -86,6 +86,8 @@ static void start(struct stage *stage, uint16_t port)
                                            .port_count = port ? 1 : 0};
     stage->pinger = pinger_new(&options);
     pinger_configure(stage->pinger, &settings);
+    if (has_icmp)
+        pinger_open_icmp(stage->pinger, (const int[]){-1, -1});
 }
 
 static void stop(struct stage *stage)
@@ -102,7 +104,7 @@ static void H3_icmp_where_this_machine_allows_it(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct stage stage;
-        start(&stage, 0);
+        start(&stage, 0, true);
         assert_int_equal(pinger_measure(stage.pinger, &hosts[i]), 0);
         loop_run(stage.loop);
         if (pinger_has_icmp(stage.pinger, hosts[i].family)) {
@@ -131,8 +133,7 @@ static void H3_tcp_where_icmp_is_silent_and_a_refusal_is_an_answer(void **state)
         assert_int_equal(socket_local(listener, &at), 0);
         if (!listens)
             close(listener);
-        start(&stage, at.port);
-        pinger_without_icmp(stage.pinger);
+        start(&stage, at.port, false);
         assert_int_equal(pinger_measure(stage.pinger, host), 0);
         loop_run(stage.loop);
         assert_int_equal(stage.result.method, PING_TCP);
@@ -149,7 +150,7 @@ static void H3_measurements_at_once_are_bounded(void **state)
 {
     (void)state;
     struct stage stage;
-    start(&stage, 0);
+    start(&stage, 0, true);
     for (int i = 0; i < PING_AT_ONCE; i++)
         assert_int_equal(pinger_measure(stage.pinger, &hosts[0]), 0);
     assert_int_equal(pinger_measure(stage.pinger, &hosts[0]), ERROR_LIMIT);

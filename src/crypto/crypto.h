@@ -130,6 +130,13 @@ void crypto_hkdf_extract(const struct crypto *crypto, struct span salt, struct s
 void crypto_hkdf_expand(const struct crypto *crypto, const uint8_t secret[HASH_BYTES],
                         struct span info, uint8_t *out, size_t length);
 
+/* HMAC with other hashes, of any key. */
+enum mac_kind { MAC_SHA1, MAC_SHA256, MAC_SHA384, MAC_SHA512 };
+enum { MAC_LONGEST_BYTES = 64 }; /* the longest */
+size_t crypto_mac_bytes(enum mac_kind kind);
+void crypto_mac(enum mac_kind kind, struct span key, const struct span *parts, size_t count,
+                uint8_t out[MAC_LONGEST_BYTES]);
+
 /* Seals or opens once, for handshakes: a context is made and freed. */
 void crypto_seal_once(const struct crypto *crypto, enum aead_kind kind, const uint8_t *key,
                       const uint8_t nonce[AEAD_NONCE_BYTES], struct span associated,

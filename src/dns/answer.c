@@ -263,20 +263,29 @@ static void answer_question(struct answer *answer)
     if (match.node)
         classify(answer, DNS_KIND_DATA, match.node);
     struct dns_owner owner = {.pointer = DNS_OWNER_POINTER};
-    struct dns_name name;
-    for (unsigned i = 0; match.node; i++) {
+    struct dns_name names[2]; /* the alias that led here, and the next one */
+    const struct dns_rrset *dname;
+    for (unsigned i = 0; (dname = answer_find_dname(&match)) || match.node; i++) {
         struct dns_choice choice;
-        const uint8_t *target = add_alias(answer, owner, &match, &choice);
-        if (!target) {
+        struct dns_name *name = &names[i % 2];
+        const uint8_t *target = NULL;
+        if (dname && !answer_add_dname(answer, owner, &match, dname, name))
+            return;
+        if (!dname)
+            target = add_alias(answer, owner, &match, &choice);
+        if (!dname && !target) {
             add_data(answer, owner, &match, &choice);
             return;
         }
         if (i == ANSWER_CHAIN_LIMIT || type == DNS_CNAME || type == DNS_ANY)
             return;
         const struct dns_zone *zone = match.zone;
-        owner = (struct dns_owner){.name = target};
-        copy_lower(target, &name);
-        match = dns_zones_find(zones, &name);
+        if (target)
+            copy_lower(target, name);
+        owner = (struct dns_owner){.name = dname ? name->wire : target};
+        if (dname)
+            dns_name_lower(name);
+        match = dns_zones_find(zones, name);
         if (match.zone != zone || is_delegated(&match, type))
             return; /* the client asks whoever has it */
     }
@@ -329,7 +338,7 @@ static void answer_reading(struct answer *answer, enum dns_reading reading,
         answer->rcode = DNS_FORMERR;
         return;
     case DNS_UNKNOWN:
-        answer->rcode = DNS_NOTIMP;
+        answer->rcode = outcome->is_notify ? DNS_REFUSED : DNS_NOTIMP;
         return;
     case DNS_READ:
     case DNS_COOKIE_ALONE:
@@ -433,7 +442,10 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
     enum dns_reading reading = dns_query_read(request->message, &query);
     *outcome =
         (struct dns_outcome){.is_malformed = reading == DNS_DROP || reading == DNS_MALFORMED};
-    if (reading == DNS_DROP)
+    outcome->is_notify =
+        reading == DNS_UNKNOWN && (query.flags & DNS_OPCODE_MASK) == DNS_OPCODE_NOTIFY;
+    outcome->has_tsig = reading == DNS_READ && query.has_tsig;
+    if (reading == DNS_DROP || outcome->has_tsig)
         return 0;
 
     const struct dns_settings *settings = source->settings ? source->settings : &no_settings;

@@ -46,6 +46,14 @@ void answer_add_rrset(struct answer *answer, enum section section, struct dns_ow
 /* The SOA, and what proves that there is no such name, or no such type. */
 void answer_add_negative(struct answer *answer, const struct dns_match *match, uint32_t ttl_most_s);
 
+/* ---- answer_dname.c */
+
+/* The DNAME record that a name which does not exist lies below; NULL: none. */
+const struct dns_rrset *answer_find_dname(const struct dns_match *match);
+/* The record and the alias that it makes; `name` is then where that leads. False: nowhere, the name would be too long. */
+bool answer_add_dname(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
+                      const struct dns_rrset *dname, struct dns_name *name);
+
 /* ---- answer_signed.c */
 
 /* Whether the zone is signed and the client wants to see that. */

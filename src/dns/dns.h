@@ -98,6 +98,7 @@ enum dns_rcode {
     DNS_NXDOMAIN = 3,
     DNS_NOTIMP = 4,
     DNS_REFUSED = 5,
+    DNS_YXDOMAIN = 6,
     DNS_BADVERS = 16,
     DNS_BADCOOKIE = 23,
     DNS_RCODES = 24, /* size of a table of counters */
@@ -303,15 +304,153 @@ struct dns_outcome {
     uint8_t rcode; /* enum dns_rcode */
     bool is_truncated;
     bool is_malformed; /* also set when the message was dropped */
-    bool has_subnet;   /* that counted */
-    bool has_alias;    /* of a computed name, to another level */
-    uint8_t cookie;    /* enum dns_cookie_result */
-    uint8_t limit;     /* enum dns_limit */
+    bool has_tsig;   /* nothing was written: the signature is to be checked first, and taken off */
+    bool is_notify;  /* somebody takes us for a secondary; refused */
+    bool has_subnet; /* that counted */
+    bool has_alias;  /* of a computed name, to another level */
+    uint8_t cookie;  /* enum dns_cookie_result */
+    uint8_t limit;   /* enum dns_limit */
 };
 
 /* Writes the answer and returns its length, at most `capacity` (DNS_UDP_BYTES are always enough over UDP); 0: nothing is to be
  * sent. `capacity` is at least DNS_UDP_PLAIN_BYTES. */
 size_t dns_answer(const struct dns_source *source, const struct dns_request *request, uint8_t *out,
                   size_t capacity, struct dns_outcome *outcome);
+
+/* ---- transaction signatures (RFC 8945) ---- */
+
+/* Their numbers are those of crypto/'s enum mac_kind. */
+enum { DNS_TSIG_SHA1, DNS_TSIG_SHA256, DNS_TSIG_SHA384, DNS_TSIG_SHA512, DNS_TSIG_ALGORITHMS };
+
+enum {
+    DNS_NOTAUTH = 9, /* of the header, where the signature is no good */
+    DNS_TSIG_BADSIG = 16,
+    DNS_TSIG_BADKEY = 17,
+    DNS_TSIG_BADTIME = 18,
+    DNS_TSIG_MAC_BYTES = 64,
+    DNS_TSIG_FUDGE_S = 300,
+    DNS_TSIG_LIMIT = 2 * DNS_NAME_LIMIT + 128, /* bytes of the record */
+};
+
+struct dns_tsig_key {
+    struct dns_name name; /* lower case */
+    unsigned algorithm;
+    struct span secret;
+    void (*mac)(unsigned algorithm, struct span key, const struct span *parts, size_t count,
+                uint8_t out[DNS_TSIG_MAC_BYTES]);
+};
+
+struct dns_tsig_record {
+    size_t offset; /* in the message, which is signed up to here */
+    struct dns_name key_name, algorithm_name;
+    unsigned algorithm; /* DNS_TSIG_ALGORITHMS: unknown */
+    uint64_t time_s;
+    uint16_t fudge_s, id, error;
+    struct span mac, other; /* of the message */
+};
+
+/* A request's signature, and then the state of its answer, which may be many messages. */
+struct dns_tsig {
+    const struct dns_tsig_key *key; /* NULL: unknown */
+    struct dns_tsig_record record;
+    uint16_t error; /* 0: it is good */
+    bool is_further;
+    uint64_t now_s;
+    size_t mac_bytes;
+    uint8_t mac[DNS_TSIG_MAC_BYTES]; /* of the message before */
+};
+
+/* The message's last record where it is a signature. 0, ERROR_NOT_FOUND, or ERROR_INVALID. */
+MUST_USE int dns_tsig_read(struct span message, struct dns_tsig_record *record);
+void dns_tsig_check(struct span message, const struct dns_tsig_record *record,
+                    const struct dns_tsig_key *keys, size_t count, uint64_t now_s,
+                    struct dns_tsig *tsig);
+/* For a request of our own. */
+void dns_tsig_begin(struct dns_tsig *tsig, const struct dns_tsig_key *key, uint16_t id,
+                    uint64_t now_s);
+/* Room that dns_tsig_sign() needs behind the message at most. Returns the message's new length. */
+size_t dns_tsig_bytes(const struct dns_tsig *tsig);
+size_t dns_tsig_sign(struct dns_tsig *tsig, uint8_t *message, size_t length, uint64_t now_s);
+
+/* ---- zone transfers (RFC 5936, 1995, 1996) ---- */
+
+struct dns_zone;
+
+/* The zone of exactly this name, or NULL; its serial. */
+const struct dns_zone *dns_zones_zone(const struct dns_zones *zones, const struct dns_name *name);
+uint32_t dns_zone_serial(const struct dns_zone *zone);
+/* Whether `a` is newer than `b` (RFC 1982). */
+bool dns_serial_is_newer(uint32_t a, uint32_t b);
+
+/* From one version of a zone to the next. Immutable. */
+struct dns_difference {
+    uint32_t from, to; /* serials */
+    size_t bytes;
+    struct span removed, added; /* records, each behind its owner; SOA records first */
+};
+
+/* NULL: the two are alike, or longer than `limit_bytes` apart, or other names are computed. */
+struct dns_difference *dns_difference_new(const struct dns_zones *old,
+                                          const struct dns_zone *old_zone,
+                                          const struct dns_zones *fresh,
+                                          const struct dns_zone *fresh_zone, size_t limit_bytes);
+void dns_difference_free(struct dns_difference *difference);
+/* Whether anything but the serial differs. */
+bool dns_zones_differ(const struct dns_zones *old, const struct dns_zone *old_zone,
+                      const struct dns_zones *fresh, const struct dns_zone *fresh_zone);
+
+struct dns_transfer_request {
+    struct dns_name zone; /* lower case */
+    uint16_t id, flags;
+    bool is_incremental;
+    uint32_t serial; /* that the client has */
+};
+
+/* Whether the message, without its signature, asks for a transfer. ERROR_NOT_FOUND: it does not. ERROR_INVALID: it does, badly. */
+MUST_USE int dns_transfer_read(struct span message, struct dns_transfer_request *request);
+
+enum dns_transfer_phase {
+    DNS_TRANSFER_SOA,  /* the first */
+    DNS_TRANSFER_ZONE, /* all records */
+    DNS_TRANSFER_DIFFERENCES,
+    DNS_TRANSFER_LAST, /* the SOA again */
+    DNS_TRANSFER_DONE,
+};
+
+/* A transfer on its way. What it refers to outlives it. */
+struct dns_transfer {
+    struct dns_transfer_request request;
+    const struct dns_zones *zones;
+    const struct dns_zone *zone;
+    bool leaves_out_computed;
+    enum dns_transfer_phase phase;
+    const struct dns_node *node;
+    unsigned set;                                    /* of the node */
+    const struct dns_difference *const *differences; /* that are left */
+    size_t difference_count;
+    bool is_adding;
+    bool is_cut;   /* a computed name had no source any more: what was sent is no copy */
+    size_t offset; /* in the difference's records */
+    uint64_t records;
+};
+
+/* `differences`: oldest first, without gaps, to the zone's present serial. */
+void dns_transfer_begin(struct dns_transfer *transfer, const struct dns_transfer_request *request,
+                        const struct dns_zones *zones, const struct dns_zone *zone,
+                        const struct dns_difference *const *differences, size_t difference_count,
+                        bool leaves_out_computed);
+
+/* The next message: its length, 0 behind the last. `source` gives computed names their answers (NULL: there is none any more, see is_cut).
+ * `capacity` is at least DNS_TRANSFER_BYTES. */
+enum { DNS_TRANSFER_BYTES = 60000 };
+size_t dns_transfer_next(struct dns_transfer *transfer, const struct dns_source *source,
+                         uint8_t *out, size_t capacity);
+
+/* A message without records: an error in answer to a request, or NOTIFY. */
+size_t dns_transfer_refuse(struct span message, unsigned rcode, uint8_t *out, size_t capacity);
+size_t dns_notify_write(const struct dns_name *zone, const struct dns_zone *version, uint16_t id,
+                        uint8_t *out, size_t capacity);
+/* Whether the message acknowledges that NOTIFY. */
+bool dns_notify_is_answered(struct span message, const struct dns_name *zone, uint16_t id);
 
 #endif

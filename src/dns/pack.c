@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The finished zones, copied together: behind each node its name, its sets and their records, in the order in which a
- * query reads them. Names are asked for at random, so that what a look-up costs is the cache lines that it touches.
+ * query reads them; the nodes of a zone behind one another, in the order in which they came. Names are asked for at random, so that what a look-up costs is the cache lines that it touches.
  *
  *     | node, 64 | name | (to 8) | sets | records | (to 64) | node ...
  */
@@ -27,6 +27,11 @@ static size_t block_bytes(const struct dns_node *node)
     for (unsigned i = 0; i < node->rrset_count; i++)
         bytes += node->rrsets[i].wire_bytes;
     return round_up(bytes, DNS_UNIT_BYTES);
+}
+
+const struct dns_node *dns_node_next(const struct dns_node *node)
+{
+    return node + block_bytes(node) / DNS_UNIT_BYTES;
 }
 
 /* Pointers to other nodes still lead to the old ones. */
@@ -77,14 +82,26 @@ void dns_zones_pack(struct dns_zones *zones)
 {
     uint32_t *units = memory_new((zones->node_count + 1) * sizeof *units);
     size_t bytes = 0;
-    for (size_t i = 0; i < zones->node_count; i++) {
-        INVARIANT(bytes / DNS_UNIT_BYTES < UINT32_MAX);
-        units[i] = (uint32_t)(bytes / DNS_UNIT_BYTES);
-        bytes += block_bytes(&zones->nodes[i]);
-    }
+    uint64_t *starts = memory_new((zones->zone_count + 1) * sizeof *starts);
+    for (size_t i = 0; i < zones->node_count; i++)
+        starts[zones->nodes[i].zone - zones->zones + 1] += block_bytes(&zones->nodes[i]);
+    for (size_t i = 0; i < zones->zone_count; i++)
+        starts[i + 1] += starts[i];
+    bytes = starts[zones->zone_count];
+    INVARIANT(bytes / DNS_UNIT_BYTES < UINT32_MAX);
     void *memory = memory_new(bytes + DNS_UNIT_BYTES);
     uintptr_t start = round_up((uintptr_t)memory, DNS_UNIT_BYTES);
     struct move move = {zones->nodes, (struct dns_node *)start, units};
+    for (size_t i = 0; i < zones->zone_count; i++) {
+        zones->zones[i].first = &move.to[starts[i] / DNS_UNIT_BYTES];
+        zones->zones[i].end = &move.to[starts[i + 1] / DNS_UNIT_BYTES];
+    }
+    for (size_t i = 0; i < zones->node_count; i++) {
+        uint64_t *next = &starts[zones->nodes[i].zone - zones->zones];
+        units[i] = (uint32_t)(*next / DNS_UNIT_BYTES);
+        *next += block_bytes(&zones->nodes[i]);
+    }
+    memory_free(starts);
     for (size_t i = 0; i < zones->node_count; i++)
         copy_block(&zones->nodes[i], &move.to[units[i]]);
     move_pointers(zones, &move);

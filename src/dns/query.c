@@ -86,6 +86,7 @@ static bool read_record(struct reader *reader, struct dns_query *query, bool is_
     struct span rdata = read_span(reader, read_u16(reader));
     if (reader->failed)
         return false;
+    query->has_tsig |= type == DNS_TSIG && is_additional;
     if (type != DNS_OPT)
         return true;
     return is_additional && read_opt(query, is_root, class, ttl, rdata);
@@ -100,7 +101,7 @@ enum dns_reading dns_query_read(struct span message, struct dns_query *query)
     query->flags = load_u16(header + 2);
     query->question_bytes = 0;
     query->udp_bytes = DNS_UDP_PLAIN_BYTES;
-    query->has_edns = query->is_dnssec_ok = false;
+    query->has_edns = query->is_dnssec_ok = query->has_tsig = false;
     query->edns_version = 0;
     dns_options_init(&query->options);
     if (query->flags & DNS_FLAG_QR)

@@ -15,6 +15,7 @@ enum {
     DNS_FLAG_RD = 0x0100,
     DNS_FLAG_CD = 0x0010,
     DNS_OPCODE_MASK = 0x7800,
+    DNS_OPCODE_NOTIFY = 4 << 11,
 };
 
 enum { DNS_CLASS_IN = 1, DNS_CLASS_CH = 3 };
@@ -26,6 +27,7 @@ struct dns_query {
         question_bytes; /* of the message behind its header; 0: the question cannot be told back */
     uint16_t udp_bytes; /* the sender's limit, EDNS or not */
     bool has_edns, is_dnssec_ok;
+    bool has_tsig;
     uint8_t edns_version;
     struct dns_options options; /* of version 0 */
     struct dns_name name;       /* lower case */

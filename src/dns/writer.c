@@ -153,6 +153,19 @@ bool dns_write_rrset(struct dns_writer *writer, struct dns_owner owner,
     return true;
 }
 
+bool dns_write_stored(struct dns_writer *writer, struct dns_owner owner, const uint8_t *record)
+{
+    uint8_t *start = writer->at;
+    unsigned suffixes = writer->suffix_count;
+    const struct dns_type *type = dns_type_find(load_u16(record + 2));
+    if (write_one(writer, owner, record, type && strchr(type->layout, 'n') ? type : NULL,
+                  UINT32_MAX))
+        return true;
+    writer->at = start;
+    writer->suffix_count = suffixes;
+    return false;
+}
+
 bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_t type,
                       uint32_t ttl_s, struct span rdata)
 {

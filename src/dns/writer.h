@@ -43,6 +43,9 @@ static inline struct dns_owner dns_owner_suffix(const struct dns_writer *writer,
 bool dns_write_rrset(struct dns_writer *writer, struct dns_owner owner,
                      const struct dns_rrset *rrset, uint32_t ttl_most_s);
 
+/* One record as it lies in a set. */
+bool dns_write_stored(struct dns_writer *writer, struct dns_owner owner, const uint8_t *record);
+
 /* One record with data that has no names in it. */
 bool dns_write_record(struct dns_writer *writer, struct dns_owner owner, uint16_t type,
                       uint32_t ttl_s, struct span rdata);

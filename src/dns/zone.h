@@ -47,7 +47,8 @@ struct dns_zone {
     const struct dns_rrset *soa;
     bool is_file;                  /* some of it is from a zone file */
     const struct dns_zone *parent; /* of ours, that delegates this one; NULL: somebody else's */
-    struct dns_chain *chain;       /* of a signed zone, unless its denials are compact */
+    const struct dns_node *first, *end; /* its nodes lie together */
+    struct dns_chain *chain;            /* of a signed zone, unless its denials are compact */
 };
 
 /* Owner pointer, type, class, TTL, RDLENGTH. */
@@ -100,6 +101,8 @@ struct dns_zones {
 };
 
 void dns_zones_pack(struct dns_zones *zones);
+/* The node that lies behind this one. */
+const struct dns_node *dns_node_next(const struct dns_node *node);
 
 struct dns_node *dns_zones_probe(const struct dns_zones *zones, struct span name);
 

@@ -8,10 +8,11 @@
     METRIC(COUNTER, "causeway_dns_answers_total", "rcode=\"" rcode "\"", "DNS answers by rcode.")
 
 static struct metric answers[DNS_RCODES] = {
-    [DNS_NOERROR] = ANSWERS("NOERROR"),   [DNS_FORMERR] = ANSWERS("FORMERR"),
-    [DNS_SERVFAIL] = ANSWERS("SERVFAIL"), [DNS_NXDOMAIN] = ANSWERS("NXDOMAIN"),
-    [DNS_NOTIMP] = ANSWERS("NOTIMP"),     [DNS_REFUSED] = ANSWERS("REFUSED"),
-    [DNS_BADVERS] = ANSWERS("BADVERS"),   [DNS_BADCOOKIE] = ANSWERS("BADCOOKIE"),
+    [DNS_NOERROR] = ANSWERS("NOERROR"),     [DNS_FORMERR] = ANSWERS("FORMERR"),
+    [DNS_SERVFAIL] = ANSWERS("SERVFAIL"),   [DNS_NXDOMAIN] = ANSWERS("NXDOMAIN"),
+    [DNS_NOTIMP] = ANSWERS("NOTIMP"),       [DNS_REFUSED] = ANSWERS("REFUSED"),
+    [DNS_YXDOMAIN] = ANSWERS("YXDOMAIN"),   [DNS_BADVERS] = ANSWERS("BADVERS"),
+    [DNS_BADCOOKIE] = ANSWERS("BADCOOKIE"),
 };
 static struct metric tcp =
     METRIC(COUNTER, "causeway_dns_tcp_answers_total", "",
@@ -83,6 +84,28 @@ static struct metric items = METRIC(COUNTER, "causeway_measure_items_total", "",
            "Datagrams of measurements by what became of them."),
 static struct metric measures[] = {MEASURE_RECEIVER_COUNTER_LIST(MEASURES)};
 enum { MEASURE_KINDS = sizeof measures / sizeof *measures };
+#define TRANSFERS(labels) \
+    METRIC(COUNTER, "causeway_dns_transfers_total", labels, "Requests for copies of zones.")
+static struct metric transfers[] = {
+    TRANSFERS("result=\"refused\""),
+    TRANSFERS("result=\"axfr\""),
+    TRANSFERS("result=\"ixfr\""),
+};
+static struct metric transferred =
+    METRIC(COUNTER, "causeway_dns_transfer_records_total", "", "Records sent in copies of zones.");
+#define TSIG(result)                                                    \
+    METRIC(COUNTER, "causeway_dns_tsig_total", "result=\"" result "\"", \
+           "Signed requests by what the signature was.")
+static struct metric tsig[] = {TSIG("bad"), TSIG("good")};
+#define NOTIFIES(event)                                                   \
+    METRIC(COUNTER, "causeway_dns_notifies_total", "event=\"" event "\"", \
+           "NOTIFY messages: to secondaries, and refused from strangers.")
+static struct metric notifies[DNSD_NOTIFY_EVENTS] = {
+    [DNSD_NOTIFY_SENT] = NOTIFIES("sent"),
+    [DNSD_NOTIFY_ANSWERED] = NOTIFIES("answered"),
+    [DNSD_NOTIFY_GIVEN_UP] = NOTIFIES("given_up"),
+    [DNSD_NOTIFY_REFUSED] = NOTIFIES("refused"),
+};
 static struct metric aliases[] = {
     METRIC(COUNTER, "causeway_dns_alias_lookups_total", "result=\"failed\"",
            "Look-ups of the targets of ALIAS records."),
@@ -130,6 +153,13 @@ void dnsd_metrics_register(void)
         metric_register(&aliases[i]);
     for (size_t i = 0; i < SIGNATURE_RESULTS; i++)
         metric_register(&signatures[i]);
+    for (size_t i = 0; i < sizeof transfers / sizeof *transfers; i++)
+        metric_register(&transfers[i]);
+    metric_register(&transferred);
+    for (size_t i = 0; i < sizeof tsig / sizeof *tsig; i++)
+        metric_register(&tsig[i]);
+    for (size_t i = 0; i < DNSD_NOTIFY_EVENTS; i++)
+        metric_register(&notifies[i]);
     for (size_t i = 0; i < REPORT_KINDS; i++)
         metric_register(&reports[i]);
 }
@@ -137,6 +167,8 @@ void dnsd_metrics_register(void)
 void dnsd_tally_outcome(struct dnsd_tally *tally, const struct dns_outcome *outcome, size_t length)
 {
     tally->malformed += outcome->is_malformed;
+    if (outcome->is_notify)
+        dnsd_count_notify(DNSD_NOTIFY_REFUSED);
     tally->truncated += outcome->is_truncated;
     tally->subnets += outcome->has_subnet;
     tally->levels += outcome->has_alias;
@@ -197,6 +229,26 @@ void dnsd_count_refused_connection(void)
 void dnsd_count_tls_connection(void)
 {
     metric_add(&tls_connections, 1);
+}
+
+void dnsd_count_transfer(bool is_begun, bool is_incremental)
+{
+    metric_add(&transfers[is_begun ? 1 + is_incremental : 0], 1);
+}
+
+void dnsd_count_transferred(uint64_t records)
+{
+    metric_add(&transferred, records);
+}
+
+void dnsd_count_tsig(bool is_good)
+{
+    metric_add(&tsig[is_good], 1);
+}
+
+void dnsd_count_notify(enum dnsd_notify_event event)
+{
+    metric_add(&notifies[event], 1);
 }
 
 void dnsd_count_alias(bool is_resolved)

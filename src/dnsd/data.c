@@ -218,8 +218,10 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     if (data->maps && data->keys)
         data->zones = dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels,
                                      &data->aliases, data->assigned, why);
-    if (data->zones)
+    if (data->zones) {
         dnsd_keys_bind(data->keys, data->zones, (uint32_t)(clock_wall_ns() / 1000000000));
+        data->transfers = dnsd_transfers_new(conf, data->zones);
+    }
     if (data->maps)
         data->director = make_director(data, conf, why);
     data->health = edge_plan_new(conf, crypto_openssl());
@@ -240,6 +242,7 @@ void dnsd_data_release(struct dnsd_data *data)
     dns_zones_free(data->zones);
     dnsd_aliases_free(&data->aliases);
     dnsd_assigned_free(data->assigned);
+    dnsd_transfers_free(&data->transfers);
     edge_plan_free(&data->health);
     dnsd_probe_plan_clear(&data->probe);
     director_free(data->director);

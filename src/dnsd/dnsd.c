@@ -17,6 +17,10 @@ static int on_worker_start(struct worker *worker, void *argument)
     metrics_thread_start();
     uint32_t count = workers_count(worker_peers(worker));
     int error = dnsd_tcp_start(&dnsd->tcp[id], dnsd, worker_loop(worker), id, count);
+    if (error == 0 && id == 0) {
+        dnsd->notify = dnsd_notify_new(dnsd, worker_loop(worker));
+        dnsd_notify_take(dnsd->notify, dnsd->latest);
+    }
     if (error == 0 && id == 0)
         error = dnsd_reports_start(&dnsd->reports, dnsd, worker_loop(worker));
     if (error < 0)
@@ -29,8 +33,10 @@ static void on_worker_stop(struct worker *worker, void *argument)
     struct dnsd *dnsd = argument;
     uint32_t id = worker_id(worker);
     dnsd_tcp_stop(&dnsd->tcp[id]);
-    if (id == 0)
+    if (id == 0) {
+        dnsd_notify_free(&dnsd->notify);
         dnsd_reports_stop(&dnsd->reports);
+    }
     metrics_thread_stop();
 }
 
@@ -90,7 +96,8 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     struct dnsd *dnsd = NEW(struct dnsd);
     dnsd->crypto = options->crypto;
     dnsd->seed = options->seed;
-    dnsd->first = data;
+    dnsd->first = dnsd->latest = data;
+    atomic_fetch_add(&data->references, 1);
     dnsd->maps = dnsd_maps_retain(data->maps);
     dnsd->signatures = dns_signatures_new(self->dns->signature_cache_bytes, options->seed);
     dnsd->budget = dns_budget_new(options->seed);
@@ -172,6 +179,7 @@ void dnsd_stop(struct dnsd **owned)
     dnsd_view_release(atomic_load(&dnsd->view));
     dnsd_data_release(dnsd->first);
     dnsd_data_release(dnsd->prepared);
+    dnsd_data_release(dnsd->latest);
     dnsd_maps_release(dnsd->maps);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
     memory_free(dnsd->listeners);
@@ -217,6 +225,7 @@ static int run_on_first(struct dnsd *dnsd, struct call *call)
 
 static void take_data(struct dnsd *dnsd, struct call *call)
 {
+    dnsd_notify_take(dnsd->notify, call->data);
     dnsd_reports_take(dnsd->reports, call->data);
 }
 
@@ -224,7 +233,11 @@ int dnsd_prepare(struct dnsd *dnsd, const struct conf *conf, struct text *why)
 {
     dnsd_data_release(dnsd->prepared);
     dnsd->prepared = dnsd_data_new(conf, dnsd->maps, dnsd->seed, why);
-    return dnsd->prepared ? 0 : ERROR_CONFIG;
+    if (!dnsd->prepared)
+        return ERROR_CONFIG;
+    dnsd_transfers_follow(dnsd->prepared->transfers, dnsd->prepared->zones, dnsd->latest->transfers,
+                          dnsd->latest->zones);
+    return 0;
 }
 
 int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
@@ -239,6 +252,9 @@ int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
     if (conf->self && conf->self->dns)
         take_limits(dnsd, conf->self->dns);
     dnsd_resolver_follow(dnsd->resolver, data);
+    dnsd_data_release(dnsd->latest);
+    dnsd->latest = data;
+    atomic_fetch_add(&data->references, 1);
     return run_on_first(dnsd, &(struct call){.run = take_data, .data = data});
 }
 

@@ -131,6 +131,7 @@ struct dnsd_data {
     struct dns_zones *zones;
     struct dnsd_aliases *aliases;
     struct dnsd_assigned *assigned;
+    struct dnsd_transfers *transfers;
     struct dnsd_maps *maps;
     struct dnsd_levels *levels;
     struct director *director;
@@ -257,6 +258,35 @@ struct dnsd_signer {
 };
 void dnsd_signer_init(struct dnsd_signer *signer);
 void dnsd_signer_clear(struct dnsd_signer *signer);
+/* ---- transfers.c, transfer.c: copies of zones */
+
+struct dnsd_transfers;
+struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct dns_zones *zones);
+void dnsd_transfers_free(struct dnsd_transfers **transfers);
+/* What differs from the zones of before, which are the older data's. */
+void dnsd_transfers_follow(struct dnsd_transfers *transfers, const struct dns_zones *zones,
+                           const struct dnsd_transfers *old, const struct dns_zones *old_zones);
+
+/* A query with a signature, which dns_answer() left alone. Returns the answer's length. */
+size_t dnsd_answer_signed(const struct dnsd_view *view, const struct dns_request *request,
+                          uint8_t *out, size_t capacity, struct dns_outcome *outcome);
+
+/* False: the message asks for no transfer. Else there is a transfer, or an answer of `*length` bytes that refuses it.
+ * `capacity` is DNS_TCP_BYTES here and below. */
+struct dnsd_transfer;
+bool dnsd_transfer_open(struct dnsd *dnsd, struct span message, const struct address *client,
+                        uint8_t *out, size_t capacity, size_t *length,
+                        struct dnsd_transfer **transfer);
+/* The next message's length; 0 behind the last one, or a negative error: the connection is to be closed. */
+int dnsd_transfer_next(struct dnsd_transfer *transfer, uint8_t *out, size_t capacity);
+void dnsd_transfer_close(struct dnsd_transfer **transfer); /* NULL inside is fine */
+
+/* ---- notify.c: on the first worker */
+
+struct dnsd_notify;
+struct dnsd_notify *dnsd_notify_new(struct dnsd *dnsd, struct loop *loop);
+void dnsd_notify_take(struct dnsd_notify *notify, struct dnsd_data *data);
+void dnsd_notify_free(struct dnsd_notify **notify);
 
 /* ---- count.c */
 
@@ -281,6 +311,17 @@ void dnsd_count_tls_connection(void);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_director(const struct director_figures *now, struct director_figures *before);
 void dnsd_count_alias(bool is_resolved);
+void dnsd_count_transfer(bool is_begun, bool is_incremental);
+void dnsd_count_transferred(uint64_t records);
+void dnsd_count_tsig(bool is_good);
+enum dnsd_notify_event {
+    DNSD_NOTIFY_SENT,
+    DNSD_NOTIFY_ANSWERED,
+    DNSD_NOTIFY_GIVEN_UP,
+    DNSD_NOTIFY_REFUSED, /* of others, to us */
+    DNSD_NOTIFY_EVENTS,
+};
+void dnsd_count_notify(enum dnsd_notify_event event);
 /* Adds what came since `before`, and sets that. */
 void dnsd_count_reports(const struct status_receiver_counters *now,
                         struct status_receiver_counters *before);
@@ -391,6 +432,9 @@ struct dnsd {
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;
     struct dnsd_resolver *resolver;
+    struct dnsd_notify *notify;
+    struct dnsd_data *latest; /* a reference, of whoever reloads */
+    _Atomic uint32_t transfer_count;
     struct worker_set *workers;
     struct dnsd_decisions decisions;
 };

@@ -17,7 +17,8 @@ enum {
     INPUT_BYTES = PREFIX_BYTES + DNSD_TCP_QUERY_BYTES,
     ROOM_BYTES = PREFIX_BYTES + DNS_TCP_BYTES, /* that one answer may need */
     OUTPUT_BYTES = 2 * ROOM_BYTES,
-    ACCEPTS = 64, /* in one turn of a listener */
+    ACCEPTS = 64,           /* in one turn of a listener */
+    TRANSFER_MESSAGES = 16, /* in one turn of a connection */
 };
 
 struct listener {
@@ -46,8 +47,9 @@ struct connection {
     struct dnsd_stream stream;
     struct dnsd_tcp *tcp;
     struct address client;
-    uint64_t active_ns;         /* last whole query, or answer bytes taken */
-    struct slice_queue waiting; /* answers that the socket did not take */
+    uint64_t active_ns;             /* last whole query, or answer bytes taken */
+    struct slice_queue waiting;     /* answers that the socket did not take */
+    struct dnsd_transfer *transfer; /* under way: nothing else is answered until its end */
     size_t filled;
     bool is_ended; /* by the client, which may still read */
     uint8_t input[INPUT_BYTES];
@@ -61,6 +63,7 @@ static void close_connection(struct connection *connection)
     close(connection->watch.fd);
     list_remove(&connection->link);
     slice_queue_clear(&connection->waiting);
+    dnsd_transfer_close(&connection->transfer);
     memory_free(connection);
     dnsd_count_connections(--tcp->connection_count);
 }
@@ -134,9 +137,18 @@ static int answer_one(struct connection *connection, struct span message, uint8_
                                   .wall_s = (uint32_t)(clock_rough_wall_ns() / 1000000000),
                                   .now_ns = loop_now_ns(tcp->loop),
                                   .signer = &tcp->signer.signer};
-    struct dns_outcome outcome;
-    size_t length =
-        dns_answer(dnsd_source(tcp->dnsd), &request, out + PREFIX_BYTES, DNS_TCP_BYTES, &outcome);
+    struct dns_outcome outcome = {.rcode = DNS_REFUSED};
+    size_t length;
+    uint8_t *to = out + PREFIX_BYTES;
+    if (!dnsd_transfer_open(tcp->dnsd, message, &connection->client, to, DNS_TCP_BYTES, &length,
+                            &connection->transfer)) {
+        length = dns_answer(dnsd_source(tcp->dnsd), &request, to, DNS_TCP_BYTES, &outcome);
+        if (outcome.has_tsig)
+            length =
+                dnsd_answer_signed(dnsd_view(tcp->dnsd), &request, to, DNS_TCP_BYTES, &outcome);
+    }
+    if (connection->transfer)
+        return 0;
     dnsd_tally_outcome(&tcp->tally, &outcome, length);
     if (!length)
         return ERROR_INVALID;
@@ -149,7 +161,7 @@ static int answer_input(struct connection *connection)
 {
     size_t used = 0, length = 0;
     int result = 0;
-    while (connection->filled - used >= PREFIX_BYTES) {
+    while (connection->filled - used >= PREFIX_BYTES && !connection->transfer) {
         const uint8_t *front = connection->input + used;
         size_t message = load_u16(front);
         if (message > DNSD_TCP_QUERY_BYTES) {
@@ -199,12 +211,50 @@ static int read_input(struct connection *connection)
     return got;
 }
 
+/* Messages of a transfer as fast as the client takes them, some at a time: others have their turn too. Returns 1 when
+ * there is no more to send. */
+static int send_transfer(struct connection *connection)
+{
+    uint8_t *out = connection->tcp->output;
+    for (int i = 0; i < TRANSFER_MESSAGES && connection->transfer; i++) {
+        if (connection->waiting.bytes)
+            return 0;
+        int length = dnsd_transfer_next(connection->transfer, out + PREFIX_BYTES, DNS_TCP_BYTES);
+        if (length < 0)
+            return length;
+        if (length == 0) {
+            dnsd_transfer_close(&connection->transfer);
+            break;
+        }
+        store_u16(out, (uint16_t)length);
+        int error = send_output(connection, (size_t)length + PREFIX_BYTES);
+        if (error < 0)
+            return error;
+        touch(connection);
+    }
+    return !connection->transfer;
+}
+
+static int go_on(struct connection *connection)
+{
+    int result = send_waiting(connection);
+    if (result < 0 || !connection->transfer || connection->waiting.bytes)
+        return result;
+    result = send_transfer(connection);
+    if (result <= 0)
+        return result;
+    do /* what came behind the request */
+        result = answer_input(connection);
+    while (result > 0);
+    return result;
+}
+
 /* What the stream holds back after a read is read at once: no event will tell of it. */
 static int exchange(struct connection *connection)
 {
     struct dnsd_stream *stream = &connection->stream;
-    int result = send_waiting(connection);
-    while (result >= 0 && !connection->waiting.bytes) {
+    int result = go_on(connection);
+    while (result >= 0 && !connection->waiting.bytes && !connection->transfer) {
         stream->events = EPOLLIN;
         int got = result = read_input(connection);
         do {
@@ -212,6 +262,8 @@ static int exchange(struct connection *connection)
                 break;
             result = answer_input(connection);
         } while (result > 0);
+        if (connection->transfer && result >= 0)
+            result = go_on(connection);
         if (got <= 0 || !stream->functions->has_more(stream))
             break;
     }
@@ -225,9 +277,11 @@ static int serve(struct connection *connection)
     dnsd_tally_flush(&connection->tcp->tally);
     if (result < 0)
         return result;
-    if (connection->is_ended && !connection->waiting.bytes)
+    if (connection->is_ended && !connection->waiting.bytes && !connection->transfer)
         return ERROR_CLOSED; /* what is left of the input can never become whole */
-    return loop_watch_set(connection->tcp->loop, &connection->watch, connection->stream.events);
+    bool is_sending = connection->transfer && !connection->waiting.bytes;
+    return loop_watch_set(connection->tcp->loop, &connection->watch,
+                          is_sending ? EPOLLOUT : connection->stream.events);
 }
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)

@@ -103,6 +103,9 @@ static bool answer_one(struct dnsd_udp *udp, const struct moment *moment, unsign
     struct dns_outcome outcome;
     size_t length =
         dns_answer(moment->source, &request, udp->answers[slot], DNS_UDP_BYTES, &outcome);
+    if (outcome.has_tsig)
+        length = dnsd_answer_signed(dnsd_view(udp->dnsd), &request, udp->answers[slot],
+                                    DNS_UDP_BYTES, &outcome);
     dnsd_tally_outcome(&udp->tally, &outcome, length);
     if (!length)
         return false;

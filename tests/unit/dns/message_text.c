@@ -10,9 +10,9 @@
 static const char *rcode_name(unsigned rcode)
 {
     static const char *const names[DNS_RCODES] = {
-        [DNS_NOERROR] = "NOERROR",   [DNS_FORMERR] = "FORMERR",    [DNS_SERVFAIL] = "SERVFAIL",
-        [DNS_NXDOMAIN] = "NXDOMAIN", [DNS_NOTIMP] = "NOTIMP",      [DNS_REFUSED] = "REFUSED",
-        [DNS_BADVERS] = "BADVERS",   [DNS_BADCOOKIE] = "BADCOOKIE"};
+        [DNS_NOERROR] = "NOERROR",   [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL",
+        [DNS_NXDOMAIN] = "NXDOMAIN", [DNS_NOTIMP] = "NOTIMP",   [DNS_REFUSED] = "REFUSED",
+        [DNS_YXDOMAIN] = "YXDOMAIN", [DNS_BADVERS] = "BADVERS", [DNS_BADCOOKIE] = "BADCOOKIE"};
     return rcode < DNS_RCODES && names[rcode] ? names[rcode] : "?";
 }
 

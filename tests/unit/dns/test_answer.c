@@ -230,12 +230,16 @@ static void header_bits_are_copied_or_zero(void **state)
         ask(span_of(query, query_write(&form, query)), false, out, sizeof out, &outcome);
     assert_true(length > DNS_HEADER_BYTES);
     assert_int_equal(load_u16(out + 2), 0x8510); /* QR AA RD CD; AD, RA and Z zero */
-    form.flags = 0x2000 | 0x0100;                /* NOTIFY's opcode 4 */
+    form.flags = 0x1000 | 0x0100;                /* STATUS' opcode 2 */
     length = ask(span_of(query, query_write(&form, query)), false, out, sizeof out, &outcome);
     assert_int_equal(length, DNS_HEADER_BYTES);
-    assert_int_equal(load_u16(out + 2), 0xa104);
+    assert_int_equal(load_u16(out + 2), 0x9104);
     assert_int_equal(outcome.rcode, DNS_NOTIMP);
     assert_false(outcome.is_malformed);
+    form.flags = 0x2000; /* NOTIFY: we are nobody's secondary */
+    length = ask(span_of(query, query_write(&form, query)), false, out, sizeof out, &outcome);
+    assert_int_equal(load_u16(out + 2), 0xa005);
+    assert_true(outcome.is_notify);
 }
 
 /* The question comes back letter by letter, the rest is compressed onto it. */
@@ -329,7 +333,7 @@ static void unknown_options_and_records_are_ignored(void **state)
         SPAN(HEADER_WITH("\0", "\0", "\1") QUESTION
              "\0\0\x29\x10\0\0\0\0\0\0\x0e\xff\xfd\0\2ab\xff\xfe\0\4wxyz"),
         SPAN(HEADER_WITH("\0", "\0", "\2") QUESTION "\xc0\x0c\0\1\0\1\0\0\0\0\0\4abcd" OPT),
-        SPAN(HEADER_WITH("\0", "\0", "\2") QUESTION OPT "\1k\0\0\xfa\0\xff\0\0\0\0\0\1x"),
+        SPAN(HEADER_WITH("\0", "\0", "\2") QUESTION OPT "\1k\0\0\xf9\0\xff\0\0\0\0\0\1x"),
     };
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         struct dns_outcome outcome;
@@ -342,6 +346,18 @@ static void unknown_options_and_records_are_ignored(void **state)
     }
 }
 
+/* The caller checks it first, and asks again without it. */
+static void signed_queries_are_left_to_the_caller(void **state)
+{
+    (void)state;
+    uint8_t out[DNS_UDP_BYTES];
+    struct dns_outcome outcome;
+    const struct span query =
+        SPAN(HEADER_WITH("\0", "\0", "\1") QUESTION "\1k\0\0\xfa\0\xff\0\0\0\0\0\1x");
+    assert_int_equal(ask(query, false, out, sizeof out, &outcome), 0);
+    assert_true(outcome.has_tsig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +368,7 @@ int main(void)
         cmocka_unit_test(case_is_kept_and_names_are_compressed),
         cmocka_unit_test(malformed_messages_get_formerr_or_nothing),
         cmocka_unit_test(unknown_options_and_records_are_ignored),
+        cmocka_unit_test(signed_queries_are_left_to_the_caller),
     };
     int failed = cmocka_run_group_tests_name("dns/answer", tests, NULL, NULL);
     fixture_free();

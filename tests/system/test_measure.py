@@ -29,7 +29,7 @@ class Network:
         self.lab, self.program, self.version = lab, program, version
         self.core, self.web = lab.namespace("core"), lab.namespace("web")
         self.link = lab.connect(self.core, self.web)
-        self.keys = Keys(lab, program, "ns", "fra", "www")
+        self.keys = Keys(lab, program, "ns", "ams", "fra", "www")
         self.visitors = {}
         for name, rtt in DISTANCES.items():
             visitor = lab.namespace(name)
@@ -56,9 +56,10 @@ class Network:
     {more}
 '''
 
-    def config(self):
+    def config(self, more=""):
         return f'''
 nodes:
+{more}
 {self.node("ns", f"""admin: {{listen: ["127.0.0.1:{ADMIN}"]}}
     dns: {{listen: ["127.0.0.1:5300"], reports: "{self.at(REPORTS)}"}}""")}
 {self.node("fra", f"""admin: off
@@ -183,6 +184,17 @@ def test_R6_visitors_round_trips_reach_the_dns_node(network):
     assert network.facts()["edges"][0]["load"]["connections"] <= 1
     wait_until(lambda: network.facts()["gateways"][0]["load"], what="the gateway's load is known")
     assert edge.run("latency", "192.0.2.1", check=False).returncode != 0  # not a DNS node
+
+    # a reload gives the edge another number, and what is known of it stays
+    before = {name: network.latencies(visitor[1]) for name, visitor in network.visitors.items()}
+    network.dns.reload(network.config(network.node("ams", """admin: off
+    link: {listen: ["127.0.0.1:5444"]}
+    edge: {listen: ["127.0.0.1:8081"]}""")))
+    wait_until(lambda: [edge["name"] for edge in network.facts()["edges"]] == ["ams", "fra"], what="the reload")
+    for name, visitor in network.visitors.items():
+        row, = network.latencies(visitor[1])
+        assert {key: row[key] for key in row if key != "ms_ago"} == \
+            {key: before[name][0][key] for key in row if key != "ms_ago"}
 
 
 def test_R9_forged_and_replayed_measurements_change_nothing(network):

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -185,6 +186,33 @@ def test_R1_delv_validates(start_signed):
                              ("www.shop.example", "MX", "negative response, fully validated")):
         text = network.here.run("delv", "@127.0.0.1", "-p", str(network.port), "-a", anchor, "+root=shop.example", name, kind)
         assert f"; {said}" in text.stdout, text.stdout + text.stderr
+
+
+# Debian's dnsviz looks for a version of pygraphviz where there is none, and draws nothing here.
+GROK = '''
+import dnsviz.commands.grok as grok
+grok.test_pygraphviz = lambda: None
+grok.main(["grok", "-t", "{anchor}", "-l", "warning"])
+'''
+
+
+@pytest.mark.skipif(not shutil.which("dnsviz"), reason="dnsviz is not installed")
+def test_R1_dnsviz_finds_nothing_to_complain_of(start_signed):
+    network = start_signed()
+    server, ds = f"127.0.0.1:{network.port}", network.ds()[0].split(" DS ")[1]
+    keys = network.dig("shop.example", "DNSKEY", "+noall", "+answer", "+nodnssec")
+    anchor = network.lab.write("anchor", "".join(f"{line}\n" for line in keys.splitlines() if re.search(r"\s257 ", line)))
+
+    def complaints(delegation, *names):
+        probe = network.here.run("dnsviz", "probe", "-A", "-a", "shop.example", "-x", f"shop.example:{server}", "-N",
+                                 f"shop.example:ns1.shop.example={server}", "-D", f"shop.example:{delegation}", "-R", "A,TXT",
+                                 *names, timeout=120).stdout
+        grok = subprocess.run(["/usr/bin/python3", "-c", GROK.format(anchor=anchor)], input=probe, capture_output=True,
+                              text=True, timeout=120, check=True)
+        return re.findall(r'"(?:errors|warnings)"', grok.stdout)
+
+    assert not complaints(ds, "shop.example", "www.shop.example", "nope.shop.example", "x.wild.shop.example")
+    assert complaints(re.sub("[0-9A-F]{8}$", "00000000", ds), "shop.example"), "it would complain"
 
 
 def test_plain_clients_see_nothing_of_it(start_signed):

@@ -14,6 +14,7 @@ import pytest
 
 from lab import wait_until
 from lab.causeway import Causeway, Keys
+from test_measure import Network, ask
 
 HTTP, ADMIN, REPORTS, DNS = 8080, 9180, 8053, 5300
 CLIENT, FAR_CLIENT, STRANGER, CLIENT_6 = "192.0.2.7", "198.51.100.7", "203.0.113.7", "2001:db8:1::7"
@@ -324,6 +325,46 @@ def test_H2_H4_load_and_death_of_servers(lab, causeway_program):
     assert time.monotonic() - begin < 3
     agents["www1"].kill()
     wait_until(lambda: set(front_end.hosts(STRANGER, 100)) == {"sj1-sj"}, 5, "the next group")
+
+
+class Measured(Network):
+    """The network of test_measure.py, whose DNS node is a front end too; the edge there measures the pings of border ny."""
+
+    def config(self):
+        text = super().config()
+        director = f"    director: {{listen: ['127.0.0.1:{HTTP + 1}'], trusted_proxies: [127.0.0.0/8]}}\n"
+        text = text.replace("    dns: {listen", director + "    dns: {listen", 1)
+        return text.replace("\nsites:\n", f"""
+borders:
+  ny: {{node: fra, internal: ["la 1ms"], pings: ["0.0.0.0/0 70ms", "::/0 70ms"]}}
+  la: {{pings: ["0.0.0.0/0 60ms", "::/0 60ms"]}}
+sites:
+  plain:
+    hosts: [plain.example]
+    servers:
+      - {{name: one, place: ny, exits: ["ny ny.plain.example", "la la.plain.example"]}}
+""", 1)
+
+    def exit_of(self, client):
+        url = f"http://127.0.0.1:{HTTP + 1}/"
+        text = self.core.run("curl", "-s", "-i", "-H", "Host: plain.example", "-H", f"X-Forwarded-For: {client}", url).stdout
+        return re.search(r"Location: http://(\w+)\.plain", text)[1]
+
+
+@pytest.mark.parametrize("version", (4, 6))
+def test_H3_measured_pings_decide_the_exit(lab, causeway_program, version):
+    network = Measured(lab, causeway_program, version)
+    clients = {name: visitor[1] for name, visitor in network.visitors.items()}
+    assert {network.exit_of(client) for client in clients.values()} == {"la"}  # as stated
+    network.start("fra", network.core)
+    for visitor, address, edge_address in network.visitors.values():
+        for _ in range(3):
+            ask(visitor, edge_address, address, 8080)
+    # 20 ms by ny are better than the stated 60 by la; 90 are worse
+    wait_until(lambda: network.exit_of(clients["near"]) == "ny", 20, "the near visitor's round trip counts")
+    wait_until(lambda: network.dns.status()["roles"]["director"]["measured_networks"] == 2, 20, "both are measured")
+    assert network.exit_of(clients["far"]) == "la"
+    assert network.exit_of("203.0.113.9") == "la"
 
 
 def test_wrk_gets_nothing_but_redirects(front_end):

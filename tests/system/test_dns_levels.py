@@ -59,6 +59,7 @@ class Network:
     edge: {{listen: [":80"]}}}}''' for name, region in EDGES.items())
         zones = "".join(f'''
   {zone}:
+    level_ttl: 10m
     ns: [{", ".join(f"{name}.{'shop.example' if self.is_shared else zone}" for name in self.servers_of(zone))}]
     records: [{", ".join(f"{name} A {SERVERS[name]}" for name in names)}{self.records if zone == "shop.example" else ""}]
     levels: [{", ".join(f"{{region: {region}, zone: {below}}}" for region, below in self.levels.get(zone, []))}]
@@ -72,7 +73,7 @@ sites:
   shop:
     hosts: [www.shop.example, "*.any.shop.example", shop.example]
     origins: ["http://192.0.2.80"]
-    dns: {{answers: 1}}
+    dns: {{answers: 1, ttl: 10m}}
 zones:{zones}'''
 
     def servers_of(self, zone):

@@ -423,6 +423,7 @@ static void init(struct answer *answer, const struct dns_source *source,
     answer->error = DNS_EXTENDED_OTHER;
     answer->scope_bits = 0;
     answer->is_authoritative = answer->is_truncated = answer->is_refused = false;
+    answer->has_alias = false;
     answer->kind = DNS_KIND_DATA;
     answer->about = SPAN("");
     answer->seal.signing = source->signing;

@@ -16,6 +16,7 @@ enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
     CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map or zone file */
     CONF_MAPS_LIMIT = 16,
+    CONF_POLICIES_LIMIT = 256,
     CONF_LEVELS_LIMIT = 1024,
     CONF_NODES_LIMIT = 4096,
     CONF_SITES_LIMIT = 65536,
@@ -175,6 +176,12 @@ struct conf_agent {
 };
 
 /* What the node can carry; 0: not said, so it limits nothing. */
+/* A program of the director: how edges are ranked. */
+struct conf_policy {
+    const char *name;
+    const char *steps;
+};
+
 struct conf_capacity {
     uint32_t connections; /* open TCP connections of the machine */
     uint32_t requests_per_s;
@@ -303,6 +310,7 @@ struct conf_node {
     struct conf_agent *agent;
     struct conf_history *history; /* NULL: none is kept */
     struct conf_capacity capacity;
+    uint32_t cost; /* of a connection to it, thousandths of any unit; 0 */
     struct conf_director *director;
     struct conf_admin *admin; /* present when any role is, unless `admin: off` */
 };
@@ -366,11 +374,14 @@ struct conf_site {
     uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */
     uint32_t kept_connections;   /* 64 for each origin and worker */
     uint32_t connections_limit;  /* 1024 for each origin and worker; beyond: 503 */
-    uint32_t retries;     /* 1: safe requests, on a dead kept connection or a failed connect */
-    uint32_t dns_ttl_s;   /* 20 */
-    uint32_t dns_move_in; /* 100: of networks that get edges where the name is an ALIAS too */
-    uint32_t dns_answers; /* 3 (R5: two or three) */
-    bool dns_gateway;     /* false: _gateway names tell which gateways it has */
+    uint32_t retries;       /* 1: safe requests, on a dead kept connection or a failed connect */
+    uint32_t dns_ttl_s;     /* 20 */
+    uint32_t dns_move_in;   /* 100: of networks that get edges where the name is an ALIAS too */
+    uint32_t dns_answers;   /* 3 (R5: two or three) */
+    const char *policy;     /* name or steps; NULL: "best" */
+    uint32_t floor_percent; /* 25: edges that stay in use whatever checks find */
+    bool fails_closed;      /* false */
+    bool dns_gateway;       /* false: _gateway names tell which gateways it has */
     struct conf_health *health; /* of the origins; NULL: they are not checked */
     struct conf_server *servers;
     size_t server_count;
@@ -485,6 +496,13 @@ struct conf {
     size_t tsig_count;
     struct conf_map *maps; /* laid over one another in this order, `regions` over all of them */
     size_t map_count;
+    struct conf_policy *policies;
+    size_t policy_count;
+    uint32_t director_networks;       /* 16384 */
+    uint32_t director_spread_percent; /* 80 */
+    uint32_t director_margin_percent; /* 10 */
+    uint64_t director_margin_ns;      /* 2 ms */
+    uint64_t director_patience_ns;    /* 3 s */
     struct conf_border *borders;
     size_t border_count;
     struct span regions; /* text of the region file (docs/dns.md); empty: none */

@@ -385,6 +385,8 @@ static const struct setting node_settings[] = {
      .help = "Keeps what the node was like over time."},
     {"capacity", GROUP(capacity_section), MEMBER(conf_node, capacity),
      .help = "What the node can carry, so that it is not sent more."},
+    {"cost", &type_integer, MEMBER(conf_node, cost), RANGE("0", "1000000"), .preset = "0",
+     .help = "What a connection to this edge costs, in thousandths of any unit; docs/director.md."},
     {"director", SECTION(director_section), MEMBER(conf_node, director),
      .help = "Role: redirects clients to content servers (docs/redirect.md)."},
     {"admin", SECTION(admin_section), MEMBER(conf_node, admin), .can_be_off = true,
@@ -485,6 +487,18 @@ static const struct setting site_dns_settings[] = {
 static const struct section site_dns_section = {"site dns", "How DNS answers for the site.",
                                                 ROWS(site_dns_settings)};
 
+static const struct setting site_director_settings[] = {
+    {"policy", &type_text, MEMBER(conf_site, policy), .preset_note = "best",
+     .help = "How edges are ranked: the name of a policy, or its steps; docs/director.md."},
+    {"floor", &type_integer, MEMBER(conf_site, floor_percent), RANGE("0", "100"), .preset = "25",
+     .help = "Of a hundred edges, how many stay in use whatever health checks find."},
+    {"fail_closed", &type_boolean, MEMBER(conf_site, fails_closed), .preset = "false",
+     .help = "When all edges are dead: no answer, instead of one that may fail."},
+};
+static const struct section site_director_section = {"site director",
+                                                     "Which edges clients are sent to.",
+                                                     ROWS(site_director_settings)};
+
 static const struct setting site_settings[] = {
     {"hosts", &type_host, LIST, TEXTS(conf_site, hosts), REQUIRED,
      .help = "Host names; `*.shop.example` stands for one label or more."},
@@ -515,6 +529,7 @@ static const struct setting site_settings[] = {
     {"timeouts", GROUP(site_timeouts_section), .help = "How long a gateway waits."},
     {"limits", GROUP(site_limits_section), .help = "What a gateway may ask."},
     {"dns", GROUP(site_dns_section), .help = "How DNS answers."},
+    {"director", GROUP(site_director_section), .help = "Which edges clients are sent to."},
     {"health", SECTION(site_health_section), MEMBER(conf_site, health),
      .help = "Gateways check the origins, and prefer those that are up."},
 };
@@ -653,6 +668,31 @@ static const struct setting map_settings[] = {
 static const struct section map_section = {"map", "What is known of address space.",
                                            ROWS(map_settings), sizeof(struct conf_map)};
 
+static const struct setting policy_settings[] = {
+    {"steps", &type_text, MEMBER(conf_policy, steps), REQUIRED,
+     .help = "`sum latency link load*2`, or `filter load < 900 | sort latency | take 3`."},
+};
+static const struct section policy_section = {"policy", "How edges are ranked.",
+                                              ROWS(policy_settings), sizeof(struct conf_policy)};
+
+static const struct setting ranking_settings[] = {
+    {"policies", SECTION(policy_section), .shape = SHAPE_MAP, .limit = CONF_POLICIES_LIMIT,
+     ITEMS(conf, policies, policy_count), .help = "Named policies, for `sites.NAME.director`."},
+    {"networks", &type_integer, MEMBER(conf, director_networks), RANGE("8", "262144"),
+     .preset = "16384",
+     .help = "Client networks (/24, /48) with rankings of their own: the most active ones."},
+    {"spread_from", &type_integer, MEMBER(conf, director_spread_percent), RANGE("1", "99"),
+     .preset = "80", .help = "Load of an edge, in percent, from which it gives clients away."},
+    {"margin", &type_integer, MEMBER(conf, director_margin_percent), RANGE("1", "100"),
+     .preset = "10", .help = "By how many percent another edge has to be better."},
+    {"margin_least", &type_duration, MEMBER(conf, director_margin_ns), RANGE("1ms", "60ms"),
+     .preset = "2ms", .help = "And by how much at least."},
+    {"patience", &type_duration, MEMBER(conf, director_patience_ns), RANGE("100ms", "60s"),
+     .preset = "3s", .help = "For how long, before clients move."},
+};
+static const struct section ranking_section = {"ranking", "How the director ranks edges.",
+                                               ROWS(ranking_settings)};
+
 static const struct setting root_settings[] = {
     {"nodes", SECTION(node_section), .shape = SHAPE_MAP, .limit = CONF_NODES_LIMIT,
      ITEMS(conf, nodes, node_count), REQUIRED, .help = "All nodes of the network, by name."},
@@ -661,6 +701,7 @@ static const struct setting root_settings[] = {
      .help = "DNS nodes and edges check all edges; those that are down leave the answers."},
     {"probe", SECTION(probe_section), MEMBER(conf, probe),
      .help = "Edges measure round trips to the networks of visitors."},
+    {"director", GROUP(ranking_section), .help = "How edges are ranked for clients."},
     {"sites", SECTION(site_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,
      ITEMS(conf, sites, site_count), .help = "What is published, by name."},
     {"zones", SECTION(zone_section), .shape = SHAPE_MAP, .limit = CONF_SITES_LIMIT,

@@ -117,7 +117,7 @@ static void make_group(struct director *director, const struct director_site *si
                             .fails_closed = site->fails_closed,
                             .has_inventory = site->has_inventory};
     director->member_count += group->count;
-    if (group->count <= SHORTLIST)
+    if (group->count <= SMALL_GROUP)
         return;
     director->has_large_groups = true;
     group->member_of = memory_raw(director->edge_count * sizeof *group->member_of);
@@ -196,7 +196,7 @@ static void make_rows(struct director *director)
     for (size_t i = 0; i < rows; i++) {
         for (int k = 0; k < ROW_MEMBERS / 4; k++)
             atomic_init(&director->rows[i].words[k], UINT64_MAX);
-        director->row_states[i].challenger = MEMBER_NONE;
+        director->row_states[i] = (struct row_state){MEMBER_NONE, 0, MEMBER_NONE};
     }
     size_t pairs = (size_t)director->area_count * director->edge_count;
     if (pairs <= LEARNED_LIMIT) {

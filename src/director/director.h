@@ -68,7 +68,7 @@ struct director_options {
 enum {
     DIRECTOR_EDGES_LIMIT = 4096,
     DIRECTOR_GATEWAYS_LIMIT = 4096,
-    DIRECTOR_ROWS_LIMIT = 1 << 21, /* 24 bytes each */
+    DIRECTOR_ROWS_LIMIT = 1 << 21, /* 22 bytes each */
     DIRECTOR_NETWORKS_LIMIT = 1 << 18,
     DIRECTOR_AREAS_LIMIT = 4096, /* places near one another, whose clients are ranked together */
     DIRECTOR_FLOOR_PERCENT = 25, /* a good value of floor_percent */
@@ -77,7 +77,7 @@ enum {
 /* A ranking is made anew so often when the budget allows. */
 #define DIRECTOR_ROUND_NS (2000ull * 1000000)
 /* Ticks should be so far apart at most; and one is due when a state changed. */
-#define DIRECTOR_TICK_NS (50ull * 1000000)
+#define DIRECTOR_TICK_NS (25ull * 1000000)
 
 struct director;
 
@@ -92,7 +92,7 @@ void director_inherit(struct director *director, const struct director *old,
 /* ---- the tick ---- */
 
 enum {
-    DIRECTOR_BUDGET = 400000,          /* candidates: less than 10 ms */
+    DIRECTOR_BUDGET = 240000,          /* candidates: less than 10 ms */
     DIRECTOR_WHOLE_ROUND = UINT32_MAX, /* everything now; of use before the first look-up */
 };
 

@@ -190,18 +190,32 @@ static float select_least(float *values, uint32_t count, uint32_t rank)
     return values[rank];
 }
 
-static void shorten(struct estimate *estimate, const struct director *director)
+void estimate_choose(struct estimate *estimate, const struct lot *lot)
 {
-    float least = INFINITY;
-    if (director->edge_count > SHORTLIST) {
-        memcpy(estimate->spare, estimate->penalty_ms,
-               director->edge_count * sizeof *estimate->spare);
-        least = spread_tier(select_least(estimate->spare, director->edge_count, SHORTLIST - 1));
+    uint32_t from = (uint32_t)(lot->order * (float)estimate->tie_count);
+    estimate->shortlist_count = estimate->near_count;
+    for (uint32_t i = 0; i < estimate->tie_count && estimate->shortlist_count < SHORTLIST_MOST; i++)
+        estimate->shortlist[estimate->shortlist_count++] =
+            estimate->ties[(from + i) % estimate->tie_count];
+}
+
+/* Without a map that tells them apart, a thousand edges may be equally near: nobody looks at all, and all are looked at. */
+static void shorten(struct estimate *estimate, const struct director *director,
+                    const struct lot *lot)
+{
+    memcpy(estimate->spare, estimate->penalty_ms, director->edge_count * sizeof *estimate->spare);
+    float last =
+        select_least(estimate->spare, director->edge_count,
+                     director->edge_count < SHORTLIST ? director->edge_count - 1 : SHORTLIST - 1);
+    float most = spread_tier(last), sure = (last - 1) / 1.05f;
+    estimate->near_count = estimate->tie_count = 0;
+    for (uint32_t i = 0; i < director->edge_count; i++) {
+        if (estimate->penalty_ms[i] < sure)
+            estimate->shortlist[estimate->near_count++] = (uint16_t)i;
+        else if (estimate->penalty_ms[i] <= most)
+            estimate->ties[estimate->tie_count++] = (uint16_t)i;
     }
-    estimate->shortlist_count = 0;
-    for (uint32_t i = 0; i < director->edge_count; i++)
-        if (estimate->penalty_ms[i] <= least)
-            estimate->shortlist[estimate->shortlist_count++] = (uint16_t)i;
+    estimate_choose(estimate, lot);
     estimate->work += director->edge_count / 16;
 }
 
@@ -209,7 +223,8 @@ static void shorten(struct estimate *estimate, const struct director *director)
 
 void estimate_make(struct estimate *estimate, const struct director *director,
                    const struct director_facts *facts, const struct area *area,
-                   uint32_t area_number, const struct address *network, struct director *student)
+                   uint32_t area_number, const struct address *network, const struct lot *lot,
+                   struct director *student)
 {
     estimate->area = area;
     estimate->area_number = area_number;
@@ -229,7 +244,7 @@ void estimate_make(struct estimate *estimate, const struct director *director,
     for (uint32_t i = 0; i < director->edge_count; i++)
         blend(estimate, director, i, offset);
     if (director->has_large_groups)
-        shorten(estimate, director);
+        shorten(estimate, director, lot);
 }
 
 void estimate_init(struct estimate *estimate, const struct director *director)
@@ -243,6 +258,7 @@ void estimate_init(struct estimate *estimate, const struct director *director)
     estimate->spare = memory_new(count * sizeof(float));
     estimate->sources = memory_new(count);
     estimate->shortlist = memory_new(count * sizeof *estimate->shortlist);
+    estimate->ties = memory_new(count * sizeof *estimate->ties);
 }
 
 void estimate_clear(struct estimate *estimate)
@@ -254,4 +270,5 @@ void estimate_clear(struct estimate *estimate)
     memory_free(estimate->spare);
     memory_free(estimate->sources);
     memory_free(estimate->shortlist);
+    memory_free(estimate->ties);
 }

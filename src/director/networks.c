@@ -140,7 +140,7 @@ static void take_rows_of_area(struct director *director, uint32_t number, uint32
                                   atomic_load_explicit(&from->words[i], memory_order_relaxed),
                                   memory_order_relaxed);
         director->row_states[row_at(director, number, group)] =
-            (struct row_state){.challenger = MEMBER_NONE};
+            (struct row_state){.challenger = MEMBER_NONE, .shed = MEMBER_NONE};
     }
 }
 

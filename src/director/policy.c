@@ -70,7 +70,7 @@ static void merge(struct candidate *items, struct candidate *spare, uint32_t cou
             items[i] = spare[right++];
 }
 
-static void sort(struct field *field)
+void policy_sort(struct field *field)
 {
     merge(field->items, field->order, field->count);
 }
@@ -107,13 +107,20 @@ static void run_score(struct run *run, const struct director_step *step)
 {
     struct field *field = run->field;
     bool is_sum = step->kind == DIRECTOR_STEP_SUM;
+    bool is_plain =
+        is_sum && step->weights[DIRECTOR_PROBE] == 0 && step->weights[DIRECTOR_DISTANCE] == 0;
     uint32_t good = 0, i = 0;
     for (; i < field->count && good < DNS_ADDRESSES_LIMIT; i++) {
         struct candidate *candidate = &field->items[i];
+        const struct member *member = member_of(run, candidate);
         const struct channel channel = channel_of(run, candidate);
-        float part = member_of(run, candidate)->part;
-        candidate->score =
-            is_sum ? client_sum(&channel, step) + part : client_product(&channel, step) * part;
+        if (is_plain) /* the usual case */
+            candidate->score =
+                step->weights[DIRECTOR_LATENCY] * run->estimate->penalty_ms[member->edge] +
+                member->part;
+        else
+            candidate->score = is_sum ? client_sum(&channel, step) + member->part
+                                      : client_product(&channel, step) * member->part;
         good += candidate->is_usable && candidate->score <= run->enough;
     }
     field->evaluated += i;
@@ -130,7 +137,7 @@ static void run_sort(struct run *run, const struct director_step *step)
                                              : member_of(run, &field->items[i])->keys[step->sort];
     }
     field->evaluated += field->count;
-    sort(field);
+    policy_sort(field);
 }
 
 bool policy_filter_keeps(const struct director_step *step, float value)
@@ -172,7 +179,7 @@ static void run_region(struct run *run, const struct director_step *step)
 /* Those that cannot be used do not count: who takes three gets three. */
 static void run_take(struct run *run, const struct director_step *step)
 {
-    sort(run->field);
+    policy_sort(run->field);
     uint32_t taken = 0, i = 0;
     for (; i < run->field->count && (float)taken < step->limit; i++)
         taken += run->field->items[i].is_usable;
@@ -184,7 +191,7 @@ static void by_latency(struct run *run)
     for (uint32_t i = 0; i < run->field->count; i++)
         run->field->items[i].score =
             run->estimate->penalty_ms[member_of(run, &run->field->items[i])->edge];
-    sort(run->field);
+    policy_sort(run->field);
 }
 
 static void run_enough(struct run *run, const struct director_step *step)

@@ -15,8 +15,9 @@
 enum {
     ROW_MEMBERS = 8,
     MEMBER_NONE = UINT16_MAX,
-    SHORTLIST =
-        64, /* nearest edges that a large group is ranked over, and all that are as near as the last */
+    SHORTLIST = 24,      /* nearest edges that a large group is ranked over, */
+    SHORTLIST_MOST = 32, /* with some of those that are as near as the last of them */
+    SMALL_GROUP = 64,    /* edges; ranked whole */
     CLASSES_UNIT =
         24, /* 4!: of two, three and four equal edges each stands first, and second, equally often */
     CLASSES_MOST = 240,
@@ -90,6 +91,8 @@ enum standing {
     STANDING_OUT,
 };
 
+struct lot;
+
 /* Round trips to all edges from one number's clients. */
 struct estimate {
     const struct area *area;
@@ -102,6 +105,8 @@ struct estimate {
     uint8_t *sources; /* enum director_source */
     uint16_t *shortlist;
     uint32_t shortlist_count;
+    uint16_t *ties; /* edges of which only some are on the list: others for other lots */
+    uint32_t tie_count, near_count;
     uint32_t work; /* rows and candidates looked at */
     bool has_probes;
     float *spare; /* for making the shortlist */
@@ -138,6 +143,8 @@ struct field {
     uint32_t evaluated;
     bool was_cut_short, was_unfiltered;
     bool is_ordered; /* by sorts: equals are not spread */
+    bool is_sorted;
+    bool is_alike; /* the order does not depend on the lot */
 };
 
 /* Where a number stands among all: which of equals it takes first, and whether it is shed. */
@@ -152,6 +159,7 @@ struct row {
 struct row_state {
     uint16_t challenger; /* member; MEMBER_NONE */
     uint16_t since_ds;   /* tenths of a second, modulo */
+    uint16_t shed;       /* member that gave this number away; MEMBER_NONE */
 };
 
 struct tracked {          /* a measured network */
@@ -249,9 +257,12 @@ bool networks_keep(struct director *director, const struct director_facts *facts
 void estimate_init(struct estimate *estimate, const struct director *director);
 void estimate_clear(struct estimate *estimate);
 /* `student`: the director whose corrections learn from what is read; NULL: none. */
+/* The shortlist of one lot; of use where there are ties. */
+void estimate_choose(struct estimate *estimate, const struct lot *lot);
 void estimate_make(struct estimate *estimate, const struct director *director,
                    const struct director_facts *facts, const struct area *area,
-                   uint32_t area_number, const struct address *network, struct director *student);
+                   uint32_t area_number, const struct address *network, const struct lot *lot,
+                   struct director *student);
 
 /* ---- components.c */
 
@@ -332,6 +343,7 @@ size_t find_edges(const struct sight *sight, unsigned answers, uint32_t number,
 /* Runs the steps over the candidates that rank_field() gathered. */
 void policy_run(const struct sight *sight, const struct estimate *estimate, bool is_filtering,
                 struct field *field);
+void policy_sort(struct field *field); /* by score; equal ones stay as they are */
 bool policy_filter_keeps(const struct director_step *step, float value);
 
 #endif

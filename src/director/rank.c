@@ -68,62 +68,57 @@ void rank_field(const struct sight *sight, const struct estimate *estimate, stru
 
 /* ---- order ---- */
 
-static void close_shed(const struct sight *sight, struct field *field, const struct lot *lot)
+static bool is_shed(const struct sight *sight, uint16_t member, const struct lot *lot)
 {
-    for (uint32_t i = 0; i < field->count; i++) {
-        uint16_t edge = sight->members[field->items[i].member].edge;
-        float share = sight->lives[edge].share;
-        field->items[i].is_closed =
-            share < 1 && spread_place(&sight->director->edges[edge], lot) >= share;
-        field->items[i].is_taken = false;
-    }
+    uint16_t edge = sight->members[member].edge;
+    float share = sight->lives[edge].share;
+    return share < 1 && spread_place(&sight->director->edges[edge], lot) >= share;
 }
 
-static float least_left(const struct field *field)
+/* Copies a candidate to the order; whether it sheds the number is seen then. */
+static void put_in_order(const struct sight *sight, struct field *field, uint32_t at,
+                         const struct lot *lot)
 {
-    float least = INFINITY;
-    for (uint32_t i = 0; i < field->count; i++)
-        if (!field->items[i].is_taken && field->items[i].score < least)
-            least = field->items[i].score;
-    return least;
+    struct candidate *candidate = &field->order[at];
+    *candidate = field->items[at];
+    field->is_alike &= sight->lives[sight->members[candidate->member].edge].share >= 1;
+    candidate->is_closed = is_shed(sight, candidate->member, lot);
 }
 
-/* All that are as good as the best of those that are left. Dead ones count: tiers do not shift when an edge dies. */
-static uint32_t take_tier(const struct sight *sight, struct field *field, double *weight)
+/* All from `from` on that are as good as the first of them. Dead ones count: tiers do not shift when an edge dies. */
+static uint32_t take_tier(const struct sight *sight, struct field *field, uint32_t from,
+                          const struct lot *lot, double *weight)
 {
-    float most = spread_tier(least_left(field));
-    uint32_t count = 0;
+    float most = spread_tier(field->items[from].score);
+    uint32_t to = from;
     *weight = 0;
-    for (uint32_t i = 0; i < field->count; i++) {
-        struct candidate *candidate = &field->items[i];
-        if (candidate->is_taken || candidate->score > most)
-            continue;
-        candidate->is_taken = true;
-        field->order[field->order_count + count++] = *candidate;
-        *weight += (double)sight->director->edges[sight->members[candidate->member].edge].capacity;
+    for (; to < field->count && (to == from || field->items[to].score <= most); to++) {
+        put_in_order(sight, field, to, lot);
+        uint16_t edge = sight->members[field->items[to].member].edge;
+        *weight += (double)sight->director->edges[edge].capacity;
+        if (field->is_ordered)
+            return 1;
     }
-    return count;
+    return to - from;
 }
 
 void rank_order(const struct sight *sight, struct field *field, const struct lot *lot,
                 uint32_t need)
 {
-    close_shed(sight, field, lot);
+    if (!field->is_sorted)
+        policy_sort(field);
+    field->is_sorted = field->is_alike = true;
     field->order_count = 0;
-    if (field->is_ordered) {
-        memcpy(field->order, field->items, field->count * sizeof *field->order);
-        field->order_count = field->count;
-        return;
-    }
     uint32_t good = 0;
     while (field->order_count < field->count && good < need) {
         double weight, order = (double)lot->order;
-        uint32_t tier = take_tier(sight, field, &weight);
-        while (tier && good < need) {
-            struct candidate *next = &field->order[field->order_count];
-            spread_pick(sight, next, tier--, &order, &weight);
+        uint32_t tier = take_tier(sight, field, field->order_count, lot, &weight);
+        field->is_alike &= tier == 1;
+        for (; tier && good < need; tier--) {
+            struct candidate *next = &field->order[field->order_count++];
+            if (tier > 1)
+                spread_pick(sight, next, tier, &order, &weight);
             good += next->is_usable && !next->is_closed;
-            field->order_count++;
         }
     }
 }
@@ -176,7 +171,8 @@ static bool has_to_stay(const struct sight *sight, const struct candidate *incum
         return true;
     }
     if (state->challenger != challenger->member) {
-        *state = (struct row_state){challenger->member, now_ds};
+        state->challenger = challenger->member;
+        state->since_ds = now_ds;
         return true;
     }
     return (uint16_t)(now_ds - state->since_ds) < sight->director->tuning.patience_ms / 100;
@@ -184,8 +180,8 @@ static bool has_to_stay(const struct sight *sight, const struct candidate *incum
 
 /* An incumbent that sheds this number, that was filtered or died goes at once. */
 static void keep_incumbent(const struct sight *sight, const struct field *field,
-                           const uint16_t old[ROW_MEMBERS], struct row_state *state,
-                           struct ranked *ranked)
+                           const struct lot *lot, const uint16_t old[ROW_MEMBERS],
+                           struct row_state *state, struct ranked *ranked)
 {
     uint16_t first = first_usable(sight, ranked->members);
     uint16_t incumbent = ranked->incumbent = first_usable(sight, old);
@@ -194,12 +190,15 @@ static void keep_incumbent(const struct sight *sight, const struct field *field,
         return;
     }
     const struct candidate *now = find(field, incumbent), *better = find(field, first);
-    if (now && !now->is_closed && has_to_stay(sight, now, better, state)) {
+    bool is_closed = is_shed(sight, incumbent, lot);
+    bool is_back = first == state->shed; /* nothing but its load had spoken against it */
+    if (now && !is_closed && !is_back && has_to_stay(sight, now, better, state)) {
         put_first(sight, ranked->members, incumbent);
         ranked->is_held_back = true;
     } else {
         ranked->is_moved = true;
         state->challenger = MEMBER_NONE;
+        state->shed = is_closed ? incumbent : (uint16_t)MEMBER_NONE;
     }
 }
 
@@ -222,7 +221,7 @@ void rank_row(const struct sight *sight, struct field *field, const struct lot *
             ranked->members[count++] = field->order[i].member;
     while (count < ROW_MEMBERS)
         ranked->members[count++] = MEMBER_NONE;
-    keep_incumbent(sight, field, old, state, ranked);
+    keep_incumbent(sight, field, lot, old, state, ranked);
 }
 
 void row_load(const struct row *row, uint16_t members[ROW_MEMBERS])
@@ -243,32 +242,55 @@ static void row_store(struct row *row, const uint16_t members[ROW_MEMBERS])
             atomic_store_explicit(&row->words[i], words[i], memory_order_relaxed);
 }
 
+/* One row, and what came of it. */
+struct outcome {
+    uint16_t old[ROW_MEMBERS];
+    struct row_state before, after;
+    struct ranked ranked;
+    bool is_alike; /* other rows with the same past come to the same */
+};
+
+static bool is_same_past(const struct outcome *outcome, const uint16_t old[ROW_MEMBERS],
+                         const struct row_state *state)
+{
+    return outcome->is_alike && memcmp(outcome->old, old, sizeof outcome->old) == 0 &&
+           outcome->before.challenger == state->challenger &&
+           outcome->before.since_ds == state->since_ds && outcome->before.shed == state->shed;
+}
+
 static void rank_and_store(struct director *director, const struct sight *sight, uint32_t number,
-                           uint32_t group)
+                           uint32_t group, struct outcome *outcome)
 {
     size_t at = row_at(director, number, group);
+    struct row_state *state = &director->row_states[at];
     uint16_t old[ROW_MEMBERS];
-    struct ranked ranked;
-    struct lot lot = networks_lot(director, number);
     row_load(&director->rows[at], old);
-    rank_row(sight, &director->field, &lot, old, &director->row_states[at], &ranked);
-    row_store(&director->rows[at], ranked.members);
+    if (!is_same_past(outcome, old, state)) {
+        struct lot lot = networks_lot(director, number);
+        memcpy(outcome->old, old, sizeof old);
+        outcome->before = outcome->after = *state;
+        rank_row(sight, &director->field, &lot, old, &outcome->after, &outcome->ranked);
+        outcome->is_alike = director->field.is_alike;
+    }
+    *state = outcome->after;
+    row_store(&director->rows[at], outcome->ranked.members);
     director->figures.rankings++;
-    director->figures.moves += ranked.is_moved;
-    director->figures.held_back += ranked.is_held_back;
+    director->figures.moves += outcome->ranked.is_moved;
+    director->figures.held_back += outcome->ranked.is_held_back;
 }
 
 void estimate_number(struct estimate *estimate, const struct director *director,
                      const struct director_facts *facts, uint32_t number, struct director *student)
 {
+    struct lot lot = networks_lot(director, number);
     if (number < director->wide_count) {
         uint32_t area = number / director->classes;
-        estimate_make(estimate, director, facts, &director->areas[area], area, NULL, NULL);
+        estimate_make(estimate, director, facts, &director->areas[area], area, NULL, &lot, NULL);
     } else {
         const struct tracked_state *tracked =
             &director->tracked_states[number - director->wide_count];
         estimate_make(estimate, director, facts, &tracked->home, tracked->area, &tracked->address,
-                      student);
+                      &lot, student);
     }
 }
 
@@ -284,21 +306,41 @@ struct sight sight_of(const struct director *director, const struct director_fac
                           &director->standings[of->first]};
 }
 
+/* Classes of an area differ in their lots alone, but where a large group has more equally near edges than anybody looks at. */
+static uint32_t rank_group(struct director *director, const struct sight *sight, uint32_t number,
+                           uint32_t group)
+{
+    struct field *field = &director->field;
+    struct estimate *estimate = &director->estimate;
+    uint32_t rows = number < director->wide_count ? director->classes : 1, evaluated = 0;
+    bool is_cut =
+        sight->group->member_of && estimate->near_count + estimate->tie_count > SHORTLIST_MOST;
+    struct outcome outcome = {.is_alike = false};
+    for (uint32_t i = 0; i < rows; i++) {
+        if (i == 0 || is_cut) {
+            struct lot lot = networks_lot(director, number + i);
+            if (rows > 1)
+                estimate_choose(estimate, &lot);
+            rank_field(sight, estimate, field);
+            director->figures.unfiltered += field->was_unfiltered;
+            director->figures.cut_short += field->was_cut_short;
+            evaluated += field->evaluated;
+            outcome.is_alike = false;
+        }
+        evaluated += outcome.is_alike ? 0 : field->count / 4;
+        rank_and_store(director, sight, number + i, group, &outcome);
+    }
+    return evaluated + rows / 8;
+}
+
 uint32_t rank_number(struct director *director, const struct director_facts *facts, uint32_t number,
                      uint32_t *group, uint32_t budget)
 {
-    struct field *field = &director->field;
-    uint32_t rows = number < director->wide_count ? director->classes : 1;
     estimate_number(&director->estimate, director, facts, number, *group ? NULL : director);
     uint32_t evaluated = director->estimate.work;
     for (; *group < director->group_count && evaluated < budget; ++*group) {
         struct sight sight = sight_of(director, facts, *group);
-        rank_field(&sight, &director->estimate, field);
-        director->figures.unfiltered += field->was_unfiltered;
-        director->figures.cut_short += field->was_cut_short;
-        for (uint32_t i = 0; i < rows; i++)
-            rank_and_store(director, &sight, number + i, *group);
-        evaluated += field->evaluated + rows * field->count / 2;
+        evaluated += rank_group(director, &sight, number, *group);
     }
     if (*group == director->group_count)
         director->ranked_ns[number] = facts->now_ns;

@@ -40,7 +40,9 @@ static void update(struct life *life, uint16_t reported, const struct director_t
     float natural = load / fmaxf(life->effect, share_least);
     float wanted = balanced_share(natural, (float)tuning->spread_from);
     life->share = move_to(life->share, wanted, fall_per_s * passed_s, rise_per_s * passed_s);
-    life->effect += (life->share - life->effect) * passed_s / (passed_s + (float)tuning->settle_s);
+    /* A full edge is in no answer, whatever its share. */
+    life->effect += ((life->is_full ? 0 : life->share) - life->effect) * passed_s /
+                    (passed_s + (float)tuning->settle_s);
 }
 
 void spread_update(struct director *director, const struct director_facts *facts,

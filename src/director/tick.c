@@ -91,6 +91,7 @@ static uint32_t whole_round(struct director *director, const struct director_fac
     uint32_t evaluated = refresh_members(director, facts, UINT32_MAX);
     start_round(director, facts->now_ns);
     evaluated += rank_due(director, facts, number_count(director), UINT32_MAX);
+    director->round_started_ns = 0; /* the next one begins at once: it takes its time */
     return evaluated + networks_sweep(director, facts, UINT32_MAX);
 }
 

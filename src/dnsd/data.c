@@ -52,6 +52,7 @@ static void take_edges(struct dnsd_data *data, const struct conf *conf, struct e
             (struct director_edge){.region = node->region,
                                    .addresses = node->addresses.items,
                                    .address_count = node->addresses.count,
+                                   .cost = node->cost,
                                    .point = maps_point_is_known(node->location) ? &node->location
                                                                                 : NULL};
         struct dnsd_edge *edge = &data->edges[data->edge_count++];
@@ -134,6 +135,65 @@ static uint32_t *number_gateways(const struct conf *conf)
     return numbers;
 }
 
+/* The steps of a policy of the file; else a word is one that is built in, or steps itself. */
+static const char *steps_of(const struct conf *conf, const char *policy)
+{
+    for (size_t i = 0; i < conf->policy_count; i++)
+        if (strcmp(conf->policies[i].name, policy) == 0)
+            return conf->policies[i].steps;
+    return policy;
+}
+
+static bool parse_policy(const char *what, const char *name, const char *steps,
+                         struct director_policy *policy, struct text *why)
+{
+    struct text complaint = {0};
+    bool is_good = director_policy_parse(span_text(steps), policy, &complaint);
+    if (!is_good)
+        text_add_format(why, "%s.%s: %s\n", what, name, complaint.data);
+    text_clear(&complaint);
+    return is_good;
+}
+
+/* All of the file, used or not, so that every mistake is told; and those of the sites. */
+static struct director_policy *take_policies(const struct conf *conf, struct director_site *sites,
+                                             struct text *why)
+{
+    struct director_policy unused;
+    for (size_t i = 0; i < conf->policy_count; i++)
+        parse_policy("director.policies", conf->policies[i].name, conf->policies[i].steps, &unused,
+                     why);
+    struct director_policy *policies = memory_new(conf->site_count * sizeof *policies);
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_site *site = &conf->sites[i];
+        if (site->policy &&
+            parse_policy("sites", site->name, steps_of(conf, site->policy), &policies[i], why))
+            sites[i].policy = &policies[i];
+    }
+    return policies;
+}
+
+/* Edges weigh what they carry, by the first measure that all of them give. */
+static void take_capacities(const struct conf *conf, struct edges *edges)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        bool is_given = true;
+        for (size_t i = 0; i < conf->node_count; i++) {
+            const struct conf_node *node = &conf->nodes[i];
+            const uint32_t capacities[3] = {node->capacity.requests_per_s,
+                                            node->capacity.connections, node->capacity.mbit_per_s};
+            if (!node->edge)
+                continue;
+            edges->items[edges->numbers[i]].capacity = capacities[kind];
+            is_given &= capacities[kind] > 0;
+        }
+        if (is_given)
+            return;
+    }
+    for (size_t i = 0; i < edges->count; i++)
+        edges->items[i].capacity = 0;
+}
+
 static void take_sites(const struct conf *conf, const struct edges *edges,
                        struct director_site *sites, uint32_t *numbers)
 {
@@ -148,10 +208,22 @@ static void take_sites(const struct conf *conf, const struct edges *edges,
         site->gateway_count = take_numbers(gateways, from->gateways, from->gateway_count, numbers);
         numbers += site->gateway_count;
         site->ttl_s = from->dns_ttl_s;
+        site->floor_percent = (uint8_t)from->floor_percent;
+        site->fails_closed = from->fails_closed;
         site->answers =
             from->dns_answers < DNS_ADDRESSES_LIMIT ? from->dns_answers : DNS_ADDRESSES_LIMIT;
     }
     memory_free(gateways);
+}
+
+static struct director_tuning tuning_of(const struct conf *conf)
+{
+    return (struct director_tuning){.networks_limit = conf->director_networks,
+                                    .spread_from = (uint16_t)(conf->director_spread_percent * 10),
+                                    .margin_percent = (uint16_t)conf->director_margin_percent,
+                                    .margin_us = (uint16_t)(conf->director_margin_ns / 1000),
+                                    .patience_ms =
+                                        (uint16_t)(conf->director_patience_ns / 1000000)};
 }
 
 static struct director *make_director(struct dnsd_data *data, const struct conf *conf,
@@ -167,18 +239,23 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
     struct director_site *sites = memory_new(conf->site_count * sizeof *sites);
     uint32_t *numbers = memory_new(references * sizeof *numbers);
     take_sites(conf, &edges, sites, numbers);
+    take_capacities(conf, &edges);
+    size_t before = why->length;
+    struct director_policy *policies = take_policies(conf, sites, why);
     struct director_options options = {.maps = data->maps->maps,
                                        .edges = edges.items,
                                        .edge_count = edges.count,
                                        .gateway_count = data->role_counts[MEASURE_GATEWAY],
                                        .sites = sites,
-                                       .site_count = conf->site_count};
-    struct director *director = director_new(&options);
-    if (!director)
+                                       .site_count = conf->site_count,
+                                       .tuning = tuning_of(conf)};
+    struct director *director = why->length == before ? director_new(&options) : NULL;
+    if (!director && why->length == before)
         complain(why, conf->file,
                  "too many different lists of edges for this many regions: let sites share them");
     memory_free(edges.items);
     memory_free(edges.numbers);
+    memory_free(policies);
     memory_free(sites);
     memory_free(numbers);
     return director;

@@ -15,7 +15,8 @@ int dns_rdata_put(struct dns_rdata_writer *writer, const void *bytes, size_t len
 {
     if (length > DNS_RDATA_LIMIT - writer->length)
         return ERROR_LIMIT;
-    memcpy(writer->out + writer->length, bytes, length);
+    if (length) /* nothing may be nowhere */
+        memcpy(writer->out + writer->length, bytes, length);
     writer->length += length;
     return 0;
 }

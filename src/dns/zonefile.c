@@ -439,22 +439,34 @@ static bool parse_range(struct span text, struct range *range)
            (range->last - range->first) / range->step < GENERATE_LIMIT;
 }
 
-/* ${offset,width,base} behind the dollar sign; the text behind it, or false. */
+/* ${offset[,width[,base]]} behind the dollar sign; `text` is then behind it. */
 static bool parse_modifier(struct span *text, int64_t *offset, unsigned *width, char *base)
 {
     size_t end = span_find(*text, '}');
-    char copy[40];
-    int used = 0;
-    long long given = 0;
-    if (end == text->length || end >= sizeof copy)
+    if (end == text->length)
         return false;
-    memcpy(copy, text->data + 1, end - 1);
-    copy[end - 1] = 0;
-    int fields = sscanf(copy, "%lld%n,%u%n,%c%n", &given, &used, width, &used, base, &used);
-    *offset = given;
+    struct span rest = span_of(text->data + 1, end - 1), fields[3] = {{0}};
     *text = span_from(*text, end + 1);
-    return fields >= 1 && (size_t)used == end - 1 && strchr("doxX", *base) && *width <= 64 &&
-           given > INT32_MIN && given < INT32_MAX;
+    size_t count = 0;
+    for (bool is_last = false; !is_last; count++) {
+        size_t length = span_find(rest, ',');
+        if (count == 3)
+            return false;
+        is_last = length == rest.length;
+        fields[count] = span_of(rest.data, length);
+        rest = span_from(rest, length + 1);
+    }
+    bool is_negative = fields[0].length && fields[0].data[0] == '-';
+    uint64_t number, given = 0;
+    if (span_number(span_from(fields[0], is_negative), &number) < 0 || number > INT32_MAX ||
+        (count > 1 && (span_number(fields[1], &given) < 0 || given > 64)) ||
+        (count > 2 && (fields[2].length != 1 || !memchr("doxX", fields[2].data[0], 4))))
+        return false;
+    *offset = is_negative ? -(int64_t)number : (int64_t)number;
+    *width = (unsigned)given;
+    if (count > 2)
+        *base = (char)fields[2].data[0];
+    return true;
 }
 
 static bool expand(struct span text, uint64_t value, struct text *out)

@@ -35,12 +35,14 @@ static void take(struct answer *answer, uint16_t member)
 {
     struct dns_addresses *to = answer->addresses;
     const struct edge *edge = &answer->director->edges[answer->group->edges[member]];
-    if (is_taken(answer, member))
+    bool gives_ipv4 = edge->has_ipv4 && to->ipv4_count < answer->most;
+    bool gives_ipv6 = edge->has_ipv6 && to->ipv6_count < answer->most;
+    if ((!gives_ipv4 && !gives_ipv6) || is_taken(answer, member))
         return;
     answer->taken[answer->taken_count++] = member;
-    if (edge->has_ipv4 && to->ipv4_count < answer->most)
+    if (gives_ipv4)
         memcpy(to->ipv4[to->ipv4_count++], edge->ipv4, sizeof edge->ipv4);
-    if (edge->has_ipv6 && to->ipv6_count < answer->most)
+    if (gives_ipv6)
         memcpy(to->ipv6[to->ipv6_count++], edge->ipv6, sizeof edge->ipv6);
 }
 

@@ -215,15 +215,20 @@ struct reader {
     struct text *complaint;
 };
 
+static bool is_gap(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == ',';
+}
+
 static struct span take_word(struct span *rest)
 {
     *rest = span_trim(*rest);
     size_t length = 0;
-    while (length < rest->length && !strchr(" \t,", rest->data[length]))
+    while (length < rest->length && !is_gap(rest->data[length]))
         length++;
     struct span word = span_of(rest->data, length);
     *rest = span_from(*rest, length);
-    while (rest->length && strchr(" \t,", rest->data[0]))
+    while (rest->length && is_gap(rest->data[0]))
         *rest = span_from(*rest, 1);
     return word;
 }

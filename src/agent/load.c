@@ -37,8 +37,10 @@ uint16_t load_share(const struct director_load *load, const struct agent_work *w
                     uint64_t bits_per_s, const struct conf_capacity *capacity)
 {
     bool is_known = capacity->connections || capacity->requests_per_s || capacity->mbit_per_s ||
-                    work->connections_limit || load->cpu_idle != LOAD_UNKNOWN;
-    uint64_t most = load->cpu_idle <= LOAD_FULL ? LOAD_FULL - (uint64_t)load->cpu_idle : 0;
+                    work->connections_limit ||
+                    (load->cpu_idle != LOAD_UNKNOWN && capacity->cpu_percent);
+    uint64_t busy = load->cpu_idle <= LOAD_FULL ? LOAD_FULL - (uint64_t)load->cpu_idle : 0;
+    uint64_t most = share(busy * 100, capacity->cpu_percent * 1000ull);
     if (load->connections != UINT32_MAX)
         most = greater(most, share(load->connections, capacity->connections));
     most = greater(most, share(work->connections, work->connections_limit));

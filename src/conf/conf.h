@@ -185,7 +185,8 @@ struct conf_policy {
 struct conf_capacity {
     uint32_t connections; /* open TCP connections of the machine */
     uint32_t requests_per_s;
-    uint32_t mbit_per_s; /* of answers */
+    uint32_t mbit_per_s;  /* of answers */
+    uint32_t cpu_percent; /* 100 */
 };
 
 /* The last term of the path metric: as published, or as its comment has it (H5). */

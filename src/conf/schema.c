@@ -298,6 +298,9 @@ static const struct setting capacity_settings[] = {
     {"mbit", &type_integer, MEMBER(conf_capacity, mbit_per_s), RANGE("0", "10000000"),
      .preset = "0", .preset_note = "not said",
      .help = "Mbit/s of answers at which it is full: what the line carries, or what was bought."},
+    {"cpu", &type_integer, MEMBER(conf_capacity, cpu_percent), RANGE("0", "100"), .preset = "100",
+     .help = "Percent of the machine's CPU at which it is full; 0 where others use the machine too "
+             "and it says nothing."},
 };
 static const struct section capacity_section = {
     "capacity", "What the node can carry. Its load is the greatest share of any of it.",

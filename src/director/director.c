@@ -117,6 +117,10 @@ static void make_group(struct director *director, const struct director_site *si
                             .fails_closed = site->fails_closed,
                             .has_inventory = site->has_inventory};
     director->member_count += group->count;
+    for (uint32_t i = 0; i < group->count; i++) {
+        group->has_ipv4 |= director->edges[group->edges[i]].has_ipv4;
+        group->has_ipv6 |= director->edges[group->edges[i]].has_ipv6;
+    }
     if (group->count <= SMALL_GROUP)
         return;
     director->has_large_groups = true;

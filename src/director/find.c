@@ -17,10 +17,11 @@ struct answer {
     unsigned taken_count;
 };
 
+/* A family that no edge of the site has is not looked for. */
 static bool is_whole(const struct answer *answer)
 {
-    return answer->addresses->ipv4_count >= answer->most &&
-           answer->addresses->ipv6_count >= answer->most;
+    return (answer->addresses->ipv4_count >= answer->most || !answer->group->has_ipv4) &&
+           (answer->addresses->ipv6_count >= answer->most || !answer->group->has_ipv6);
 }
 
 static bool is_taken(const struct answer *answer, uint16_t member)

@@ -54,6 +54,7 @@ struct group {
     uint32_t sites; /* that share it */
     uint8_t floor_percent;
     bool fails_closed, has_inventory;
+    bool has_ipv4, has_ipv6; /* any of its edges */
 };
 
 struct site {

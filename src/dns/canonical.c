@@ -115,7 +115,8 @@ struct span dns_canonical_write(const struct dns_canonical_set *set, void *memor
     qsort(data, rrset->count, sizeof *data, compare_data);
 
     uint8_t *message = to;
-    memcpy(to, set->header.data, set->header.length);
+    if (set->header.length)
+        memcpy(to, set->header.data, set->header.length);
     to += set->header.length;
     for (unsigned i = 0; i < rrset->count; i++) {
         if (i && compare_data(&data[i - 1], &data[i]) == 0)

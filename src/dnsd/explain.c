@@ -156,6 +156,12 @@ static void add_candidate(struct text *json, const struct dnsd_data *data,
     text_add(json, "}");
 }
 
+static const char *default_policy(void)
+{
+    const char *name, *text;
+    return director_policy_builtin(0, &name, &text) ? text : "";
+}
+
 static void add_explanation(struct text *json, const struct dnsd_data *data,
                             const struct director_explanation *told)
 {
@@ -164,7 +170,7 @@ static void add_explanation(struct text *json, const struct dnsd_data *data,
     text_add_format(json, ",\"network\":\"%s\",\"measured\":%s",
                     network_text(&told->network, network), told->is_measured ? "true" : "false");
     add_name(json, "region", told->region ? maps_region_name(maps, told->region) : NULL);
-    add_name(json, "policy", told->policy.text);
+    add_name(json, "policy", *told->policy.text ? told->policy.text : default_policy());
     text_add_format(json, ",\"ttl_s\":%u,\"answers\":%u,\"scope_bits\":%u,\"evaluated\":%u",
                     told->ttl_s, told->answers, told->scope_bits, told->evaluated);
     text_add_format(json, ",\"cut_short\":%s,\"unfiltered\":%s,\"forsaken\":%s",

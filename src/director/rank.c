@@ -22,8 +22,7 @@ static void gather(const struct sight *sight, const uint16_t *of, const uint16_t
     field->count = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t member = of ? of[list[i]] : (uint16_t)i;
-        if (member == MEMBER_NONE ||
-            sight->lives[sight->members[member].edge].state == DIRECTOR_DOWN)
+        if (member == MEMBER_NONE)
             continue;
         field->items[field->count++] =
             (struct candidate){.member = member, .is_usable = is_usable(sight, member)};

@@ -7,7 +7,7 @@
 
 static const uint64_t link_stale_ns = 60ull * 1000000000; /* of a report that nobody renewed */
 static const float setup_trips = 3,
-                   setup_ms = 150; /* what making a link costs; where its length is not known */
+                   setup_ms = 50; /* what making a link costs; where its length is not known */
 
 struct component {
     const char *word, *unit;

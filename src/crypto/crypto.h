@@ -189,7 +189,7 @@ const uint8_t *signature_key_public(const struct signature_key *key);
 uint64_t signature_key_number(const struct signature_key *key);
 
 struct signature_signer *signature_signer_new(const struct signature_key *key);
-void signature_signer_free(struct signature_signer **signer);
+void signature_signer_free(struct signature_signer **owned);
 void signature_sign(struct signature_signer *signer, struct span message,
                     uint8_t signature[SIGNATURE_BYTES]);
 bool signature_is_valid(enum signature_algorithm algorithm, struct span public_key,

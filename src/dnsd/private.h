@@ -246,7 +246,7 @@ bool dnsd_aliases_find(struct dnsd_aliases *aliases, uint32_t *site,
 struct dnsd_resolver;
 MUST_USE int dnsd_resolver_start(struct dnsd_resolver **resolver, struct dnsd_data *data);
 void dnsd_resolver_follow(struct dnsd_resolver *resolver, struct dnsd_data *data);
-void dnsd_resolver_stop(struct dnsd_resolver **resolver);
+void dnsd_resolver_stop(struct dnsd_resolver **stopped);
 
 /* ---- signer.c: what a thread signs with */
 

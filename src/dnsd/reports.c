@@ -226,7 +226,9 @@ static void on_event(void *owner, enum status_event_kind kind, const struct stat
     const char *name = edge && edge->label < reports->data->reporter_count
                            ? reports->data->reporters[edge->label].name
                            : "?";
-    const char *what = edge && edge->is_edge ? "edge" : "node";
+    bool is_edge = edge && edge->is_edge;
+    const char *what = is_edge ? "edge" : "node";
+    unsigned flags = edge ? edge->report.flags : 0;
     switch (kind) {
     case STATUS_EVENT_LIVE:
         log_notice("dns", "%s reports %s=%s", what, what, name);
@@ -235,14 +237,13 @@ static void on_event(void *owner, enum status_event_kind kind, const struct stat
         log_warning("dns", "a worker of the %s stalls %s=%s", what, what, name);
         break;
     case STATUS_EVENT_DEAD:
-        log_warning("dns", "%s is silent%s %s=%s", what,
-                    edge->is_edge ? ": it leaves the answers" : "", what, name);
+        log_warning("dns", "%s is silent%s %s=%s", what, is_edge ? ": it leaves the answers" : "",
+                    what, name);
         break;
     case STATUS_EVENT_FLAGS:
         log_notice("dns", "%s changed its mind %s=%s draining=%d down=%d leaving=%d", what, what,
-                   name, (edge->report.flags & STATUS_DRAINING) != 0,
-                   (edge->report.flags & STATUS_ADMIN_DOWN) != 0,
-                   (edge->report.flags & STATUS_LEAVING) != 0);
+                   name, (flags & STATUS_DRAINING) != 0, (flags & STATUS_ADMIN_DOWN) != 0,
+                   (flags & STATUS_LEAVING) != 0);
         break;
     case STATUS_EVENT_FAIL_OPEN:
         log_error("dns", "OVER HALF OF THE EDGES VANISHED TOGETHER: the answers stay as they were. "

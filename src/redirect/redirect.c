@@ -120,15 +120,15 @@ int redirect_start(struct redirect *redirect, struct worker *of)
     return result;
 }
 
-void redirect_stop(struct redirect *redirect, struct worker *of)
+void redirect_stop(struct redirect *redirect, struct worker *worker)
 {
-    struct redirect_worker *worker = &redirect->workers[worker_id(of)];
-    redirect_listeners_close(worker);
-    redirect_clients_close(worker);
-    loop_timer_stop(worker->loop, &worker->second);
-    arena_clear(&worker->arena);
-    memory_free(worker->input);
-    memory_free(worker->output);
+    struct redirect_worker *own = &redirect->workers[worker_id(worker)];
+    redirect_listeners_close(own);
+    redirect_clients_close(own);
+    loop_timer_stop(own->loop, &own->second);
+    arena_clear(&own->arena);
+    memory_free(own->input);
+    memory_free(own->output);
 }
 
 /* ---- views */

@@ -37,7 +37,7 @@ static void add_types(struct text *text, struct span bitmap)
     while (bitmap.length > 2) {
         for (unsigned i = 0; i < 8u * bitmap.data[1]; i++)
             if (bitmap.data[2 + i / 8] >> (7 - i % 8) & 1) {
-                const char *name = dns_type_name((uint16_t)(bitmap.data[0] << 8 | i));
+                const char *name = dns_type_name((uint16_t)((unsigned)bitmap.data[0] << 8 | i));
                 text_add_format(text, " %s", name ? name : i == DNS_NXNAME ? "NXNAME" : "?");
             }
         bitmap = span_from(bitmap, 2u + bitmap.data[1]);

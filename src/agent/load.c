@@ -40,7 +40,7 @@ uint16_t load_share(const struct director_load *load, const struct agent_work *w
                     work->connections_limit ||
                     (load->cpu_idle != LOAD_UNKNOWN && capacity->cpu_percent);
     uint64_t busy = load->cpu_idle <= LOAD_FULL ? LOAD_FULL - (uint64_t)load->cpu_idle : 0;
-    uint64_t most = share(busy * 100, capacity->cpu_percent * 1000ull);
+    uint64_t most = capacity->cpu_percent ? busy * 100 / capacity->cpu_percent : 0;
     if (load->connections != UINT32_MAX)
         most = greater(most, share(load->connections, capacity->connections));
     most = greater(most, share(work->connections, work->connections_limit));

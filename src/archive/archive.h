@@ -25,8 +25,8 @@ enum {
 
 struct archive_options {
     const char *folder;     /* exists and may be written to; the file is history.db */
-    uint64_t keep_s;        /* samples as they were taken, and events */
-    uint64_t keep_coarse_s; /* five minutes as one */
+    uint64_t keep_s;        /* samples as they were taken */
+    uint64_t keep_coarse_s; /* five minutes as one, and events */
 };
 
 struct archive_counters {

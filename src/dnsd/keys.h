@@ -17,7 +17,7 @@ void dnsd_keys_free(struct dnsd_keys *keys);
 
 /* For the builder: which zones are signed, and DS records in zones above them. */
 void dnsd_keys_add(const struct dnsd_keys *keys, struct dns_builder *builder);
-/* The finished zones; keysets for now. */
+/* The zones are finished: makes the keysets that are in force at `wall_s`. */
 void dnsd_keys_bind(struct dnsd_keys *keys, const struct dns_zones *zones, uint32_t wall_s);
 /* Publishes what has changed; every second or so, on one thread. */
 void dnsd_keys_turn(struct dnsd_keys *keys, uint32_t wall_s);

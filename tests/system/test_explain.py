@@ -47,8 +47,9 @@ def test_R6_what_if_answers_and_changes_nothing(network):
     assert next(c for c in told["candidates"] if c["edge"] == first)["fate"] == "down"
     told = explain(network, "--what-if", f"edge={first}:dead,edge={second}:load=1000")
     assert told["answered"][0] == "nrt"
-    told = explain(network, "--policy", "filter latency < 1 | sum latency")
-    assert told["policy"] == "filter latency < 1 | sum latency"
+    told = explain(network, "--policy", "filter distance > 10 | sum latency")  # the far ones alone
+    assert told["policy"] == "filter distance > 10 | sum latency" and told["answered"][0] == "nrt"
+    assert {c["fate"] for c in told["candidates"] if c["edge"] != "nrt"} <= {"filtered", "answered"}
     assert network.addresses() == before and explain(network)["answered"] == [first, second]
     # What was supposed is what happens.
     network.node.run("edge", "down", first)

@@ -140,13 +140,7 @@ static int show(const struct cli_arguments *arguments, json_t *told)
     const char *error = json_string_value(json_object_get(told, "error"));
     if (error)
         return cli_fail("explain: %s", error);
-    if (!cli_value(arguments, "json"))
-        return print(arguments, told);
-    struct text text = {0};
-    char *json = json_dumps(told, JSON_INDENT(2));
-    text_add_format(&text, "%s\n", json ? json : "{}");
-    free(json);
-    return cli_print(&text);
+    return cli_value(arguments, "json") ? node_print_json(told) : print(arguments, told);
 }
 
 json_t *cli_suppositions(const char *edges, const char *policy)

@@ -7,15 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int print_json(json_t *value)
-{
-    struct text text = {0};
-    char *json = json_dumps(value, JSON_INDENT(2));
-    text_add_format(&text, "%s\n", json ? json : "[]");
-    free(json);
-    return cli_print(&text);
-}
-
 static int print_table(json_t *latencies)
 {
     struct text text = {0};
@@ -56,7 +47,7 @@ static int run(const struct cli_arguments *arguments)
     else if (!latencies)
         status = cli_fail("this node has no DNS role: nothing is told to it");
     else
-        status = cli_value(arguments, "json") ? print_json(latencies) : print_table(latencies);
+        status = cli_value(arguments, "json") ? node_print_json(latencies) : print_table(latencies);
     json_decref(reply);
     return status;
 }

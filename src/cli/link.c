@@ -17,12 +17,9 @@ enum { TRACE_POLL_MS = 200, TEST_POLL_MS = 200, TEST_GRACE_S = 15 };
 
 static int print_json(json_t *value)
 {
-    struct text text = {0};
-    char *json = json_dumps(value, JSON_INDENT(2));
-    text_add_format(&text, "%s\n", json ? json : "{}");
-    free(json);
+    int status = node_print_json(value);
     json_decref(value);
-    return cli_print(&text);
+    return status;
 }
 
 /* What the node says to a question about links: a new reference, or NULL after a sentence. */

@@ -9,6 +9,7 @@
 #include "supervisor/supervisor.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Without a name: the only node, or the one whose key can be read here. */
 static const struct conf_node *pick(const struct conf *conf, const char *name)
@@ -67,6 +68,15 @@ json_t *node_ask(const struct cli_arguments *arguments, json_t *request)
     memory_free(found);
     json_decref(request);
     return answer;
+}
+
+int node_print_json(const json_t *value)
+{
+    struct text text = {0};
+    char *json = json_dumps(value, JSON_INDENT(2));
+    text_add_format(&text, "%s\n", json ? json : "null");
+    free(json);
+    return cli_print(&text);
 }
 
 int node_print_answers(json_t *reply)

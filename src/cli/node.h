@@ -20,6 +20,9 @@
  * standard error. */
 json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 
+/* One value, indented, with a newline: what --json of such a verb prints. The exit status. */
+int node_print_json(const json_t *value);
+
 /* What the roles answered to a command, for people. The exit status. */
 int node_print_answers(json_t *reply);
 

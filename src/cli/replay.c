@@ -214,7 +214,6 @@ static int print(struct replay *replay)
 
 static int print_json(const struct replay *replay)
 {
-    struct text text = {0};
     json_t *all =
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:O}", "queries",
                   (json_int_t)replay->queries, "different", (json_int_t)replay->count, "malformed",
@@ -225,11 +224,9 @@ static int print_json(const struct replay *replay)
                   "mean_latency_was_ms",
                   replay->latencies ? replay->was_ms / (double)replay->latencies : 0.0, "moves",
                   replay->moves);
-    char *json = json_dumps(all, JSON_INDENT(2));
-    text_add_format(&text, "%s\n", json ? json : "{}");
-    free(json);
+    int status = node_print_json(all);
     json_decref(all);
-    return cli_print(&text);
+    return status;
 }
 
 static int run(const struct cli_arguments *arguments)

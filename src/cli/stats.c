@@ -104,12 +104,8 @@ static int show(const struct cli_arguments *arguments, json_t *answer)
     if (error)
         return cli_fail("%s", error);
     json_t *rows = json_object_get(answer, "rows");
-    if (cli_value(arguments, "json")) {
-        char *json = json_dumps(answer, JSON_INDENT(2));
-        text_add_format(&text, "%s\n", json ? json : "{}");
-        free(json);
-        return cli_print(&text);
-    }
+    if (cli_value(arguments, "json"))
+        return node_print_json(answer);
     if (!json_array_size(rows))
         return cli_fail(
             "nothing of that kind is in the history; `causeway stats '*'` shows what is");

@@ -118,14 +118,13 @@ static int run(const struct cli_arguments *arguments)
     json_t *status = node_ask(arguments, request);
     if (!status)
         return CLI_FAILED;
-    struct text text = {0};
     if (cli_value(arguments, "json")) {
-        char *json = json_dumps(status, JSON_INDENT(2));
-        text_add_format(&text, "%s\n", json ? json : "{}");
-        free(json);
-    } else {
-        add_readable(&text, status);
+        int result = node_print_json(status);
+        json_decref(status);
+        return result;
     }
+    struct text text = {0};
+    add_readable(&text, status);
     json_decref(status);
     return cli_print(&text);
 }

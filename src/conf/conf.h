@@ -503,7 +503,7 @@ struct conf {
     uint32_t director_spread_percent; /* 80 */
     uint32_t director_margin_percent; /* 10 */
     uint64_t director_margin_ns;      /* 2 ms */
-    uint64_t director_patience_ns;    /* 3 s */
+    uint64_t director_patience_ns;    /* 10 s */
     struct conf_border *borders;
     size_t border_count;
     struct span regions; /* text of the region file (docs/dns.md); empty: none */

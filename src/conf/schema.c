@@ -691,7 +691,7 @@ static const struct setting ranking_settings[] = {
     {"margin_least", &type_duration, MEMBER(conf, director_margin_ns), RANGE("1ms", "60ms"),
      .preset = "2ms", .help = "And by how much at least."},
     {"patience", &type_duration, MEMBER(conf, director_patience_ns), RANGE("100ms", "60s"),
-     .preset = "3s", .help = "For how long, before clients move."},
+     .preset = "10s", .help = "For how long, before clients move."},
 };
 static const struct section ranking_section = {"ranking", "How the director ranks edges.",
                                                ROWS(ranking_settings)};

@@ -216,7 +216,7 @@ static void make_rows(struct director *director)
 
 static void tune(struct director_tuning *tuning)
 {
-    static const struct director_tuning defaults = {16384, 800, 20, 10, 2000, 3000};
+    static const struct director_tuning defaults = {16384, 800, 20, 10, 2000, 10000};
 #define DEFAULT(field)  \
     if (!tuning->field) \
     tuning->field = defaults.field

@@ -52,7 +52,7 @@ struct director_tuning {
     uint16_t settle_s;       /* until what answers do shows in loads: 20 */
     uint16_t margin_percent; /* by which a challenger has to be better: 10, */
     uint16_t margin_us;      /* and at least: 2000 */
-    uint16_t patience_ms;    /* for so long: 3000 */
+    uint16_t patience_ms;    /* for so long: 10000 */
 };
 
 struct director_options {

@@ -19,6 +19,12 @@ static const char *const fates[] = {
 #undef X
 };
 
+const char *director_state_text(enum director_state state)
+{
+    static const char *const words[DIRECTOR_STATES] = {"up", "full", "draining", "dead", "down"};
+    return words[state];
+}
+
 const char *director_source_text(enum director_source source)
 {
     return sources[source];

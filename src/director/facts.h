@@ -22,6 +22,8 @@ enum director_state {
     DIRECTOR_STATES,
 };
 
+const char *director_state_text(enum director_state state); /* "up", "full" ... */
+
 enum {
     LOAD_FULL = 1000, /* load values are thousandths of a node's capacity */
     LOAD_UNKNOWN = UINT16_MAX,

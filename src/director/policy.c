@@ -346,7 +346,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 static const struct {
     const char *name, *text;
 } builtins[] = {
-    {"best", "sum latency link loss setup load gateway cost held"},
+    {"best", "sum latency link loss setup gateway cost held"},
     {"nearest", "sort latency"},
     {"fewest-connections", "sort latency | sort connections"},
     {"most-free-ram", "sort latency | sort ram"},

@@ -117,6 +117,7 @@ enum { CANDIDATE_UNSEEN = UINT8_MAX };
 
 struct candidate {
     uint16_t member;
+    uint16_t tier; /* of the order: equally good ones have the same number */
     uint8_t
         dropped; /* by a filter or `take`: number of the step + 1; CANDIDATE_UNSEEN: by the end of the search */
     bool is_usable;

@@ -7,6 +7,8 @@
 
 enum {
     DEAD_IN_ROW = 3, /* where they would stand if they were alive, so that they are back at once */
+    FAR_TIMES = 2,
+    FAR_MS = 30,
 };
 
 static bool is_usable(const struct sight *sight, uint16_t member)
@@ -84,19 +86,45 @@ static void put_in_order(const struct sight *sight, struct field *field, uint32_
     candidate->is_closed = is_shed(sight, candidate->member, lot);
 }
 
-/* All from `from` on that are as good as the first of them. Dead ones count: tiers do not shift when an edge dies. */
+static void sort_by_member(struct candidate *items, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        struct candidate moved = items[i];
+        uint32_t k = i;
+        for (; k && items[k - 1].member > moved.member; k--)
+            items[k] = items[k - 1];
+        items[k] = moved;
+    }
+}
+
+/* A tier are those as good as the first of them. Dead ones count: tiers do not shift when an edge dies. Within a tier the scores
+ * say nothing: an order that followed them would give everybody another edge with each swing. */
+static void make_tiers(struct field *field)
+{
+    uint16_t tier = 0;
+    for (uint32_t from = 0, to; from < field->count; from = to, tier++) {
+        float most = spread_tier(field->items[from].score);
+        for (to = from; to < field->count && (to == from || field->items[to].score <= most); to++) {
+            field->items[to].tier = tier;
+            if (field->is_ordered) {
+                to++;
+                break;
+            }
+        }
+        if (to - from <= SMALL_GROUP)
+            sort_by_member(&field->items[from], to - from);
+    }
+}
+
 static uint32_t take_tier(const struct sight *sight, struct field *field, uint32_t from,
                           const struct lot *lot, double *weight)
 {
-    float most = spread_tier(field->items[from].score);
     uint32_t to = from;
     *weight = 0;
-    for (; to < field->count && (to == from || field->items[to].score <= most); to++) {
+    for (; to < field->count && field->items[to].tier == field->items[from].tier; to++) {
         put_in_order(sight, field, to, lot);
         uint16_t edge = sight->members[field->items[to].member].edge;
         *weight += (double)sight->director->edges[edge].capacity;
-        if (field->is_ordered)
-            return 1;
     }
     return to - from;
 }
@@ -104,8 +132,10 @@ static uint32_t take_tier(const struct sight *sight, struct field *field, uint32
 void rank_order(const struct sight *sight, struct field *field, const struct lot *lot,
                 uint32_t need)
 {
-    if (!field->is_sorted)
+    if (!field->is_sorted) {
         policy_sort(field);
+        make_tiers(field);
+    }
     field->is_sorted = field->is_alike = true;
     field->order_count = 0;
     uint32_t good = 0;
@@ -203,21 +233,39 @@ static void keep_incumbent(const struct sight *sight, const struct field *field,
 
 /* ---- rows ---- */
 
+/* Those that shed the number stand behind the open ones, but before any that is much farther, which `score` is: beyond an ocean
+ * nobody is better off. Of the order, up to `end`. */
+static int put_closed(const struct field *field, uint32_t *next, uint32_t end, float score,
+                      uint16_t members[ROW_MEMBERS], int count)
+{
+    for (; *next < end && count < ROW_MEMBERS; ++*next) {
+        const struct candidate *candidate = &field->order[*next];
+        if (!candidate->is_usable || !candidate->is_closed)
+            continue;
+        if (score <= candidate->score * FAR_TIMES + FAR_MS)
+            break;
+        members[count++] = candidate->member;
+    }
+    return count;
+}
+
 void rank_row(const struct sight *sight, struct field *field, const struct lot *lot,
               const uint16_t old[ROW_MEMBERS], struct row_state *state, struct ranked *ranked)
 {
     rank_order(sight, field, lot, ROW_MEMBERS);
     *ranked = (struct ranked){.incumbent = MEMBER_NONE};
     int count = 0, dead = 0;
+    uint32_t closed = 0;
     for (uint32_t i = 0; i < field->order_count && count < ROW_MEMBERS; i++) {
         const struct candidate *candidate = &field->order[i];
-        if ((candidate->is_usable && !candidate->is_closed) ||
-            (!candidate->is_usable && dead++ < DEAD_IN_ROW))
+        if (candidate->is_usable && candidate->is_closed)
+            continue;
+        if (candidate->is_usable)
+            count = put_closed(field, &closed, i, candidate->score, ranked->members, count);
+        if (count < ROW_MEMBERS && (candidate->is_usable || dead++ < DEAD_IN_ROW))
             ranked->members[count++] = candidate->member;
     }
-    for (uint32_t i = 0; i < field->order_count && count < ROW_MEMBERS; i++)
-        if (field->order[i].is_usable && field->order[i].is_closed)
-            ranked->members[count++] = field->order[i].member;
+    count = put_closed(field, &closed, field->order_count, INFINITY, ranked->members, count);
     while (count < ROW_MEMBERS)
         ranked->members[count++] = MEMBER_NONE;
     keep_incumbent(sight, field, lot, old, state, ranked);

@@ -20,18 +20,10 @@ struct supposed {
 
 static bool take_state(struct span word, struct director_what_if *what_if, struct text *why)
 {
-    static const struct {
-        const char *word;
-        enum director_state state;
-    } states[] = {{"up", DIRECTOR_UP},
-                  {"full", DIRECTOR_FULL},
-                  {"draining", DIRECTOR_DRAINING},
-                  {"dead", DIRECTOR_DEAD},
-                  {"down", DIRECTOR_DOWN}};
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (span_equal(word, span_text(states[i].word))) {
+    for (int i = 0; i < DIRECTOR_STATES; i++)
+        if (span_equal(word, span_text(director_state_text((enum director_state)i)))) {
             what_if->has_state = true;
-            what_if->state = states[i].state;
+            what_if->state = (enum director_state)i;
             return true;
         }
     uint64_t load;
@@ -140,9 +132,8 @@ static void add_values(struct text *json, const struct director_candidate *candi
 static void add_candidate(struct text *json, const struct dnsd_data *data,
                           const struct director_candidate *candidate)
 {
-    static const char *const states[DIRECTOR_STATES] = {"up", "full", "draining", "dead", "down"};
     text_add_format(json, "{\"fate\":\"%s\",\"state\":\"%s\",\"pardoned\":%s",
-                    director_fate_text(candidate->fate), states[candidate->state],
+                    director_fate_text(candidate->fate), director_state_text(candidate->state),
                     candidate->is_pardoned ? "true" : "false");
     add_name(json, "edge", edge_name(data, candidate->edge));
     add_name(json, "gateway", gateway_name(data, candidate->gateway));

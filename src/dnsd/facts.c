@@ -7,6 +7,8 @@
 
 #include "base/memory.h"
 
+enum { SMOOTHING = 8 }; /* reports of a link, one a second */
+
 static const struct director_load unknown_load = {.free_ram_bytes = UINT64_MAX,
                                                   .free_swap_bytes = UINT64_MAX,
                                                   .connections = UINT32_MAX,
@@ -115,6 +117,12 @@ static void take_load(struct dnsd_facts *facts, const struct dnsd_reporter *from
     load->taken_ns = now_ns;
 }
 
+/* A few slow packets of a link at rest move nobody's clients. */
+static uint32_t smooth(uint32_t old, uint32_t told)
+{
+    return (uint32_t)((old * (SMOOTHING - 1ull) + told + SMOOTHING / 2) / SMOOTHING);
+}
+
 static void take_link(struct dnsd_facts *facts, const struct dnsd_reporter *from,
                       const struct status_gateway *told, uint64_t taken_ns)
 {
@@ -122,11 +130,14 @@ static void take_link(struct dnsd_facts *facts, const struct dnsd_reporter *from
     uint32_t gateway = edge != UINT32_MAX ? dnsd_data_gateway(facts->data, told->id) : UINT32_MAX;
     if (gateway == UINT32_MAX)
         return;
-    facts->links[edge * facts->data->role_counts[MEASURE_GATEWAY] + gateway] =
-        (struct director_link_facts){.taken_ns = taken_ns,
-                                     .rtt_us = told->srtt_us,
-                                     .loss_ppm = told->loss_ppm,
-                                     .is_up = told->is_up};
+    struct director_link_facts *link =
+        &facts->links[edge * facts->data->role_counts[MEASURE_GATEWAY] + gateway];
+    bool goes_on = link->taken_ns && link->is_up && told->is_up;
+    *link = (struct director_link_facts){
+        .taken_ns = taken_ns,
+        .rtt_us = goes_on ? smooth(link->rtt_us, told->srtt_us) : told->srtt_us,
+        .loss_ppm = goes_on ? smooth(link->loss_ppm, told->loss_ppm) : told->loss_ppm,
+        .is_up = told->is_up};
 }
 
 static void take_latency(struct dnsd_facts *facts, const struct dnsd_reporter *from,

@@ -553,14 +553,14 @@ static void write_load(const struct dnsd_reports *reports, enum measure_role rol
 static void write_edge(const struct dnsd_reports *reports, size_t index, struct text *json)
 {
     static const char *const admins[] = {"up", "drain", "down"};
-    static const char *const used[DIRECTOR_STATES] = {"up", "full", "draining", "dead", "down"};
     const struct dnsd_edge *edge = &reports->data->edges[index];
     const struct status_edge *status = status_of(reports, edge);
     text_add(json, index ? ",{\"name\":" : "{\"name\":");
     text_add_json(json, span_text(edge->name));
     text_add_format(json, ",\"state\":\"%s\",\"answers\":\"%s\",\"admin\":\"%s\"",
                     status ? status_edge_state_text(status->state) : "unreported",
-                    used[director_edge_state(reports->data->director, (uint32_t)index)],
+                    director_state_text(
+                        director_edge_state(reports->data->director, (uint32_t)index)),
                     admins[admin_of(reports, edge->name)]);
     if (status && status->heard_ns)
         text_add_format(json,

@@ -13,13 +13,7 @@ size_t measure_write(struct aead *aead, const struct status_header *header,
                      struct status_standing standing, const struct measure_message *message,
                      uint8_t out[MEASURE_DATAGRAM_MAX])
 {
-    uint8_t *at = out, nonce[AEAD_NONCE_BYTES];
-    *at++ = STATUS_TYPE_MEASURE;
-    *at++ = STATUS_VERSION;
-    at = store_u16(at, 0);
-    at = store_u64(at, header->tag);
-    at = store_u64(at, header->incarnation);
-    at = store_u64(at, header->sequence);
+    uint8_t *at = status_put_head(out, STATUS_TYPE_MEASURE, header), nonce[AEAD_NONCE_BYTES];
     uint8_t *contents = at;
     at = store_u64(at, standing.epoch);
     at = store_u64(at, standing.turn);
@@ -35,14 +29,7 @@ int measure_read_header(struct span datagram, struct status_header *header)
     if (datagram.length < STATUS_HEADER_BYTES + MEASURE_STANDING_BYTES + AEAD_TAG_BYTES ||
         datagram.length > MEASURE_DATAGRAM_MAX)
         return ERROR_INVALID;
-    struct reader reader = reader_of(datagram);
-    uint8_t type = read_u8(&reader), version = read_u8(&reader);
-    uint16_t zero = read_u16(&reader);
-    header->tag = read_u64(&reader);
-    header->incarnation = read_u64(&reader);
-    header->sequence = read_u64(&reader);
-    return type == STATUS_TYPE_MEASURE && version == STATUS_VERSION && zero == 0 ? 0
-                                                                                 : ERROR_INVALID;
+    return status_take_head(datagram, STATUS_TYPE_MEASURE, header);
 }
 
 int measure_read(struct aead *aead, struct span datagram, struct status_standing *standing,

@@ -144,17 +144,32 @@ static int read_contents(struct span contents, struct status_standing *standing,
     return reader.failed ? ERROR_INVALID : 0;
 }
 
-size_t status_write(struct aead *aead, const struct status_header *header,
-                    struct status_standing standing, const struct status_report *report,
-                    uint8_t out[STATUS_DATAGRAM_MAX])
+uint8_t *status_put_head(uint8_t *at, uint8_t type, const struct status_header *header)
 {
-    uint8_t *at = out, nonce[AEAD_NONCE_BYTES];
-    *at++ = STATUS_TYPE_STATUS;
+    *at++ = type;
     *at++ = STATUS_VERSION;
     at = store_u16(at, 0);
     at = store_u64(at, header->tag);
     at = store_u64(at, header->incarnation);
-    at = store_u64(at, header->sequence);
+    return store_u64(at, header->sequence);
+}
+
+int status_take_head(struct span datagram, uint8_t type, struct status_header *header)
+{
+    struct reader reader = reader_of(datagram);
+    uint8_t is = read_u8(&reader), version = read_u8(&reader);
+    uint16_t zero = read_u16(&reader);
+    header->tag = read_u64(&reader);
+    header->incarnation = read_u64(&reader);
+    header->sequence = read_u64(&reader);
+    return is == type && version == STATUS_VERSION && zero == 0 ? 0 : ERROR_INVALID;
+}
+
+size_t status_write(struct aead *aead, const struct status_header *header,
+                    struct status_standing standing, const struct status_report *report,
+                    uint8_t out[STATUS_DATAGRAM_MAX])
+{
+    uint8_t *at = status_put_head(out, STATUS_TYPE_STATUS, header), nonce[AEAD_NONCE_BYTES];
     uint8_t *end = write_contents(at, standing, report);
     status_nonce(header->sequence, nonce);
     aead_seal(aead, nonce, span_of(out, STATUS_HEADER_BYTES), span_of(at, (size_t)(end - at)), at);
@@ -165,13 +180,7 @@ int status_read_header(struct span datagram, struct status_header *header)
 {
     if (datagram.length < STATUS_DATAGRAM_MIN || datagram.length > STATUS_DATAGRAM_MAX)
         return ERROR_INVALID;
-    struct reader reader = reader_of(datagram);
-    uint8_t type = read_u8(&reader), version = read_u8(&reader);
-    uint16_t zero = read_u16(&reader);
-    header->tag = read_u64(&reader);
-    header->incarnation = read_u64(&reader);
-    header->sequence = read_u64(&reader);
-    return type == STATUS_TYPE_STATUS && version == STATUS_VERSION && zero == 0 ? 0 : ERROR_INVALID;
+    return status_take_head(datagram, STATUS_TYPE_STATUS, header);
 }
 
 int status_read(struct aead *aead, struct span datagram, struct status_standing *standing,

@@ -73,6 +73,10 @@ static inline void status_nonce(uint64_t number, uint8_t nonce[AEAD_NONCE_BYTES]
 size_t status_write(struct aead *aead, const struct status_header *header,
                     struct status_standing standing, const struct status_report *report,
                     uint8_t out[STATUS_DATAGRAM_MAX]);
+/* The head that STATUS and MEASURE have alike: type, version, tag, incarnation, sequence. */
+uint8_t *status_put_head(uint8_t *at, uint8_t type, const struct status_header *header);
+MUST_USE int status_take_head(struct span datagram, uint8_t type, struct status_header *header);
+
 /* The header in clear, nothing proven: ERROR_INVALID when it is no STATUS. */
 MUST_USE int status_read_header(struct span datagram, struct status_header *header);
 /* ERROR_AUTH, or ERROR_INVALID where the authentic contents do not parse. `datagram` passed

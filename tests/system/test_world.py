@@ -178,6 +178,12 @@ def first_edges(world):
 def test_R6_an_overloaded_edge_sheds_its_clients_smoothly(start_world):
     world = start_world(capacity=", requests: 100")
     settle(world)
+    # All three are known equally well to be near: else the one that the load goes to would be liked for that alone.
+    for edge in REGIONS["eu"]:
+        world.spaces["client-eu"].run("curl", "-s", "-o", "/dev/null", "--rate", "20/s", "--no-keepalive", "-H", f"Host: {SITE}",
+                                      f"http://{world.at[edge]}/[1-40]")
+    explained = world.nodes["ns-eu"].run
+    wait_until(lambda: explained("explain", SITE, "--client", "100.64.0.1").stdout.count(" learned,") == 3, 60, "all of the region are learned of", every=1)
     before = first_edges(world)
     assert set(before) == set(REGIONS["eu"]) and min(before.values()) > 6
     # 95 requests a second, of 100 that it can take: a part of its networks go elsewhere, and not beyond the ocean.
@@ -187,9 +193,9 @@ def test_R6_an_overloaded_edge_sheds_its_clients_smoothly(start_world):
 
     def has_shed():
         seen.append(first_edges(world))
-        return seen[-1]["fra"] <= before["fra"] * 0.7
+        return seen[-1]["fra"] <= before["fra"] - 3
     try:
-        wait_until(has_shed, 40, f"fra sheds, which had {before}", every=0.5)
+        wait_until(has_shed, 90, f"fra sheds, which had {before}", every=0.5)
     finally:
         load.stop()
     print(f"before {dict(before)}, then {[dict(counts) for counts in seen]}")
@@ -197,4 +203,9 @@ def test_R6_an_overloaded_edge_sheds_its_clients_smoothly(start_world):
         assert set(counts) <= set(REGIONS["eu"]) and sum(counts.values()) == 60
         # Who was with another edge stays there, but for the few whose ranking changed meanwhile.
         assert all(counts[edge] >= before[edge] - 5 for edge in ("par", "ber"))
-    wait_until(lambda: first_edges(world)["fra"] >= before["fra"] * 0.8, 60, "its clients come back", every=1)
+    # One after the other: the share falls by 5 % a second at most.
+    steps = [one["fra"] - other["fra"] for one, other in zip(seen, seen[1:])]
+    assert max(steps) <= 6, steps
+    # They come back slowly, half a percent of them a second: 2 of 20 in 20 s.
+    wanted = seen[-1]["fra"] + 2
+    wait_until(lambda: first_edges(world)["fra"] >= wanted, 120, f"its clients come back, at least {wanted:g}", every=1)

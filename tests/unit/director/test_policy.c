@@ -73,8 +73,8 @@ static void make(struct world *world, const char *policy_text, uint8_t floor_per
     const struct director_options options = {
         .maps = world->maps, .edges = edges, .edge_count = EDGES, .sites = &site, .site_count = 1};
     world->director = director_new(&options);
-    for (int i = 0; i < 3; i++)
-        tick(world, 4 * second, DIRECTOR_WHOLE_ROUND);
+    for (int i = 0; i < 3; i++) /* longer than patience */
+        tick(world, 11 * second, DIRECTOR_WHOLE_ROUND);
 }
 
 static void clear(struct world *world)
@@ -95,6 +95,48 @@ static int answer(const struct world *world)
     for (int i = 0; i < found.ipv4_count; i++)
         digits = digits * 10 + found.ipv4[i][3];
     return digits;
+}
+
+/* Round trips of equal edges, which swing a little. */
+static void measure_equals(struct world *world, uint32_t swing)
+{
+    for (uint32_t i = 0; i < EDGES; i++)
+        latency_table_put(world->latencies, &client, i, LATENCY_PASSIVE,
+                          40000 + (i + swing) % EDGES * 400, 60, false, world->now_ns);
+}
+
+static void R6_equals_that_swing_keep_their_clients(void **state)
+{
+    (void)state;
+    struct world world;
+    make(&world, "best", 0, false);
+    for (int i = 0; i < EDGES; i++)
+        world.edges[i].load.load = 100;
+    uint32_t swing = 0;
+    for (; swing < 10; swing++) {
+        measure_equals(&world, swing);
+        tick(&world, 10 * second, DIRECTOR_WHOLE_ROUND);
+    }
+    int before = answer(&world), first = before / 10;
+    for (; swing < 20; swing++) {
+        measure_equals(&world, swing);
+        tick(&world, 10 * second, DIRECTOR_WHOLE_ROUND);
+        assert_int_equal(answer(&world), before);
+    }
+    world.edges[first].load.load = 1500; /* it gives clients away */
+    for (; swing < 60 && answer(&world) / 10 == first; swing++) {
+        measure_equals(&world, swing);
+        tick(&world, 10 * second, DIRECTOR_WHOLE_ROUND);
+    }
+    assert_int_not_equal(answer(&world) / 10, first);
+    world.edges[first].load.load = 100;
+    for (uint32_t i = 0; i < 30;
+         i++) { /* and gets them back, whatever the order of scores is now */
+        measure_equals(&world, swing + i);
+        tick(&world, 10 * second, DIRECTOR_WHOLE_ROUND);
+    }
+    assert_int_equal(answer(&world), before);
+    clear(&world);
 }
 
 static const struct {
@@ -239,7 +281,7 @@ static void R6_explanations_say_what_is_answered_and_why(void **state)
     assert_int_equal(why->candidates[0].fate, DIRECTOR_FATE_ANSWERED);
     const struct director_value *latency = &why->candidates[0].values[DIRECTOR_LATENCY];
     assert_true(fabsf(latency->value - 40) < 2 && latency->source == DIRECTOR_FROM_PASSIVE);
-    assert_true(latency->confidence > 0.9f && latency->age_ns == 12 * second);
+    assert_true(latency->confidence > 0.9f && latency->age_ns == 33 * second);
     const struct director_value *cost = &why->candidates[0].values[DIRECTOR_COST];
     assert_true(cost->value == 900 && cost->weighted == 18);
     assert_true(fabsf(why->candidates[0].score - latency->weighted - cost->weighted) < 0.01f);
@@ -264,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(R6_policies_decide),
+        cmocka_unit_test(R6_equals_that_swing_keep_their_clients),
         cmocka_unit_test(R6_mistakes_in_policies_are_told),
         cmocka_unit_test(R8_a_floor_brings_the_least_bad_back),
         cmocka_unit_test(R8_sites_fail_open_or_closed),

@@ -76,6 +76,9 @@ static void write_log(struct edge_client *client)
     metric_add(&edge_bytes_in, client->bytes_in);
     metric_add(&edge_bytes_out, client->bytes_out);
     metric_observe_ns(&edge_latency, total_ns);
+    if (client->site)
+        edge_sites_count(worker->sites, client->site, loop_now_ns(worker->loop),
+                         &(struct edge_site_request){status, client->bytes_out, total_ns});
     if (!worker->edge->access_log)
         return;
     struct access_facts facts = {.client = &client->peer,

@@ -125,6 +125,7 @@ struct edge *edge_new(const struct edge_options *options)
         uint64_t seed;
         crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
         edge->workers[i].visitors = edge_visitors_new(seed);
+        edge->workers[i].sites = edge_sites_new();
     }
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
@@ -144,8 +145,10 @@ void edge_free(struct edge **freed)
     if (edge->access_log)
         log_file_close(&edge->access_log);
     free_listeners(&edge->options.listeners);
-    for (uint32_t i = 0; i < edge->options.workers; i++)
+    for (uint32_t i = 0; i < edge->options.workers; i++) {
         edge_visitors_free(&edge->workers[i].visitors);
+        edge_sites_free(&edge->workers[i].sites);
+    }
     memory_free(edge->workers);
     memory_free(edge);
 }
@@ -246,6 +249,14 @@ struct edge_counts edge_read_counts(const struct edge *edge)
                                 .bytes = metric_read(&edge_bytes_out)};
 }
 
+static json_t *sites_status(const struct edge *edge)
+{
+    struct edge_sites *list[WORKERS_LIMIT];
+    for (uint32_t i = 0; i < edge->options.workers; i++)
+        list[i] = edge->workers[i].sites;
+    return edge_sites_status(list, edge->options.workers, clock_now_ns());
+}
+
 json_t *edge_status(struct edge *edge)
 {
     static const char *const admin[] = {"up", "drain", "down"};
@@ -278,5 +289,6 @@ json_t *edge_status(struct edge *edge)
                         json_real((double)metric_quantile_ns(&edge_latency, 0.5) / 1e6));
     json_object_set_new(status, "p99_ms",
                         json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
+    json_object_set_new(status, "sites", sites_status(edge));
     return status;
 }

@@ -53,6 +53,7 @@ struct edge_worker {
     char date[HTTP_DATE_BYTES];
     struct text log_line; /* room for one line of the access log */
     struct edge_visitors *visitors;
+    struct edge_sites *sites;
 };
 
 struct edge {
@@ -122,6 +123,18 @@ struct edge_visitors *edge_visitors_new(uint64_t seed);
 void edge_visitors_free(struct edge_visitors **freed);
 void edge_visitors_sample(struct edge_worker *worker, int fd, const struct address *peer);
 void edge_visitors_second(struct edge_worker *worker);
+
+/* ---- sites.c: what each site's visitors got lately */
+struct edge_site_request {
+    unsigned status; /* 0: there was no answer */
+    uint64_t bytes, total_ns;
+};
+struct edge_sites *edge_sites_new(void);
+void edge_sites_free(struct edge_sites **freed);
+void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_ns,
+                      const struct edge_site_request *request);
+/* [{"name": ..., "requests": ..., "requests_per_s": ..., "p50_ms": ...}]; any thread; a new reference. */
+json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
 
 /* ---- metrics */
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],

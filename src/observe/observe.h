@@ -85,6 +85,19 @@ metric_read(const struct metric *metric); /* any thread: sum over threads; histo
 uint64_t metric_quantile_ns(const struct metric *metric, double quantile);
 void metrics_write_prometheus(struct text *text); /* the text exposition format 0.0.4 */
 
+/* ---- durations of the last minute, for people who watch. One writer; any thread may read. */
+struct recent;
+struct recent *recent_new(uint64_t now_ns);
+void recent_free(struct recent **freed); /* nulls */
+void recent_add(struct recent *recent, uint64_t now_ns, uint64_t duration_ns);
+struct recent_facts {
+    double per_s;
+    uint64_t p50_ns, p99_ns; /* 0: nothing happened */
+};
+/* Of all in the list together; NULL may stand in it. */
+void recent_read(struct recent *const *list, size_t count, uint64_t now_ns,
+                 struct recent_facts *facts);
+
 /* ---- the sum over processes: each exports, one adds the exports up */
 struct metrics_sum; /* at most METRICS_SUM_LIMIT different metrics */
 enum { METRICS_SUM_LIMIT = 16384 };

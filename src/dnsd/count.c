@@ -221,6 +221,15 @@ void dnsd_count_connections(uint64_t open)
     metric_set(&connections, open);
 }
 
+uint64_t dnsd_counted_answers(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (answers[i].name)
+            sum += metric_read(&answers[i]);
+    return sum;
+}
+
 void dnsd_count_refused_connection(void)
 {
     metric_add(&refused, 1);

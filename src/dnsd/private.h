@@ -306,6 +306,7 @@ void dnsd_tally_signer(struct dnsd_tally *tally,
 void dnsd_tally_flush(struct dnsd_tally *tally);   /* and zeroes it, but for is_tcp */
 void dnsd_count_connections(uint64_t open);        /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
+uint64_t dnsd_counted_answers(void); /* any thread */
 void dnsd_count_maps(const struct maps *maps);
 void dnsd_count_tls_connection(void);
 /* Adds what came since `before`, and sets that. */

@@ -599,9 +599,11 @@ void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json)
 {
     const struct dnsd_data *data = reports->data;
     bool is_open = reports->receiver && status_receiver_is_fail_open(reports->receiver);
-    text_add_format(json, "{\"zones\":%zu,\"names\":%zu,\"fail_open\":%s,\"forsaken_sites\":%zu",
-                    dns_zones_count(data->zones), dns_zones_names(data->zones),
-                    is_open ? "true" : "false", reports->forsaken);
+    text_add_format(json,
+                    "{\"answers\":%llu,\"zones\":%zu,\"names\":%zu,\"fail_open\":%s,"
+                    "\"forsaken_sites\":%zu",
+                    (unsigned long long)dnsd_counted_answers(), dns_zones_count(data->zones),
+                    dns_zones_names(data->zones), is_open ? "true" : "false", reports->forsaken);
     struct maps_figures maps = maps_figures(data->maps->maps);
     text_add_format(json, ",\"maps\":{\"networks\":%u,\"places\":%u,\"bytes\":%llu}", maps.networks,
                     maps.places, (unsigned long long)maps.bytes);

@@ -60,8 +60,8 @@ static void add_combined(struct text *line, const struct access_facts *facts)
     text_add_format(line, "%s - - [%s] ", address_text(facts->client, false, client), date);
     struct text request = {0};
     if (facts->request->method_text.length)
-        text_add_format(&request, "%.*s %.*s HTTP/1.%u", SPAN_ARGS(facts->request->method_text),
-                        SPAN_ARGS(facts->request->target_received), facts->request->minor);
+        text_add_format(&request, "%.*s %.*s %s", SPAN_ARGS(facts->request->method_text),
+                        SPAN_ARGS(facts->request->target_received), facts->protocol);
     add_at_most(line, text_span(&request), TARGET_MOST, add_quoted);
     text_clear(&request);
     text_add_format(line, " %u %lu ", facts->status, facts->bytes_out);
@@ -88,6 +88,7 @@ static void add_json(struct text *line, const struct access_facts *facts)
         add_member(line, "method", request->method_text, HOST_MOST);
         add_member(line, "host", request->host, HOST_MOST);
         add_member(line, "target", request->target_received, TARGET_MOST);
+        add_member(line, "protocol", span_text(facts->protocol), HOST_MOST);
     }
     text_add_format(line,
                     ",\"status\":%u,\"bytes_in\":%lu,\"bytes_out\":%lu,\"seconds\":%.6f,\"first_"

@@ -1,59 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers of our own: a page with a short cause.
+ * Answers of our own: complete content, or a page with a short cause. They go to the front like any other.
  */
-#include "edge/client.h"
+#include "edge/exchange.h"
 
-static void answer(struct edge_client *client, unsigned status, const char *cause,
-                   const char *location)
+struct http_head *edge_exchange_own_head(struct edge_exchange *exchange)
 {
-    edge_client_drop_stream(client, TRANSPORT_CODE_CANCELLED);
-    arena_clear(&client->answer_arena);
-    http_head_init(&client->answer, &client->answer_arena);
-    client->cause = cause;
-    struct http_head *request = client->has_head ? &client->head : NULL;
-    struct span page = http_error_page(&client->answer, request, status, span_text(cause),
-                                       span_text(client->request_id));
-    if (http_fields_set(&client->answer.fields, HTTP_NAME_DATE, span_text(client->worker->date)) <
-            0 ||
-        (location &&
-         http_fields_set(&client->answer.fields, HTTP_NAME_LOCATION, span_text(location)) < 0))
-        client->answer.keeps_alive = false;
-    if (request) {
-        http_response_frame(&client->answer, request);
-    } else {
-        client->answer.minor = 1;
-        client->answer.keeps_alive = false;
-    }
-    if (request && request->body == HTTP_BODY_NONE)
-        client->request_ended = true; /* there is nothing more to read of it */
-    if (!client->request_ended)
-        client->answer.keeps_alive = false;
-    if (http_write_response(&client->out, &client->answer) == 0 &&
-        client->answer.body != HTTP_BODY_NONE) {
-        slice_queue_append(&client->out, page);
-        client->bytes_out = page.length;
-    }
-    edge_client_conclude(client);
+    edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
+    arena_clear(&exchange->answer_arena);
+    http_head_init(&exchange->answer, &exchange->answer_arena);
+    exchange->answer.minor = 1;
+    return &exchange->answer;
 }
 
-void edge_client_answer_page(struct edge_client *client, unsigned status, const char *cause)
+void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content)
 {
-    answer(client, status, cause, NULL);
+    struct http_head *answer = &exchange->answer;
+    bool has_content = http_status_has_body(answer->status) &&
+                       !(exchange->has_head && exchange->head.method == HTTP_METHOD_HEAD);
+    edge_exchange_set_state(exchange, EXCHANGE_OWN);
+    exchange->answer_began = true;
+    exchange->first_byte_ns = loop_now_ns(exchange->worker->loop) - exchange->began_ns;
+    if (exchange->has_head && exchange->head.body == HTTP_BODY_NONE)
+        exchange->request_ended = true; /* there is nothing more to read of it */
+    if (!has_content) {
+        answer->body = HTTP_BODY_NONE;
+        slice_queue_clear(content);
+    }
+    slice_queue_clear(&exchange->from_link);
+    slice_queue_move(&exchange->from_link, content);
+    if (http_fields_set(&answer->fields, HTTP_NAME_DATE, span_text(exchange->worker->date)) < 0 ||
+        exchange->front->head(exchange, answer) < 0) {
+        slice_queue_clear(&exchange->from_link);
+        edge_exchange_abort(exchange, "our own answer cannot be written");
+        return;
+    }
+    edge_exchange_made_progress(exchange);
+    edge_exchange_go_down(exchange);
+}
+
+static void answer_page(struct edge_exchange *exchange, unsigned status, const char *cause,
+                        const char *location)
+{
+    struct http_head *answer = edge_exchange_own_head(exchange);
+    struct slice_queue content = {0};
+    exchange->cause = cause;
+    struct span page = http_error_page(answer, exchange->has_head ? &exchange->head : NULL, status,
+                                       span_text(cause), span_text(exchange->request_id));
+    if (location && http_fields_set(&answer->fields, HTTP_NAME_LOCATION, span_text(location)) < 0)
+        location = NULL; /* its target has an odd byte: the page alone says so */
+    slice_queue_append(&content, page);
+    edge_exchange_answer(exchange, &content);
+}
+
+void edge_exchange_page(struct edge_exchange *exchange, unsigned status, const char *cause)
+{
+    answer_page(exchange, status, cause, NULL);
 }
 
 /* R2: the name that the redirector owns, for the same target; what is not to be repeated keeps its method. */
-void edge_client_redirect(struct edge_client *client, const char *host)
+void edge_exchange_redirect(struct edge_exchange *exchange, const char *host)
 {
-    const struct http_head *head = &client->head;
+    const struct http_head *head = &exchange->head;
     bool is_plain = head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD;
     struct span target = head->target.data[0] == '/' ? head->target : SPAN("/");
-    char *location = arena_format(head->fields.arena, "http://%s%.*s", host, SPAN_ARGS(target));
-    answer(client, is_plain ? 302 : 307, "this site is found elsewhere", location);
+    char *location =
+        arena_format(head->fields.arena, "%s://%s%.*s",
+                     exchange->visitor->is_https ? "https" : "http", host, SPAN_ARGS(target));
+    answer_page(exchange, is_plain ? 302 : 307, "this site is found elsewhere", location);
 }
 
-void edge_client_refuse(struct edge_client *client, enum http_cause cause)
+void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause)
 {
+    if (exchange->answer_began) {
+        edge_exchange_abort(exchange, http_cause_text(cause));
+        return;
+    }
     metric_add(&edge_refused, 1);
-    edge_client_answer_page(client, http_cause_status(cause), http_cause_text(cause));
+    edge_exchange_page(exchange, http_cause_status(cause), http_cause_text(cause));
 }

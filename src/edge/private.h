@@ -39,7 +39,7 @@ struct edge_worker {
     struct worker *worker;
     struct loop *loop;
     struct random random;
-    struct list clients;      /* struct edge_client */
+    struct list clients;      /* struct edge_h1 */
     struct list ports;        /* struct edge_port */
     struct edge_flows *flows; /* NULL: there was none yet */
     struct edge_listener listeners[EDGE_LISTENERS_MOST];
@@ -81,7 +81,8 @@ void edge_listeners_close(struct edge_worker *worker);
 void edge_listeners_client_left(
     struct edge_worker *worker); /* a connection ended: accepting may go on */
 
-/* ---- client.c */
+/* ---- h1.c: clients' connections */
+/* Takes the descriptor. */
 void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer);
 void edge_clients_drain(struct edge_worker *worker); /* ends the idle ones */
 void edge_clients_abort(struct edge_worker *worker);
@@ -108,6 +109,7 @@ bool edge_route_serves(const struct conf *conf,
 /* ---- access_log.c */
 struct access_facts {
     const struct address *client;
+    const char *protocol;            /* "HTTP/1.1" */
     const struct http_head *request; /* method_text.length 0: it could not be read */
     const char *request_id, *site, *gateway, *cause;
     unsigned status;

@@ -32,6 +32,7 @@ static void parse(struct fixture *fixture, struct span request)
     http_parser_feed(&fixture->parser, request, &used, &data);
     fixture->facts = (struct access_facts){
         .client = &fixture->client,
+        .protocol = fixture->head.minor ? "HTTP/1.1" : "HTTP/1.0",
         .request = &fixture->head,
         .request_id = "0123456789abcdef0123456789abcdef",
         .status = 200,
@@ -123,6 +124,7 @@ static void a_line_as_json(void **state)
     assert_string_equal(text_of(json, "method"), "POST");
     assert_string_equal(text_of(json, "host"), "www.shop.example");
     assert_string_equal(text_of(json, "target"), "http://www.shop.example/a");
+    assert_string_equal(text_of(json, "protocol"), "HTTP/1.1");
     assert_string_equal(text_of(json, "site"), "shop");
     assert_string_equal(text_of(json, "gateway"), "gw-1");
     assert_string_equal(text_of(json, "cause"), "no answer came in time");

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An exchange: its states, steps, timer and log. The request goes up in up.c, the answer comes down in down.c, or is our own (page.c).
+ *
+ *   IDLE --> HEAD --> STEPS --> LINK --> (answer complete) --> OVER --> IDLE
+ *                         `---> OWN -----------------------------^
+ */
+#include "edge/exchange.h"
+
+#include "base/memory.h"
+
+/* In their order. The last always takes the request. */
+static const struct edge_step *const edge_steps[] = {
+    &edge_step_site,
+    &edge_step_link,
+};
+
+void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state)
+{
+    INVARIANT(exchange->state != EXCHANGE_OVER || state == EXCHANGE_IDLE);
+    exchange->state = state;
+}
+
+static void set_deadline(struct edge_exchange *exchange, uint64_t timeout_ns)
+{
+    struct loop *loop = exchange->worker->loop;
+    exchange->deadline_ns = loop_now_ns(loop) + timeout_ns;
+    if (!loop_timer_is_running(&exchange->timer) ||
+        exchange->timer.node.key > exchange->deadline_ns)
+        loop_timer_start(loop, &exchange->timer, exchange->deadline_ns);
+}
+
+void edge_exchange_made_progress(struct edge_exchange *exchange)
+{
+    switch (exchange->state) {
+    case EXCHANGE_STEPS:
+    case EXCHANGE_LINK:
+    case EXCHANGE_OWN:
+        set_deadline(exchange, exchange->is_tunnel && !exchange->answer_ended ? EDGE_TUNNEL_IDLE_NS
+                               : exchange->request_ended && !exchange->answer_began
+                                   ? exchange->gateway_timeout_ns
+                                   : exchange->body_timeout_ns);
+        break;
+    case EXCHANGE_IDLE:
+    case EXCHANGE_HEAD: /* the front's time */
+    case EXCHANGE_OVER:
+        break;
+    }
+}
+
+/* ---- ends */
+
+static void write_log(struct edge_exchange *exchange)
+{
+    struct edge_worker *worker = exchange->worker;
+    unsigned status = exchange->answer.status;
+    uint64_t total_ns = loop_now_ns(worker->loop) - exchange->began_ns;
+    metric_add(&edge_requests, 1);
+    metric_add(&edge_answers[status / 100 < 6 ? status / 100 : 0], 1);
+    metric_add(&edge_bytes_in, exchange->bytes_in);
+    metric_add(&edge_bytes_out, exchange->bytes_out);
+    metric_observe_ns(&edge_latency, total_ns);
+    if (exchange->site)
+        edge_sites_count(worker->sites, exchange->site, loop_now_ns(worker->loop),
+                         &(struct edge_site_request){status, exchange->bytes_out, total_ns});
+    if (!worker->edge->access_log)
+        return;
+    struct access_facts facts = {
+        .client = &exchange->visitor->address,
+        .protocol = exchange->front->protocols[exchange->head.minor],
+        .request = &exchange->head,
+        .request_id = exchange->request_id,
+        .site = exchange->site,
+        .gateway = exchange->tries ? link_peer_name(exchange->tried[exchange->tries - 1]) : NULL,
+        .cause = exchange->cause,
+        .status = status,
+        .began_wall_ns = exchange->began_wall_ns,
+        .first_byte_ns = exchange->first_byte_ns,
+        .total_ns = total_ns,
+        .bytes_in = exchange->bytes_in,
+        .bytes_out = exchange->bytes_out};
+    edge_access_log_write(worker, &facts);
+}
+
+void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code)
+{
+    if (!exchange->stream)
+        return;
+    if (code != TRANSPORT_CODE_NONE)
+        link_stream_reset(exchange->stream, code);
+    link_stream_release(&exchange->stream);
+    slice_queue_clear(&exchange->from_link);
+    exchange->owed = 0;
+    exchange->stream_ended = exchange->stream_finished = false;
+}
+
+static void end(struct edge_exchange *exchange, uint32_t code)
+{
+    write_log(exchange);
+    edge_exchange_drop_stream(exchange, code);
+    edge_exchange_set_state(exchange, EXCHANGE_OVER);
+}
+
+void edge_exchange_conclude(struct edge_exchange *exchange)
+{
+    bool is_whole = exchange->answer_ended && exchange->stream_finished;
+    end(exchange, is_whole ? TRANSPORT_CODE_NONE : TRANSPORT_CODE_CANCELLED);
+}
+
+void edge_exchange_cancel(struct edge_exchange *exchange, uint32_t code, const char *cause)
+{
+    switch (exchange->state) {
+    case EXCHANGE_IDLE:
+    case EXCHANGE_OVER:
+        break;
+    case EXCHANGE_HEAD: /* nobody knows what it was to be */
+        edge_exchange_set_state(exchange, EXCHANGE_OVER);
+        break;
+    case EXCHANGE_STEPS:
+    case EXCHANGE_LINK:
+    case EXCHANGE_OWN:
+        exchange->cause = cause;
+        metric_add(&edge_aborted, 1);
+        end(exchange, code);
+        break;
+    }
+}
+
+void edge_exchange_abort(struct edge_exchange *exchange, const char *cause)
+{
+    exchange->front->abort(exchange);
+    edge_exchange_cancel(exchange, TRANSPORT_CODE_CANCELLED, cause);
+}
+
+/* ---- time */
+
+static void on_timer(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_exchange *exchange = CONTAINER_OF(timer, struct edge_exchange, timer);
+    switch (exchange->state) {
+    case EXCHANGE_IDLE:
+    case EXCHANGE_HEAD:
+    case EXCHANGE_OVER:
+        return; /* left running behind a request that was in time */
+    case EXCHANGE_STEPS:
+    case EXCHANGE_LINK:
+    case EXCHANGE_OWN:
+        break;
+    }
+    if (exchange->deadline_ns > loop_now_ns(loop)) {
+        loop_timer_start(loop, timer, exchange->deadline_ns);
+        return;
+    }
+    if (exchange->answer_began)
+        edge_exchange_abort(exchange, "the client or the origin stood still");
+    else if (exchange->request_ended || edge_exchange_body_room(exchange) == 0)
+        edge_exchange_page(exchange, 504, "no answer came in time");
+    else
+        edge_exchange_page(exchange, 408, "the request did not come in time");
+    exchange->front->wake(exchange);
+}
+
+/* ---- life cycle */
+
+void edge_exchange_init(struct edge_exchange *exchange, const struct edge_front *front,
+                        struct edge_worker *worker, const struct edge_visitor *visitor)
+{
+    exchange->front = front;
+    exchange->worker = worker;
+    exchange->visitor = visitor;
+    exchange->timer.fire = on_timer;
+}
+
+void edge_exchange_begin(struct edge_exchange *exchange)
+{
+    struct edge_worker *worker = exchange->worker;
+    edge_exchange_set_state(exchange, EXCHANGE_HEAD);
+    exchange->began_ns = loop_now_ns(worker->loop);
+    exchange->began_wall_ns = clock_wall_ns();
+    snprintf(exchange->request_id, sizeof exchange->request_id, "%016lx%016lx",
+             random_u64(&worker->random), random_u64(&worker->random));
+}
+
+void edge_exchange_finish(struct edge_exchange *exchange)
+{
+    edge_exchange_cancel(exchange, TRANSPORT_CODE_CANCELLED, exchange->cause);
+    http_form_content_clear(&exchange->content);
+    http_form_reader_clear(&exchange->reader);
+    slice_queue_clear(&exchange->body);
+    slice_queue_clear(&exchange->to_link);
+    slice_queue_clear(&exchange->from_link);
+    arena_clear(&exchange->arena);
+    arena_clear(&exchange->answer_arena);
+    edge_exchange_set_state(exchange, EXCHANGE_IDLE);
+    exchange->site = NULL;
+    exchange->trailers = NULL;
+    exchange->step = 0;
+    exchange->has_head = exchange->request_ended = exchange->body_was_sent = false;
+    exchange->answer_began = exchange->answer_ended = exchange->is_tunnel = false;
+    exchange->tries = 0;
+    exchange->repeats = 0;
+    exchange->bytes_in = exchange->bytes_out = exchange->first_byte_ns = 0;
+    exchange->cause = NULL;
+    exchange->answer.status = 0;
+}
+
+void edge_exchange_clear(struct edge_exchange *exchange)
+{
+    edge_exchange_finish(exchange);
+    loop_timer_stop(exchange->worker->loop, &exchange->timer);
+}
+
+/* ---- steps */
+
+static void take_steps(struct edge_exchange *exchange)
+{
+    while (exchange->state == EXCHANGE_STEPS &&
+           edge_steps[exchange->step]->take(exchange) == EDGE_NEXT)
+        exchange->step++;
+}
+
+void edge_exchange_start(struct edge_exchange *exchange)
+{
+    exchange->has_head = true;
+    edge_exchange_set_state(exchange, EXCHANGE_STEPS);
+    take_steps(exchange);
+}
+
+void edge_exchange_proceed(struct edge_exchange *exchange)
+{
+    exchange->step++;
+    take_steps(exchange);
+    exchange->front->wake(exchange);
+}
+
+void edge_exchange_run(struct edge_exchange *exchange)
+{
+    if (exchange->state == EXCHANGE_LINK)
+        edge_exchange_go_up(exchange);
+    if (exchange->state == EXCHANGE_LINK || exchange->state == EXCHANGE_OWN)
+        edge_exchange_go_down(exchange);
+}

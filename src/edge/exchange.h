@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to src/edge: a request and its answer, whatever the protocol in which its client speaks. An exchange knows neither sockets
+ * nor framing; a *front* does (h1.c), and embeds or allocates the exchange.
+ *
+ *            front                        exchange
+ *   begin, start, body, body_end  -->  steps (exchange.c)  -->  up.c    -->  link
+ *   head, data, end, abort, wake  <--  page.c, down.c      <--  down.c  <--
+ *
+ * Back-pressure: the front reads no more of a body than edge_exchange_body_room(); the exchange hands over no more of an answer than
+ * the front has room for, and the link's stream gets credit for what the client has taken.
+ *
+ * Freeing: the exchange never frees itself and the front never frees it inside a call from it but wake(). Whichever side is gone first,
+ * the other learns it by the state: OVER means that the link, the client and the log have all been seen to, and that the front may
+ * call edge_exchange_finish().
+ *
+ * Timers: from the head's end on the exchange's (the gateway's time, a body or an answer that stands still); before the head, between
+ * requests and behind the answer the front's.
+ */
+#ifndef EDGE_EXCHANGE_H
+#define EDGE_EXCHANGE_H
+
+#include "edge/private.h"
+
+// clang-format off
+#define EXCHANGE_STATE_LIST(X)                                                                      \
+    X(IDLE, "no request")                                                                           \
+    X(HEAD, "its head is on its way")                                                               \
+    X(STEPS, "a step decides, or waits")                                                            \
+    X(LINK, "at a gateway: body up, answer down")                                                   \
+    X(OWN, "an answer of our own goes down")                                                        \
+    X(OVER, "answered as a whole, or cut off")
+// clang-format on
+
+enum exchange_state {
+#define X(name, text) EXCHANGE_##name,
+    EXCHANGE_STATE_LIST(X)
+#undef X
+};
+
+enum {
+    EDGE_TRIES_MOST = 3,   /* links for a request; some may turn out to be down at once */
+    EDGE_REPEATS_MOST = 1, /* of a request whose stream was lost */
+};
+
+struct edge_exchange;
+
+/* The protocol's side. All calls but wake() come out of calls of the front or of wake()'s causes, and only gather: the front writes when
+ * it runs next. */
+struct edge_front {
+    const char *protocols[2]; /* for the log; by http_head.minor */
+    /* An interim or the final head; may be changed. `body` NONE: no data follows. With 101 the connection is a tunnel from here on.
+     * Negative: it cannot be passed on, nothing was written. */
+    int (*head)(struct edge_exchange *exchange, struct http_head *answer);
+    void (*data)(struct edge_exchange *exchange, struct slice data); /* takes the reference */
+    /* The answer is whole. Of a tunnel: the far end will say no more. Negative: the trailers cannot be passed on. */
+    int (*end)(struct edge_exchange *exchange, const struct http_fields *trailers);
+    /* What the client got so far must not look whole. */
+    void (*abort)(struct edge_exchange *exchange);
+    uint64_t (*room)(const struct edge_exchange *exchange); /* bytes of content that it takes now */
+    uint64_t (*held)(const struct edge_exchange *exchange); /* bytes its client has not taken */
+    /* Something came of the link, of a timer or of a step that had waited: run, as behind an event of the client's. May free
+     * the exchange. */
+    void (*wake)(struct edge_exchange *exchange);
+};
+
+/* Who asks: the same for all exchanges of a connection, and outlives them. */
+struct edge_visitor {
+    struct address address;
+    uint16_t local_port;
+    bool is_https;
+};
+
+struct edge_exchange {
+    const struct edge_front *front;
+    struct edge_worker *worker;
+    const struct edge_visitor *visitor;
+    enum exchange_state state;
+    struct loop_timer timer;
+    uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
+
+    /* The request: the front fills in `head`, whose bytes are in `arena`. */
+    struct arena arena;
+    struct http_head head;
+    struct http_opening opening;
+    char request_id[EDGE_REQUEST_ID_BYTES];
+    const char *site;                   /* its name, in `arena`; NULL: not known yet */
+    unsigned step;                      /* of edge_steps */
+    struct slice_queue body;            /* of the request, before it has a stream */
+    const struct http_fields *trailers; /* of the request, from the front */
+    struct slice_queue to_link;
+    struct http_form_content content; /* on its way there */
+    bool has_head, request_ended, body_was_sent;
+    struct link *tried[EDGE_TRIES_MOST];
+    size_t tries;
+    uint32_t repeats;
+
+    /* The answer. */
+    struct link_stream *stream;
+    struct slice_queue from_link;       /* or all that is left of our own content */
+    uint64_t owed;                      /* bytes read from the stream, credit not yet given */
+    bool stream_ended, stream_finished; /* from there, from here */
+    struct arena answer_arena;
+    struct http_form_reader reader;
+    struct http_head answer;
+    bool answer_began, answer_ended, is_tunnel;
+
+    /* Copied from the snapshot: it may change while the request runs. */
+    uint64_t body_timeout_ns, gateway_timeout_ns;
+
+    /* For the log. */
+    uint64_t began_ns, began_wall_ns, first_byte_ns, bytes_in, bytes_out;
+    const char *cause;
+};
+
+/* ---- Life cycle, for fronts. `exchange` is zero-initialised; one carries one request after another. */
+void edge_exchange_init(struct edge_exchange *exchange, const struct edge_front *front,
+                        struct edge_worker *worker, const struct edge_visitor *visitor);
+/* The first byte of a request came. */
+void edge_exchange_begin(struct edge_exchange *exchange);
+/* What the request held is released, and one that is not over is cancelled; the exchange may carry another. */
+void edge_exchange_finish(struct edge_exchange *exchange);
+void edge_exchange_clear(struct edge_exchange *exchange); /* before it is freed */
+
+/* ---- From the front: the request. None of these frees the exchange or calls wake(). */
+
+/* `head` is complete. */
+void edge_exchange_start(struct edge_exchange *exchange);
+/* Takes the reference. */
+void edge_exchange_body(struct edge_exchange *exchange, struct slice data);
+/* The request is whole; `trailers` may be NULL, and stay valid until edge_exchange_finish(). A tunnel's client will say no more. */
+void edge_exchange_body_end(struct edge_exchange *exchange, const struct http_fields *trailers);
+/* Bytes of the body to read now. */
+uint64_t edge_exchange_body_room(const struct edge_exchange *exchange);
+/* At the end of each turn of the front, and when it has room again: moves what can move, up and down. */
+void edge_exchange_run(struct edge_exchange *exchange);
+/* The client took bytes of the answer: the stream may go on. */
+void edge_exchange_made_room(struct edge_exchange *exchange);
+/* A byte came from the client, or went to it. */
+void edge_exchange_made_progress(struct edge_exchange *exchange);
+/* The request is malformed: a page that says so or, behind the answer's beginning, an abort. */
+void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause);
+/* The client is gone, or may not go on: no call to the front follows. */
+void edge_exchange_cancel(struct edge_exchange *exchange, uint32_t code, const char *cause);
+
+static inline bool edge_exchange_is_over(const struct edge_exchange *exchange)
+{
+    return exchange->state == EXCHANGE_OVER;
+}
+
+/* ---- Steps: what becomes of a request between its head and the link, in the order of edge_steps (exchange.c). */
+enum edge_next {
+    EDGE_NEXT,  /* the following step's turn */
+    EDGE_WAITS, /* edge_exchange_proceed() will be called */
+    EDGE_TAKEN, /* the exchange is at the link, answered, or over */
+};
+struct edge_step {
+    const char *name;
+    enum edge_next (*take)(struct edge_exchange *exchange);
+};
+extern const struct edge_step edge_step_site; /* site.c */
+extern const struct edge_step edge_step_link; /* up.c */
+/* The step that had waited is done: the following one's turn, and then the front's. */
+void edge_exchange_proceed(struct edge_exchange *exchange);
+
+/* ---- Between the parts: exchange.c */
+void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state);
+/* Resets the stream with the code, if it is any, and lets go of it. */
+void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code);
+/* The answer is not whole, and must not look whole. */
+void edge_exchange_abort(struct edge_exchange *exchange, const char *cause);
+/* The front has the whole answer. */
+void edge_exchange_conclude(struct edge_exchange *exchange);
+
+/* ---- up.c */
+void edge_exchange_go_up(struct edge_exchange *exchange);
+/* The whole request was written. */
+void edge_exchange_finish_stream(struct edge_exchange *exchange);
+/* The stream is over before its answer is: another gateway, a page, or the client is cut off. */
+void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code);
+
+/* ---- down.c */
+void edge_exchange_go_down(struct edge_exchange *exchange);
+
+/* ---- page.c: answers of our own, instead of whatever else was on its way */
+
+/* `answer` is in the exchange, begun by edge_exchange_own_head(); takes the content, which is as long as its content_length says. */
+struct http_head *edge_exchange_own_head(struct edge_exchange *exchange);
+void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content);
+void edge_exchange_page(struct edge_exchange *exchange, unsigned status, const char *cause);
+void edge_exchange_redirect(struct edge_exchange *exchange, const char *host);
+
+#endif

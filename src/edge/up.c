@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Up: the last step, which opens a stream to a gateway; the body that follows; and what becomes of a request when its stream is lost. It
+ * is repeated only as far as that does no harm.
+ */
+#include "edge/exchange.h"
+
+/* ---- the stream */
+
+void edge_exchange_finish_stream(struct edge_exchange *exchange)
+{
+    if (!exchange->stream || exchange->stream_finished)
+        return;
+    link_stream_write(exchange->stream, &exchange->to_link);
+    link_stream_finish(exchange->stream);
+    exchange->stream_finished = true;
+}
+
+static void on_moved(void *owner, struct link_stream *stream)
+{
+    struct edge_exchange *exchange = owner;
+    (void)stream;
+    exchange->front->wake(exchange);
+}
+
+static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
+{
+    struct edge_exchange *exchange = owner;
+    (void)stream;
+    if (exchange->stream_ended && !exchange->is_tunnel)
+        return; /* the answer is here as a whole, and waits for the client to take it */
+    edge_exchange_stream_lost(exchange, code);
+    exchange->front->wake(exchange);
+}
+
+static const struct link_stream_events stream_events = {on_moved, on_moved, on_reset};
+
+/* The head of the request on its new stream. False: it is too long to cross. */
+static bool start_message(struct edge_exchange *exchange, const struct conf_site *site,
+                          const struct link *link)
+{
+    struct compressor *compressor = link_stream_compressor(exchange->stream);
+    struct slice_queue head = {0};
+    struct http_pack pack;
+    if (http_form_write_request(&head, &exchange->opening, &exchange->head) < 0)
+        return false;
+    http_pack_decide(link_packs(link) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF,
+                     &exchange->head, NULL, &pack);
+    http_pack_count(&pack, compressor);
+    http_form_pack_head(&exchange->to_link, &head, pack.head ? compressor : NULL);
+    http_form_content_start(&exchange->content, pack.content ? compressor : NULL);
+    http_form_reader_clear(&exchange->reader);
+    http_form_reader_start_response(&exchange->reader, &http_limits_default, &exchange->answer,
+                                    &exchange->answer_arena, exchange->head.method,
+                                    exchange->head.upgrades);
+    http_form_reader_unpack(&exchange->reader, compressor);
+    return true;
+}
+
+/* The whole body is in. What asked for an upgrade ends only when the answer is no 101. */
+static void write_end(struct edge_exchange *exchange)
+{
+    http_form_content_flush(&exchange->content, &exchange->to_link);
+    if (exchange->trailers && exchange->trailers->count &&
+        http_form_write_trailers(&exchange->to_link, exchange->trailers) < 0)
+        edge_exchange_refuse(exchange, HTTP_CAUSE_TRAILER_FORBIDDEN);
+    else if (exchange->is_tunnel || !exchange->head.upgrades)
+        http_form_write_end(&exchange->to_link);
+}
+
+static void write_body(struct edge_exchange *exchange, struct slice data)
+{
+    exchange->body_was_sent = true;
+    http_form_content_add(&exchange->content, &exchange->to_link, data);
+}
+
+/* What the client sent before there was a stream. */
+static void write_early(struct edge_exchange *exchange)
+{
+    while (exchange->body.count)
+        write_body(exchange, slice_queue_pop(&exchange->body, UINT32_MAX));
+    if (exchange->request_ended)
+        write_end(exchange);
+}
+
+/* Sends the head to a gateway; the body follows from edge_exchange_go_up(). */
+static void open_stream(struct edge_exchange *exchange)
+{
+    struct edge_worker *worker = exchange->worker;
+    const struct conf *conf = edge_conf(worker);
+    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    struct link *link;
+    while (site && exchange->tries < EDGE_TRIES_MOST &&
+           (link = edge_route_pick(worker, conf, site, exchange->tried, exchange->tries))) {
+        struct transport_open open = {.port = exchange->visitor->local_port,
+                                      .flags = TRANSPORT_OPEN_HTTP,
+                                      .ring = exchange->opening.priority,
+                                      .weight = 16,
+                                      .site = site->number,
+                                      .client = exchange->visitor->address};
+        exchange->tried[exchange->tries++] = link;
+        if (link_stream_open(link, &open, &stream_events, exchange, &exchange->stream) < 0)
+            continue;
+        if (!start_message(exchange, site, link)) {
+            edge_exchange_refuse(exchange, HTTP_CAUSE_HEAD_LONG);
+            return;
+        }
+        edge_exchange_set_state(exchange, EXCHANGE_LINK);
+        edge_exchange_made_progress(exchange);
+        write_early(exchange);
+        return;
+    }
+    metric_add(&edge_no_gateway, 1);
+    edge_exchange_page(exchange, 503, "no gateway can be reached");
+}
+
+/* Another gateway may have more luck, while nothing of the request but its head was sent. */
+static bool can_repeat(const struct edge_exchange *exchange, uint32_t code)
+{
+    /* Nor trailers, where there are chunks. */
+    bool is_head_only = !exchange->body_was_sent &&
+                        (exchange->head.body != HTTP_BODY_CHUNKED || !exchange->request_ended);
+    if (!is_head_only || exchange->repeats == EDGE_REPEATS_MOST)
+        return false;
+    switch (code) {
+    case TRANSPORT_CODE_UNREACHABLE:
+    case TRANSPORT_CODE_REFUSED:
+        return true; /* says that no origin has acted on it, or that it may be repeated */
+    case TRANSPORT_CODE_LINK_LOST:
+    case TRANSPORT_CODE_SHUTDOWN:
+        return http_method_is_idempotent(exchange->head.method); /* RFC 9110 section 9.2.2 */
+    }
+    return false;
+}
+
+/* False: there is no other gateway. */
+static bool repeat(struct edge_exchange *exchange)
+{
+    const struct conf *conf = edge_conf(exchange->worker);
+    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    if (!site || !edge_route_pick(exchange->worker, conf, site, exchange->tried, exchange->tries))
+        return false;
+    metric_add(&edge_retries, 1);
+    exchange->repeats++;
+    slice_queue_clear(&exchange->to_link);
+    arena_clear(&exchange->answer_arena);
+    open_stream(exchange);
+    return true;
+}
+
+void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code)
+{
+    static const struct {
+        uint32_t code;
+        unsigned status;
+        const char *cause;
+    } pages[] = {
+        {TRANSPORT_CODE_REFUSED, 502, "the gateway does not serve this site to this edge"},
+        {TRANSPORT_CODE_UNREACHABLE, 502, "the origin cannot be reached"},
+        {TRANSPORT_CODE_TIMEOUT, 504, "the origin did not answer in time"},
+        {TRANSPORT_CODE_PROTOCOL, 502, "the origin sent a malformed answer"},
+        {TRANSPORT_CODE_LIMIT, 503, "the origin is busy"},
+        {TRANSPORT_CODE_LINK_LOST, 502, "the link to the gateway was lost"},
+        {TRANSPORT_CODE_SHUTDOWN, 502, "the gateway shuts down"},
+    };
+    if (exchange->answer_began) {
+        edge_exchange_abort(exchange, "the answer was cut short");
+        return;
+    }
+    edge_exchange_drop_stream(exchange, TRANSPORT_CODE_NONE);
+    if (can_repeat(exchange, code) && repeat(exchange))
+        return;
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        if (pages[i].code == code) {
+            edge_exchange_page(exchange, pages[i].status, pages[i].cause);
+            return;
+        }
+    edge_exchange_page(exchange, 502, "the gateway gave the request up");
+}
+
+static enum edge_next take(struct edge_exchange *exchange)
+{
+    open_stream(exchange);
+    return EDGE_TAKEN;
+}
+
+const struct edge_step edge_step_link = {"link", take};
+
+/* ---- from the front */
+
+void edge_exchange_body(struct edge_exchange *exchange, struct slice data)
+{
+    exchange->bytes_in += data.length;
+    switch (exchange->state) {
+    case EXCHANGE_STEPS:
+        slice_queue_push(&exchange->body, data);
+        break;
+    case EXCHANGE_LINK:
+        write_body(exchange, data);
+        break;
+    case EXCHANGE_IDLE:
+    case EXCHANGE_HEAD:
+    case EXCHANGE_OWN: /* was answered without it */
+    case EXCHANGE_OVER:
+        slice_release(&data);
+        break;
+    }
+}
+
+void edge_exchange_body_end(struct edge_exchange *exchange, const struct http_fields *trailers)
+{
+    exchange->request_ended = true;
+    exchange->trailers = trailers;
+    if (exchange->state == EXCHANGE_LINK)
+        write_end(exchange);
+    edge_exchange_made_progress(exchange);
+}
+
+uint64_t edge_exchange_body_room(const struct edge_exchange *exchange)
+{
+    return exchange->state == EXCHANGE_LINK && !exchange->request_ended
+               ? link_stream_room(exchange->stream)
+               : 0;
+}
+
+void edge_exchange_go_up(struct edge_exchange *exchange)
+{
+    bool waits_for_upgrade = exchange->head.upgrades && !exchange->answer_began;
+    http_form_content_flush(&exchange->content, &exchange->to_link);
+    if (exchange->to_link.bytes)
+        link_stream_write(exchange->stream, &exchange->to_link);
+    if (exchange->request_ended && !waits_for_upgrade)
+        edge_exchange_finish_stream(exchange);
+}

@@ -24,10 +24,6 @@ void http_fields_remove_if(struct http_fields *fields,
 /* Whether names are tokens and values are values, for whatever is written. */
 bool http_fields_are_valid(const struct http_fields *fields);
 
-bool http_name_is_framing(enum http_name id); /* written from the head's members */
-bool http_name_is_hop_by_hop(enum http_name id);
-bool http_name_is_trailer(enum http_name id); /* may stand in trailers */
-
 enum {
     HTTP_METHOD_MOST = 32,    /* bytes of a method and its space: far beyond every registered one */
     HTTP_HEAD_MOST = 1 << 20, /* bytes of a head that is written */

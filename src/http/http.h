@@ -93,7 +93,11 @@ extern const struct http_limits http_limits_default;
     X(FORM_CONTENT,        400, "malformed frame") \
     X(FORM_FIELD,          400, "field that must not cross the link") \
     X(FORM_BODY,           400, "content differs from its declared length") \
-    X(FORM_PACKED,         400, "packed frame that cannot be unpacked")
+    X(FORM_PACKED,         400, "packed frame that cannot be unpacked") \
+    X(PSEUDO_FIELD,        400, "pseudo-header field missing, unknown or misplaced") \
+    X(FIELD_CONNECTION,    400, "field of a connection in HTTP/2") \
+    X(HOST_DIFFERS,        400, "Host differs from :authority") \
+    X(LENGTH_DIFFERS,      400, "content differs from Content-Length")
 // clang-format on
 
 enum http_cause {
@@ -149,6 +153,11 @@ MUST_USE int http_fields_copy(struct http_fields *to,
 /* The known name spelled so (any case), else HTTP_NAME_OTHER. */
 enum http_name http_name_of(struct span text);
 struct span http_name_text(enum http_name id); /* as registered, "Content-Type"; empty for OTHER */
+
+/* Written from a head's members, never from its list (framing, Host); not to be forwarded; allowed behind content. */
+bool http_name_is_framing(enum http_name id);
+bool http_name_is_hop_by_hop(enum http_name id);
+bool http_name_is_trailer(enum http_name id);
 
 bool http_is_token(struct span text);       /* RFC 9110 section 5.6.2, not empty */
 bool http_is_field_value(struct span text); /* HTAB, SP, VCHAR, obs-text; trimmed */
@@ -220,6 +229,23 @@ struct http_head {
 
 /* An empty head whose fields live in `arena`. */
 void http_head_init(struct http_head *head, struct arena *arena);
+
+/* Makes an HTTP/1.1 request of what came in another framing: settles target, host and content of a head that has nothing but its
+ * fields (Host for :authority) with the checks of http_parser_next(). `method` and `target`, origin-form or "*", live in the head's
+ * arena. `has_content`: some may come, whether Content-Length tells how much or not. NONE, or why it is refused. */
+enum http_cause http_request_settle(struct http_head *head, const struct http_limits *limits,
+                                    struct span method, struct span target, bool has_content);
+
+/* What a client wishes of the order of answers (RFC 9218 section 4). */
+struct http_priority {
+    uint8_t urgency;  /* 0 (first) to 7 */
+    bool incremental; /* of use before it is complete: may share with others */
+};
+#define HTTP_PRIORITY_DEFAULT ((struct http_priority){.urgency = 3})
+
+/* Reads the value of a Priority field or PRIORITY_UPDATE frame. Parameters that are absent, unknown or malformed keep their
+ * default; so does everything when the value is no dictionary (RFC 8941). */
+struct http_priority http_priority_read(struct span value);
 
 /* ---- Parsing HTTP/1.1 ---- */
 

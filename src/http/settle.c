@@ -162,7 +162,8 @@ static enum http_cause settle_target(struct http_head *head, const struct framin
     return HTTP_CAUSE_NONE;
 }
 
-enum http_cause http_settle_request(struct http_head *head, const struct http_limits *limits)
+static enum http_cause settle_request(struct http_head *head, const struct http_limits *limits,
+                                      bool has_content)
 {
     struct framing framing = {0};
     enum http_cause cause = read_fields(&head->fields, &framing);
@@ -180,6 +181,8 @@ enum http_cause http_settle_request(struct http_head *head, const struct http_li
         head->body = HTTP_BODY_LENGTH;
         head->has_length = true;
         head->content_length = framing.length;
+    } else if (has_content) {
+        head->body = HTTP_BODY_CHUNKED;
     }
     head->keeps_alive = stays_open(head, &framing);
     if (is_upgrade(head, &framing) && head->method == HTTP_METHOD_GET &&
@@ -196,6 +199,37 @@ enum http_cause http_settle_request(struct http_head *head, const struct http_li
         return HTTP_CAUSE_EXPECTATION;
     head->expects_continue = expect && http_has_content(head);
     return HTTP_CAUSE_NONE;
+}
+
+enum http_cause http_settle_request(struct http_head *head, const struct http_limits *limits)
+{
+    return settle_request(head, limits, false);
+}
+
+/* What lines.c checks on its way. */
+static enum http_cause check_line(struct span method, struct span target,
+                                  const struct http_limits *limits)
+{
+    const size_t besides = SPAN("  HTTP/1.1\r\n").length;
+    if (method.length >= HTTP_METHOD_MOST)
+        return HTTP_CAUSE_METHOD_LONG;
+    if (!http_is_token(method))
+        return HTTP_CAUSE_METHOD;
+    if (!http_is_target(target))
+        return HTTP_CAUSE_TARGET;
+    return method.length + target.length + besides > limits->line_bytes ? HTTP_CAUSE_TARGET_LONG
+                                                                        : HTTP_CAUSE_NONE;
+}
+
+enum http_cause http_request_settle(struct http_head *head, const struct http_limits *limits,
+                                    struct span method, struct span target, bool has_content)
+{
+    head->minor = 1;
+    head->method_text = method;
+    head->method = http_method_of(method);
+    head->target_received = target;
+    enum http_cause cause = check_line(method, target, limits);
+    return cause ? cause : settle_request(head, limits, has_content);
 }
 
 /* RFC 9112 section 6.3, with the answers that have no content first. */

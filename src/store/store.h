@@ -56,8 +56,8 @@ struct store_query {
     uint64_t site;   /* a number that stays the same over restarts: purges go by it */
     struct span key; /* begins with what purges by prefix begin with */
     uint64_t now_ns;
-    /* The key's answers vary: writes the selector that this request has by the rule, and returns its length. Outside of any lock.
-     * NULL: finds only answers that do not vary. */
+    /* The key's answers vary: writes the selector that this request has by the rule, and returns its length; UINT32_MAX: none that could
+     * match. Outside of any lock. NULL: finds only answers that do not vary. */
     uint32_t (*select)(void *context, struct span rule, uint8_t selector[STORE_SELECTOR_MOST]);
     void *context;
 };
@@ -119,7 +119,7 @@ struct store_reader {
     struct fill_piece *piece;
     uint32_t offset; /* in the piece */
     bool has_begun;  /* its owner saw the head */
-    bool is_dismissed;
+    bool is_own;     /* of the filler */
     uint32_t (*select)(void *context, struct span rule, uint8_t selector[STORE_SELECTOR_MOST]);
     void *context;
 };
@@ -142,16 +142,17 @@ struct store_answer { /* borrowed for the call */
     size_t tag_count;
 };
 enum { STORE_LENGTH_UNKNOWN = -1 };
-/* The head is there and may be kept. ERROR_LIMIT: too much; the same as store_fill_pass() then. */
-MUST_USE int store_fill_answer(struct store_fill *fill, const struct store_answer *answer,
-                               int64_t length);
+/* The head is there and may be kept; the length of the body, or STORE_LENGTH_UNKNOWN. ERROR_LIMIT: it is too much, which ends the fill like
+ * store_fill_pass(), and nulls it. */
+MUST_USE int store_fill_answer(struct store_fill **fill, const struct store_answer *answer,
+                               int64_t length, uint64_t now_ns);
 /* Copies. More than store_fill_room() is taken too, but should not be given. */
 void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns);
-/* How many bytes it takes now: much, unless the answer turned out too large to be kept, and nobody reads. */
-uint64_t store_fill_room(const struct store_fill *fill);
+/* How many bytes it takes now: much, but where the answer is not kept after all (too large, purged meanwhile) and its readers are behind. */
+uint64_t store_fill_room(struct store_fill *fill);
 /* Called on the filler's worker when there is room again after there was none. */
 void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context), void *context);
-/* The filler's own client reads like the others do. The head must not have been given yet. */
+/* The filler's own client reads like the others do, but is never let go. Before any data. */
 void store_fill_read(struct store_fill *fill, struct store_reader *reader);
 /* Whole: kept from now on. All of these null. */
 void store_fill_end(struct store_fill **fill);

@@ -29,6 +29,8 @@ static bool take_final_head(struct edge_exchange *exchange)
         http_form_write_end(&exchange->to_link); /* it stays HTTP */
         edge_exchange_finish_stream(exchange);
     }
+    if (edge_exchange_pass_head(exchange) == EDGE_TAKEN)
+        return false;
     if (add_own_fields(exchange) == 0 && exchange->front->head(exchange, answer) == 0)
         return true;
     exchange->answer_began = exchange->is_tunnel = false;
@@ -66,6 +68,7 @@ static bool has_room(const struct edge_exchange *exchange)
 static void give(struct edge_exchange *exchange, struct slice data)
 {
     exchange->bytes_out += data.length;
+    edge_exchange_pass_data(exchange, &data);
     exchange->front->data(exchange, data);
 }
 
@@ -112,12 +115,30 @@ static bool wants_answer(const struct edge_exchange *exchange)
     return exchange->state == EXCHANGE_LINK && !exchange->answer_ended && has_room(exchange);
 }
 
+/* The next of our own content; true: some came, or its end. */
+static bool pull_own(struct edge_exchange *exchange)
+{
+    bool ended = false;
+    int result =
+        exchange->pull(exchange, &exchange->from_link, exchange->front->room(exchange), &ended);
+    if (result < 0)
+        edge_exchange_abort(exchange, "the stored answer was cut short");
+    else if (ended)
+        exchange->pull = NULL;
+    return result >= 0 && (ended || exchange->from_link.count);
+}
+
 static void go_down_own(struct edge_exchange *exchange)
 {
-    while (exchange->from_link.count && has_room(exchange))
-        give(exchange, slice_queue_pop(&exchange->from_link, CHUNK_BYTES));
-    if (!exchange->from_link.count)
-        end_answer(exchange, NULL);
+    while (exchange->from_link.count || exchange->pull) {
+        if (!has_room(exchange))
+            return;
+        if (exchange->from_link.count)
+            give(exchange, slice_queue_pop(&exchange->from_link, CHUNK_BYTES));
+        else if (!pull_own(exchange))
+            return;
+    }
+    end_answer(exchange, NULL);
 }
 
 void edge_exchange_go_down(struct edge_exchange *exchange)

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "crypto/crypto.h"
-#include "edge/private.h"
+#include "edge/exchange.h"
 
 #include <errno.h>
 
@@ -119,6 +119,7 @@ struct edge *edge_new(const struct edge_options *options)
     struct edge *edge = NEW(struct edge);
     register_metrics();
     edge->options = *options;
+    edge->steps = edge_steps;
     copy_listeners(&edge->options.listeners, &options->listeners, options->workers);
     edge->workers = memory_new(options->workers * sizeof *edge->workers);
     for (uint32_t i = 0; i < options->workers; i++) {

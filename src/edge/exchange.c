@@ -9,10 +9,10 @@
 
 #include "base/memory.h"
 
-/* In their order. The last always takes the request. */
-static const struct edge_step *const edge_steps[] = {
+const struct edge_step *const edge_steps[] = {
     &edge_step_site,
     &edge_step_link,
+    NULL,
 };
 
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state)
@@ -96,7 +96,11 @@ void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code)
 
 static void end(struct edge_exchange *exchange, uint32_t code)
 {
+    const struct edge_step *const *steps = exchange->worker->edge->steps;
     write_log(exchange);
+    for (size_t i = 0; exchange->has_head && steps[i]; i++)
+        if (steps[i]->over)
+            steps[i]->over(exchange);
     edge_exchange_drop_stream(exchange, code);
     edge_exchange_set_state(exchange, EXCHANGE_OVER);
 }
@@ -192,6 +196,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     arena_clear(&exchange->arena);
     arena_clear(&exchange->answer_arena);
     edge_exchange_set_state(exchange, EXCHANGE_IDLE);
+    exchange->pull = NULL;
     exchange->site = NULL;
     exchange->trailers = NULL;
     exchange->step = 0;
@@ -212,11 +217,37 @@ void edge_exchange_clear(struct edge_exchange *exchange)
 
 /* ---- steps */
 
+static const struct edge_step *const *steps_of(const struct edge_exchange *exchange)
+{
+    return exchange->worker->edge->steps;
+}
+
 static void take_steps(struct edge_exchange *exchange)
 {
-    while (exchange->state == EXCHANGE_STEPS &&
-           edge_steps[exchange->step]->take(exchange) == EDGE_NEXT)
+    const struct edge_step *const *steps = steps_of(exchange);
+    while (exchange->state == EXCHANGE_STEPS && steps[exchange->step]->take(exchange) == EDGE_NEXT)
         exchange->step++;
+}
+
+enum edge_next edge_exchange_pass_head(struct edge_exchange *exchange)
+{
+    const struct edge_step *const *steps = steps_of(exchange);
+    unsigned answering = exchange->step;
+    for (unsigned i = answering; i-- > 0;) {
+        exchange->step = i; /* it may answer instead */
+        if (steps[i]->answer && steps[i]->answer(exchange, &exchange->answer) == EDGE_TAKEN)
+            return EDGE_TAKEN;
+    }
+    exchange->step = answering;
+    return EDGE_NEXT;
+}
+
+void edge_exchange_pass_data(struct edge_exchange *exchange, const struct slice *data)
+{
+    const struct edge_step *const *steps = steps_of(exchange);
+    for (unsigned i = exchange->step; i-- > 0;)
+        if (steps[i]->data)
+            steps[i]->data(exchange, data);
 }
 
 void edge_exchange_start(struct edge_exchange *exchange)

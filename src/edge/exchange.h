@@ -45,6 +45,11 @@ enum {
 
 struct edge_exchange;
 
+/* Content of our own that comes bit by bit: appends at most `limit` bytes to `out`; none for now (front->wake() goes on), or tells the
+ * end. Negative: it was cut short. */
+typedef int edge_pull_function(struct edge_exchange *exchange, struct slice_queue *out,
+                               uint64_t limit, bool *ended);
+
 /* The protocol's side. All calls but wake() come out of calls of the front or of wake()'s causes, and only gather: the front writes when
  * it runs next. */
 struct edge_front {
@@ -97,8 +102,9 @@ struct edge_exchange {
 
     /* The answer. */
     struct link_stream *stream;
-    struct slice_queue from_link;       /* or all that is left of our own content */
-    uint64_t owed;                      /* bytes read from the stream, credit not yet given */
+    struct slice_queue from_link; /* or all that is left of our own content */
+    edge_pull_function *pull;     /* where our own content comes from; NULL: all of it is here */
+    uint64_t owed;                /* bytes read from the stream, credit not yet given */
     bool stream_ended, stream_finished; /* from there, from here */
     struct arena answer_arena;
     struct http_form_reader reader;
@@ -148,22 +154,37 @@ static inline bool edge_exchange_is_over(const struct edge_exchange *exchange)
     return exchange->state == EXCHANGE_OVER;
 }
 
-/* ---- Steps: what becomes of a request between its head and the link, in the order of edge_steps (exchange.c). */
+/* ---- Steps: what becomes of a request between its head and the link, in the order of edge_steps (exchange.c). What a step remembers of
+ * an exchange is a member of struct edge_exchange. */
 enum edge_next {
-    EDGE_NEXT,  /* the following step's turn */
-    EDGE_WAITS, /* edge_exchange_proceed() will be called */
+    EDGE_NEXT, /* the following step's turn */
+    EDGE_WAITS, /* edge_exchange_proceed() will be called, or one of the answers of page.c and front->wake() */
     EDGE_TAKEN, /* the exchange is at the link, answered, or over */
 };
 struct edge_step {
     const char *name;
     enum edge_next (*take)(struct edge_exchange *exchange);
+
+    /* The way back: what a later step answers, the link's answers among them, passes the steps before it, the nearest first. Each may be
+     * NULL. */
+
+    /* The final head, to be changed; NEXT, or TAKEN: the step has answered by itself instead (page.c). */
+    enum edge_next (*answer)(struct edge_exchange *exchange, struct http_head *answer);
+    void (*data)(struct edge_exchange *exchange, const struct slice *data); /* to look at */
+    /* Exactly once for each exchange that was started, also where the step's turn never came: what it remembers is released. The
+     * answer may be less than whole: see answer_ended. */
+    void (*over)(struct edge_exchange *exchange);
 };
-extern const struct edge_step edge_step_site; /* site.c */
-extern const struct edge_step edge_step_link; /* up.c */
+extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
+extern const struct edge_step edge_step_site;      /* site.c */
+extern const struct edge_step edge_step_link;      /* up.c */
 /* The step that had waited is done: the following one's turn, and then the front's. */
 void edge_exchange_proceed(struct edge_exchange *exchange);
 
 /* ---- Between the parts: exchange.c */
+/* The answer's head passes the steps before the one that answers. TAKEN: one of them has answered instead. */
+enum edge_next edge_exchange_pass_head(struct edge_exchange *exchange);
+void edge_exchange_pass_data(struct edge_exchange *exchange, const struct slice *data);
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state);
 /* Resets the stream with the code, if it is any, and lets go of it. */
 void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code);
@@ -184,9 +205,11 @@ void edge_exchange_go_down(struct edge_exchange *exchange);
 
 /* ---- page.c: answers of our own, instead of whatever else was on its way */
 
-/* `answer` is in the exchange, begun by edge_exchange_own_head(); takes the content, which is as long as its content_length says. */
+/* Begins one: `answer` of the exchange, returned for status, fields, body and content_length. */
 struct http_head *edge_exchange_own_head(struct edge_exchange *exchange);
+/* Takes the content, which is as long as the head says. */
 void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content);
+void edge_exchange_answer_from(struct edge_exchange *exchange, edge_pull_function *pull);
 void edge_exchange_page(struct edge_exchange *exchange, unsigned status, const char *cause);
 void edge_exchange_redirect(struct edge_exchange *exchange, const char *host);
 

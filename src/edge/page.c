@@ -7,36 +7,53 @@
 struct http_head *edge_exchange_own_head(struct edge_exchange *exchange)
 {
     edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
+    slice_queue_clear(&exchange->from_link);
+    exchange->pull = NULL;
     arena_clear(&exchange->answer_arena);
     http_head_init(&exchange->answer, &exchange->answer_arena);
     exchange->answer.minor = 1;
     return &exchange->answer;
 }
 
-void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content)
+static void answer_with(struct edge_exchange *exchange, struct slice_queue *content,
+                        edge_pull_function *pull)
 {
     struct http_head *answer = &exchange->answer;
-    bool has_content = http_status_has_body(answer->status) &&
-                       !(exchange->has_head && exchange->head.method == HTTP_METHOD_HEAD);
+    if (edge_exchange_pass_head(exchange) == EDGE_TAKEN) {
+        slice_queue_clear(content);
+        return;
+    }
     edge_exchange_set_state(exchange, EXCHANGE_OWN);
     exchange->answer_began = true;
+    exchange->is_tunnel = false;
     exchange->first_byte_ns = loop_now_ns(exchange->worker->loop) - exchange->began_ns;
     if (exchange->has_head && exchange->head.body == HTTP_BODY_NONE)
         exchange->request_ended = true; /* there is nothing more to read of it */
-    if (!has_content) {
+    if (http_status_has_body(answer->status) &&
+        !(exchange->has_head && exchange->head.method == HTTP_METHOD_HEAD)) {
+        slice_queue_move(&exchange->from_link, content);
+        exchange->pull = pull;
+    } else {
         answer->body = HTTP_BODY_NONE;
         slice_queue_clear(content);
     }
-    slice_queue_clear(&exchange->from_link);
-    slice_queue_move(&exchange->from_link, content);
     if (http_fields_set(&answer->fields, HTTP_NAME_DATE, span_text(exchange->worker->date)) < 0 ||
         exchange->front->head(exchange, answer) < 0) {
-        slice_queue_clear(&exchange->from_link);
         edge_exchange_abort(exchange, "our own answer cannot be written");
         return;
     }
     edge_exchange_made_progress(exchange);
     edge_exchange_go_down(exchange);
+}
+
+void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content)
+{
+    answer_with(exchange, content, NULL);
+}
+
+void edge_exchange_answer_from(struct edge_exchange *exchange, edge_pull_function *pull)
+{
+    answer_with(exchange, &(struct slice_queue){0}, pull);
 }
 
 static void answer_page(struct edge_exchange *exchange, unsigned status, const char *cause,

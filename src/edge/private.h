@@ -56,9 +56,12 @@ struct edge_worker {
     struct edge_sites *sites;
 };
 
+struct edge_step; /* exchange.h */
+
 struct edge {
     struct edge_options options;
-    struct edge_worker *workers; /* by worker id */
+    const struct edge_step *const *steps; /* what becomes of a request; NULL ends them */
+    struct edge_worker *workers;          /* by worker id */
     struct log_file *access_log;
     bool access_log_is_json;
     _Atomic int admin; /* enum edge_admin */

@@ -51,4 +51,4 @@ static enum edge_next take(struct edge_exchange *exchange)
     return EDGE_NEXT;
 }
 
-const struct edge_step edge_step_site = {"site", take};
+const struct edge_step edge_step_site = {.name = "site", .take = take};

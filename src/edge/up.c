@@ -184,7 +184,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     return EDGE_TAKEN;
 }
 
-const struct edge_step edge_step_link = {"link", take};
+const struct edge_step edge_step_link = {.name = "link", .take = take};
 
 /* ---- from the front */
 

@@ -6,46 +6,11 @@
 #include "dnsd/stream.h"
 
 #include "base/memory.h"
+#include "tls/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
-
-/* The first certificate is the server's, others lead to a root. */
-static bool take_certificates(SSL_CTX *context, struct span pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
-    X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-    bool is_taken = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
-    X509_free(certificate);
-    while (is_taken && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-        if (SSL_CTX_add0_chain_cert(context, certificate) != 1) { /* else it is the context's */
-            X509_free(certificate);
-            is_taken = false;
-        }
-    BIO_free(bio);
-    return is_taken;
-}
-
-static int refuse_passphrase(char *out, int room, int is_writing, void *argument)
-{
-    (void)out;
-    (void)room;
-    (void)is_writing;
-    (void)argument;
-    return -1;
-}
-
-static bool take_key(SSL_CTX *context, struct span pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.length);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, NULL);
-    bool is_taken = key && SSL_CTX_use_PrivateKey(context, key) == 1;
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return is_taken;
-}
 
 /* "dot", where a client asks for a protocol at all (RFC 7858 has none; IANA's registry has). */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length,
@@ -81,18 +46,20 @@ static SSL_CTX *make_context(void)
 
 struct dnsd_tls *dnsd_tls_new(struct span certificate, struct span private_key, struct text *why)
 {
+    struct text wrong = {0};
+    struct tls_certificate *read = tls_certificate_read(certificate, private_key, &wrong);
+    if (!read) { /* the setting is called otherwise here */
+        bool is_key = span_starts(text_span(&wrong), SPAN("key: "));
+        text_add_format(why, "tls.%s%s\n", is_key ? "private_" : "", wrong.data);
+        text_clear(&wrong);
+        return NULL;
+    }
     SSL_CTX *context = make_context();
-    const char *sentence = NULL;
-    if (!take_certificates(context, certificate))
-        sentence = "tls.certificate: no certificate in PEM form";
-    else if (!take_key(context, private_key))
-        sentence = "tls.private_key: no private key in PEM form, or that of another certificate";
-    else if (SSL_CTX_check_private_key(context) != 1)
-        sentence = "tls.private_key: it belongs to another certificate";
-    ERR_clear_error();
-    if (!sentence)
+    bool is_used = tls_certificate_use(read, context);
+    tls_certificate_release(&read);
+    if (is_used)
         return (struct dnsd_tls *)context;
-    text_add_format(why, "%s\n", sentence);
+    text_add(why, "tls: the certificate's key is too weak\n");
     SSL_CTX_free(context);
     return NULL;
 }

@@ -172,7 +172,7 @@ struct link_set {
     struct offload offload_v4, offload_v6;      /* what the kernel does rightly */
     struct transport_site_weight *site_weights; /* those that are not ordinary */
     size_t site_weight_count;
-    struct tls *tls; /* NULL: nothing is carried over TCP */
+    struct link_tls *tls; /* NULL: nothing is carried over TCP */
     /* The edge of a node that is its own gateway dials with a key of its own: nobody shakes hands with himself. */
     struct key self_private_key, self_public_key;
     struct address local_address; /* where it dials itself when link.address says nothing */

@@ -237,7 +237,7 @@ int link_set_new(struct link_set **made, const struct link_options *options)
     // NOLINTNEXTLINE(bugprone-sizeof-expression)
     set->links = memory_new(LINKS_LIMIT * sizeof *set->links);
     try_offloads(set);
-    set->tls = set->settings.tcp ? tls_new() : NULL;
+    set->tls = set->settings.tcp ? link_tls_new() : NULL;
     int result = local_open(set, options->conf->self);
     if (result == 0)
         result = want_links(set, options->conf);
@@ -296,7 +296,7 @@ void link_set_free(struct link_set **freed)
     memory_free(set->links);
     memory_free(set->site_weights);
     local_close(set);
-    tls_free(&set->tls);
+    link_tls_free(&set->tls);
     bytes_wipe(&set->self_private_key, sizeof set->self_private_key);
     bytes_wipe(&set->options, sizeof set->options);
     memory_free((void *)set->drivers);

@@ -77,7 +77,7 @@ static struct carriage *carriage_new(struct driver *driver, int fd, const struct
     carriage->again.fire = on_again;
     carriage->move.deliver = move_delivered;
     carriage->move.discard = move_discarded;
-    carriage->tls = tls_session_new(driver->set->tls, fd, is_ours);
+    carriage->tls = link_tls_session_new(driver->set->tls, fd, is_ours);
     carriage->in_capacity = CARRIAGE_STRANGER_BYTES;
     carriage->in = memory_raw(carriage->in_capacity);
     metric_add(&link_carriages_open, 1);
@@ -95,7 +95,7 @@ static void stop_being_a_stranger(struct carriage *carriage)
 
 static void carriage_free(struct carriage *carriage)
 {
-    tls_session_free(&carriage->tls);
+    link_tls_session_free(&carriage->tls);
     close(carriage->watch.fd);
     transport_hello_free(&carriage->hello);
     memory_free(carriage->in);
@@ -177,8 +177,8 @@ static bool write_out(struct carriage *carriage)
     carriage->waits_to_write = 0;
     while (done < carriage->out_bytes && written >= 0) {
         written =
-            tls_write(carriage->tls, span_of(carriage->out + done, carriage->out_bytes - done),
-                      &carriage->waits_to_write);
+            link_tls_write(carriage->tls, span_of(carriage->out + done, carriage->out_bytes - done),
+                           &carriage->waits_to_write);
         if (written > 0)
             done += (uint32_t)written;
     }
@@ -423,8 +423,8 @@ static enum outcome read_in(struct carriage *carriage)
     for (int round = 0; round < READ_ROUNDS; round++) {
         if (!make_room(carriage))
             return BROKEN;
-        int got = tls_read(carriage->tls, carriage->in + carriage->in_bytes,
-                           carriage->in_capacity - carriage->in_bytes, &carriage->waits);
+        int got = link_tls_read(carriage->tls, carriage->in + carriage->in_bytes,
+                                carriage->in_capacity - carriage->in_bytes, &carriage->waits);
         if (got == ERROR_AGAIN)
             return STAYS;
         if (got < 0)
@@ -455,7 +455,7 @@ static int greet(struct carriage *carriage)
             return ERROR_CLOSED;
         set_state(carriage, CARRIAGE_GREETING);
     }
-    int result = tls_handshake(carriage->tls, &carriage->waits);
+    int result = link_tls_handshake(carriage->tls, &carriage->waits);
     if (result == 0)
         opened(carriage);
     return result;

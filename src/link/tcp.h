@@ -56,7 +56,7 @@ struct carriage {
     struct loop_watch watch;
     struct loop_timer timer; /* as long as it is a stranger, or not open yet */
     struct loop_timer again; /* more was read than one turn may take */
-    struct tls_session *tls;
+    struct link_tls_session *tls;
     uint32_t waits;          /* for these events it waits, besides bytes */
     uint32_t waits_to_write; /* with bytes to write; 0: it takes more */
     uint8_t *in;

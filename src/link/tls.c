@@ -6,37 +6,28 @@
 
 #include "base/memory.h"
 #include "observe/observe.h"
+#include "tls/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <sys/epoll.h>
 
-#define CERTIFICATE_SECONDS (10L * 366 * 24 * 3600)
+enum { CERTIFICATE_DAYS = 3660 };
 
-struct tls {
+struct link_tls {
     SSL_CTX *server, *client;
 };
 
-struct tls_session {
+struct link_tls_session {
     SSL *ssl;
 };
 
 /* One that says nothing: a key of its own, no name. */
 static bool make_certificate(SSL_CTX *context)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    bool is_made = key && certificate && X509_set_version(certificate, X509_VERSION_3) &&
-                   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1) &&
-                   X509_gmtime_adj(X509_getm_notBefore(certificate), -24 * 3600) &&
-                   X509_gmtime_adj(X509_getm_notAfter(certificate), CERTIFICATE_SECONDS) &&
-                   X509_set_pubkey(certificate, key) &&
-                   X509_sign(certificate, key, EVP_sha256()) > 0 &&
-                   SSL_CTX_use_certificate(context, certificate) == 1 &&
-                   SSL_CTX_use_PrivateKey(context, key) == 1;
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    struct tls_certificate *certificate = tls_certificate_self_signed(NULL, 0, CERTIFICATE_DAYS);
+    bool is_made = tls_certificate_use(certificate, context);
+    tls_certificate_release(&certificate);
     return is_made;
 }
 
@@ -54,21 +45,21 @@ static SSL_CTX *make_context(const SSL_METHOD *method)
     return context;
 }
 
-struct tls *tls_new(void)
+struct link_tls *link_tls_new(void)
 {
-    struct tls *tls = NEW(struct tls);
+    struct link_tls *tls = NEW(struct link_tls);
     tls->server = make_context(TLS_server_method());
     tls->client = make_context(TLS_client_method());
     if (!tls->server || !tls->client || !make_certificate(tls->server)) {
         log_error("link", "no TLS: %s", ERR_reason_error_string(ERR_get_error()));
-        tls_free(&tls);
+        link_tls_free(&tls);
     }
     return tls;
 }
 
-void tls_free(struct tls **freed)
+void link_tls_free(struct link_tls **freed)
 {
-    struct tls *tls = *freed;
+    struct link_tls *tls = *freed;
     if (!tls)
         return;
     *freed = NULL;
@@ -77,7 +68,7 @@ void tls_free(struct tls **freed)
     memory_free(tls);
 }
 
-struct tls_session *tls_session_new(struct tls *tls, int fd, bool is_client)
+struct link_tls_session *link_tls_session_new(struct link_tls *tls, int fd, bool is_client)
 {
     SSL *ssl = SSL_new(is_client ? tls->client : tls->server);
     INVARIANT(ssl && SSL_set_fd(ssl, fd) == 1);
@@ -85,14 +76,14 @@ struct tls_session *tls_session_new(struct tls *tls, int fd, bool is_client)
         SSL_set_connect_state(ssl);
     else
         SSL_set_accept_state(ssl);
-    struct tls_session *session = NEW(struct tls_session);
+    struct link_tls_session *session = NEW(struct link_tls_session);
     session->ssl = ssl;
     return session;
 }
 
-void tls_session_free(struct tls_session **freed)
+void link_tls_session_free(struct link_tls_session **freed)
 {
-    struct tls_session *session = *freed;
+    struct link_tls_session *session = *freed;
     if (!session)
         return;
     *freed = NULL;
@@ -100,7 +91,7 @@ void tls_session_free(struct tls_session **freed)
     memory_free(session);
 }
 
-static int result_of(struct tls_session *session, int returned, uint32_t *events)
+static int result_of(struct link_tls_session *session, int returned, uint32_t *events)
 {
     int error = SSL_get_error(session->ssl, returned);
     ERR_clear_error();
@@ -110,19 +101,19 @@ static int result_of(struct tls_session *session, int returned, uint32_t *events
     return ERROR_AGAIN;
 }
 
-int tls_handshake(struct tls_session *session, uint32_t *events)
+int link_tls_handshake(struct link_tls_session *session, uint32_t *events)
 {
     int returned = SSL_do_handshake(session->ssl);
     return returned == 1 ? 0 : result_of(session, returned, events);
 }
 
-int tls_read(struct tls_session *session, uint8_t *out, uint32_t room, uint32_t *events)
+int link_tls_read(struct link_tls_session *session, uint8_t *out, uint32_t room, uint32_t *events)
 {
     int returned = SSL_read(session->ssl, out, (int)room);
     return returned > 0 ? returned : result_of(session, returned, events);
 }
 
-int tls_write(struct tls_session *session, struct span bytes, uint32_t *events)
+int link_tls_write(struct link_tls_session *session, struct span bytes, uint32_t *events)
 {
     int returned = SSL_write(session->ssl, bytes.data, (int)bytes.length);
     return returned > 0 ? returned : result_of(session, returned, events);

@@ -10,19 +10,20 @@
 #include "base/error.h"
 #include "base/span.h"
 
-struct tls;         /* both roles, for all workers */
-struct tls_session; /* of one connection; belongs to one thread at a time */
+struct link_tls;         /* both roles, for all workers */
+struct link_tls_session; /* of one connection; belongs to one thread at a time */
 
-struct tls *tls_new(void); /* NULL: the library refuses; said in the log */
-void tls_free(struct tls **freed);
+struct link_tls *link_tls_new(void); /* NULL: the library refuses; said in the log */
+void link_tls_free(struct link_tls **freed);
 
-struct tls_session *tls_session_new(struct tls *tls, int fd, bool is_client);
-void tls_session_free(struct tls_session **freed); /* the descriptor stays open */
+struct link_tls_session *link_tls_session_new(struct link_tls *tls, int fd, bool is_client);
+void link_tls_session_free(struct link_tls_session **freed); /* the descriptor stays open */
 
 /* What these return: 0 or a number of bytes; ERROR_AGAIN, and *events says for what to wait; ERROR_CLOSED in all other cases. The program
  * ignores SIGPIPE. */
-MUST_USE int tls_handshake(struct tls_session *session, uint32_t *events);
-MUST_USE int tls_read(struct tls_session *session, uint8_t *out, uint32_t room, uint32_t *events);
-MUST_USE int tls_write(struct tls_session *session, struct span bytes, uint32_t *events);
+MUST_USE int link_tls_handshake(struct link_tls_session *session, uint32_t *events);
+MUST_USE int link_tls_read(struct link_tls_session *session, uint8_t *out, uint32_t room,
+                           uint32_t *events);
+MUST_USE int link_tls_write(struct link_tls_session *session, struct span bytes, uint32_t *events);
 
 #endif

@@ -31,16 +31,16 @@ static void L2_bytes_arrive_as_they_were_sent(void **state)
 {
     int pair[2];
     uint32_t events;
-    struct tls *tls = tls_new();
+    struct link_tls *tls = link_tls_new();
     (void)state;
     assert_non_null(tls);
     open_pair(pair);
-    struct tls_session *client = tls_session_new(tls, pair[0], true);
-    struct tls_session *server = tls_session_new(tls, pair[1], false);
+    struct link_tls_session *client = link_tls_session_new(tls, pair[0], true);
+    struct link_tls_session *server = link_tls_session_new(tls, pair[1], false);
     int at_client = ERROR_AGAIN, at_server = ERROR_AGAIN;
     for (int i = 0; i < 10 && (at_client || at_server); i++) {
-        at_client = tls_handshake(client, &events);
-        at_server = tls_handshake(server, &events);
+        at_client = link_tls_handshake(client, &events);
+        at_server = link_tls_handshake(server, &events);
         assert_true((at_client == 0 || at_client == ERROR_AGAIN) &&
                     (at_server == 0 || at_server == ERROR_AGAIN));
     }
@@ -54,11 +54,11 @@ static void L2_bytes_arrive_as_they_were_sent(void **state)
         uint32_t left = BYTES - written;
         if (left) {
             int result =
-                tls_write(client, span_of(sent + written, left < STEP ? left : STEP), &events);
+                link_tls_write(client, span_of(sent + written, left < STEP ? left : STEP), &events);
             assert_true(result > 0 || result == ERROR_AGAIN);
             written += result > 0 ? (uint32_t)result : 0;
         }
-        int result = tls_read(server, got + read, BYTES - read, &events);
+        int result = link_tls_read(server, got + read, BYTES - read, &events);
         assert_true(result > 0 || result == ERROR_AGAIN);
         read += result > 0 ? (uint32_t)result : 0;
     }
@@ -66,35 +66,35 @@ static void L2_bytes_arrive_as_they_were_sent(void **state)
     assert_memory_equal(got, sent, BYTES);
     memory_free(sent);
     memory_free(got);
-    tls_session_free(&client);
+    link_tls_session_free(&client);
     assert_int_equal(shutdown(pair[0], SHUT_RDWR), 0);
     uint8_t byte;
-    assert_int_equal(tls_read(server, &byte, 1, &events), ERROR_CLOSED);
-    tls_session_free(&server);
+    assert_int_equal(link_tls_read(server, &byte, 1, &events), ERROR_CLOSED);
+    link_tls_session_free(&server);
     close_pair(pair);
-    tls_free(&tls);
+    link_tls_free(&tls);
 }
 
 static void L2_what_is_no_tls_is_cut_off(void **state)
 {
     static const char *const greetings[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-2.0-x\r\n",
                                             "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"};
-    struct tls *tls = tls_new();
+    struct link_tls *tls = link_tls_new();
     (void)state;
     assert_non_null(tls);
     for (size_t i = 0; i < sizeof greetings / sizeof *greetings; i++) {
         int pair[2];
         uint32_t events;
         open_pair(pair);
-        struct tls_session *server = tls_session_new(tls, pair[1], false);
-        assert_int_equal(tls_handshake(server, &events), ERROR_AGAIN);
+        struct link_tls_session *server = link_tls_session_new(tls, pair[1], false);
+        assert_int_equal(link_tls_handshake(server, &events), ERROR_AGAIN);
         size_t length = i < 2 ? strlen(greetings[i]) : 10;
         assert_int_equal(write(pair[0], greetings[i], length), (ssize_t)length);
-        assert_int_equal(tls_handshake(server, &events), ERROR_CLOSED);
-        tls_session_free(&server);
+        assert_int_equal(link_tls_handshake(server, &events), ERROR_CLOSED);
+        link_tls_session_free(&server);
         close_pair(pair);
     }
-    tls_free(&tls);
+    link_tls_free(&tls);
 }
 
 int main(void)

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A connection: slices to records and back, and what OpenSSL asks in the course of the handshake.
+ */
+#include "tls/context.h"
+#include "tls/hello.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
+#include <sys/epoll.h>
+
+enum { RECORD_BYTES = 16384 };
+
+struct tls_session {
+    SSL *openssl;
+    struct tls_context *context;
+    const struct tls_identity *identity; /* NULL before the client's name is known */
+    const struct tls_policy *policy;
+    unsigned protocols;
+    struct tls_facts facts;
+    char name[TLS_NAME_BYTES];
+    enum tls_failure failure;
+    int failed; /* what every further call returns; 0: nothing has */
+    bool is_open, stopped_at_limit;
+    uint32_t handshake_waits, read_waits,
+        write_waits;  /* what of the socket the next of these needs */
+    uint32_t refused; /* bytes of a record that the socket did not take */
+};
+
+static const char *const failure_words[] = {
+#define X(name, word, text) word,
+    TLS_FAILURE_LIST(X)
+#undef X
+};
+static const char *const failure_texts[] = {
+#define X(name, word, text) text,
+    TLS_FAILURE_LIST(X)
+#undef X
+};
+
+const char *tls_failure_word(enum tls_failure failure)
+{
+    return failure_words[failure];
+}
+
+const char *tls_failure_text(enum tls_failure failure)
+{
+    return failure_texts[failure];
+}
+
+/* ---- what OpenSSL asks */
+
+static struct tls_session *session_of(SSL *openssl)
+{
+    return SSL_get_app_data(openssl);
+}
+
+/* False: malformed. */
+static bool take_name(struct tls_session *session, SSL *openssl)
+{
+    const unsigned char *data;
+    size_t length;
+    struct tls_hello hello = {0};
+    session->name[0] = 0;
+    if (!SSL_client_hello_get0_ext(openssl, TLSEXT_TYPE_server_name, &data, &length))
+        return true;
+    if (tls_hello_read_name(span_of(data, length), &hello) < 0 ||
+        hello.name.length >= TLS_NAME_BYTES)
+        return false;
+    for (size_t i = 0; i < hello.name.length; i++)
+        session->name[i] = (char)ascii_lower(hello.name.data[i]);
+    session->name[hello.name.length] = 0;
+    return true;
+}
+
+static void ask_for_certificate(SSL *openssl, const struct tls_policy *policy)
+{
+    int mode = SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE;
+    if (policy->client == TLS_CLIENT_REQUIRED)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_set_verify(openssl, mode, NULL);
+    SSL_set1_verify_cert_store(openssl, policy->authorities);
+    SSL_set_client_CA_list(openssl, SSL_dup_CA_list(policy->authority_names));
+}
+
+/* Before anything is resumed or chosen: whose connection is it? Comes twice where another group is asked for. */
+int tls_on_hello(SSL *openssl, int *alert, void *argument)
+{
+    struct tls_session *session = session_of(openssl);
+    (void)argument;
+    if (!take_name(session, openssl)) {
+        *alert = SSL_AD_DECODE_ERROR;
+        session->failure = TLS_FAILURE_MALFORMED;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    struct span name = span_text(session->name);
+    session->identity = tls_context_identity(session->context, name);
+    session->policy = tls_context_policy(session->context, name);
+    if (!session->identity) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        session->failure = TLS_FAILURE_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (session->policy->client != TLS_CLIENT_NONE)
+        ask_for_certificate(openssl, session->policy);
+    return SSL_set_session_id_context(openssl, session->policy->resumption, RESUMPTION_BYTES) == 1
+               ? SSL_CLIENT_HELLO_SUCCESS
+               : SSL_CLIENT_HELLO_ERROR;
+}
+
+int tls_on_certificate(SSL *openssl, void *argument)
+{
+    const struct tls_session *session = session_of(openssl);
+    (void)argument;
+    for (int kind = 0; kind < TLS_KINDS; kind++) {
+        const struct tls_certificate *certificate = session->identity->kinds[kind];
+        if (certificate && SSL_use_cert_and_key(openssl, certificate->leaf, certificate->key,
+                                                certificate->chain, 1) != 1)
+            return 0;
+    }
+    return 1;
+}
+
+static bool offers(struct span offered, struct span protocol)
+{
+    while (offered.length) {
+        size_t length = offered.data[0];
+        if (span_equal(span_of(offered.data + 1, length),
+                       protocol)) /* OpenSSL has checked the lengths */
+            return true;
+        offered = span_from(offered, 1 + length);
+    }
+    return false;
+}
+
+int tls_on_protocols(SSL *openssl, const unsigned char **out, unsigned char *length,
+                     const unsigned char *offered, unsigned offered_length, void *argument)
+{
+    static const struct {
+        unsigned bit;
+        struct span name;
+    } known[] = {{TLS_HTTP_2, {(const uint8_t *)"h2", 2}},
+                 {TLS_HTTP_1, {(const uint8_t *)"http/1.1", 8}}};
+    struct tls_session *session = session_of(openssl);
+    (void)argument;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (session->protocols & known[i].bit &&
+            offers(span_of(offered, offered_length), known[i].name)) {
+            *out = known[i].name.data;
+            *length = (unsigned char)known[i].name.length;
+            session->facts.protocol = known[i].bit;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    session->failure = TLS_FAILURE_PROTOCOL;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int tls_on_staple(SSL *openssl, void *argument)
+{
+    const struct tls_session *session = session_of(openssl);
+    const X509 *used = SSL_get_certificate(openssl);
+    (void)argument;
+    for (int kind = 0; kind < TLS_KINDS; kind++) {
+        const struct tls_certificate *certificate = session->identity->kinds[kind];
+        if (!certificate || certificate->leaf != used || !certificate->staple ||
+            certificate->staple_ends_s <= tls_shared_now_s(session->context->shared))
+            continue;
+        unsigned char *copy = OPENSSL_memdup(certificate->staple, certificate->staple_bytes);
+        if (!copy)
+            break;
+        SSL_set_tlsext_status_ocsp_resp(openssl, copy, (long)certificate->staple_bytes);
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+int tls_on_ticket(SSL *openssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                  EVP_MAC_CTX *mac, int is_new)
+{
+    int result =
+        tls_shared_ticket(session_of(openssl)->context->shared, name, iv, cipher, mac, is_new);
+    /* TLS 1.3: clients use a ticket once, so that they cannot be followed by it (RFC 8446 appendix C.4). */
+    return result == TLS_TICKET_GOOD && !is_new && SSL_version(openssl) == TLS1_3_VERSION
+               ? TLS_TICKET_RENEWED
+               : result;
+}
+
+/* ---- life */
+
+struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigned protocols)
+{
+    struct tls_session *session = NEW(struct tls_session);
+    session->openssl = SSL_new(context->openssl);
+    INVARIANT(session->openssl && SSL_set_fd(session->openssl, fd) == 1);
+    SSL_set_app_data(session->openssl, session);
+    SSL_set_accept_state(session->openssl);
+    session->context = tls_context_retain(context);
+    session->protocols = protocols;
+    session->facts.name = session->name;
+    session->facts.protocol = TLS_HTTP_1;
+    session->handshake_waits = session->read_waits = EPOLLIN;
+    session->write_waits = EPOLLOUT;
+    return session;
+}
+
+void tls_session_free(struct tls_session **freed)
+{
+    struct tls_session *session = *freed;
+    if (!session)
+        return;
+    *freed = NULL;
+    SSL_free(session->openssl);
+    tls_context_release(&session->context);
+    memory_free(session);
+}
+
+/* ---- results */
+
+static enum tls_failure cause_of(unsigned long error)
+{
+    enum { ALERTS = 1000 }; /* reasons from here on are what the peer said */
+    int reason = ERR_GET_REASON(error);
+    switch (reason) {
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_INAPPROPRIATE_FALLBACK:
+        return TLS_FAILURE_VERSION;
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUPS:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+        return TLS_FAILURE_CIPHER;
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+        return TLS_FAILURE_PROTOCOL;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return TLS_FAILURE_CLIENT_CERTIFICATE;
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+    case SSL_R_WRONG_VERSION_NUMBER:
+        return TLS_FAILURE_NOT_TLS;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+        return TLS_FAILURE_CLOSED;
+    }
+    return reason >= ALERTS ? TLS_FAILURE_ALERT : TLS_FAILURE_MALFORMED;
+}
+
+static int fail(struct tls_session *session, int result, enum tls_failure cause)
+{
+    session->failed = result;
+    if (!session->is_open && session->failure == TLS_FAILURE_NONE)
+        session->failure = cause;
+    return result;
+}
+
+/* ERROR_AGAIN, with what to wait for; ERROR_CLOSED: the client has said that it is done; ERROR_RESET, ERROR_IO. */
+static int result_of(struct tls_session *session, int returned, uint32_t *waits)
+{
+    int number = errno;
+    int kind = SSL_get_error(session->openssl, returned);
+    unsigned long error = ERR_peek_error();
+    ERR_clear_error();
+    switch (kind) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        *waits = kind == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT;
+        session->handshake_waits = *waits;
+        return ERROR_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return ERROR_CLOSED;
+    case SSL_ERROR_SYSCALL:
+        return fail(session, number == ECONNRESET || number == EPIPE ? ERROR_RESET : ERROR_IO,
+                    TLS_FAILURE_CLOSED);
+    }
+    bool is_cut = ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    return fail(session, is_cut ? ERROR_RESET : ERROR_IO, cause_of(error));
+}
+
+static void note_client(struct tls_session *session)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(session->openssl);
+    unsigned length = 0;
+    struct tls_facts *facts = &session->facts;
+    facts->has_client_certificate =
+        certificate && SSL_get_verify_result(session->openssl) == X509_V_OK &&
+        X509_digest(certificate, EVP_sha256(), facts->client_fingerprint, &length) == 1;
+}
+
+static void note_handshake(struct tls_session *session)
+{
+    if (session->is_open || !SSL_is_init_finished(session->openssl))
+        return;
+    session->is_open = true;
+    session->read_waits = EPOLLIN;
+    session->write_waits = EPOLLOUT;
+    session->facts.version = SSL_get_version(session->openssl);
+    session->facts.cipher = SSL_get_cipher_name(session->openssl);
+    session->facts.is_resumed = SSL_session_reused(session->openssl);
+    if (session->policy->client != TLS_CLIENT_NONE)
+        note_client(session);
+}
+
+/* ---- bytes */
+
+/* Fills a chunk with the content of one or several records. 0, or why no more came. */
+static int read_chunk(struct tls_session *session, struct chunk *chunk, uint32_t limit)
+{
+    uint32_t room = limit < chunk->capacity ? limit : chunk->capacity;
+    while (chunk->filled < room) {
+        int got =
+            SSL_read(session->openssl, chunk->data + chunk->filled, (int)(room - chunk->filled));
+        if (got <= 0)
+            return result_of(session, got, &session->read_waits);
+        session->read_waits = EPOLLIN;
+        chunk->filled += (uint32_t)got;
+    }
+    return 0;
+}
+
+int tls_session_read(struct tls_session *session, struct slice_queue *bytes, uint32_t limit,
+                     bool *ended)
+{
+    uint32_t total = 0;
+    int result = session->failed;
+    *ended = false;
+    while (result == 0 && total < limit) {
+        struct chunk *chunk = chunk_new();
+        result = read_chunk(session, chunk, limit - total);
+        total += chunk->filled;
+        if (chunk->filled)
+            slice_queue_push(bytes, (struct slice){chunk, 0, chunk->filled});
+        else
+            chunk_release(chunk);
+        note_handshake(session);
+    }
+    session->stopped_at_limit = result == 0;
+    *ended = result == ERROR_CLOSED;
+    return total || result == ERROR_AGAIN || *ended ? (int)total : result;
+}
+
+/* One record's worth from the front, in one piece. */
+static struct span gather(const struct slice_queue *bytes, uint32_t length,
+                          uint8_t scratch[RECORD_BYTES])
+{
+    struct span front = slice_queue_front(bytes);
+    if (front.length >= length)
+        return span_of(front.data, length);
+    return span_of(scratch, slice_queue_peek(bytes, 0, scratch, length));
+}
+
+int tls_session_write(struct tls_session *session, struct slice_queue *bytes)
+{
+    uint8_t scratch[RECORD_BYTES];
+    uint64_t total = 0;
+    int result = session->failed;
+    while (result == 0 && bytes->bytes) {
+        /* What OpenSSL holds of a refused record has to be offered again as it was. */
+        uint32_t length = session->refused              ? session->refused
+                          : bytes->bytes < RECORD_BYTES ? (uint32_t)bytes->bytes
+                                                        : RECORD_BYTES;
+        struct span record = gather(bytes, length, scratch);
+        INVARIANT(record.length == length);
+        int put = SSL_write(session->openssl, record.data, (int)length);
+        if (put <= 0) {
+            result = result_of(session, put, &session->write_waits);
+            session->refused = length;
+        } else {
+            session->write_waits = EPOLLOUT;
+            session->refused = 0;
+            slice_queue_consume(bytes, (uint64_t)put);
+            total += (uint64_t)put;
+        }
+        note_handshake(session);
+    }
+    if (result == ERROR_CLOSED)
+        result = fail(session, ERROR_RESET, TLS_FAILURE_CLOSED);
+    if (!total && result != 0 && result != ERROR_AGAIN)
+        return result;
+    return (int)(total < INT32_MAX ? total : INT32_MAX);
+}
+
+int tls_session_shut(struct tls_session *session)
+{
+    if (session->failed || !session->is_open)
+        return 0;
+    int done = SSL_shutdown(session->openssl);
+    if (done >= 0)
+        return 0;
+    return result_of(session, done, &session->write_waits) == ERROR_AGAIN &&
+                   session->write_waits == EPOLLOUT
+               ? ERROR_AGAIN
+               : 0;
+}
+
+/* ---- questions */
+
+bool tls_session_is_open(const struct tls_session *session)
+{
+    return session->is_open;
+}
+
+/* Reading and writing both move the handshake on. */
+uint32_t tls_session_wants(const struct tls_session *session, bool reads, bool writes)
+{
+    if (session->failed)
+        return reads ? EPOLLIN : 0;
+    if (!session->is_open)
+        return session->handshake_waits;
+    return (reads ? session->read_waits : 0) | (writes ? session->write_waits : 0);
+}
+
+bool tls_session_has_pending(const struct tls_session *session)
+{
+    return session->stopped_at_limit && SSL_has_pending(session->openssl);
+}
+
+const struct tls_facts *tls_session_facts(const struct tls_session *session)
+{
+    return &session->facts;
+}
+
+enum tls_failure tls_session_failure(const struct tls_session *session)
+{
+    return session->failure;
+}
+
+bool tls_session_covers(const struct tls_session *session, struct span host)
+{
+    const struct tls_policy *policy = tls_context_policy(session->context, host);
+    if (!session->identity || (policy->client != TLS_CLIENT_NONE && policy != session->policy))
+        return false;
+    for (int kind = 0; kind < TLS_KINDS; kind++)
+        if (session->identity->kinds[kind] &&
+            tls_certificate_covers(session->identity->kinds[kind], host))
+            return true;
+    return false;
+}

@@ -84,8 +84,8 @@ enum cache_route {
 /* What a request asks of a cache, read once. */
 struct cache_ask {
     enum cache_route route;
-    uint32_t max_age_s, min_fresh_s,
-        max_stale_s; /* NONE where not given; max-stale without a value is SECONDS_MOST */
+    uint32_t max_age_s, min_fresh_s, max_stale_s,
+        if_error_s; /* NONE where not given; max-stale without a value is SECONDS_MOST */
     bool no_store, no_cache, only_if_cached;
     bool is_head;
     bool has_authorization;
@@ -115,7 +115,8 @@ void cache_ask_read(struct cache_ask *ask, const struct cache_policy *policy,
     X(NOT_UNDERSTOOD, "must-understand, and the status is not") \
     X(PARTIAL,       "a part that cannot be combined") \
     X(USELESS,       "neither fresh nor to be validated") \
-    X(KEY,           "its key is too long")
+    X(KEY,           "its key is too long") \
+    X(FIELDS,        "too many fields")
 // clang-format on
 
 enum cache_refusal {
@@ -140,8 +141,8 @@ enum {
         1 << 7,             /* Last-Modified is a strong validator (RFC 9110 section 8.8.2.2) */
     CACHE_PARTIAL = 1 << 8, /* bytes first to last of the representation only */
     CACHE_INVALID = 1 << 9, /* by an unsafe request or a soft purge: never without validation */
-    CACHE_STALE_BY_ORIGIN =
-        1 << 10, /* stale-while-revalidate or stale-if-error come from the origin */
+    CACHE_STALE_WHILE_BY_ORIGIN = 1 << 10, /* stale-while-revalidate is the origin's word */
+    CACHE_STALE_ERROR_BY_ORIGIN = 1 << 11, /* stale-if-error likewise */
 };
 
 /* All that decides about later requests. Plain numbers: it may be copied, and written to disk. */

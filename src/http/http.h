@@ -489,6 +489,8 @@ bool http_is_target(struct span target);
 enum { HTTP_DATE_BYTES = 30 }; /* with its NUL */
 /* "Sun, 06 Nov 1994 08:49:37 GMT" from seconds since 1970, years 1970 to 9999. Returns `out`. */
 const char *http_date_text(uint64_t seconds, char out[HTTP_DATE_BYTES]);
+/* The reverse, and the two obsolete forms; `now_s` is for their years of two digits. Years before 1970 are 0. 0 or ERROR_INVALID. */
+MUST_USE int http_date_read(struct span text, uint64_t now_s, uint64_t *seconds);
 
 /* Makes `head` an answer with a short page: status, cause, request id; text/plain when the
  * request's Accept names it and not text/html, else HTML. Sets status, body, content_length and

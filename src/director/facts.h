@@ -44,6 +44,7 @@ struct director_load {
 /* Edges, gateways and content servers alike. */
 struct director_node_facts {
     enum director_state state; /* of reports, health checks and the administrator together */
+    bool is_presumed; /* nobody has heard of it yet: what it turns out to be is no change */
     struct director_load load;
 };
 

@@ -68,6 +68,7 @@ struct life {
     enum director_state reported; /* as of the last tick */
     enum director_state state;    /* that answers go by */
     bool is_known;                /* there was a tick */
+    bool was_presumed;            /* then */
     bool is_full, is_damped;
     float flaps;      /* penalty */
     uint64_t died_ns; /* last */

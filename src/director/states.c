@@ -22,6 +22,13 @@ static bool is_serving(enum director_state state)
     return state <= DIRECTOR_DRAINING;
 }
 
+/* One that was only presumed to live has not died: edges that start after the director would be damped early. */
+static bool has_died(const struct life *life, enum director_state reported)
+{
+    return life->is_known && !life->was_presumed && is_serving(life->reported) &&
+           reported == DIRECTOR_DEAD;
+}
+
 static void damp(struct director *director, struct life *life, enum director_state reported,
                  uint64_t now_ns)
 {
@@ -30,7 +37,7 @@ static void damp(struct director *director, struct life *life, enum director_sta
         life->flaps *= exp2f(-passed_s / flap_half_life_s);
     if (life->flaps < 1)
         life->flaps = 0;
-    if (life->is_known && is_serving(life->reported) && reported == DIRECTOR_DEAD) {
+    if (has_died(life, reported)) {
         life->flaps = fminf(life->flaps + flap_penalty, flaps_most);
         life->died_ns = now_ns;
     }
@@ -68,6 +75,7 @@ bool states_update(struct director *director, const struct director_facts *facts
         enum director_state state = state_of(life, reported);
         has_changed |= !life->is_known || state != life->state;
         life->reported = reported;
+        life->was_presumed = facts->edges[i].is_presumed;
         life->state = state;
         life->is_known = true;
     }

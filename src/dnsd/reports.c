@@ -109,6 +109,14 @@ static enum director_state state_of(const struct dnsd_reports *reports,
     return state;
 }
 
+static bool is_presumed(const struct dnsd_reports *reports, const struct dnsd_edge *edge)
+{
+    const struct status_edge *status = status_of(reports, edge);
+    uint32_t number = (uint32_t)(edge - reports->data->edges);
+    return (!status || !status->heard_ns) &&
+           dnsd_health_state(reports->health, number) != HEALTH_UP;
+}
+
 static void tell_forsaken(struct dnsd_reports *reports, size_t forsaken)
 {
     if (forsaken > reports->forsaken)
@@ -144,8 +152,11 @@ void dnsd_reports_tell(struct dnsd_reports *reports, dnsd_listen *listen, void *
 static void direct(struct dnsd_reports *reports, uint32_t budget)
 {
     struct dnsd_data *data = reports->data;
-    for (size_t i = 0; i < data->edge_count; i++)
-        reports->facts.nodes[MEASURE_EDGE][i].state = state_of(reports, &data->edges[i]);
+    for (size_t i = 0; i < data->edge_count; i++) {
+        struct director_node_facts *edge = &reports->facts.nodes[MEASURE_EDGE][i];
+        edge->state = state_of(reports, &data->edges[i]);
+        edge->is_presumed = is_presumed(reports, &data->edges[i]);
+    }
     struct director_facts facts = dnsd_facts_view(&reports->facts, loop_now_ns(reports->loop));
     director_tick(data->director, &facts, budget);
     tell_forsaken(reports, director_forsaken(data->director));

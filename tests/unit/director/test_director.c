@@ -260,6 +260,28 @@ static void R8_states_decide_who_is_answered(void **state)
     }
 }
 
+/* Three deaths in a row damp an edge; that it was not there at first is none of them. */
+static void R8_an_edge_that_was_only_presumed_to_live_has_not_died(void **state)
+{
+    struct world *world = *state;
+    for (int heard = 1; heard >= 0; heard--) {
+        int edge = heard ? TOKYO : SEOUL;
+        world->edges[edge].is_presumed = !heard;
+        rank(world);
+        for (int deaths = 0; deaths < 3; deaths++) {
+            world->edges[edge].state = DIRECTOR_DEAD;
+            rank(world);
+            world->edges[edge] =
+                (struct director_node_facts){.state = DIRECTOR_UP, .load = {.load = LOAD_UNKNOWN}};
+            rank(world);
+        }
+        struct director_figures figures;
+        director_figures(world->director, &figures);
+        assert_int_equal(figures.suppressed, 1); /* the one that was heard of */
+    }
+    assert_string_equal(answer(world, SITE_ASIA, "20.0.0.1"), "4: 4 6:");
+}
+
 /* No region, no preference; the whole list is spread. */
 static void clients_of_no_region_get_any(void **state)
 {
@@ -300,6 +322,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(R5_networks_are_spread_and_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(R8_only_the_clients_of_a_dead_edge_move, set_up, tear_down),
         cmocka_unit_test_setup_teardown(R8_states_decide_who_is_answered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(R8_an_edge_that_was_only_presumed_to_live_has_not_died,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_of_no_region_get_any, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_table_that_is_too_large_is_refused, set_up, tear_down),
     };

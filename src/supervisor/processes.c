@@ -154,10 +154,13 @@ static void on_reloaded(struct process *process, const json_t *message)
     const char *why = json_string_value(json_object_get(message, "why"));
     process->is_asked = false;
     process->has_refused = why != NULL;
-    if (process->is_behind)
+    if (process->is_behind) {
         ask_to_reload(process);
-    else if (processes_took(process->supervisor))
+    } else if (processes_took(process->supervisor)) {
         bundle_clear(&process->supervisor->before);
+        log_notice("supervisor", "every process has taken the configuration hash=%s",
+                   process->supervisor->conf->hash);
+    }
     if (!why)
         return;
     log_error("supervisor", "%s keeps its old configuration: %s", process->name, why);

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from lab.causeway import Causeway, Keys
+from lab.causeway import TAKEN, Causeway, Keys
 from lab.servers import start_nsd, start_recursor, start_unbound
 
 ROOT = "127.0.53.200"
@@ -215,10 +215,10 @@ def test_R3_any_level_can_be_missing(start_levels):
     assert addresses_of(network.ask("e1", "www.eu.shop.example", "A", berlin)) == [ADDRESSES["ber"][0]]
     network.levels = {"shop.example": [("berlin", "be.eu.shop.example")]}  # from the global level to networks
     network.nodes["g1"].reload(network.config())
-    network.nodes["g1"].wait_for_log("reloaded")
+    network.nodes["g1"].wait_for_log(TAKEN)
     assert aliases_of(network.ask("g1", "www.shop.example", "A", berlin)) == ["www.be.eu.shop.example."]
     network.levels = {}
     network.nodes["g1"].reload(network.config())
-    network.nodes["g1"].wait_for_log(r"(?s)reloaded.*reloaded")
+    network.nodes["g1"].wait_for_log(rf"(?s){TAKEN}.*{TAKEN}")
     text = network.ask("g1", "www.shop.example", "A", berlin)
     assert aliases_of(text) == [] and addresses_of(text) == [ADDRESSES["ber"][0]]

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from lab import mmdb, wait_until
-from lab.causeway import Causeway, Keys, descendants
+from lab.causeway import TAKEN, Causeway, Keys, descendants
 
 EDGES = {"fra": ("europe", "198.51.100.1"), "nrt": ("asia", "198.51.100.2"), "nyc": ("america", "198.51.100.3")}
 RULES = """
@@ -60,9 +60,9 @@ zones: {{shop.example: {{ns: [ns1.shop.example], records: [ns1 A 127.0.0.1]}}}}
 
     def reload(self, *maps):
         """True when the node took it."""
-        before = self.node.process.output().count("reloaded hash")
+        before = self.node.process.output().count(TAKEN)
         self.node.reload(self.config(maps))
-        wait_until(lambda: self.node.process.output().count("reloaded hash") > before or
+        wait_until(lambda: self.node.process.output().count(TAKEN) > before or
                    "the old configuration stays" in self.node.process.output(), what="the reload is done")
 
 

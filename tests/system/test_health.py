@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab import wait_until
-from lab.causeway import Causeway
+from lab.causeway import TAKEN, Causeway
 from lab.servers import start_nginx
 
 from star import HTTP, Star
@@ -75,7 +75,7 @@ def test_R8_a_reload_forgets_neither_states_nor_votes(star):
     star.filter("e2", f"in tcp dport {HTTP} drop")
     star.seconds_until(lambda names: "e2" not in names)
     star.nodes["ns1"].reload(star.text().replace("answers: 3", "answers: 3, ttl: 21s"))
-    star.nodes["ns1"].wait_for_log("reloaded")
+    star.nodes["ns1"].wait_for_log(TAKEN)
     for _ in range(20):
         assert star.names() == ["e1", "e3"]
     star.filter("e2")
@@ -222,5 +222,5 @@ sites:
         return {here.run("curl", "-sS", "-H", "Host: www.shop.example", f"http://127.0.0.1:{edge}/").stdout for _ in range(20)}
     assert answers() == {"two"}
     node.reload(config.replace("interval: 200ms", "interval: 250ms"))
-    node.wait_for_log("reloaded")
+    node.wait_for_log(TAKEN)
     assert answers() == {"two"}

@@ -23,6 +23,9 @@ class Keys:
         return self._lab.path(f"{name}.key")
 
 
+TAKEN = "every process has taken the configuration"  # said some time after "reloaded"
+
+
 class Causeway:
     """`causeway run` for one node of a configuration. The text is kept in .file; ready when it says READY=1."""
 

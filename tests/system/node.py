@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import pathlib
-import socket
 
 from lab.causeway import Causeway, descendants
 
@@ -19,7 +18,7 @@ class Node:
         self.host = host
         here = lab.here()
         self.http, self.admin = here.free_port(host), here.free_port(host)
-        self.dns, self.link = here.free_port(host), here.free_port(host, socket.SOCK_DGRAM)
+        self.dns, self.link = here.free_port(host), here.free_port(host)
         self.run_dir = lab.path("run")
         self.settings = settings
         self.causeway = Causeway(lab, program, self.text(), **options)

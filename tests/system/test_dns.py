@@ -23,7 +23,7 @@ class Network:
     def __init__(self, lab, program, listen=("127.0.0.1", "[::1]"), tcp_limit=1000, tcp_idle="10s", reports=True):
         self.lab, self.program, self.here = lab, program, lab.here()
         self.port = self.here.free_port("127.0.0.1")
-        self.reports_port = self.here.free_port("127.0.0.1", socket.SOCK_DGRAM)
+        self.reports_port = self.here.free_port("127.0.0.1")
         self.settings = {"listen": listen, "tcp_limit": tcp_limit, "tcp_idle": tcp_idle, "reports": reports}
         self.keys = Keys(lab, program, "ns", *EDGES)
         self.ports = {name: self.here.free_port("127.0.0.1") for name in ("ns", *EDGES)}

@@ -38,7 +38,7 @@ nodes:
     workers: 2
     admin: {{listen: ["127.0.0.1:{self.admin_port}"]}}
     gateway: {{allow: [{{edges: [fra, nrt], sites: [shop]}}]}}
-    link: {{listen: ["127.0.0.1:{self.here.free_port("127.0.0.1", socket.SOCK_DGRAM)}"]}}
+    link: {{listen: ["127.0.0.1:{self.here.free_port("127.0.0.1")}"]}}
     dns:
       listen: ["127.0.0.1:{self.port}", "[::1]:{self.port}"]
       {settings}

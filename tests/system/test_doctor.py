@@ -32,7 +32,7 @@ class Patient:
     def examine(self, *words, listen=None):
         """Findings by (check, result), from the JSON form."""
         config = CONFIG.format(directory=self.lab.directory, key=self.key, public=self.public,
-                               link=self.here.free_port("127.0.0.1", socket.SOCK_DGRAM),
+                               link=self.here.free_port("127.0.0.1"),
                                listen=listen or f'"127.0.0.1:{self.here.free_port()}"')
         file = self.lab.write("node.yaml", config)
         self.result = self.here.run(self.program, "doctor", "--json", "-c", file, *words, check=False)

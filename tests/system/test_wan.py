@@ -96,7 +96,7 @@ class RelayEnds(Ends):
         here = lab.here()
         self.overhead = 0
         self.sender = socket.socket(family, socket.SOCK_DGRAM)
-        relay_port = here.free_port(host, socket.SOCK_DGRAM)
+        relay_port = here.free_port(host)
 
         def target(server_port):
             self.wan = lab.relay(f"{shown}:{relay_port}", f"{shown}:{server_port}", **settings)

@@ -2,6 +2,7 @@
 """Network namespaces and the short links between them."""
 import ctypes
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from .process import LIBC
 
 CLONE_NEWNET = 0x40000000
+PORTS = (10000, 32768)  # below those that kernels give to connections
+CLAIMS = []  # sockets that hold names of ports until this process ends
 
 
 def run(*command, check=True, timeout=30.0, **options):
@@ -117,18 +120,23 @@ class Namespace:
         except OSError:
             return False
 
-    def free_port(self, address="127.0.0.1", kind=socket.SOCK_STREAM):
-        """A port that nobody used a moment ago, neither over TCP nor over UDP: names and links want both."""
+    def free_port(self, address="127.0.0.1"):
+        """A port that nobody uses, neither over TCP nor over UDP: names and links want both. It is none that the kernel gives to
+        connections, and as long as we live no other laboratory gets it."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
         for _ in range(100):
-            with self.open_socket(family, kind) as probe, self.open_socket(family, other) as second:
-                probe.bind((address, 0))
+            port = random.randrange(*PORTS)
+            claim = self.open_socket(socket.AF_UNIX)
+            with self.open_socket(family) as first, self.open_socket(family, socket.SOCK_DGRAM) as second:
                 try:
-                    second.bind(probe.getsockname()[:2])
+                    claim.bind(f"\0causeway-lab-port-{port}")
+                    first.bind((address, port))
+                    second.bind((address, port))
                 except OSError:
+                    claim.close()
                     continue
-                return probe.getsockname()[1]
+            CLAIMS.append(claim)
+            return port
         raise OSError(f"no port of {address} is free for TCP and UDP")
 
     def remove(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DNS nodes, edges and clients around a router, each in a namespace of its own: what they see of each other is the network's."""
+"""DNS nodes, edges and clients around a router, each in a namespace of its own: what they see of each other is the network's.
+They share this machine's processors, which therefore count for nobody's load."""
 import ipaddress
 import random
 import socket
@@ -41,6 +42,7 @@ class Star:
     private_key: {self.keys.path(name)}
     run_dir: {self.lab.path(f"run-{name}")}
     workers: 1
+    capacity: {{cpu: 0}}
     gateway: {{}}
     link: {{listen: ["{at(self.addresses[name][4], LINK)}"]}}
     dns:
@@ -55,6 +57,7 @@ class Star:
     run_dir: {self.lab.path(f"run-{name}")}
     workers: 1
     log: {{level: debug}}
+    capacity: {{cpu: 0}}
     addresses: ["{self.addresses[name][4]}", "{self.addresses[name][6]}"]
     edge: {{listen: [":{HTTP}", "[::]:{HTTP}"]{self.edge_text}}}
     admin: {{listen: ["127.0.0.1:{ADMIN}"]}}

@@ -12,7 +12,7 @@ class TwoGateways(Road):
     """A second gateway, close to the edge and hence preferred, that has no way to any origin."""
 
     def __init__(self, lab, program, version):
-        super().__init__(lab, program, version)
+        super().__init__(lab, program, version, {"rate": "0", "rtt": "40ms", "queue": "100ms"})
         self.second = lab.namespace("gw2")
         self.second_link = lab.connect(self.edge, self.second).b(version)
         self.second_key = lab.path("second.key")
@@ -37,8 +37,10 @@ sites:
     def wait_for_link(self, timeout=20):
         wait_until(lambda: [link["state"] for link in find(self.nodes["edge"].status(), "links")] == ["up", "up"], timeout,
                    "both links are up", every=0.1)
-        wait_until(lambda: all(link["srtt_us"] for link in find(self.nodes["edge"].status(), "links")), timeout,
-                   "both are measured", every=0.1)
+        wait_until(lambda: 0 < self.srtt_us("second") < self.srtt_us("gateway"), timeout, "both are measured", every=0.1)
+
+    def srtt_us(self, peer):
+        return next(link["srtt_us"] for link in find(self.nodes["edge"].status(), "links") if link["peer"] == peer)
 
     def counter(self, name):
         text = self.edge.run("curl", "-sS", f"http://127.0.0.1:{ADMIN}/metrics").stdout

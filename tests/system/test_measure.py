@@ -63,12 +63,12 @@ nodes:
 {self.node("ns", f"""admin: {{listen: ["127.0.0.1:{ADMIN}"]}}
     dns: {{listen: ["127.0.0.1:5300"], reports: "{self.at(REPORTS)}"}}""")}
 {self.node("fra", f"""admin: off
-    capacity: {{requests: 1000}}
+    capacity: {{requests: 1000, cpu: 0}}
     link: {{listen: ["127.0.0.1:5443"]}}
     gateway: {{allow_local: true, allow: [{{edges: [fra], sites: [shop]}}]}}
     edge: {{listen: ["{'[::]' if self.version == 6 else '0.0.0.0'}:{HTTP}"]}}""")}
 {self.node("www", """admin: off
-    capacity: {connections: 1000}
+    capacity: {connections: 1000, cpu: 0}
     agent: {gauges: [queue, sessions]}""")}
 sites:
   shop:

@@ -4,6 +4,7 @@ import re
 import time
 
 from lab import wait_until
+from lab.causeway import TAKEN
 from lab.servers import at
 
 from star import HTTP, SITE, Star
@@ -50,7 +51,7 @@ def test_H3_visitors_networks_are_probed_once_a_minute_and_nobody_else(lab, caus
     star.top = f"probe: {{echoes: {ECHOES}, vantages: {VANTAGES}, gap: 50ms, timeout: 500ms, opt_out: {opt_out}}}"
     for node in star.nodes.values():  # probes are switched on while running: ICMP sockets come from the supervisor then
         node.reload(star.text())
-        node.wait_for_log("reloaded")
+        node.wait_for_log(TAKEN)
     for client in clients:
         listen_in(star, client, "drop" if client == "mute" else "")
     # of a network the host that came last is probed, and for IPv6 all clients here are of one /48

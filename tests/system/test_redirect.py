@@ -287,7 +287,7 @@ def test_H2_H4_load_and_death_of_servers(lab, causeway_program):
     user: root
     {more}
 """
-    farm = "".join(node(name, "admin: off\n    capacity: {connections: 100}\n    agent: {}") for name in ("www1", "www2"))
+    farm = "".join(node(name, "admin: off\n    capacity: {connections: 100, cpu: 0}\n    agent: {}") for name in ("www1", "www2"))
     servers = server("ny1", "ny", ", node: www1") + server("ny2", "ny", ", node: www2") + server("sj1", "sj")
     front_end = FrontEnd(lab, causeway_program, name="fe", namespace=core, text=sites(servers, POLICY), more=f"""
     public_key: {keys.public["fe"]}

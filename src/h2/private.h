@@ -83,7 +83,8 @@ struct h2_session {
     struct list streams;     /* struct h2_stream */
     struct list due;         /* those that an event is due for which no frame brings */
     struct slice fed;        /* borrowed: what libnghttp2 is reading */
-    struct slice_queue *out; /* while pulling */
+    struct slice_queue *out; /* while pulling, */
+    uint64_t out_most;       /* and how much it is to hold */
     uint64_t held_bytes;     /* of answers, beyond each stream's floor */
     uint64_t memory_bytes, memory_most;
     uint64_t rates[H2_RATE_COUNT]; /* see flood.c */

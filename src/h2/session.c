@@ -223,9 +223,10 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *c
 static int on_send_data(nghttp2_session *nghttp2, nghttp2_frame *frame, const uint8_t *header,
                         size_t length, nghttp2_data_source *source, void *context)
 {
-    (void)nghttp2, (void)frame, (void)context;
+    struct h2_session *session = context;
+    (void)nghttp2, (void)frame;
     h2_answer_send_content(source->ptr, header, length);
-    return 0;
+    return session->out->bytes < session->out_most ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
 /* The answer is out. A client that is still sending may stop (RFC 9113 section 8.1). */
@@ -247,6 +248,9 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
             h2_flood_take(session, H2_RATE_ERRORS);
         break;
     case NGHTTP2_GOAWAY:
+        /* Behind the announcement, not with it: PING would overtake. */
+        if (session->drain == H2_DRAIN_ANNOUNCED)
+            h2_session_failed(session, nghttp2_submit_ping(nghttp2, NGHTTP2_FLAG_NONE, drain_ping));
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !session->is_ended) {
             h2_session_fail(session, H2_CAUSE_PROTOCOL);
             session->is_ended = true;
@@ -432,6 +436,7 @@ static void give_due(struct h2_session *session)
 void h2_session_pull(struct h2_session *session, struct slice_queue *out, uint64_t limit_bytes)
 {
     session->out = out;
+    session->out_most = limit_bytes;
     end_if_failed(session);
     for (;;) {
         while (out->bytes < limit_bytes && !session->is_broken && send_piece(session)) {
@@ -466,7 +471,6 @@ void h2_session_drain(struct h2_session *session)
     case H2_DRAIN_NO:
         set_drain(session, H2_DRAIN_ANNOUNCED);
         h2_session_failed(session, nghttp2_submit_shutdown_notice(nghttp2));
-        h2_session_failed(session, nghttp2_submit_ping(nghttp2, NGHTTP2_FLAG_NONE, drain_ping));
         break;
     case H2_DRAIN_ANNOUNCED:
         set_drain(session, H2_DRAIN_FINAL);

@@ -173,6 +173,11 @@ enum cache_refusal cache_response_judge(struct cache_facts *facts,
 MUST_USE int cache_response_fields(struct http_fields *stored, const struct cache_policy *policy,
                                    const struct http_fields *response, uint64_t response_s);
 
+/* The stored fields as bytes, appended to `out`; ERROR_LIMIT where one is longer than 65535. Unpacked they borrow from the bytes, but
+ * for the list itself. ERROR_INVALID: these were never packed. */
+MUST_USE int cache_head_pack(struct text *out, const struct http_fields *stored);
+MUST_USE int cache_head_unpack(struct http_fields *fields, struct arena *arena, struct span packed);
+
 /* ---- A stored response and a request ---- */
 
 enum cache_use {

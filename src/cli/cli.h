@@ -12,6 +12,7 @@
 enum {
     CLI_OPTIONS_LIMIT = 16, /* of a verb */
     CLI_WORDS_LIMIT = 16,   /* behind a verb that are not options */
+    CLI_GIVEN_LIMIT = 64,   /* values of options that may be given several times */
 };
 
 /* What a verb returns is the exit status of the program. */
@@ -31,6 +32,11 @@ struct cli_arguments {
     const char *values[CLI_OPTIONS_LIMIT]; /* by option; "" for a switch that is given */
     const char *words[CLI_WORDS_LIMIT];
     size_t word_count;
+    struct {
+        const struct cli_option *option;
+        const char *value;
+    } given[CLI_GIVEN_LIMIT]; /* the first ones, as they came */
+    size_t given_count;
 };
 
 struct cli_verb {
@@ -48,6 +54,9 @@ extern const struct cli_verb *const cli_verbs[]; /* NULL at the end */
 
 /* The value of an option, "" for a switch, or NULL where it is not given. */
 const char *cli_value(const struct cli_arguments *arguments, const char *option);
+
+/* The next value of an option that may be given several times, from place `*at` on; NULL: no more. */
+const char *cli_next_value(const struct cli_arguments *arguments, const char *option, size_t *at);
 
 /* CLI_GO and the arguments; else the exit status, with a sentence on standard error or the help on standard output. */
 enum { CLI_GO = -1 };

@@ -119,7 +119,12 @@ int cli_parse(const struct cli_verb *verb, int count, char **words, struct cli_a
             return unknown_option(verb, word);
         if (option->value && !value && ++i == count)
             return usage_error(verb, "a value is missing behind", word, NULL);
-        arguments->values[option - verb->options] = !option->value ? "" : value ? value : words[i];
+        value = !option->value ? "" : value ? value : words[i];
+        arguments->values[option - verb->options] = value;
+        if (arguments->given_count < CLI_GIVEN_LIMIT) {
+            arguments->given[arguments->given_count].option = option;
+            arguments->given[arguments->given_count++].value = value;
+        }
     }
     return check_words(arguments);
 }
@@ -130,5 +135,15 @@ const char *cli_value(const struct cli_arguments *arguments, const char *option)
     for (size_t i = 0; i < option_count(verb); i++)
         if (strcmp(verb->options[i].name, option) == 0)
             return arguments->values[i];
+    return NULL;
+}
+
+const char *cli_next_value(const struct cli_arguments *arguments, const char *option, size_t *at)
+{
+    while (*at < arguments->given_count) {
+        size_t place = (*at)++;
+        if (strcmp(arguments->given[place].option->name, option) == 0)
+            return arguments->given[place].value;
+    }
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/text.h"
 #include "maps/maps.h"
+#include "rules/rules.h"
 
 enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
@@ -387,6 +388,9 @@ struct conf_site {
     struct conf_server *servers;
     size_t server_count;
     struct conf_redirect redirect;
+    struct rules_rule *rule_list;
+    size_t rule_count;
+    struct rules *rules; /* compiled; NULL: there are none */
 };
 
 struct conf_record {

@@ -23,8 +23,11 @@ static void add_type_name(struct text *text, const struct setting *setting)
     const char *type = setting->type->name;
     if (setting->section) {
         text_add(text, setting->shape == SHAPE_MAP    ? "map, below"
+                       : setting->section->anchor     ? "such a section"
                        : setting->shape == SHAPE_LIST ? "list, below"
                                                       : "section, below");
+        if (setting->can_be_one)
+            text_add(text, ", or a list of them");
         return;
     }
     switch (setting->shape) {
@@ -32,9 +35,10 @@ static void add_type_name(struct text *text, const struct setting *setting)
         text_add_format(text, "%zu of %s", setting->limit, type);
         break;
     case SHAPE_LIST:
-        text_add_format(text, "list of %s", type);
+        text_add_format(text, setting->can_be_one ? "%s, or a list" : "list of %s", type);
         break;
     case SHAPE_MAP:
+    case SHAPE_PAIRS:
         text_add_format(text, "map of %s", type);
         break;
     case SHAPE_ONE:
@@ -165,9 +169,9 @@ static const struct format roff = {roff_begin, roff_type, roff_section, roff_set
 /* --- the walk --------------------------------------------------------------------------------- */
 
 static const struct type *const explained[] = {
-    &type_duration, &type_seconds, &type_size, &type_address, &type_listen,
-    &type_network,  &type_point,   &type_host, &type_domain,  &type_origin,
-    &type_record,   &type_key,     NULL,
+    &type_duration, &type_seconds, &type_size,    &type_address,  &type_listen,
+    &type_network,  &type_point,   &type_host,    &type_domain,   &type_origin,
+    &type_record,   &type_key,     &type_pattern, &type_template, NULL,
 };
 
 /* Rows of the section; those of groups come with the group's name before theirs. */
@@ -196,7 +200,8 @@ static void write_section(struct text *text, const struct format *format, const 
         const struct setting *setting = &section->settings[i];
         static const char *const behind[] = {
             [SHAPE_ONE] = "", [SHAPE_LIST] = "[]", [SHAPE_MAP] = ".NAME"};
-        if (setting->type != &type_section || setting->shape == SHAPE_IN_PLACE)
+        if (setting->type != &type_section || setting->shape == SHAPE_IN_PLACE ||
+            setting->section == section)
             continue;
         char inner[PATH_TEXT_BYTES];
         snprintf(inner, sizeof inner, "%s%s%s%s", path, *path ? "." : "", setting->name,

@@ -7,7 +7,8 @@
 struct writer {
     struct text *text;
     unsigned depth;
-    bool has_member; /* of the object being written */
+    bool has_member;              /* of the object being written */
+    const struct section *within; /* the innermost one that occurs within itself */
 };
 
 static void line(struct writer *writer)
@@ -79,14 +80,52 @@ static void add_preset(struct writer *writer, const struct setting *setting)
     text_add(writer->text, is_list ? "]" : "");
 }
 
+static void open_choice(struct writer *writer)
+{
+    name(writer, "anyOf");
+    text_add(writer->text, "[{");
+    writer->depth++;
+    writer->has_member = false;
+}
+
+static void next_choice(struct writer *writer)
+{
+    close_object(writer);
+    text_add(writer->text, ", {");
+    writer->depth++;
+    writer->has_member = false;
+}
+
+static void close_choice(struct writer *writer)
+{
+    close_object(writer);
+    text_add(writer->text, "]");
+}
+
 static void add_section(struct writer *writer, const struct section *section);
 
 /* What one value of the setting may be. */
 static void add_type(struct writer *writer, const struct setting *setting)
 {
     const struct type *type = setting->type;
+    const struct section *section = setting->section;
+    if (type == &type_section && section->anchor && section == writer->within) {
+        name(writer, "$ref");
+        text_add_format(writer->text, "\"#%s\"", section->anchor);
+        return;
+    }
+    if (type == &type_section && section->shorthand) {
+        open_choice(writer);
+        for (size_t i = 0; i < section->count; i++)
+            if (strcmp(section->settings[i].name, section->shorthand) == 0)
+                add_type(writer, &section->settings[i]);
+        next_choice(writer);
+        add_section(writer, section);
+        close_choice(writer);
+        return;
+    }
     if (type == &type_section) {
-        add_section(writer, setting->section);
+        add_section(writer, section);
         return;
     }
     bool can_be_number = type == &type_size || type == &type_seconds;
@@ -128,6 +167,15 @@ static void add_list(struct writer *writer, const struct setting *setting)
     close_object(writer);
 }
 
+static void add_one_or_list(struct writer *writer, const struct setting *setting)
+{
+    open_choice(writer);
+    add_type(writer, setting);
+    next_choice(writer);
+    add_list(writer, setting);
+    close_choice(writer);
+}
+
 static void add_map(struct writer *writer, const struct setting *setting)
 {
     member(writer, "type", "object");
@@ -146,7 +194,17 @@ static void add_setting(struct writer *writer, const struct setting *setting)
     switch (setting->shape) {
     case SHAPE_ARRAY:
     case SHAPE_LIST:
-        add_list(writer, setting);
+        if (setting->can_be_one)
+            add_one_or_list(writer, setting);
+        else
+            add_list(writer, setting);
+        break;
+    case SHAPE_PAIRS:
+        member(writer, "type", "object");
+        member_number(writer, "maxProperties", setting->limit);
+        open_object(writer, "additionalProperties");
+        add_one_or_list(writer, setting);
+        close_object(writer);
         break;
     case SHAPE_MAP:
         add_map(writer, setting);
@@ -162,8 +220,7 @@ static void add_setting(struct writer *writer, const struct setting *setting)
         writer->depth++;
         writer->has_member = false;
         add_type(writer, setting);
-        close_object(writer);
-        text_add(writer->text, "]");
+        close_choice(writer);
     }
     if (setting->preset)
         add_preset(writer, setting);
@@ -173,6 +230,10 @@ static void add_setting(struct writer *writer, const struct setting *setting)
 static void add_section(struct writer *writer, const struct section *section)
 {
     size_t required = 0;
+    if (section->anchor) {
+        member(writer, "$anchor", section->anchor);
+        writer->within = section;
+    }
     for (size_t i = 0; i < section->count; i++)
         required += section->settings[i].is_required;
     name(writer, "type"); /* "edge:" alone means every default */

@@ -47,11 +47,13 @@ static bool is_null(const struct item *item)
             span_equal(item->text, SPAN("null")));
 }
 
-static bool is_printable(struct span text)
+static bool is_printable(struct span text, bool has_lines)
 {
-    for (size_t i = 0; i < text.length; i++)
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
+    for (size_t i = 0; i < text.length; i++) {
+        bool is_break = text.data[i] == '\n' || text.data[i] == '\t';
+        if ((text.data[i] < 0x20 && !(has_lines && is_break)) || text.data[i] == 0x7f)
             return false;
+    }
     return true;
 }
 
@@ -70,7 +72,7 @@ static void read_scalar(struct loader *loader, const struct setting *setting,
     }
     place_set(loader, out, item->place);
     struct value value = {loader, setting, item->text};
-    const char *reason = is_printable(item->text)
+    const char *reason = is_printable(item->text, type == &type_lines)
                              ? type->parse(&value, out)
                              : "control characters and line breaks have no place in it";
     if (!reason)
@@ -108,6 +110,11 @@ static void *allocate_items(struct loader *loader, const struct setting *setting
 static void read_list(struct loader *loader, const struct setting *setting, const struct item *item,
                       char *base)
 {
+    enum item_kind single = setting->type == &type_section ? ITEM_MAP : ITEM_SCALAR;
+    if (setting->can_be_one && item->kind == single) {
+        read_value(loader, setting, item, item->place, allocate_items(loader, setting, base, 1));
+        return;
+    }
     if (item->kind != ITEM_LIST) {
         report_error(&loader->report, item->place, "%s must be a list in [ ], each %s (%s)",
                      setting->name, setting->type->noun, setting->type->form);
@@ -132,6 +139,43 @@ static void read_list(struct loader *loader, const struct setting *setting, cons
     }
     for (const struct child *child = item->first; child; child = child->next, out += setting->size)
         read_value(loader, setting, child->value, child->value->place, out);
+}
+
+static const struct setting pair_values = {.name = "value",
+                                           .type = &type_template,
+                                           .shape = SHAPE_LIST,
+                                           .can_be_one = true,
+                                           .limit = 1024,
+                                           .offset = offsetof(struct rules_pair, values.items),
+                                           .count_offset =
+                                               offsetof(struct rules_pair, values.count),
+                                           .size = sizeof(const char *)};
+
+static void read_pairs(struct loader *loader, const struct setting *setting,
+                       const struct item *item, char *base)
+{
+    if (item->kind != ITEM_MAP) {
+        report_error(&loader->report, item->place, "%s must be a map: a name, then %s (%s)",
+                     setting->name, setting->type->noun, setting->type->form);
+        return;
+    }
+    if (item->count > setting->limit) {
+        report_error(&loader->report, item->place, "%s has %zu names, %zu at most", setting->name,
+                     item->count, setting->limit);
+        return;
+    }
+    struct rules_pair *pair = allocate_items(loader, setting, base, item->count);
+    for (const struct child *child = item->first; child; child = child->next, pair++) {
+        struct setting values = pair_values;
+        values.name = setting->name;
+        values.type = setting->type;
+        pair->name = (const char *)arena_copy(&loader->conf->arena, child->key).data;
+        place_set(loader, &pair->name, child->place);
+        if (!child->key.length || !is_printable(child->key, false))
+            report_error(&loader->report, child->place, "%s: %s is not a name", setting->name,
+                         quote(loader, child->key));
+        read_list(loader, &values, child->value, (char *)pair);
+    }
 }
 
 /* The first member of the section's struct is its name, set by declare_names() or here. */
@@ -265,6 +309,9 @@ static void read_setting(struct loader *loader, const struct setting *setting,
     case SHAPE_MAP:
         read_map(loader, setting, item, base);
         return;
+    case SHAPE_PAIRS:
+        read_pairs(loader, setting, item, base);
+        return;
     case SHAPE_ONE:
         break;
     }
@@ -330,6 +377,14 @@ void read_section(struct loader *loader, const struct section *section, const st
         place_set(loader, base, place);
     if (item && is_null(item))
         item = NULL; /* "edge:" alone: everything at its default */
+    struct child lone = {0};
+    struct item map = {.kind = ITEM_MAP, .place = place, .first = &lone, .count = 1};
+    if (item && item->kind == ITEM_SCALAR && section->shorthand) {
+        lone = (struct child){.key = span_text(section->shorthand),
+                              .place = item->place,
+                              .value = item};
+        item = &map;
+    }
     if (item && item->kind != ITEM_MAP) {
         report_error(&loader->report, item->place, "%s must be a map of settings", section->name);
         return;

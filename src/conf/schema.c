@@ -533,6 +533,9 @@ static const struct setting site_settings[] = {
     {"limits", GROUP(site_limits_section), .help = "What a gateway may ask."},
     {"dns", GROUP(site_dns_section), .help = "How DNS answers."},
     {"director", GROUP(site_director_section), .help = "Which edges clients are sent to."},
+    {"rules", SECTION(rule_section), .shape = SHAPE_LIST, .limit = RULES_LIMIT,
+     ITEMS(conf_site, rule_list, rule_count),
+     .help = "What is done with requests, in this order; docs/rules.md."},
     {"health", SECTION(site_health_section), MEMBER(conf_site, health),
      .help = "Gateways check the origins, and prefer those that are up."},
 };

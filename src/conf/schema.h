@@ -35,7 +35,8 @@ struct type {
 extern const struct type type_text, type_path, type_word, type_choice, type_boolean, type_integer,
     type_size, type_duration, type_seconds, type_address, type_listen, type_network, type_point,
     type_host, type_domain, type_mailbox, type_key, type_origin, type_record, type_node, type_site,
-    type_border, type_exit, type_reach, type_ping, type_section;
+    type_border, type_exit, type_reach, type_ping, type_lines, type_pattern, type_template,
+    type_flag, type_section;
 
 enum shape {
     SHAPE_ONE,      /* the member itself; a section: a pointer to its struct */
@@ -43,6 +44,7 @@ enum shape {
     SHAPE_ARRAY,    /* `limit` values in place */
     SHAPE_LIST,     /* a pointer to values, and a count */
     SHAPE_MAP,      /* the same, of sections whose first member is `name`: the key */
+    SHAPE_PAIRS,    /* struct rules_pairs: any names, each with a text or a list of texts */
 };
 
 /* One of the words that a setting may be; the table ends with a row without text. */
@@ -65,6 +67,7 @@ struct setting {
     const struct section *section;
     bool is_required;
     bool can_be_off;    /* a section that "off" switches off */
+    bool can_be_one;    /* a list of one needs no [ ] */
     bool needs_restart; /* else a reload changes it */
     const char *help;
     const char *example; /* where type->form does not help */
@@ -75,7 +78,9 @@ struct section {
     const char *help;
     const struct setting *settings;
     size_t count;
-    size_t size; /* of its struct; 0: in place */
+    size_t size;           /* of its struct; 0: in place */
+    const char *shorthand; /* the setting that a lone value is; NULL: it must be a map */
+    const char *anchor;    /* of a section that occurs within itself: its name in the JSON schema */
 };
 
 extern const struct section schema_root;

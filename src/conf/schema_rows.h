@@ -17,6 +17,7 @@ enum { LIST_LIMIT = 4096 };
     .size = sizeof *((struct type *)NULL)->items
 #define TEXTS(type, member) ITEMS(type, member.items, member.count)
 #define LIST                .shape = SHAPE_LIST, .limit = LIST_LIMIT
+#define ONE_OR_LIST         LIST, .can_be_one = true
 #define RANGE(low, high)    .least = (low), .most = (high)
 #define RESTART             .needs_restart = true
 #define REQUIRED            .is_required = true
@@ -25,6 +26,8 @@ enum { LIST_LIMIT = 4096 };
 
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
+/* schema_rules.c */
+extern const struct section rule_section, match_section;
 /* schema_exits.c */
 extern const struct section director_section, server_section, redirect_section, border_section;
 

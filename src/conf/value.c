@@ -87,6 +87,16 @@ static const char *parse_boolean(const struct value *value, void *out)
     return NULL;
 }
 
+/* enum rules_yes_no: nothing, until somebody says true or false. */
+static const char *parse_flag(const struct value *value, void *out)
+{
+    bool is_true;
+    const char *reason = parse_boolean(value, &is_true);
+    if (!reason)
+        *(int *)out = is_true ? RULES_YES : RULES_NO;
+    return reason;
+}
+
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 struct unit {
@@ -550,5 +560,30 @@ const struct type type_ping = {"ping",
                                parse_ping,
                                0,
                                false};
+const struct type type_lines = {"text", "a text", "of any number of lines", NULL, NULL, parse_text,
+                                0,      true};
+const struct type type_pattern = {
+    "pattern",
+    "a pattern",
+    "a text; * stands for any bytes: /exact, /images/*, \"*.png\"; or a regular expression behind "
+    "\"~ \", without case behind \"~* \"",
+    NULL,
+    NULL,
+    parse_text,
+    0,
+    true};
+const struct type type_template = {
+    "template",
+    "a template",
+    "a text with $1 to $9 (what the path's * or groups stood for), $host, $path, $query, $target, "
+    "$scheme, $client, $country; $$ is a dollar",
+    NULL,
+    NULL,
+    parse_text,
+    0,
+    true};
+const struct type type_flag = {"boolean", "a boolean", "either true or false",
+                               NULL,      "boolean",   parse_flag,
+                               0,         false};
 const struct type type_section = {"section", "a section", "of settings", NULL, "object",
                                   NULL,      0,           false};

@@ -272,8 +272,9 @@ void compress_register_metrics(void);
 void compress_start(struct driver *driver);
 
 /* ---- metrics */
-extern struct metric link_packets_foreign, link_hello_refused, link_datagrams_sent,
-    link_datagrams_received, link_send_held, link_send_failed, link_forwarded, link_streams_opened,
-    link_streams_accepted, link_streams_reset, link_datagrams_dropped, link_sessions, link_outages;
+extern struct metric link_packets_foreign, link_hello_refused, link_hello_asked,
+    link_datagrams_sent, link_datagrams_received, link_send_held, link_send_failed, link_forwarded,
+    link_streams_opened, link_streams_accepted, link_streams_reset, link_datagrams_dropped,
+    link_sessions, link_outages;
 
 #endif

@@ -16,6 +16,9 @@ struct metric link_packets_foreign =
 struct metric link_hello_refused =
     METRIC(COUNTER, "causeway_link_handshakes_refused_total", "",
            "Handshakes of strangers, forged or replayed ones: answered with silence.");
+struct metric link_hello_asked =
+    METRIC(COUNTER, "causeway_link_cookies_asked_total", "",
+           "Handshakes answered by asking for a cookie, because many came at once.");
 struct metric link_datagrams_sent =
     METRIC(COUNTER, "causeway_link_batches_sent_total", "", "Datagrams or GSO batches sent.");
 struct metric link_datagrams_received = METRIC(COUNTER, "causeway_link_batches_received_total", "",
@@ -45,19 +48,13 @@ struct metric link_outages =
 static void register_metrics(void)
 {
     rings_register();
-    struct metric *all[] = {&link_packets_foreign,
-                            &link_hello_refused,
-                            &link_datagrams_sent,
-                            &link_datagrams_received,
-                            &link_send_held,
-                            &link_send_failed,
-                            &link_forwarded,
-                            &link_streams_opened,
-                            &link_streams_accepted,
-                            &link_streams_reset,
-                            &link_datagrams_dropped,
-                            &link_sessions,
-                            &link_outages};
+    struct metric *all[] = {&link_packets_foreign,    &link_hello_refused,
+                            &link_hello_asked,        &link_datagrams_sent,
+                            &link_datagrams_received, &link_send_held,
+                            &link_send_failed,        &link_forwarded,
+                            &link_streams_opened,     &link_streams_accepted,
+                            &link_streams_reset,      &link_datagrams_dropped,
+                            &link_sessions,           &link_outages};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);

@@ -334,6 +334,7 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
     int result =
         transport_listener_hello(driver->listener, datagram, now_ns, &reply, &hello, &facts);
     if (result == ERROR_AGAIN) {
+        metric_add(&link_hello_asked, 1);
         udp_send(socket, &reply, 1);
         return;
     }

@@ -35,8 +35,17 @@ def capture_inits(namespace, count, make):
 
 def counted(road):
     text = road.gateway.run("curl", "-sS", "http://127.0.0.1:9180/metrics").stdout
-    found = re.findall(r"^causeway_link_(?:handshakes_refused|packets_foreign)_total (\S+)$", text, re.M)
+    found = re.findall(r"^causeway_link_(?:handshakes_refused|cookies_asked|packets_foreign)_total (\S+)$", text, re.M)
     return sum(int(float(value)) for value in found)
+
+
+def lost(road, version):
+    """Datagrams for which no room was left in a socket's buffer, in the gateway's namespace; some are answers to the strangers."""
+    if version == 6:
+        text = road.gateway.run("cat", "/proc/net/snmp6").stdout
+        return int(re.search(r"^Udp6RcvbufErrors\s+(\d+)", text, re.M)[1])
+    names, values = re.findall(r"^Udp: (.*)", road.gateway.run("cat", "/proc/net/snmp").stdout, re.M)
+    return int(dict(zip(names.split(), values.split()))["RcvbufErrors"])
 
 
 def test_R9_a_million_handshakes_of_strangers_change_nothing(lab, causeway_program, version, start_origin):
@@ -56,9 +65,9 @@ def test_R9_a_million_handshakes_of_strangers_change_nothing(lab, causeway_progr
 
     result = []
     thread = threading.Thread(target=lambda: result.append(road.download_sha256(f"/bytes/{SIZE}?seed=4")))
-    before_kb, before = memory_kb(road.nodes["gateway"]), counted(road)
+    before_kb, before, lost_before = memory_kb(road.nodes["gateway"]), counted(road), lost(road, version)
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
-    sent_bytes = answered_bytes = 0
+    sent = sent_bytes = answered_bytes = 0
     with road.gateway.open_socket(family, socket.SOCK_DGRAM) as stranger:
         stranger.connect((road.gateway_link, LINK))
         stranger.setblocking(False)
@@ -67,6 +76,7 @@ def test_R9_a_million_handshakes_of_strangers_change_nothing(lab, causeway_progr
         for number in range(PACKETS):
             try:
                 sent_bytes += stranger.send(shapes[number % len(shapes)])
+                sent += 1
             except BlockingIOError:
                 pass
             if number % 64 == 0:
@@ -79,8 +89,9 @@ def test_R9_a_million_handshakes_of_strangers_change_nothing(lab, causeway_progr
     assert result == [(SIZE, expected_sha256(SIZE, 4))], "a download beside it is whole"
     wait_until(lambda: road.code("/") == 200, 10, "the link serves")
     assert road.link()["sessions"] == 1 and road.link("gateway")["sessions"] == 1
-    print(f"{counted(road) - before} refused of {PACKETS}, {answered_bytes} bytes answered to {sent_bytes}")
-    assert counted(road) - before > PACKETS // 10, "what was not lost in the socket's buffer is counted"
+    refused, arrived = counted(road) - before, sent - (lost(road, version) - lost_before)
+    print(f"{refused} refused, at least {arrived} arrived of {sent}, {answered_bytes} bytes answered to {sent_bytes}")
+    assert refused > 0.99 * arrived, "what was not lost in the socket's buffer is counted"
     assert answered_bytes < sent_bytes / 2
     most_kb = 24576 * (4 if os.environ.get("CAUSEWAY_SANITIZERS") else 1)  # a sanitizer's own is not counted
     assert memory_kb(road.nodes["gateway"]) - before_kb < most_kb, "a million strangers leave nothing"

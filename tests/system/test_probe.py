@@ -48,7 +48,7 @@ def test_H3_visitors_networks_are_probed_once_a_minute_and_nobody_else(lab, caus
     networks = [star.addresses["out"][4].rsplit(".", 1)[0] + ".0/24", star.addresses["out"][6] + "/128"]
     opt_out = lab.write("opt-out.txt", "# asked to be left alone\n" + "\n".join(networks) + "\n")
     star.start()
-    star.top = f"probe: {{echoes: {ECHOES}, vantages: {VANTAGES}, gap: 50ms, timeout: 500ms, opt_out: {opt_out}}}"
+    star.top = f"probe: {{echoes: {ECHOES}, vantages: {VANTAGES}, gap: 50ms, timeout: 2s, opt_out: {opt_out}}}"
     for node in star.nodes.values():  # probes are switched on while running: ICMP sockets come from the supervisor then
         node.reload(star.text())
         node.wait_for_log(TAKEN)
@@ -59,19 +59,19 @@ def test_H3_visitors_networks_are_probed_once_a_minute_and_nobody_else(lab, caus
         visit(star, client, "e1", version)
 
     # a DNS node waits a whole interval at its start: it may have probed before
-    wait_until(lambda: measured(star, "near", 4) and measured(star, "near", 6) and measured(star, "mute", 4), 100,
+    wait_until(lambda: all(len(measured(star, *who)) >= VANTAGES for who in (("near", 4), ("near", 6), ("mute", 4))), 120,
                "the networks are probed", every=0.5)
     time.sleep(8)  # whatever a second DNS node would ask for comes in this time
 
     for version in (4, 6):
         rows = measured(star, "near", version)
         assert {row[1] for row in rows} == {"icmp"} and len({row[0] for row in rows}) == len(rows) == VANTAGES
-        assert all(answered == ECHOES and 28 <= ms <= 120 for _, _, answered, ms in rows), rows
+        assert all(answered == ECHOES and 28 <= ms <= 200 for _, _, answered, ms in rows), rows
     seen = count(star, "near")
     assert (seen["echo"], seen["echo6"], seen["syn"]) == (VANTAGES * ECHOES, VANTAGES * ECHOES, 0)
 
     rows = measured(star, "mute", 4)  # its ports refuse: that is an answer
-    assert len(rows) == VANTAGES and all(by == "tcp" and answered == ECHOES and ms < 20 for _, by, answered, ms in rows), rows
+    assert len(rows) == VANTAGES and all(by == "tcp" and answered == ECHOES and ms < 100 for _, by, answered, ms in rows), rows
     assert count(star, "mute")["echo"] == VANTAGES * ECHOES
     assert count(star, "mute")["syn"] == VANTAGES * ECHOES
 

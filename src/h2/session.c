@@ -88,8 +88,12 @@ static int outcome(const struct h2_session *session)
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *frame, void *context)
 {
     (void)nghttp2;
-    h2_flood_frame(context, frame);
-    return outcome(context);
+    struct h2_session *session = context;
+    h2_flood_frame(session, frame);
+    /* RFC 9113 section 6.3; libnghttp2 looks at no PRIORITY frame once RFC 9218 has taken its place. */
+    if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
+        h2_session_fail(session, H2_CAUSE_PROTOCOL);
+    return outcome(session);
 }
 
 static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context)
@@ -125,6 +129,10 @@ static void on_priority_update(struct h2_session *session,
         http_priority_read(span_of(update->field_value, update->field_value_len));
     struct h2_stream *stream =
         nghttp2_session_get_stream_user_data(session->nghttp2, update->stream_id);
+    if (update->stream_id == 0) {
+        h2_session_fail(session, H2_CAUSE_PROTOCOL); /* RFC 9218 section 7.1 */
+        return;
+    }
     if (!stream) {
         if (update->stream_id <= nghttp2_session_get_last_proc_stream_id(session->nghttp2))
             return;

@@ -396,6 +396,29 @@ static void large_content_is_not_copied(void **state)
     fixture_stop(&fixture);
 }
 
+static void windows_that_settings_change(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_start(&fixture, NULL);
+    put_get(&fixture, 1);
+    put_settings(&fixture, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 10);
+    assert_int_equal(feed(&fixture), 0);
+    answer(&fixture, 1, 200, -1);
+    write_zeros(&fixture, 1, 100);
+    text_clear(&fixture.log);
+    sent(&fixture, true);
+    fixture_expect(&fixture, "SETTINGS 0 ACK\nHEADERS 1 :status=200\nDATA 1 10\n");
+    put_settings(&fixture, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 4); /* now 6 below 0 */
+    put_u32(&fixture, NGHTTP2_WINDOW_UPDATE, 1, 6);
+    assert_int_equal(feed(&fixture), 0);
+    expect_sent(&fixture, "");
+    put_u32(&fixture, NGHTTP2_WINDOW_UPDATE, 1, 1);
+    assert_int_equal(feed(&fixture), 0);
+    expect_sent(&fixture, "DATA 1 1\n");
+    fixture_stop(&fixture);
+}
+
 /* ---- RFC 8441 */
 
 static void W_a_websocket_is_a_tunnel(void **state)
@@ -662,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_holds_little),
         cmocka_unit_test(pulling_stops_at_the_limit),
         cmocka_unit_test(large_content_is_not_copied),
+        cmocka_unit_test(windows_that_settings_change),
         cmocka_unit_test(W_a_websocket_is_a_tunnel),
         cmocka_unit_test(W_a_refused_websocket_is_an_answer),
         cmocka_unit_test(RFC8441_3_not_offered_not_taken),

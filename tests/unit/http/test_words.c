@@ -143,9 +143,52 @@ static void dates_are_those_of_the_c_library(void **state)
     }
 }
 
+static void priorities_are_read_as_structured_fields(void **state)
+{
+    static const struct {
+        const char *value;
+        uint8_t urgency;
+        bool incremental;
+    } rows[] = {
+        {"", 3, false},
+        {"u=0", 0, false},
+        {"u=7, i", 7, true},
+        {"i,u=2", 2, true},
+        {" i=?0 ,\tu=1 ", 1, false},
+        {"i=?1", 3, true},
+        {"u=1;x=y;z, i;q=\"a,b\"", 1, true},
+        {"other=(1 2;a \"),\"), u=4, more=:YQ==:", 4, false},
+        /* what means nothing is passed over */
+        {"u=8", 3, false},
+        {"u=-1", 3, false},
+        {"u=\"1\"", 3, false},
+        {"u, i=1", 3, false},
+        {"u=5, u=2", 2, false},
+        /* no dictionary at all */
+        {"u=1,", 3, false},
+        {"u=1 i", 3, false},
+        {"U=1", 3, false},
+        {"u=", 3, false},
+        {"u=1, =2", 3, false},
+        {"x=\"open, u=1", 3, false},
+        {"u=1, x=(", 3, false},
+        {"u=1, x=((1))", 3, false},
+        {"u=1, x=)", 3, false},
+        {"x=\"\\", 3, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct http_priority priority = http_priority_read(span_text(rows[i].value));
+        if (priority.urgency != rows[i].urgency || priority.incremental != rows[i].incremental)
+            fail_msg("%s: u=%u%s", rows[i].value, priority.urgency,
+                     priority.incremental ? ", i" : "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(priorities_are_read_as_structured_fields),
         cmocka_unit_test(every_name_is_found_in_any_case),
         cmocka_unit_test(every_pair_is_found),
         cmocka_unit_test(methods_have_their_properties),

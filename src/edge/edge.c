@@ -47,6 +47,15 @@ struct metric edge_flow_datagrams_out =
 struct metric edge_flow_datagrams_dropped =
     METRIC(COUNTER, "causeway_edge_flow_datagrams_dropped_total", "",
            "Datagrams dropped at the edge: no gateway, or the kernel did not take them.");
+struct metric edge_h2_connections = METRIC(COUNTER, "causeway_edge_h2_connections_total", "",
+                                           "Client connections that speak HTTP/2.");
+struct metric edge_h2_ended[H2_CAUSE_COUNT] = {
+#define X(name, code, text)                                                \
+    METRIC(COUNTER, "causeway_edge_h2_ended_total", "cause=\"" #name "\"", \
+           "HTTP/2 connections that were ended for what the client did, by cause."),
+    H2_CAUSE_LIST(X)
+#undef X
+};
 struct metric edge_paused = METRIC(COUNTER, "causeway_edge_accept_pauses_total", "",
                                    "Times that accepting stopped at a limit.");
 struct metric edge_bytes_in =
@@ -65,6 +74,7 @@ static void register_metrics(void)
 {
     struct metric *all[] = {&edge_connections,
                             &edge_connections_open,
+                            &edge_h2_connections,
                             &edge_requests,
                             &edge_refused,
                             &edge_no_gateway,
@@ -88,6 +98,8 @@ static void register_metrics(void)
         metric_register(all[i]);
     for (size_t i = 0; i < sizeof edge_answers / sizeof *edge_answers; i++)
         metric_register(&edge_answers[i]);
+    for (size_t i = H2_CAUSE_NONE + 1; i < H2_CAUSE_COUNT; i++)
+        metric_register(&edge_h2_ended[i]);
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -176,6 +188,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     own->loop = worker_loop(worker);
     own->second.fire = on_second;
     list_init(&own->clients);
+    list_init(&own->h2_clients);
     list_init(&own->ports);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
@@ -190,6 +203,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
         return;
     edge_listeners_close(own);
     edge_clients_abort(own);
+    edge_h2_clients_abort(own);
     edge_ports_abort(own);
     edge_flows_abort(own);
     loop_timer_stop(own->loop, &own->second);
@@ -223,6 +237,7 @@ static void drain(struct worker *worker, void *argument)
     edge_listeners_close(own);
     edge_flows_abort(own);
     edge_clients_drain(own);
+    edge_h2_clients_drain(own);
 }
 
 void edge_drain(struct edge *edge, struct worker_set *workers)
@@ -267,6 +282,7 @@ json_t *edge_status(struct edge *edge)
     } rows[] = {
         {"connections", &edge_connections},
         {"connections_open", &edge_connections_open},
+        {"h2_connections", &edge_h2_connections},
         {"requests", &edge_requests},
         {"refused", &edge_refused},
         {"no_gateway", &edge_no_gateway},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edge: speaks HTTP/1.1 to visitors, carries each request over the link to a gateway, and passes TCP ports through (T10).
+ * The edge: speaks HTTP/1.1 and HTTP/2 to visitors, carries each request over the link to a gateway, and passes TCP ports through (T10).
  *
  * Memory of a connection: about 2 KiB idle; with a request at most EDGE_HELD_MOST for the client and as much from it, besides what the
  * stream's window holds.

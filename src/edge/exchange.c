@@ -200,6 +200,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->site = NULL;
     exchange->trailers = NULL;
     exchange->step = 0;
+    exchange->rings_below = 0;
     exchange->has_head = exchange->request_ended = exchange->body_was_sent = false;
     exchange->answer_began = exchange->answer_ended = exchange->is_tunnel = false;
     exchange->tries = 0;

@@ -88,6 +88,7 @@ struct edge_exchange {
     struct arena arena;
     struct http_head head;
     struct http_opening opening;
+    uint8_t ring, rings_below; /* of the link: the site's; by the client's own wish */
     char request_id[EDGE_REQUEST_ID_BYTES];
     const char *site;                   /* its name, in `arena`; NULL: not known yet */
     unsigned step;                      /* of edge_steps */
@@ -146,6 +147,9 @@ void edge_exchange_made_room(struct edge_exchange *exchange);
 void edge_exchange_made_progress(struct edge_exchange *exchange);
 /* The request is malformed: a page that says so or, behind the answer's beginning, an abort. */
 void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause);
+/* The client's wish for the order of answers (RFC 9218 section 4.1), at any time: what it needs less goes to a ring below the site's;
+ * nobody gets before others by asking. */
+void edge_exchange_set_urgency(struct edge_exchange *exchange, uint8_t urgency);
 /* The client is gone, or may not go on: no call to the front follows. */
 void edge_exchange_cancel(struct edge_exchange *exchange, uint32_t code, const char *cause);
 
@@ -194,6 +198,8 @@ void edge_exchange_abort(struct edge_exchange *exchange, const char *cause);
 void edge_exchange_conclude(struct edge_exchange *exchange);
 
 /* ---- up.c */
+void edge_exchange_set_ring(struct edge_exchange *exchange,
+                            uint8_t ring); /* the site's, or a rule's */
 void edge_exchange_go_up(struct edge_exchange *exchange);
 /* The whole request was written. */
 void edge_exchange_finish_stream(struct edge_exchange *exchange);

@@ -37,6 +37,7 @@ struct edge_h1 {
     struct edge_visitor visitor;
     uint64_t rtt_read_ns; /* when the round trip was read last; 0: never */
     struct slice_queue in, out;
+    bool is_settled;   /* it is HTTP/1.1: the first bytes are not HTTP/2's */
     bool read_ended;   /* the wire's end was read; what came before it may still be in `in` */
     bool client_ended; /* will send no more */
     bool is_shut;      /* our side of a tunnel */
@@ -91,7 +92,8 @@ static void made_progress(struct edge_h1 *h1)
         edge_exchange_made_progress(&h1->exchange);
         break;
     case H1_IDLE:
-        set_idle_deadline(h1);
+        if (h1->is_settled)
+            set_idle_deadline(h1);
         break;
     case H1_CLOSING:
         if (h1->out.bytes)
@@ -249,18 +251,24 @@ static void gone(struct edge_h1 *h1, const char *cause)
     set_state(h1, H1_OVER);
 }
 
-static void h1_free(struct edge_h1 *h1)
+/* All but the wire. */
+static void release(struct edge_h1 *h1)
 {
-    struct edge_worker *worker = h1->worker;
     edge_exchange_clear(&h1->exchange);
-    loop_timer_stop(worker->loop, &h1->timer);
-    if (h1->out.bytes || h1->state == H1_EXCHANGE)
-        edge_wire_set_reset(&h1->wire); /* not whole: it must not look whole */
-    edge_wire_close(&h1->wire, worker->loop);
+    loop_timer_stop(h1->worker->loop, &h1->timer);
     slice_queue_clear(&h1->in);
     slice_queue_clear(&h1->out);
     list_remove(&h1->link);
     memory_free(h1);
+}
+
+static void h1_free(struct edge_h1 *h1)
+{
+    struct edge_worker *worker = h1->worker;
+    if (h1->out.bytes || h1->state == H1_EXCHANGE)
+        edge_wire_set_reset(&h1->wire); /* not whole: it must not look whole */
+    edge_wire_close(&h1->wire, worker->loop);
+    release(h1);
     metric_add(&edge_connections_open, (uint64_t)-1);
     edge_listeners_client_left(worker);
 }
@@ -326,7 +334,7 @@ static bool wants_pieces(const struct edge_h1 *h1)
 
 static void go_up(struct edge_h1 *h1)
 {
-    if (h1->state == H1_IDLE && h1->in.bytes && h1->out.bytes < EDGE_HELD_MOST)
+    if (h1->state == H1_IDLE && h1->is_settled && h1->in.bytes && h1->out.bytes < EDGE_HELD_MOST)
         begin_head(h1);
     while (wants_pieces(h1) && take_piece(h1)) {
     }
@@ -422,9 +430,24 @@ static void shut_tunnel(struct edge_h1 *h1)
     }
 }
 
+/* Whether the connection is HTTP/2's (RFC 9113 section 3.4); it may take some more bytes to know. */
+static bool is_h2(struct edge_h1 *h1)
+{
+    if (h1->is_settled || !h1->in.bytes)
+        return false;
+    int result = h2_preface_check(&h1->in);
+    h1->is_settled = result == ERROR_INVALID || h1->read_ended;
+    return result == 0;
+}
+
 static void run(struct edge_h1 *h1)
 {
     bool again;
+    if (is_h2(h1)) {
+        edge_h2_start(h1->worker, &h1->wire, &h1->visitor, &h1->in);
+        release(h1);
+        return;
+    }
     do {
         bool was_tunnel = h1->exchange.is_tunnel;
         go_up(h1);

@@ -6,6 +6,7 @@
 #define EDGE_PRIVATE_H
 
 #include "edge/edge.h"
+#include "h2/h2.h"
 #include "http/http.h"
 #include "measure/measure.h"
 #include "observe/observe.h"
@@ -40,6 +41,7 @@ struct edge_worker {
     struct loop *loop;
     struct random random;
     struct list clients;      /* struct edge_h1 */
+    struct list h2_clients;   /* struct edge_h2 */
     struct list ports;        /* struct edge_port */
     struct edge_flows *flows; /* NULL: there was none yet */
     struct edge_listener listeners[EDGE_LISTENERS_MOST];
@@ -89,6 +91,15 @@ void edge_listeners_client_left(
 void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer);
 void edge_clients_drain(struct edge_worker *worker); /* ends the idle ones */
 void edge_clients_abort(struct edge_worker *worker);
+
+/* ---- h2.c */
+struct edge_visitor;
+struct edge_wire;
+/* The client speaks HTTP/2: takes the wire, and what was read of it. */
+void edge_h2_start(struct edge_worker *worker, struct edge_wire *wire,
+                   const struct edge_visitor *visitor, struct slice_queue *in);
+void edge_h2_clients_drain(struct edge_worker *worker); /* says GOAWAY */
+void edge_h2_clients_abort(struct edge_worker *worker);
 
 /* ---- port.c */
 void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
@@ -142,6 +153,7 @@ void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_n
 json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
 
 /* ---- metrics */
+extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
     edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_flows,
     edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,

@@ -45,8 +45,8 @@ static enum edge_next take(struct edge_exchange *exchange)
                                               .request_id = span_text(exchange->request_id),
                                               .client = visitor->address,
                                               .edge_port = visitor->local_port,
-                                              .is_https = visitor->is_https,
-                                              .priority = site->ring};
+                                              .is_https = visitor->is_https};
+    edge_exchange_set_ring(exchange, site->ring);
     edge_exchange_made_progress(exchange);
     return EDGE_NEXT;
 }

@@ -5,6 +5,8 @@
  */
 #include "edge/exchange.h"
 
+enum { STREAM_WEIGHT = 16 }; /* within its ring and site */
+
 /* ---- the stream */
 
 void edge_exchange_finish_stream(struct edge_exchange *exchange)
@@ -95,7 +97,7 @@ static void open_stream(struct edge_exchange *exchange)
         struct transport_open open = {.port = exchange->visitor->local_port,
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = exchange->opening.priority,
-                                      .weight = 16,
+                                      .weight = STREAM_WEIGHT,
                                       .site = site->number,
                                       .client = exchange->visitor->address};
         exchange->tried[exchange->tries++] = link;
@@ -186,7 +188,27 @@ static enum edge_next take(struct edge_exchange *exchange)
 
 const struct edge_step edge_step_link = {.name = "link", .take = take};
 
+static void update_ring(struct edge_exchange *exchange)
+{
+    unsigned ring = exchange->ring + exchange->rings_below;
+    exchange->opening.priority = (uint8_t)(ring < CONF_RINGS ? ring : CONF_RINGS - 1);
+    if (exchange->stream)
+        link_stream_set_ring(exchange->stream, exchange->opening.priority, STREAM_WEIGHT);
+}
+
+void edge_exchange_set_ring(struct edge_exchange *exchange, uint8_t ring)
+{
+    exchange->ring = ring;
+    update_ring(exchange);
+}
+
 /* ---- from the front */
+
+void edge_exchange_set_urgency(struct edge_exchange *exchange, uint8_t urgency)
+{
+    exchange->rings_below = urgency <= HTTP_PRIORITY_DEFAULT.urgency ? 0 : urgency < 6 ? 1 : 2;
+    update_ring(exchange);
+}
 
 void edge_exchange_body(struct edge_exchange *exchange, struct slice data)
 {
@@ -218,9 +240,7 @@ void edge_exchange_body_end(struct edge_exchange *exchange, const struct http_fi
 
 uint64_t edge_exchange_body_room(const struct edge_exchange *exchange)
 {
-    return exchange->state == EXCHANGE_LINK && !exchange->request_ended
-               ? link_stream_room(exchange->stream)
-               : 0;
+    return exchange->state == EXCHANGE_LINK ? link_stream_room(exchange->stream) : 0;
 }
 
 void edge_exchange_go_up(struct edge_exchange *exchange)

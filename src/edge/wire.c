@@ -13,6 +13,13 @@ void edge_wire_open(struct edge_wire *wire, int fd,
     socket_set_nodelay(fd);
 }
 
+void edge_wire_move(struct edge_wire *to, struct edge_wire *from, struct loop *loop,
+                    void (*ready)(struct loop *loop, struct loop_watch *watch, uint32_t events))
+{
+    loop_watch_remove(loop, &from->watch);
+    to->watch = (struct loop_watch){.fd = from->watch.fd, .ready = ready};
+}
+
 int edge_wire_read(struct edge_wire *wire, struct slice_queue *bytes, uint32_t limit, bool *ended)
 {
     return socket_read(wire->watch.fd, bytes, limit, ended);

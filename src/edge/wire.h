@@ -16,6 +16,9 @@ struct edge_wire {
 /* Takes the descriptor; `ready` is the watch's. */
 void edge_wire_open(struct edge_wire *wire, int fd,
                     void (*ready)(struct loop *loop, struct loop_watch *watch, uint32_t events));
+/* The connection goes on with another owner; `from` is no more. */
+void edge_wire_move(struct edge_wire *to, struct edge_wire *from, struct loop *loop,
+                    void (*ready)(struct loop *loop, struct loop_watch *watch, uint32_t events));
 MUST_USE int edge_wire_read(struct edge_wire *wire, struct slice_queue *bytes, uint32_t limit,
                             bool *ended);
 MUST_USE int edge_wire_write(struct edge_wire *wire, struct slice_queue *bytes);

@@ -196,6 +196,7 @@ void h2_stream_end(struct h2_stream *stream, const struct http_fields *trailers)
 void h2_stream_reset(struct h2_stream **stream, enum h2_code code);
 
 uint64_t h2_stream_room(const struct h2_stream *stream); /* bytes of the answer that it takes now */
+uint64_t h2_stream_held(const struct h2_stream *stream); /* written, and not in a frame yet */
 /* The caller is through with so many bytes of on_data(). */
 void h2_stream_consume(struct h2_stream *stream, uint64_t bytes);
 bool h2_stream_is_answered(const struct h2_stream *stream); /* the answer was sent to its end */

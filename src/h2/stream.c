@@ -144,6 +144,11 @@ uint64_t h2_stream_room(const struct h2_stream *stream)
     return room < floor + shared ? room : floor + shared;
 }
 
+uint64_t h2_stream_held(const struct h2_stream *stream)
+{
+    return stream->out.bytes;
+}
+
 void h2_stream_consume(struct h2_stream *stream, uint64_t bytes)
 {
     struct h2_session *session = stream->session;

@@ -223,6 +223,13 @@ bool link_datagram_read(struct link_stream *stream, struct slice *datagram)
     return true;
 }
 
+void link_stream_set_ring(struct link_stream *stream, uint8_t ring, uint8_t weight)
+{
+    INVARIANT(!stream->is_released);
+    stream->open.ring = ring;
+    stream->open.weight = weight;
+}
+
 void link_stream_reset(struct link_stream *stream, uint32_t code)
 {
     INVARIANT(!stream->is_released);

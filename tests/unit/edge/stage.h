@@ -63,6 +63,7 @@ static inline void stage_start(struct stage *stage)
     worker->limits = http_limits_default;
     random_seed(&worker->random, 1);
     list_init(&worker->clients);
+    list_init(&worker->h2_clients);
     list_init(&worker->ports);
     http_date_text(1700000000, worker->date);
 }
@@ -70,6 +71,7 @@ static inline void stage_start(struct stage *stage)
 static inline void stage_stop(struct stage *stage)
 {
     edge_clients_abort(stage->worker);
+    edge_h2_clients_abort(stage->worker);
     edge_ports_abort(stage->worker);
     assert_int_equal(stage->worker->connections, 0);
     loop_free(&stage->worker->loop);

@@ -71,14 +71,11 @@ class Story:
         say(f"   {'visitor in':12}{'asks from':16}{'answer':34}edges")
         for region in self.world.regions:
             visitor = self.visitors[region.name]
-            # links and reports need a moment after the start
-            answer = self.until(lambda v=visitor, r=region: (a := v.resolve()) and a[0] == r.edge[4] and len(a) >= 2 and a,
-                                20, f"{region.name}'s visitor gets its own edge first, and a second one")
-            say(f"   {region.name:12}{region.source[4]:16}{' '.join(answer):34}{self.named(answer)}")
-            if 6 in self.world.versions:
-                answer = visitor.resolve(6)
-                hold(answer and answer[0] == region.edge[6], f"{region.name}'s visitor gets {answer} over IPv6")
-                say(f"   {'':12}{region.source[6]:16}{' '.join(answer):34}{self.named(answer)}")
+            for version in self.world.versions:
+                # links and reports need a moment after the start
+                answer = self.until(lambda v=visitor, r=region, n=version: (a := v.resolve(n)) and a[0] == r.edge[n] and len(a) >= 2 and a,
+                                    20, f"{region.name}'s visitor gets its own edge first, and a second one, over IPv{version}")
+                say(f"   {region.name if version == 4 else '':12}{region.source[version]:16}{' '.join(answer):34}{self.named(answer)}")
 
     def until(self, condition, timeout, what):
         try:

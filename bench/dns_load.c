@@ -3,10 +3,10 @@
  * A DNS load generator: several sockets, batches, a bounded number of queries under way, every answer checked. It
  * prints one line: queries answered, lost, wrong, and seconds.
  *
- *     dns_load ADDRESS PORT SECONDS NAME COUNT TYPE RCODE [SOCKETS WINDOW [do]]
+ *     dns_load ADDRESS PORT SECONDS NAME COUNT TYPE RCODE [SOCKETS WINDOW [do|subnet]]
  *
  * NAME has a %u for numbers below COUNT ("host%u.bench.example"). TYPE and RCODE are numbers; with RCODE 0 an answer
- * must hold at least one record.
+ * must hold at least one record. With "subnet" query i asks for clients of 10.(i / 256).(i % 256).0/24 (RFC 7871).
  */
 #include "base/bytes.h"
 #include "base/memory.h"
@@ -25,6 +25,8 @@ enum {
     BATCH = 64,
     QUERY_BYTES = 300,
     ANSWER_BYTES = 1500,
+    EDNS_CLIENT_SUBNET = 8,
+    SUBNET_BYTES = 7,
     LOST_MS = 1000, /* silence on all sockets: what is under way is lost */
 };
 
@@ -47,6 +49,7 @@ static struct lane lanes[SOCKETS_LIMIT];
 static struct query *queries;
 static unsigned query_count, lane_count = 4, window = 64;
 static bool wants_signatures; /* DNSSEC OK */
+static bool has_subnet;       /* EDNS Client Subnet */
 static uint8_t rcode;
 static uint64_t answered, lost, wrong;
 static struct random randomness;
@@ -54,6 +57,14 @@ static struct random randomness;
 static struct mmsghdr out[BATCH], in[BATCH];
 static struct iovec out_parts[BATCH][2], in_parts[BATCH];
 static uint8_t headers[BATCH][2], answers[BATCH][ANSWER_BYTES];
+
+static uint8_t *put_subnet(uint8_t *to, unsigned network)
+{
+    to = store_u16(store_u16(to, EDNS_CLIENT_SUBNET), SUBNET_BYTES);
+    to = store_u16(store_u16(to, 1), 24 << 8); /* IPv4, 24 bits of it, no scope */
+    *to++ = 10;
+    return store_u16(to, (uint16_t)network);
+}
 
 static void make_queries(const char *pattern, uint16_t type)
 {
@@ -80,7 +91,10 @@ static void make_queries(const char *pattern, uint16_t type)
         query->question = (size_t)(to - query->bytes) - DNS_HEADER_BYTES;
         *to++ = 0; /* OPT, as resolvers send it */
         to = store_u16(store_u16(to, DNS_OPT), 1232);
-        to = store_u16(store_u32(to, wants_signatures ? 0x8000 : 0), 0);
+        to = store_u32(to, wants_signatures ? 0x8000 : 0);
+        to = store_u16(to, has_subnet ? 4 + SUBNET_BYTES : 0);
+        if (has_subnet)
+            to = put_subnet(to, i);
         query->length = (size_t)(to - query->bytes);
     }
 }
@@ -184,6 +198,7 @@ int main(int argc, char **argv)
     if (argc > 8)
         lane_count = (unsigned)atoi(argv[8]);
     wants_signatures = argc > 10 && strcmp(argv[10], "do") == 0;
+    has_subnet = argc > 10 && strcmp(argv[10], "subnet") == 0;
     if (argc > 9)
         window = (unsigned)atoi(argv[9]);
     if (!query_count || !lane_count || lane_count > SOCKETS_LIMIT || !window ||

@@ -8,7 +8,10 @@
 
 #include "base/memory.h"
 
-enum { SWEEP = 2048 }; /* slots of the table of round trips, in a tick */
+enum {
+    SWEEP = 2048, /* slots of the table of round trips, in a tick: at most, */
+    SWEEP_TICKS = DIRECTOR_ROUND_NS / DIRECTOR_TICK_NS, /* and not faster than all in a round */
+};
 
 static uint64_t key_of(const struct address *client)
 {
@@ -184,7 +187,8 @@ uint32_t networks_sweep(struct director *director, const struct director_facts *
                         uint32_t budget)
 {
     uint32_t slots = facts->latencies ? latency_table_slots(facts->latencies) : 0, evaluated = 0;
-    uint32_t most = budget == UINT32_MAX || slots < SWEEP ? slots : SWEEP;
+    uint32_t step = slots / SWEEP_TICKS + 1 < SWEEP ? slots / SWEEP_TICKS + 1 : (uint32_t)SWEEP;
+    uint32_t most = budget == UINT32_MAX || slots < step ? slots : step;
     if (!director->tracked_count)
         return 0;
     for (uint32_t i = 0; i < most && evaluated < budget; i++) {

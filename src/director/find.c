@@ -5,23 +5,26 @@
  */
 #include "director/private.h"
 
-enum { SPARES_TRIED = 64 };
+enum {
+    SPARES_TRIED = 64,
+    LEAST = 2, /* of each family, if need be of edges that are far or full */
+};
 
 struct answer {
     const struct director *director;
     const struct group *group;
     const _Atomic uint8_t *standings; /* of the group */
     struct dns_addresses *addresses;
-    unsigned most; /* of each family */
+    unsigned most, least; /* of each family; `least` with those that are far or full */
     uint16_t taken[ROW_MEMBERS + SPARES_TRIED];
     unsigned taken_count;
 };
 
 /* A family that no edge of the site has is not looked for. */
-static bool is_whole(const struct answer *answer)
+static bool has(const struct answer *answer, unsigned count)
 {
-    return (answer->addresses->ipv4_count >= answer->most || !answer->group->has_ipv4) &&
-           (answer->addresses->ipv6_count >= answer->most || !answer->group->has_ipv6);
+    return (answer->addresses->ipv4_count >= count || !answer->group->has_ipv4) &&
+           (answer->addresses->ipv6_count >= count || !answer->group->has_ipv6);
 }
 
 static bool is_taken(const struct answer *answer, uint16_t member)
@@ -32,12 +35,12 @@ static bool is_taken(const struct answer *answer, uint16_t member)
     return false;
 }
 
-static void take(struct answer *answer, uint16_t member)
+static void take(struct answer *answer, uint16_t member, unsigned most)
 {
     struct dns_addresses *to = answer->addresses;
     const struct edge *edge = &answer->director->edges[answer->group->edges[member]];
-    bool gives_ipv4 = edge->has_ipv4 && to->ipv4_count < answer->most;
-    bool gives_ipv6 = edge->has_ipv6 && to->ipv6_count < answer->most;
+    bool gives_ipv4 = edge->has_ipv4 && to->ipv4_count < most;
+    bool gives_ipv6 = edge->has_ipv6 && to->ipv6_count < most;
     if ((!gives_ipv4 && !gives_ipv6) || is_taken(answer, member))
         return;
     answer->taken[answer->taken_count++] = member;
@@ -52,12 +55,21 @@ static enum standing standing_of(const struct answer *answer, uint16_t member)
     return (enum standing)atomic_load_explicit(&answer->standings[member], memory_order_relaxed);
 }
 
-static void take_all(struct answer *answer, const uint16_t members[ROW_MEMBERS],
-                     enum standing standing)
+static void take_good(struct answer *answer, const uint16_t places[ROW_MEMBERS])
 {
-    for (int i = 0; i < ROW_MEMBERS && members[i] != MEMBER_NONE && !is_whole(answer); i++)
-        if (standing_of(answer, members[i]) == standing)
-            take(answer, members[i]);
+    for (int i = 0; i < ROW_MEMBERS && places[i] != MEMBER_NONE && !has(answer, answer->most);
+         i++) {
+        uint16_t member = row_member(places[i]);
+        if (standing_of(answer, member) == STANDING_GOOD)
+            take(answer, member, places[i] & MEMBER_FAR ? answer->least : answer->most);
+    }
+}
+
+static void take_full(struct answer *answer, const uint16_t places[ROW_MEMBERS])
+{
+    for (int i = 0; i < ROW_MEMBERS && places[i] != MEMBER_NONE && !has(answer, answer->least); i++)
+        if (standing_of(answer, row_member(places[i])) == STANDING_FULL)
+            take(answer, row_member(places[i]), answer->least);
 }
 
 /* Most of a row died since it was ranked, or what is left lacks a family of addresses. Others stand in until the next round,
@@ -65,19 +77,21 @@ static void take_all(struct answer *answer, const uint16_t members[ROW_MEMBERS],
 static void take_spares(struct answer *answer, uint32_t number)
 {
     uint32_t count = answer->group->count;
-    for (uint32_t i = 0; i < count && i < SPARES_TRIED && !is_whole(answer); i++) {
+    for (uint32_t i = 0; i < count && i < SPARES_TRIED && !has(answer, answer->least); i++) {
         uint16_t member = (uint16_t)((number + i) % count);
         if (standing_of(answer, member) == STANDING_GOOD)
-            take(answer, member);
+            take(answer, member, answer->least);
     }
 }
 
-static void answer_from(struct answer *answer, const uint16_t members[ROW_MEMBERS], uint32_t number)
+static void answer_from(struct answer *answer, unsigned most, const uint16_t places[ROW_MEMBERS],
+                        uint32_t number)
 {
-    take_all(answer, members, STANDING_GOOD);
-    if (!is_whole(answer))
-        take_all(answer, members, STANDING_FULL);
-    if (!is_whole(answer) && answer->group->count > ROW_MEMBERS)
+    answer->most = most;
+    answer->least = most < LEAST ? most : (unsigned)LEAST;
+    take_good(answer, places);
+    take_full(answer, places);
+    if (!has(answer, answer->least) && answer->group->count > ROW_MEMBERS)
         take_spares(answer, number);
 }
 
@@ -92,29 +106,27 @@ bool director_find(const struct director *director, uint32_t number_of_site,
     struct answer answer = {.director = director,
                             .group = group,
                             .standings = &director->standings[group->first],
-                            .addresses = addresses,
-                            .most = site->answers};
+                            .addresses = addresses};
     uint32_t number = networks_number(director, client, bits, scope_bits);
-    uint16_t members[ROW_MEMBERS];
+    uint16_t places[ROW_MEMBERS];
     addresses->ttl_s = site->ttl_s;
     addresses->ipv4_count = addresses->ipv6_count = 0;
     if (group->count < 2)
         *scope_bits = 0;
-    row_load(&director->rows[row_at(director, number, site->group)], members);
-    answer_from(&answer, members, number);
+    row_load(&director->rows[row_at(director, number, site->group)], places);
+    answer_from(&answer, site->answers, places, number);
     return addresses->ipv4_count || addresses->ipv6_count || !group->fails_closed;
 }
 
 size_t find_edges(const struct sight *sight, unsigned answers, uint32_t number,
-                  const uint16_t members[ROW_MEMBERS], uint32_t edges[ROW_MEMBERS])
+                  const uint16_t places[ROW_MEMBERS], uint32_t edges[ROW_MEMBERS])
 {
     struct dns_addresses addresses = {0};
     struct answer answer = {.director = sight->director,
                             .group = sight->group,
                             .standings = sight->standings,
-                            .addresses = &addresses,
-                            .most = answers};
-    answer_from(&answer, members, number);
+                            .addresses = &addresses};
+    answer_from(&answer, answers, places, number);
     size_t count = 0;
     for (; count < answer.taken_count && count < ROW_MEMBERS; count++)
         edges[count] = sight->group->edges[answer.taken[count]];

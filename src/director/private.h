@@ -15,9 +15,10 @@
 enum {
     ROW_MEMBERS = 8,
     MEMBER_NONE = UINT16_MAX,
-    SHORTLIST = 24,      /* nearest edges that a large group is ranked over, */
-    SHORTLIST_MOST = 32, /* with some of those that are as near as the last of them */
-    SMALL_GROUP = 64,    /* edges; ranked whole */
+    MEMBER_FAR = 1 << 15, /* of a row: it lies far behind the first one */
+    SHORTLIST = 24,       /* nearest edges that a large group is ranked over, */
+    SHORTLIST_MOST = 32,  /* with some of those that are as near as the last of them */
+    SMALL_GROUP = 64,     /* edges; ranked whole */
     CLASSES_UNIT =
         24, /* 4!: of two, three and four equal edges each stands first, and second, equally often */
     CLASSES_MOST = 240,
@@ -158,6 +159,14 @@ struct lot {
 struct row {
     _Atomic uint64_t words[ROW_MEMBERS / 4];
 };
+_Static_assert((int)DIRECTOR_EDGES_LIMIT <= (int)MEMBER_FAR,
+               "a row has a bit of each member to itself");
+
+/* The member of a place in a row. */
+static inline uint16_t row_member(uint16_t place)
+{
+    return place == MEMBER_NONE ? place : (uint16_t)(place & ~MEMBER_FAR);
+}
 
 struct row_state {
     uint16_t challenger; /* member; MEMBER_NONE */
@@ -315,6 +324,7 @@ static inline float spread_place(const struct edge *edge, const struct lot *lot)
 
 struct ranked {
     uint16_t members[ROW_MEMBERS];
+    float scores[ROW_MEMBERS];
     uint16_t incumbent, challenger; /* MEMBER_NONE */
     bool is_moved, is_held_back;
 };
@@ -331,7 +341,7 @@ struct sight sight_of(const struct director *director, const struct director_fac
                       uint32_t group);
 void estimate_number(struct estimate *estimate, const struct director *director,
                      const struct director_facts *facts, uint32_t number, struct director *student);
-void row_load(const struct row *row, uint16_t members[ROW_MEMBERS]);
+void row_load(const struct row *row, uint16_t places[ROW_MEMBERS]);
 /* All groups of a number (of an area: of all classes) from `*group` on; returns candidates evaluated, at most `budget` and a group's. */
 uint32_t rank_number(struct director *director, const struct director_facts *facts, uint32_t number,
                      uint32_t *group, uint32_t budget);
@@ -339,7 +349,7 @@ uint32_t rank_number(struct director *director, const struct director_facts *fac
 /* ---- find.c: the edges behind an answer, for explain */
 
 size_t find_edges(const struct sight *sight, unsigned answers, uint32_t number,
-                  const uint16_t members[ROW_MEMBERS], uint32_t edges[ROW_MEMBERS]);
+                  const uint16_t places[ROW_MEMBERS], uint32_t edges[ROW_MEMBERS]);
 
 /* ---- policy.c: steps */
 

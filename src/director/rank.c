@@ -168,25 +168,32 @@ static const struct candidate *find(const struct field *field, uint16_t member)
     return NULL;
 }
 
-static uint16_t first_usable(const struct sight *sight, const uint16_t members[ROW_MEMBERS])
+static uint16_t first_usable(const struct sight *sight, const uint16_t places[ROW_MEMBERS])
 {
-    for (int i = 0; i < ROW_MEMBERS && members[i] != MEMBER_NONE; i++)
-        if (members[i] < sight->group->count && is_usable(sight, members[i]))
-            return members[i];
+    for (int i = 0; i < ROW_MEMBERS && places[i] != MEMBER_NONE; i++) {
+        uint16_t member = row_member(places[i]);
+        if (member < sight->group->count && is_usable(sight, member))
+            return member;
+    }
     return MEMBER_NONE;
 }
 
-static void put_first(const struct sight *sight, uint16_t members[ROW_MEMBERS], uint16_t first)
+static void put_first(const struct sight *sight, struct ranked *ranked,
+                      const struct candidate *first)
 {
+    uint16_t *members = ranked->members;
     int to = 0, from = 0;
     while (to < ROW_MEMBERS - 1 && members[to] != MEMBER_NONE && !is_usable(sight, members[to]))
         to++;
-    while (from < ROW_MEMBERS - 1 && members[from] != first)
+    while (from < ROW_MEMBERS - 1 && members[from] != first->member)
         from++;
     if (from < to)
         return;
     memmove(&members[to + 1], &members[to], (size_t)(from - to) * sizeof *members);
-    members[to] = first;
+    memmove(&ranked->scores[to + 1], &ranked->scores[to],
+            (size_t)(from - to) * sizeof *ranked->scores);
+    members[to] = first->member;
+    ranked->scores[to] = first->score;
 }
 
 /* Whether the first stays although another one is better: not by enough, or not for long enough. */
@@ -222,7 +229,7 @@ static void keep_incumbent(const struct sight *sight, const struct field *field,
     bool is_closed = is_shed(sight, incumbent, lot);
     bool is_back = first == state->shed; /* nothing but its load had spoken against it */
     if (now && !is_closed && !is_back && has_to_stay(sight, now, better, state)) {
-        put_first(sight, ranked->members, incumbent);
+        put_first(sight, ranked, now);
         ranked->is_held_back = true;
     } else {
         ranked->is_moved = true;
@@ -233,20 +240,46 @@ static void keep_incumbent(const struct sight *sight, const struct field *field,
 
 /* ---- rows ---- */
 
-/* Those that shed the number stand behind the open ones, but before any that is much farther, which `score` is: beyond an ocean
- * nobody is better off. Of the order, up to `end`. */
+/* Beyond an ocean nobody is better off, whoever is nearer. */
+static bool is_far(float score, float nearer)
+{
+    return score > nearer * FAR_TIMES + FAR_MS;
+}
+
+static int put(struct ranked *ranked, int count, const struct candidate *candidate)
+{
+    ranked->members[count] = candidate->member;
+    ranked->scores[count] = candidate->score;
+    return count + 1;
+}
+
+/* Those that shed the number stand behind the open ones, but before any that is much farther, which `score` is. Of the order, up
+ * to `end`. */
 static int put_closed(const struct field *field, uint32_t *next, uint32_t end, float score,
-                      uint16_t members[ROW_MEMBERS], int count)
+                      struct ranked *ranked, int count)
 {
     for (; *next < end && count < ROW_MEMBERS; ++*next) {
         const struct candidate *candidate = &field->order[*next];
         if (!candidate->is_usable || !candidate->is_closed)
             continue;
-        if (score <= candidate->score * FAR_TIMES + FAR_MS)
+        if (!is_far(score, candidate->score))
             break;
-        members[count++] = candidate->member;
+        count = put(ranked, count, candidate);
     }
     return count;
+}
+
+/* An answer has as few of these as it can: resolvers take turns among all that they are given. */
+static void mark_far(const struct sight *sight, struct ranked *ranked)
+{
+    int first = 0;
+    while (first < ROW_MEMBERS && ranked->members[first] != MEMBER_NONE &&
+           !is_usable(sight, ranked->members[first]))
+        first++;
+    for (int i = 0; i < ROW_MEMBERS && first < ROW_MEMBERS && ranked->members[i] != MEMBER_NONE;
+         i++)
+        if (is_far(ranked->scores[i], ranked->scores[first]))
+            ranked->members[i] |= MEMBER_FAR;
 }
 
 void rank_row(const struct sight *sight, struct field *field, const struct lot *lot,
@@ -261,21 +294,22 @@ void rank_row(const struct sight *sight, struct field *field, const struct lot *
         if (candidate->is_usable && candidate->is_closed)
             continue;
         if (candidate->is_usable)
-            count = put_closed(field, &closed, i, candidate->score, ranked->members, count);
+            count = put_closed(field, &closed, i, candidate->score, ranked, count);
         if (count < ROW_MEMBERS && (candidate->is_usable || dead++ < DEAD_IN_ROW))
-            ranked->members[count++] = candidate->member;
+            count = put(ranked, count, candidate);
     }
-    count = put_closed(field, &closed, field->order_count, INFINITY, ranked->members, count);
+    count = put_closed(field, &closed, field->order_count, INFINITY, ranked, count);
     while (count < ROW_MEMBERS)
         ranked->members[count++] = MEMBER_NONE;
     keep_incumbent(sight, field, lot, old, state, ranked);
+    mark_far(sight, ranked);
 }
 
-void row_load(const struct row *row, uint16_t members[ROW_MEMBERS])
+void row_load(const struct row *row, uint16_t places[ROW_MEMBERS])
 {
     for (int i = 0; i < ROW_MEMBERS; i++) {
         uint64_t word = atomic_load_explicit(&row->words[i / 4], memory_order_relaxed);
-        members[i] = (uint16_t)(word >> i % 4 * 16);
+        places[i] = (uint16_t)(word >> i % 4 * 16);
     }
 }
 

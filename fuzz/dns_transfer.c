@@ -44,20 +44,20 @@ static void check_signature(struct span message)
     text_clear(&text);
 }
 
-static void check_transfer(struct span message)
+static void check_transfer(struct span message, const struct dns_source *source)
 {
+    const struct dns_request signer = {.wall_s = 1700000000, .signer = fixture_signer()};
     struct dns_transfer_request request;
     if (dns_transfer_read(message, &request) < 0)
         return;
-    const struct dns_source *source = fixture_source();
     const struct dns_zone *zone = dns_zones_zone(source->zones, &request.zone);
     if (!zone)
         return;
     struct dns_transfer transfer;
     dns_transfer_begin(&transfer, &request, source->zones, zone, NULL, 0, message.length % 2);
     size_t length;
-    for (unsigned i = 0; (length = dns_transfer_next(&transfer, source, out, DNS_TRANSFER_BYTES));
-         i++) {
+    for (unsigned i = 0;
+         (length = dns_transfer_next(&transfer, source, &signer, out, DNS_TRANSFER_BYTES)); i++) {
         struct text text = {0};
         INVARIANT(i < 100 && message_text(span_of(out, length), &text));
         text_clear(&text);
@@ -72,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(copy, data, size);
     check_signature(span_of(copy, size));
-    check_transfer(span_of(copy, size));
+    check_transfer(span_of(copy, size), fixture_source());
+    check_transfer(span_of(copy, size), fixture_signed(false));
     (void)dns_notify_is_answered(span_of(copy, size), &zone, 7);
     memory_free(copy);
     return 0;

@@ -4,6 +4,7 @@
  */
 #include "conf/load.h"
 #include "crypto/crypto.h"
+#include "dns/dns.h"
 
 #include <string.h>
 
@@ -125,10 +126,15 @@ static void check_zone(struct loader *loader, const struct conf_zone *zone)
             report, place_of(loader, &dnssec->signed_keys_path),
             "dnssec: signed_keys goes with a secret, and not with single: signatures by an "
             "offline key hold for the zone signing keys that follow from the secret");
-    if (zone->transfer)
+    if (zone->transfer && dnssec->denial == CONF_DENIAL_COMPACT)
         report_error(report, place_of(loader, &zone->transfer),
-                     "transfer: zone '%s' is signed as it answers: a copy would have no "
-                     "signatures; give the secondaries the secret instead",
+                     "transfer: zone '%s' has compact denials, which are made as somebody asks: a "
+                     "copy has none; set denial: nsec, or give the secondaries the secret instead",
+                     zone->name);
+    if (zone->transfer && dnssec->validity_s < DNS_COPY_VALIDITY_LEAST_S)
+        report_error(report, place_of(loader, &zone->transfer),
+                     "transfer: copies of zone '%s' are made anew every six hours: validity must "
+                     "be at least 48h",
                      zone->name);
     if (rolls && dnssec->overlap_s > dnssec->period_s / 2)
         report_error(

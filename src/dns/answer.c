@@ -50,8 +50,9 @@ void answer_add_negative(struct answer *answer, const struct dns_match *match, u
     uint32_t ttl_s = zone->negative_ttl_s < ttl_most_s ? zone->negative_ttl_s : ttl_most_s;
     classify(answer, DNS_KIND_NEGATIVE, zone->apex);
     struct dns_owner owner = dns_owner_suffix(answer->writer, zone->apex->name_length);
-    answer_add_rrset(answer, SECTION_AUTHORITY, owner, zone->soa, ttl_s);
-    answer_sign(answer, SECTION_AUTHORITY, owner, dns_node_name(zone->apex), zone->soa, ttl_s);
+    const struct dns_rrset *soa = dns_seal_soa(&answer->seal, zone);
+    answer_add_rrset(answer, SECTION_AUTHORITY, owner, soa, ttl_s);
+    answer_sign(answer, SECTION_AUTHORITY, owner, dns_node_name(zone->apex), soa, ttl_s);
     answer_deny(answer, match, ttl_s);
 }
 

@@ -170,6 +170,8 @@ const struct dns_rrset *answer_find_set(const struct answer *answer, const struc
     for (size_t i = 0; keyset && match->node == match->zone->apex && i < keyset->set_count; i++)
         if (keyset->sets[i]->type == type)
             return keyset->sets[i];
+    if (type == DNS_SOA && match->node == match->zone->apex)
+        return dns_seal_soa(&answer->seal, match->zone);
     if (type == DNS_DS && match->node == match->zone->apex)
         return NULL; /* the upper zone's, and that is not ours */
     return dns_node_rrset(match->node, type);

@@ -13,14 +13,27 @@ const struct dns_zone *dns_zones_zone(const struct dns_zones *zones, const struc
     return node && node->zone->apex == node ? node->zone : NULL;
 }
 
-static uint32_t serial_of(const struct dns_rrset *soa)
+bool dns_zone_computed(const struct dns_zone *zone, struct dns_name *name)
 {
-    return load_u32(soa->wire + soa->wire_bytes - 20);
+    for (const struct dns_node *node = zone->first; node != zone->end; node = dns_node_next(node)) {
+        if (node->site == DNS_NO_SITE)
+            continue;
+        name->length = node->name_length;
+        name->labels = node->labels;
+        memcpy(name->wire, node->name, node->name_length);
+        return true;
+    }
+    return false;
+}
+
+uint32_t dns_soa_serial(const struct dns_rrset *soa)
+{
+    return load_u32(soa->wire + soa->wire_bytes - DNS_SOA_NUMBERS_BYTES);
 }
 
 uint32_t dns_zone_serial(const struct dns_zone *zone)
 {
-    return serial_of(zone->soa);
+    return dns_soa_serial(zone->soa);
 }
 
 bool dns_serial_is_newer(uint32_t a, uint32_t b)

@@ -379,6 +379,12 @@ struct dns_zone;
 /* The zone of exactly this name, or NULL; its serial. */
 const struct dns_zone *dns_zones_zone(const struct dns_zones *zones, const struct dns_name *name);
 uint32_t dns_zone_serial(const struct dns_zone *zone);
+/* A name of the zone that is computed; false: there is none. */
+bool dns_zone_computed(const struct dns_zone *zone, struct dns_name *name);
+/* Its SOA record at this moment: where it is signed here and copied, its serial counts how often its copies were made anew, too. */
+struct dns_rrset;
+const struct dns_rrset *dns_zone_soa(const struct dns_zones *zones, const struct dns_zone *zone,
+                                     const struct dns_signing *signing);
 /* Whether `a` is newer than `b` (RFC 1982). */
 bool dns_serial_is_newer(uint32_t a, uint32_t b);
 
@@ -412,6 +418,8 @@ MUST_USE int dns_transfer_read(struct span message, struct dns_transfer_request 
 enum dns_transfer_phase {
     DNS_TRANSFER_SOA,  /* the first */
     DNS_TRANSFER_ZONE, /* all records */
+    DNS_TRANSFER_KEYS, /* what the keys of a signed zone add */
+    DNS_TRANSFER_PROOFS,
     DNS_TRANSFER_DIFFERENCES,
     DNS_TRANSFER_LAST, /* the SOA again */
     DNS_TRANSFER_DONE,
@@ -425,11 +433,13 @@ struct dns_transfer {
     bool leaves_out_computed;
     enum dns_transfer_phase phase;
     const struct dns_node *node;
-    unsigned set;                                    /* of the node */
+    unsigned set;                                    /* of the node, or of the keys */
+    size_t link;                                     /* of the chain of proofs */
+    uint32_t serial;                                 /* that the copy gets */
     const struct dns_difference *const *differences; /* that are left */
     size_t difference_count;
     bool is_adding;
-    bool is_cut;   /* a computed name had no source any more: what was sent is no copy */
+    bool is_cut; /* there is no source any more, or the keys are others: what was sent is no copy */
     size_t offset; /* in the difference's records */
     uint64_t records;
 };
@@ -440,15 +450,16 @@ void dns_transfer_begin(struct dns_transfer *transfer, const struct dns_transfer
                         const struct dns_difference *const *differences, size_t difference_count,
                         bool leaves_out_computed);
 
-/* The next message: its length, 0 behind the last. `source` gives computed names their answers (NULL: there is none any more, see is_cut).
- * `capacity` is at least DNS_TRANSFER_BYTES. */
+/* The next message: its length, 0 behind the last. `source` gives computed names their answers, and signed zones their keys (NULL: there is none
+ * any more, see is_cut). Of the request the time and the signer count; NULL where nothing is signed. `capacity` is at least
+ * DNS_TRANSFER_BYTES. */
 enum { DNS_TRANSFER_BYTES = 60000 };
 size_t dns_transfer_next(struct dns_transfer *transfer, const struct dns_source *source,
-                         uint8_t *out, size_t capacity);
+                         const struct dns_request *request, uint8_t *out, size_t capacity);
 
 /* A message without records: an error in answer to a request, or NOTIFY. */
 size_t dns_transfer_refuse(struct span message, unsigned rcode, uint8_t *out, size_t capacity);
-size_t dns_notify_write(const struct dns_name *zone, const struct dns_zone *version, uint16_t id,
+size_t dns_notify_write(const struct dns_name *zone, const struct dns_rrset *soa, uint16_t id,
                         uint8_t *out, size_t capacity);
 /* Whether the message acknowledges that NOTIFY. */
 bool dns_notify_is_answered(struct span message, const struct dns_name *zone, uint16_t id);

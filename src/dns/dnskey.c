@@ -71,7 +71,7 @@ struct dns_rollover_state dns_rollover_at(const struct dns_rollover *rollover, u
 struct whole {
     struct dns_keyset keyset;
     struct dns_key keys[DNS_KEYS_LIMIT];
-    struct dns_rrset sets[3];
+    struct dns_rrset sets[3], soa;
     struct span given[DNS_KEY_SIGNED_SETS_LIMIT];
     uint8_t bytes[];
 };
@@ -139,6 +139,17 @@ static uint8_t *add_ds_set(struct whole *whole, const struct dns_name *zone, uin
     return to;
 }
 
+static uint8_t *add_soa(struct whole *whole, const struct dns_keyset *form, uint8_t *to)
+{
+    uint8_t *end =
+        (uint8_t *)memcpy(to, form->soa->wire, form->soa->wire_bytes) + form->soa->wire_bytes;
+    whole->soa = *form->soa;
+    whole->soa.wire = to;
+    whole->keyset.soa = &whole->soa;
+    store_u32(end - DNS_SOA_NUMBERS_BYTES, form->serial);
+    return end;
+}
+
 struct dns_keyset *dns_keyset_new(const struct dns_keyset *form, const struct dns_name *zone,
                                   uint32_t ttl_s, bool has_cds, dns_hash *hash, const void *context)
 {
@@ -146,6 +157,7 @@ struct dns_keyset *dns_keyset_new(const struct dns_keyset *form, const struct dn
     size_t bytes = form->key_count * 3 * (DNS_RR_FIXED_BYTES + DNS_DNSKEY_BYTES);
     for (size_t i = 0; i < form->given_count; i++)
         bytes += form->given[i].length;
+    bytes += form->soa ? form->soa->wire_bytes : 0;
     struct whole *whole = memory_new(sizeof *whole + bytes);
     struct dns_keyset *keyset = &whole->keyset;
     *keyset = *form;
@@ -161,6 +173,8 @@ struct dns_keyset *dns_keyset_new(const struct dns_keyset *form, const struct dn
         to = add_ds_set(whole, zone, ttl_s, hash, context, to);
         to = add_key_set(whole, DNS_CDNSKEY, ttl_s, to);
     }
+    if (form->soa)
+        to = add_soa(whole, form, to);
     keyset->given = whole->given;
     for (size_t i = 0; i < form->given_count; i++) {
         memcpy(to, form->given[i].data, form->given[i].length);

@@ -99,9 +99,16 @@ struct dns_keyset {
     const struct span
         *given; /* data of RRSIG records over these, made elsewhere by keys that are offline */
     size_t given_count;
+    const struct dns_rrset
+        *soa; /* of a zone that is copied: the zone's own with `serial`; NULL: as it is */
+    uint32_t serial;
     uint32_t validity_s; /* of a signature */
     bool is_compact;     /* denials of RFC 9824 instead of a chain of names that can be walked */
 };
+
+/* Copies of a signed zone are made anew so often, long before their signatures end: so many have passed since 1970 is added to
+ * the zone's serial, by all servers alike. */
+enum { DNS_COPY_S = 6 * 3600, DNS_COPY_VALIDITY_LEAST_S = 8 * DNS_COPY_S };
 
 /* A keyset with the DNSKEY, CDS and CDNSKEY sets of `keys`; without delegation records when `has_cds` is false. All of
  * `form` is copied but for the keys' secrets. */

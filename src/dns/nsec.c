@@ -140,6 +140,11 @@ size_t dns_chain_count(const struct dns_chain *chain)
     return chain->count;
 }
 
+const struct dns_node *dns_chain_node(const struct dns_chain *chain, size_t link)
+{
+    return chain->links[link].node;
+}
+
 uint32_t dns_chain_find(const struct dns_chain *chain, const struct dns_name *name)
 {
     uint8_t key[DNS_SORT_KEY_BYTES];

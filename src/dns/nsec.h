@@ -16,6 +16,7 @@ struct dns_chain;
 void dns_zones_chain(struct dns_zones *zones);
 void dns_chain_free(struct dns_chain *chain);
 size_t dns_chain_count(const struct dns_chain *chain);
+const struct dns_node *dns_chain_node(const struct dns_chain *chain, size_t link);
 
 /* The link of the last name that is not behind `name`, which lies in the zone: it has the very name, or covers it. */
 uint32_t dns_chain_find(const struct dns_chain *chain, const struct dns_name *name);

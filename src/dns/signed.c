@@ -25,6 +25,14 @@ void dns_seal_zone(struct dns_seal *seal, const struct dns_zones *zones,
                        : NULL;
 }
 
+const struct dns_rrset *dns_zone_soa(const struct dns_zones *zones, const struct dns_zone *zone,
+                                     const struct dns_signing *signing)
+{
+    struct dns_seal seal = {.signing = signing};
+    dns_seal_zone(&seal, zones, zone);
+    return dns_seal_soa(&seal, zone);
+}
+
 /* Sets that the entry keys sign, RFC 4035 section 2.2 and RFC 7344 section 4.1. */
 static bool is_of_entry_keys(uint16_t type)
 {

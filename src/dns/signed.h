@@ -41,9 +41,15 @@ struct dns_seal {
     const struct dns_request *request;
 };
 
-/* Sets `keyset` where the zone is signed and the client wants to see that. */
+/* Sets `keyset` where the zone is signed. */
 void dns_seal_zone(struct dns_seal *seal, const struct dns_zones *zones,
                    const struct dns_zone *zone);
+
+static inline const struct dns_rrset *dns_seal_soa(const struct dns_seal *seal,
+                                                   const struct dns_zone *zone)
+{
+    return seal->keyset && seal->zone == zone && seal->keyset->soa ? seal->keyset->soa : zone->soa;
+}
 
 /* Writes the signatures over a set, whose owner in the zone is `name` (a wildcard's own), and returns how many, or
  * ERROR_LIMIT: there is no room, or ERROR_DENIED: the client's budget is used up. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Zone transfers out, message by message: whole zones (RFC 5936), differences (RFC 1995); and the messages of NOTIFY (RFC
- * 1996). A transfer stops wherever a message is full and goes on in the next one; nothing is copied ahead.
+ * Zone transfers out, message by message: whole zones (RFC 5936), also with all that signs them, differences (RFC 1995); and the
+ * messages of NOTIFY (RFC 1996). A transfer stops wherever a message is full and goes on in the next one; nothing is copied ahead.
  */
 #include "base/bytes.h"
+#include "dns/nsec.h"
 #include "dns/query.h"
+#include "dns/signed.h"
 #include "dns/writer.h"
 
 enum {
@@ -63,7 +65,7 @@ void dns_transfer_begin(struct dns_transfer *transfer, const struct dns_transfer
                                       .zone = zone,
                                       .leaves_out_computed = leaves_out_computed,
                                       .node = zone->first};
-    for (size_t i = 0; i < difference_count && request->is_incremental; i++)
+    for (size_t i = 0; i < difference_count && request->is_incremental && !zone->is_signed; i++)
         if (differences[i]->from == request->serial) {
             transfer->differences = differences + i;
             transfer->difference_count = difference_count - i;
@@ -75,7 +77,7 @@ void dns_transfer_begin(struct dns_transfer *transfer, const struct dns_transfer
 static bool is_up_to_date(const struct dns_transfer *transfer)
 {
     return transfer->request.is_incremental &&
-           !dns_serial_is_newer(dns_zone_serial(transfer->zone), transfer->request.serial);
+           !dns_serial_is_newer(transfer->serial, transfer->request.serial);
 }
 
 /* ---- a message */
@@ -98,13 +100,33 @@ static bool counted(struct page *page, bool is_written, unsigned count)
     return is_written;
 }
 
-static bool add_soa(struct dns_transfer *transfer, struct page *page)
+static bool add_soa(struct dns_transfer *transfer, struct page *page, const struct dns_seal *seal)
 {
     const struct dns_zone *zone = transfer->zone;
     return counted(page,
                    dns_write_rrset(&page->writer, (struct dns_owner){.name = zone->apex->name},
-                                   zone->soa, UINT32_MAX),
+                                   dns_seal_soa(seal, zone), UINT32_MAX),
                    1);
+}
+
+/* A set and the signatures over it, or with `rrset` as the SOA, which stands at both ends already, those alone. */
+static bool add_set(struct page *page, const struct dns_seal *seal, struct span name,
+                    const struct dns_rrset *rrset, bool is_signed)
+{
+    struct dns_owner owner = {.name = name.data};
+    struct page before = *page;
+    bool is_good =
+        rrset->type == DNS_SOA ||
+        counted(page, dns_write_rrset(&page->writer, owner, rrset, UINT32_MAX), rrset->count);
+    int count = is_good && is_signed && seal->keyset
+                    ? dns_seal_write(seal, &page->writer, owner, name, rrset, UINT32_MAX)
+                    : 0;
+    if (is_good && count >= 0) {
+        page->count += (unsigned)count;
+        return true;
+    }
+    *page = before;
+    return false;
 }
 
 /* The answer that a client of no known place gets. False: no room. */
@@ -142,21 +164,34 @@ static void next_node(struct dns_transfer *transfer)
     transfer->set = 0;
 }
 
+/* Of a signed zone: what comes of the keys here is not taken from a file. */
+static bool is_replaced(const struct dns_seal *seal, const struct dns_node *node, uint16_t type)
+{
+    bool is_replaced = seal->keyset && (type == DNS_RRSIG || type == DNS_NSEC);
+    for (size_t i = 0; seal->keyset && node == seal->zone->apex && i < seal->keyset->set_count; i++)
+        is_replaced |= seal->keyset->sets[i]->type == type;
+    return is_replaced;
+}
+
+/* Not what lies behind a delegation, and of that only its DS records. */
+static bool is_authoritative(const struct dns_node *node, uint16_t type)
+{
+    return !node->cut || (node->cut == node && type == DNS_DS);
+}
+
 /* False: the message is full. */
 static bool add_zone(struct dns_transfer *transfer, struct page *page,
-                     const struct dns_source *source)
+                     const struct dns_source *source, const struct dns_seal *seal)
 {
     while (transfer->node != transfer->zone->end) {
         const struct dns_node *node = transfer->node;
         while (transfer->set < node->rrset_count) {
             const struct dns_rrset *set = &node->rrsets[transfer->set];
-            bool is_soa = set->type == DNS_SOA;
+            if (set->type == DNS_SOA)
+                set = dns_seal_soa(seal, transfer->zone);
             if (is_full(page) ||
-                (!is_soa &&
-                 !counted(page,
-                          dns_write_rrset(&page->writer, (struct dns_owner){.name = node->name},
-                                          set, UINT32_MAX),
-                          set->count)))
+                (!is_replaced(seal, node, set->type) &&
+                 !add_set(page, seal, dns_node_name(node), set, is_authoritative(node, set->type))))
                 return false;
             transfer->set++;
         }
@@ -169,6 +204,46 @@ static bool add_zone(struct dns_transfer *transfer, struct page *page,
             return false;
         next_node(transfer);
     }
+    return true;
+}
+
+/* False: the message is full. */
+static bool add_keys(struct dns_transfer *transfer, struct page *page, const struct dns_seal *seal)
+{
+    const struct dns_node *apex = transfer->zone->apex;
+    for (; transfer->set < seal->keyset->set_count; transfer->set++)
+        if (!add_set(page, seal, dns_node_name(apex), seal->keyset->sets[transfer->set], true))
+            return false;
+    return true;
+}
+
+/* A link of the chain. A zone of ours right below this one is no part of it but for its delegation, which comes here. */
+static bool add_proof(const struct dns_transfer *transfer, struct page *page,
+                      const struct dns_seal *seal)
+{
+    const struct dns_zone *zone = transfer->zone;
+    const struct dns_node *node = dns_chain_node(zone->chain, transfer->link);
+    const struct dns_rrset *below[] = {dns_node_rrset(node, DNS_NS), dns_node_rrset(node, DNS_DS)};
+    struct page before = *page;
+    struct dns_nsec nsec;
+    bool is_good = true;
+    for (unsigned i = 0; i < 2 && node->zone != zone && is_good; i++)
+        is_good = !below[i] ||
+                  add_set(page, seal, dns_node_name(node), below[i], below[i]->type == DNS_DS);
+    dns_nsec_of_link(&nsec, zone, (uint32_t)transfer->link, seal->keyset, 0);
+    if (is_good && add_set(page, seal, dns_node_name(node), &nsec.rrset, true))
+        return true;
+    *page = before;
+    return false;
+}
+
+/* False: the message is full. */
+static bool add_proofs(struct dns_transfer *transfer, struct page *page,
+                       const struct dns_seal *seal)
+{
+    for (; transfer->link < dns_chain_count(transfer->zone->chain); transfer->link++)
+        if (is_full(page) || !add_proof(transfer, page, seal))
+            return false;
     return true;
 }
 
@@ -208,18 +283,29 @@ static bool add_differences(struct dns_transfer *transfer, struct page *page)
 }
 
 /* False: the message is full. */
-static bool go_on(struct dns_transfer *transfer, struct page *page, const struct dns_source *source)
+static bool go_on(struct dns_transfer *transfer, struct page *page, const struct dns_source *source,
+                  const struct dns_seal *seal)
 {
     switch (transfer->phase) {
     case DNS_TRANSFER_SOA:
-        if (!add_soa(transfer, page))
+        if (!add_soa(transfer, page, seal))
             return false;
         transfer->phase = is_up_to_date(transfer)      ? DNS_TRANSFER_DONE
                           : transfer->difference_count ? DNS_TRANSFER_DIFFERENCES
                                                        : DNS_TRANSFER_ZONE;
         return true;
     case DNS_TRANSFER_ZONE:
-        if (!add_zone(transfer, page, source))
+        if (!add_zone(transfer, page, source, seal))
+            return false;
+        transfer->phase = seal->keyset ? DNS_TRANSFER_KEYS : DNS_TRANSFER_LAST;
+        return true;
+    case DNS_TRANSFER_KEYS:
+        if (!add_keys(transfer, page, seal))
+            return false;
+        transfer->phase = DNS_TRANSFER_PROOFS;
+        return true;
+    case DNS_TRANSFER_PROOFS:
+        if (!add_proofs(transfer, page, seal))
             return false;
         transfer->phase = DNS_TRANSFER_LAST;
         return true;
@@ -229,7 +315,7 @@ static bool go_on(struct dns_transfer *transfer, struct page *page, const struct
         transfer->phase = DNS_TRANSFER_LAST;
         return true;
     case DNS_TRANSFER_LAST:
-        if (!add_soa(transfer, page))
+        if (!add_soa(transfer, page, seal))
             return false;
         transfer->phase = DNS_TRANSFER_DONE;
         return true;
@@ -248,17 +334,51 @@ static uint8_t *write_head(uint8_t *out, uint16_t id, uint16_t flags, const stru
     return store_u16(store_u16(to, type), DNS_CLASS_IN);
 }
 
-size_t dns_transfer_next(struct dns_transfer *transfer, const struct dns_source *source,
-                         uint8_t *out, size_t capacity)
+/* Who signs the copy, whatever that costs: who may have it was decided. False: nobody does any more. */
+static bool make_seal(const struct dns_transfer *transfer, const struct dns_source *source,
+                      const struct dns_request *request, struct dns_signing *signing,
+                      struct dns_seal *seal)
 {
-    const struct dns_transfer_request *request = &transfer->request;
-    struct page page = {.writer = {.start = out, .end = out + capacity, .asked = &request->zone}};
+    const struct dns_zone *zone = transfer->zone;
+    *seal = (struct dns_seal){.zone = zone, .request = request};
+    if (!zone->is_signed)
+        return true;
+    if (!source || !source->signing || !request || !zone->chain)
+        return false;
+    *signing = *source->signing;
+    signing->limits = (struct dns_budget_limits){0};
+    seal->signing = signing;
+    dns_seal_zone(seal, transfer->zones, zone);
+    return seal->keyset;
+}
+
+/* All of a copy has one serial; when that counts on meanwhile the client comes again. */
+static bool has_serial(struct dns_transfer *transfer, const struct dns_seal *seal)
+{
+    uint32_t serial = dns_soa_serial(dns_seal_soa(seal, transfer->zone));
+    if (transfer->phase == DNS_TRANSFER_SOA)
+        transfer->serial = serial;
+    return serial == transfer->serial;
+}
+
+size_t dns_transfer_next(struct dns_transfer *transfer, const struct dns_source *source,
+                         const struct dns_request *request, uint8_t *out, size_t capacity)
+{
+    struct dns_signing signing;
+    struct dns_seal seal;
+    const struct dns_transfer_request *asked = &transfer->request;
+    struct page page = {.writer = {.start = out, .end = out + capacity, .asked = &asked->zone}};
     INVARIANT(capacity >= DNS_TRANSFER_BYTES);
     if (transfer->phase == DNS_TRANSFER_DONE)
         return 0;
-    page.writer.at = write_head(out, request->id, (uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA),
-                                &request->zone, request->is_incremental ? DNS_IXFR : DNS_AXFR);
-    while (go_on(transfer, &page, source)) {
+    if (!make_seal(transfer, source, request, &signing, &seal) || !has_serial(transfer, &seal)) {
+        transfer->is_cut = true;
+        transfer->phase = DNS_TRANSFER_DONE;
+        return 0;
+    }
+    page.writer.at = write_head(out, asked->id, (uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA), &asked->zone,
+                                asked->is_incremental ? DNS_IXFR : DNS_AXFR);
+    while (go_on(transfer, &page, source, &seal)) {
     }
     transfer->records += page.count;
     store_u16(out + 6, (uint16_t)page.count);
@@ -284,13 +404,12 @@ size_t dns_transfer_refuse(struct span message, unsigned rcode, uint8_t *out, si
 
 /* ---- NOTIFY */
 
-size_t dns_notify_write(const struct dns_name *zone, const struct dns_zone *version, uint16_t id,
+size_t dns_notify_write(const struct dns_name *zone, const struct dns_rrset *soa, uint16_t id,
                         uint8_t *out, size_t capacity)
 {
     struct dns_writer writer = {.start = out, .end = out + capacity, .asked = zone};
     writer.at = write_head(out, id, DNS_OPCODE_NOTIFY | DNS_FLAG_AA, zone, DNS_SOA);
-    if (dns_write_rrset(&writer, (struct dns_owner){.name = version->apex->name}, version->soa,
-                        UINT32_MAX))
+    if (dns_write_rrset(&writer, (struct dns_owner){.name = zone->wire}, soa, UINT32_MAX))
         store_u16(out + 6, 1);
     return (size_t)(writer.at - out);
 }

@@ -36,7 +36,9 @@ struct dns_node {
     uint8_t unused[16];              /* to a whole cache line */
 };
 
-enum { DNS_UNIT_BYTES = 64 };
+enum { DNS_UNIT_BYTES = 64, DNS_SOA_NUMBERS_BYTES = 20 };
+
+uint32_t dns_soa_serial(const struct dns_rrset *soa);
 
 struct dns_chain;
 

@@ -297,7 +297,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
                                      &data->aliases, data->assigned, why);
     if (data->zones) {
         dnsd_keys_bind(data->keys, data->zones, (uint32_t)(clock_wall_ns() / 1000000000));
-        data->transfers = dnsd_transfers_new(conf, data->zones);
+        data->transfers = dnsd_transfers_new(conf, data->zones, why);
     }
     if (data->maps)
         data->director = make_director(data, conf, why);
@@ -305,7 +305,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     dnsd_probe_plan_init(&data->probe, conf, data->maps ? data->maps->maps : NULL);
     rank_assigned(data);
     bool is_set = dnsd_settings_init(&data->settings, conf->self, seed, why);
-    if (data->zones && data->director && is_set)
+    if (data->zones && data->transfers && data->director && is_set)
         return data;
     dnsd_data_release(data);
     return NULL;

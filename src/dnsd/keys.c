@@ -33,8 +33,10 @@ struct zone_keys {
     char *text;
     int number; /* in the zones; ERROR_NOT_FOUND until they are bound */
     enum signature_algorithm algorithm;
-    bool has_keys, rolls, is_single, has_cds, is_compact;
-    uint8_t secret[HASH_BYTES]; /* extracted */
+    bool has_keys, rolls, is_single, has_cds, is_compact, is_copied;
+    const struct dns_rrset *soa; /* of a zone that is copied, once it is bound */
+    uint32_t own_serial, serial; /* of that; of its copies now */
+    uint8_t secret[HASH_BYTES];  /* extracted */
     struct dns_rollover rollover;
     uint32_t validity_s, ttl_s;
     struct dns_key fixed[DNS_KEYS_LIMIT]; /* those that do not roll; key signing keys first */
@@ -195,6 +197,7 @@ static void take_zone(struct dnsd_keys *keys, const struct conf_zone *from, stru
     zone->is_single = dnssec->is_single;
     zone->has_cds = dnssec->has_cds;
     zone->is_compact = dnssec->denial == CONF_DENIAL_COMPACT;
+    zone->is_copied = from->transfer != NULL;
     zone->rollover = (struct dns_rollover){dnssec->period_s, dnssec->overlap_s};
     zone->validity_s = dnssec->validity_s;
     zone->ttl_s = dnssec->overlap_s / 2 < DNSKEY_TTL_S ? dnssec->overlap_s / 2 : DNSKEY_TTL_S;
@@ -319,6 +322,12 @@ static struct dns_keyset form_of(struct zone_keys *zone, uint32_t wall_s, struct
             form.key_count++;
         }
     }
+    if (zone->soa) {
+        uint32_t copies = wall_s / DNS_COPY_S, next_s = (copies + 1) * DNS_COPY_S;
+        form.soa = zone->soa;
+        form.serial = zone->serial = zone->own_serial + copies;
+        zone->next_turn_s = next_s < zone->next_turn_s ? next_s : zone->next_turn_s;
+    }
     for (size_t i = 0; i < zone->entry_count && !zone->has_given; i++)
         form.entry_keys[form.entry_key_count++] = &keys[i];
     if (!form.entry_key_count && !zone->has_given)
@@ -394,25 +403,34 @@ void dnsd_keys_bind(struct dnsd_keys *keys, const struct dns_zones *zones, uint3
         if (zone->number < 0 || !zone->has_keys)
             continue;
         zone->turned_s = wall_s;
+        if (zone->is_copied) {
+            const struct dns_zone *copied = dns_zones_zone(zones, &zone->name);
+            zone->soa = dns_zone_soa(zones, copied, NULL);
+            zone->own_serial = dns_zone_serial(copied);
+        }
         atomic_store(&keys->signing.keysets[zone->number], make_keyset(zone, wall_s));
     }
 }
 
-void dnsd_keys_turn(struct dnsd_keys *keys, uint32_t wall_s)
+bool dnsd_keys_turn(struct dnsd_keys *keys, uint32_t wall_s)
 {
+    bool has_serial = false;
     for (size_t i = 0; i < keys->count; i++) {
         struct zone_keys *zone = &keys->zones[i];
         bool is_due = wall_s >= zone->next_turn_s || wall_s < zone->turned_s;
         if (!zone->has_keys || zone->number < 0 || !is_due)
             continue;
         uint16_t before = zone->signing_tag;
+        uint32_t serial = zone->serial;
         zone->turned_s = wall_s;
         snapshot_publish(&keys->signing.keysets[zone->number], make_keyset(zone, wall_s),
                          dns_keyset_free);
+        has_serial |= zone->serial != serial;
         if (zone->signing_tag != before)
             log_notice("dns", "another key signs the zone now: zone=%s key=%u before=%u",
                        zone->text, zone->signing_tag, before);
     }
+    return has_serial;
 }
 
 void dnsd_keys_share(struct dnsd_keys *keys, struct dns_signatures *signatures,
@@ -444,6 +462,8 @@ void dnsd_keys_write(const struct dnsd_keys *keys, uint32_t wall_s, struct text 
         if (zone->has_given)
             text_add_format(json, ",\"keys_signed_for_s\":%d",
                             zone->given_until_s > wall_s ? (int)(zone->given_until_s - wall_s) : 0);
+        if (zone->soa)
+            text_add_format(json, ",\"serial\":%u", zone->serial);
         text_add(json, ",\"entry_keys\":[");
         for (size_t k = 0; k < zone->entry_count; k++)
             text_add_format(json, "%s%u", k ? "," : "", zone->fixed[k].tag);

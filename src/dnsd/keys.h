@@ -19,8 +19,8 @@ void dnsd_keys_free(struct dnsd_keys *keys);
 void dnsd_keys_add(const struct dnsd_keys *keys, struct dns_builder *builder);
 /* The zones are finished: makes the keysets that are in force at `wall_s`. */
 void dnsd_keys_bind(struct dnsd_keys *keys, const struct dns_zones *zones, uint32_t wall_s);
-/* Publishes what has changed; every second or so, on one thread. */
-void dnsd_keys_turn(struct dnsd_keys *keys, uint32_t wall_s);
+/* Publishes what has changed; every second or so, on one thread. True: copies of a zone are to be made anew, by their serial. */
+bool dnsd_keys_turn(struct dnsd_keys *keys, uint32_t wall_s);
 
 /* What the answers share, which stays the caller's; and what they are signed by, NULL: nothing. */
 void dnsd_keys_share(struct dnsd_keys *keys, struct dns_signatures *signatures,

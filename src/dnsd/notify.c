@@ -122,8 +122,8 @@ static bool send_notice(struct dnsd_notify *notify, const struct notice *notice)
     uint8_t message[MESSAGE_BYTES];
     if (!zone)
         return false;
-    size_t length =
-        dns_notify_write(&notice->zone, version, notice->id, message, DNS_UDP_PLAIN_BYTES);
+    const struct dns_rrset *soa = dns_zone_soa(data->zones, version, dnsd_keys_signing(data->keys));
+    size_t length = dns_notify_write(&notice->zone, soa, notice->id, message, DNS_UDP_PLAIN_BYTES);
     if (zone->key_count) {
         struct dns_tsig tsig;
         dns_tsig_begin(&tsig, zone->keys[0], notice->id, clock_wall_ns() / 1000000000);
@@ -193,6 +193,16 @@ void dnsd_notify_take(struct dnsd_notify *notify, struct dnsd_data *data)
         if (is_new(old, &data->transfers->zones[i]))
             add(notify, &data->transfers->zones[i]);
     dnsd_data_release(old);
+    if (notify->notice_count)
+        loop_timer_start(notify->loop, &notify->timer, loop_now_ns(notify->loop));
+}
+
+void dnsd_notify_renewed(struct dnsd_notify *notify)
+{
+    const struct dnsd_transfers *transfers = notify->data->transfers;
+    for (size_t i = 0; i < transfers->zone_count; i++)
+        if (transfers->zones[i].is_signed)
+            add(notify, &transfers->zones[i]);
     if (notify->notice_count)
         loop_timer_start(notify->loop, &notify->timer, loop_now_ns(notify->loop));
 }

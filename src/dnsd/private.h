@@ -261,7 +261,9 @@ void dnsd_signer_clear(struct dnsd_signer *signer);
 /* ---- transfers.c, transfer.c: copies of zones */
 
 struct dnsd_transfers;
-struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct dns_zones *zones);
+/* NULL: a sentence in `why`. */
+struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct dns_zones *zones,
+                                          struct text *why);
 void dnsd_transfers_free(struct dnsd_transfers **transfers);
 /* What differs from the zones of before, which are the older data's. */
 void dnsd_transfers_follow(struct dnsd_transfers *transfers, const struct dns_zones *zones,
@@ -278,7 +280,8 @@ bool dnsd_transfer_open(struct dnsd *dnsd, struct span message, const struct add
                         uint8_t *out, size_t capacity, size_t *length,
                         struct dnsd_transfer **transfer);
 /* The next message's length; 0 behind the last one, or a negative error: the connection is to be closed. */
-int dnsd_transfer_next(struct dnsd_transfer *transfer, uint8_t *out, size_t capacity);
+int dnsd_transfer_next(struct dnsd_transfer *transfer, struct dnsd_signer *signer, uint8_t *out,
+                       size_t capacity);
 void dnsd_transfer_close(struct dnsd_transfer **transfer); /* NULL inside is fine */
 
 /* ---- notify.c: on the first worker */
@@ -286,6 +289,7 @@ void dnsd_transfer_close(struct dnsd_transfer **transfer); /* NULL inside is fin
 struct dnsd_notify;
 struct dnsd_notify *dnsd_notify_new(struct dnsd *dnsd, struct loop *loop);
 void dnsd_notify_take(struct dnsd_notify *notify, struct dnsd_data *data);
+void dnsd_notify_renewed(struct dnsd_notify *notify); /* signed zones have new serials */
 void dnsd_notify_free(struct dnsd_notify **notify);
 
 /* ---- count.c */

@@ -379,7 +379,8 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     director_figures(reports->data->director, &figures);
     dnsd_count_director(&figures, &reports->figures);
     dnsd_health_tick(reports->health);
-    dnsd_keys_turn(reports->data->keys, (uint32_t)(clock_wall_ns() / 1000000000));
+    if (dnsd_keys_turn(reports->data->keys, (uint32_t)(clock_wall_ns() / 1000000000)))
+        dnsd_notify_renewed(reports->dnsd->notify);
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
     reports->is_viewed &= period == reports->cookie_period; /* a view has the secrets of its time */
     reports->cookie_period = period;

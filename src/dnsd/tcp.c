@@ -219,7 +219,8 @@ static int send_transfer(struct connection *connection)
     for (int i = 0; i < TRANSFER_MESSAGES && connection->transfer; i++) {
         if (connection->waiting.bytes)
             return 0;
-        int length = dnsd_transfer_next(connection->transfer, out + PREFIX_BYTES, DNS_TCP_BYTES);
+        int length = dnsd_transfer_next(connection->transfer, &connection->tcp->signer,
+                                        out + PREFIX_BYTES, DNS_TCP_BYTES);
         if (length < 0)
             return length;
         if (length == 0) {

@@ -139,11 +139,14 @@ bool dnsd_transfer_open(struct dnsd *dnsd, struct span message, const struct add
     return true;
 }
 
-int dnsd_transfer_next(struct dnsd_transfer *transfer, uint8_t *out, size_t capacity)
+int dnsd_transfer_next(struct dnsd_transfer *transfer, struct dnsd_signer *signer, uint8_t *out,
+                       size_t capacity)
 {
+    const struct dns_request request = {.wall_s = (uint32_t)wall_s(), .signer = &signer->signer};
     const struct dnsd_view *view = dnsd_view(transfer->dnsd);
     const struct dns_source *source = view->data == transfer->data ? &view->source : NULL;
-    size_t length = dns_transfer_next(&transfer->transfer, source, out, capacity - DNS_TSIG_LIMIT);
+    size_t length =
+        dns_transfer_next(&transfer->transfer, source, &request, out, capacity - DNS_TSIG_LIMIT);
     if (transfer->transfer.is_cut)
         return ERROR_AGAIN; /* there are newer zones: the client comes again */
     if (length && transfer->is_signed)

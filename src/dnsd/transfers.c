@@ -97,7 +97,8 @@ static void take_zone(struct dnsd_transfers *transfers, const struct conf_zone *
     }
     zone->needs_key = from->key_names.count > 0;
     zone->leaves_out_computed = from->leaves_out_computed;
-    zone->journal_limit = from->journal_bytes;
+    zone->is_signed = conf->dnssec != NULL;
+    zone->journal_limit = zone->is_signed ? 0 : from->journal_bytes; /* all signatures go anew */
     transfers->zone_count++;
 }
 
@@ -107,7 +108,24 @@ static int compare_zones(const void *left, const void *right)
     return a->zone < b->zone ? -1 : a->zone > b->zone;
 }
 
-struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct dns_zones *zones)
+/* A copy has one answer for everybody, and a signature holds for that alone, to its end. */
+static bool check_signed(const struct dnsd_copied *zone, struct text *why)
+{
+    struct dns_name computed;
+    char name[DNS_NAME_TEXT_BYTES], host[DNS_NAME_TEXT_BYTES];
+    if (!zone->is_signed || !dns_zone_computed(zone->zone, &computed))
+        return true;
+    text_add_format(
+        why,
+        "%s: transfer: the zone is signed, and what '%s' answers depends on the client: no copy "
+        "can have that; put such names into a zone of their own below, or give the "
+        "secondaries the secret instead\n",
+        dns_name_text(&zone->name, name), dns_name_text(&computed, host));
+    return false;
+}
+
+struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct dns_zones *zones,
+                                          struct text *why)
 {
     struct dnsd_transfers *transfers = NEW(struct dnsd_transfers);
     take_keys(transfers, conf);
@@ -115,6 +133,11 @@ struct dnsd_transfers *dnsd_transfers_new(const struct conf *conf, const struct 
     for (size_t i = 0; i < conf->zone_count; i++)
         take_zone(transfers, &conf->zones[i], zones);
     qsort(transfers->zones, transfers->zone_count, sizeof *transfers->zones, compare_zones);
+    bool is_good = true;
+    for (size_t i = 0; i < transfers->zone_count; i++)
+        is_good &= check_signed(&transfers->zones[i], why);
+    if (!is_good)
+        dnsd_transfers_free(&transfers);
     return transfers;
 }
 

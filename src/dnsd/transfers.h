@@ -23,7 +23,7 @@ struct dnsd_copied {
     size_t allow_count;
     const struct dns_tsig_key **keys;
     size_t key_count;
-    bool needs_key, leaves_out_computed;
+    bool needs_key, leaves_out_computed, is_signed;
     struct address *notify;
     size_t notify_count;
     uint32_t journal_limit;                    /* bytes */

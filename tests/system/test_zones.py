@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Zone files and copies of zones: read as BIND reads them, copied by NSD and BIND, refused to strangers."""
+import base64
 import os
 import random
 import re
 import shutil
 import socket
 import struct
+import time
 
 import pytest
 
@@ -285,6 +287,63 @@ def test_R1_secondaries_copy_with_keys_and_follow_notifies(start_primary, second
     theirs = read_only(asked(primary, port, "a.example", "AXFR", "+noall", "+answer"))
     if theirs: # NSD gives copies to those only that it lists
         assert ours == theirs
+
+
+SIGNED = """*.wild TXT any
+deep.in.ent A 192.0.2.3
+alias CNAME deep.in.ent
+sub NS ns.sub
+ns.sub A 192.0.2.77
+sec NS ns.sec
+ns.sec A 192.0.2.78
+sec DS 12345 13 2 0011223344556677889900112233445566778899001122334455667788990011
+"""
+
+
+@pytest.mark.parametrize("secondary", ["named", "nsd"])
+def test_R1_copies_of_signed_zones_validate(start_primary, local_lab, secondary):
+    if not shutil.which(secondary):
+        pytest.skip(f"{secondary} is not installed")
+    local_lab.write("zone.secret", base64.b64encode(bytes(range(32))).decode() + "\n", mode=0o600)
+    names = "".join(f"h{i} A 10.0.{i // 256}.{i % 256}\n" for i in range(500))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    below = """  low.a.example: {ns: [ns.a.example], dnssec: {secret: zone.secret}, records: ["x A 192.0.2.1"]}
+"""
+    transfer = f'{{keys: [xfr], notify: ["127.0.0.1:{port}"]}}, dnssec: {{secret: zone.secret}}'
+    primary = start_primary({"a.example": HEAD.format(serial=1) + names + SIGNED}, transfer=transfer, more=below)
+    started = time.time() // 21600
+    assert primary.serial("a.example") - 1 in (started, started + 1)
+    server = start_named(primary, port) if secondary == "named" else start_nsd(primary, port)
+    for serial in (1, 2): # the second one by IXFR, which is a whole zone here
+        if serial > 1:
+            primary.write("a.example", HEAD.format(serial=serial) + names + SIGNED + "new TXT there\n")
+        server.wait_until(lambda: asked(primary, port, "a.example", "SOA", "+short") ==
+                          primary.dig("a.example", "SOA", "+short") != "", 30, f"version {serial} is copied")
+        for words in (["h7.a.example", "A"], ["nope.a.example", "A"], ["x.wild.a.example", "TXT"], ["x.sub.a.example", "A"],
+                      ["x.sec.a.example", "A"], ["a.example", "DNSKEY"], ["ent.a.example", "A"], ["low.a.example", "DS"]):
+            theirs, ours = (set(re.findall(r"^[^;].*\tRRSIG\t(\S+ \S+ \S+ \S+ \S+ \S+)", text, re.M)) for text in
+                            (asked(primary, port, *words, "+dnssec", "+norec"), primary.dig(*words, "+dnssec", "+norec")))
+            assert ours and ours <= theirs, words # the very signatures; BIND adds those of NS and addresses
+    copied = local_lab.write("signed", primary.dig("a.example", "AXFR", "-y", KEY, "+noall", "+answer", "+onesoa"))
+    checked = primary.here.run("dnssec-verify", "-o", "a.example", copied, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    if shutil.which("ldns-verify-zone"):
+        assert "is verified and complete" in primary.here.run("ldns-verify-zone", copied, check=False).stdout
+
+
+def test_R1_what_no_signed_copy_can_have_is_refused(start_primary, local_lab):
+    local_lab.write("zone.secret", base64.b64encode(bytes(range(32))).decode() + "\n", mode=0o600)
+    primary = start_primary({"a.example": HEAD.format(serial=1)}, transfer="{keys: [xfr]}, dnssec: {secret: zone.secret}")
+    good = primary.config()
+    for change, why in ((("secret: zone.secret", "secret: zone.secret, denial: compact"), "compact denials, which are made as somebody asks"),
+                        (("secret: zone.secret", "secret: zone.secret, validity: 24h"), "validity must be at least 48h"),
+                        (("tsig:", "sites: {shop: {hosts: [www.a.example], origins: [http://192.0.2.1:80]}}\ntsig:"),
+                         "'www.a.example' answers depends on the client")):
+        primary.node.reload(good.replace(*change))
+        primary.node.wait_for_log(why)
+    assert "XFR size" in primary.dig("a.example", "AXFR", "-y", KEY)
 
 
 def test_R1_a_journal_that_does_not_reach_back_sends_the_whole_zone(start_primary):

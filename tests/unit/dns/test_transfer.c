@@ -3,6 +3,7 @@
 #include "crypto/crypto.h"
 #include "dns/dns.h"
 #include "message_text.h"
+#include "zone_fixture.h"
 
 #include <stdio.h>
 
@@ -77,7 +78,7 @@ static void copy_of(struct dns_transfer *transfer, struct text *text, unsigned *
 {
     const struct dns_source source = {.zones = transfer->zones, .find = find};
     size_t length;
-    for (*messages = 0; (length = dns_transfer_next(transfer, &source, out, sizeof out));
+    for (*messages = 0; (length = dns_transfer_next(transfer, &source, NULL, out, sizeof out));
          ++*messages) {
         struct text message = {0};
         assert_true(message_text(span_of(out, length), &message));
@@ -121,6 +122,43 @@ static void R1_a_whole_zone_over_many_messages(void **state)
         text_clear(&text);
     }
     dns_zones_free(zones);
+}
+
+/* What the zone signs is signed, delegations and glue are not; each name has its proof; a zone of ours below is its delegation. */
+static void R1_a_signed_copy_has_what_proves_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *owner;
+        unsigned records;
+    } cases[] = {
+        {"AN two.shop.example ", 2 + 1 + 1 + 1 + 2}, /* A, AAAA, and signatures; NSEC */
+        {"AN *.wild.shop.example ", 1 + 1 + 2},
+        {"AN sub.shop.example ", 2 + 2},
+        {"AN ns.sub.shop.example ", 1},
+        {"AN own.shop.example ", 1 + 2},
+        {"AN www.own.shop.example ", 0},
+        {"AN in.ent.shop.example ", 0},
+        {"AN shop.example ", 2 + 1 + 2 + 1 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 2},
+    };
+    const struct dns_source *source = fixture_signed(false);
+    const struct dns_request signer = {.wall_s = 1700000000, .signer = fixture_signer()};
+    struct dns_transfer_request request = {.zone = name_of("shop.example"), .id = 7};
+    const struct dns_zone *zone = dns_zones_zone(source->zones, &request.zone);
+    struct dns_transfer transfer;
+    struct text text = {0};
+    dns_transfer_begin(&transfer, &request, source->zones, zone, NULL, 0, true);
+    for (size_t length; (length = dns_transfer_next(&transfer, source, &signer, out, sizeof out));)
+        assert_true(message_text(span_of(out, length), &text));
+    assert_false(transfer.is_cut);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (lines_with(&text, cases[i].owner) != cases[i].records)
+            fail_msg("%s: %u", cases[i].owner, lines_with(&text, cases[i].owner));
+    text_clear(&text);
+
+    dns_transfer_begin(&transfer, &request, source->zones, zone, NULL, 0, true);
+    assert_int_equal(dns_transfer_next(&transfer, NULL, &signer, out, sizeof out), 0);
+    assert_true(transfer.is_cut); /* rather none than one without signatures */
 }
 
 static void R1_differences_are_what_changed(void **state)
@@ -236,9 +274,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(R1_a_whole_zone_over_many_messages),
+        cmocka_unit_test(R1_a_signed_copy_has_what_proves_it),
         cmocka_unit_test(R1_differences_are_what_changed),
         cmocka_unit_test(R1_signatures_are_checked),
         cmocka_unit_test(requests_are_told_from_queries),
     };
-    return cmocka_run_group_tests_name("dns/transfer", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("dns/transfer", tests, NULL, NULL);
+    fixture_free();
+    return failed;
 }

@@ -201,6 +201,14 @@ void agent_hurry(struct agent *agent)
     agent_send_measures(agent);
 }
 
+void agent_fall_silent(struct agent *agent)
+{
+    agent->is_silent = true;
+    loop_timer_stop(agent->options.loop, &agent->status);
+    loop_timer_stop(agent->options.loop, &agent->measure);
+    forget_receivers(agent);
+}
+
 void agent_stop(struct agent **stopped)
 {
     struct agent *agent = *stopped;
@@ -208,7 +216,8 @@ void agent_stop(struct agent **stopped)
     if (!agent)
         return;
     agent->is_leaving = true;
-    agent_send_status(agent);
+    if (!agent->is_silent)
+        agent_send_status(agent);
     loop_timer_stop(agent->options.loop, &agent->status);
     loop_timer_stop(agent->options.loop, &agent->measure);
     forget_receivers(agent);
@@ -226,6 +235,8 @@ void agent_stop(struct agent **stopped)
 
 bool agent_tell(struct agent *agent, const struct measure_item *item)
 {
+    if (agent->is_silent)
+        return true;
     if (agent->item_count == AGENT_ITEMS_MOST) {
         metric_add(&agent_items_dropped, 1);
         return false;

@@ -58,9 +58,10 @@ enum {
 };
 
 struct agent *agent_start(const struct agent_options *options);
-void agent_reload(struct agent *agent);  /* the snapshot was swapped */
-void agent_hurry(struct agent *agent);   /* something changed that cannot wait: reports go now */
-void agent_stop(struct agent **stopped); /* says goodbye */
+void agent_reload(struct agent *agent); /* the snapshot was swapped */
+void agent_hurry(struct agent *agent);  /* something changed that cannot wait: reports go now */
+void agent_fall_silent(struct agent *agent); /* another process reports for the node now */
+void agent_stop(struct agent **stopped);     /* says goodbye */
 
 /* Sends an item to every DNS node, with the next ones that go (at most 250 ms from now). false: too many wait already,
  * it is dropped and counted. */

@@ -105,6 +105,7 @@ struct agent {
     void (*on_request)(void *owner, const struct measure_item *item);
     void *request_owner;
     bool is_leaving;
+    bool is_silent; /* another process reports for the node */
 };
 
 static inline const struct conf *agent_conf(const struct agent *agent)

@@ -111,10 +111,14 @@ static int reload(void *state, struct text *why)
     return 0;
 }
 
-/* The edge drains already: its clients-to-be should hear so before they come. */
-static void drain(void *state)
+/* The edge drains already: its clients-to-be should hear so before they come. But the node does not, where a successor serves. */
+static void drain(void *state, bool is_replaced)
 {
-    agent_hurry(((struct agent_role *)state)->agent);
+    struct agent *agent = ((struct agent_role *)state)->agent;
+    if (is_replaced)
+        agent_fall_silent(agent);
+    else
+        agent_hurry(agent);
 }
 
 static json_t *status(void *state)

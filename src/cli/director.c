@@ -109,8 +109,9 @@ static int reload(void *state, struct text *why)
     return result;
 }
 
-static void drain(void *state)
+static void drain(void *state, bool is_replaced)
 {
+    (void)is_replaced; /* redirects are short */
     struct director_role *role = state;
     redirect_drain(role->redirect, child_workers(role->child));
 }

@@ -158,7 +158,8 @@ static int start(struct child *child, void **state, struct text *why)
         struct edge_options options = {.conf = source,
                                        .links = front->links,
                                        .workers = workers,
-                                       .listeners = edge_descriptors(child, self)};
+                                       .listeners = edge_descriptors(child, self),
+                                       .waits = child_is_successor(child)};
         memcpy(options.public_key, public_key.bytes, CONF_KEY_BYTES);
         front->edge = edge_new(&options);
         free_edge_descriptors(&options.listeners);
@@ -218,11 +219,18 @@ static int reload(void *state, struct text *why)
     return result;
 }
 
-static void drain(void *state)
+static void serve(void *state)
 {
     struct front *front = state;
     if (front->edge)
-        edge_drain(front->edge, child_workers(front->child));
+        edge_serve(front->edge, child_workers(front->child));
+}
+
+static void drain(void *state, bool is_replaced)
+{
+    struct front *front = state;
+    if (front->edge)
+        edge_drain(front->edge, child_workers(front->child), is_replaced);
 }
 
 static bool is_drained(const void *state)
@@ -346,6 +354,7 @@ const struct role front_role = {
     .worker_start = worker_start,
     .worker_stop = worker_stop,
     .stop = stop,
+    .serve = serve,
     .reload = reload,
     .drain = drain,
     .is_drained = is_drained,

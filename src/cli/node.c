@@ -53,18 +53,23 @@ static char *find_run_dir(const char *file, const char *name)
 
 json_t *node_ask(const struct cli_arguments *arguments, json_t *request)
 {
+    struct text why = {0};
+    json_t *answer = node_try(arguments, request, &why);
+    if (!answer && why.length)
+        cli_fail("%s", why.data);
+    text_clear(&why);
+    return answer;
+}
+
+json_t *node_try(const struct cli_arguments *arguments, json_t *request, struct text *why)
+{
     const char *file = cli_value(arguments, "config"), *run_dir = cli_value(arguments, "run-dir");
     char *found = NULL;
     if (!run_dir)
         run_dir = found = find_run_dir(file ? file : CLI_CONFIG_FILE, cli_value(arguments, "node"));
     json_t *answer = NULL;
-    if (run_dir) {
-        struct text why = {0};
-        answer = control_ask(run_dir, request, &why);
-        if (!answer)
-            cli_fail("%s", why.data);
-        text_clear(&why);
-    }
+    if (run_dir)
+        answer = control_ask(run_dir, request, why);
     memory_free(found);
     json_decref(request);
     return answer;

@@ -20,6 +20,9 @@
  * standard error. */
 json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 
+/* The same; what the node's side says against it is told in `why` only. */
+json_t *node_try(const struct cli_arguments *arguments, json_t *request, struct text *why);
+
 /* One value, indented, with a newline: what --json of such a verb prints. The exit status. */
 int node_print_json(const json_t *value);
 

@@ -293,8 +293,9 @@ struct conf_node {
     uint32_t workers; /* 0: one for each core */
     const char *
         user; /* to run as when started by root; NULL: "causeway", or "nobody" where that is absent */
-    const char *run_dir;  /* control sockets; default /run/causeway */
-    const char *log_path; /* NULL: standard error */
+    uint64_t upgrade_drain_ns; /* 10 min */
+    const char *run_dir;       /* control sockets; default /run/causeway */
+    const char *log_path;      /* NULL: standard error */
     const char *log_level;
     enum conf_log_format log_format;
     struct conf_addresses link_listen; /* UDP, the link */

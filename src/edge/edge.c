@@ -193,7 +193,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
-    return edge_listeners_open(own);
+    return edge->options.waits ? 0 : edge_listeners_open(own);
 }
 
 void edge_stop(struct edge *edge, struct worker *worker)
@@ -221,6 +221,13 @@ static void reopen(struct worker *worker, void *argument)
     edge_flows_follow(own);
 }
 
+void edge_serve(struct edge *edge, struct worker_set *workers)
+{
+    if (edge->options.waits)
+        workers_run_on_all(workers, reopen, edge);
+    edge->options.waits = false;
+}
+
 void edge_reload(struct edge *edge, struct worker_set *workers,
                  const struct edge_listeners *listeners)
 {
@@ -236,12 +243,15 @@ static void drain(struct worker *worker, void *argument)
     struct edge_worker *own = &edge->workers[worker_id(worker)];
     edge_listeners_close(own);
     edge_flows_abort(own);
-    edge_clients_drain(own);
-    edge_h2_clients_drain(own);
+    if (!edge->keeps_idle)
+        edge_clients_drain(own);
+    edge_h2_clients_drain(
+        own); /* two GOAWAYs: no request meets a connection that is being closed */
 }
 
-void edge_drain(struct edge *edge, struct worker_set *workers)
+void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle)
 {
+    edge->keeps_idle = keeps_idle;
     atomic_store(&edge->admin, EDGE_DRAIN);
     workers_run_on_all(workers, drain, edge);
 }

@@ -32,16 +32,19 @@ struct edge_options {
     uint32_t workers;
     uint8_t public_key[CONF_KEY_BYTES]; /* of this node */
     struct edge_listeners listeners;    /* copied */
+    bool waits;                         /* nobody is accepted before edge_serve() */
 };
 
 struct edge *edge_new(const struct edge_options *options);
 void edge_free(struct edge **freed); /* after the workers have stopped */
 MUST_USE int edge_start(struct edge *edge, struct worker *worker); /* on each worker */
+void edge_serve(struct edge *edge, struct worker_set *workers);
 /* After the snapshot was swapped: other listeners. Called on no worker; returns when all workers have them. */
 void edge_reload(struct edge *edge, struct worker_set *workers,
                  const struct edge_listeners *listeners);
-void edge_drain(struct edge *edge,
-                struct worker_set *workers); /* accepts nothing more; idle connections end */
+/* Accepts nothing more. Idle connections end; with `keeps_idle` only behind their next answer, so that no request meets a
+ * connection that is being closed. */
+void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle);
 bool edge_is_drained(const struct edge *edge);
 void edge_stop(struct edge *edge, struct worker *worker);
 void edge_set_admin(

@@ -332,17 +332,24 @@ static bool wants_pieces(const struct edge_h1 *h1)
            ((h1->state == H1_HEAD && h1->in.bytes) || h1->state == H1_EXCHANGE);
 }
 
+static void run_exchange(struct edge_h1 *h1)
+{
+    edge_exchange_run(&h1->exchange);
+    if (edge_exchange_is_over(&h1->exchange))
+        conclude(h1);
+}
+
 static void go_up(struct edge_h1 *h1)
 {
     if (h1->state == H1_IDLE && h1->is_settled && h1->in.bytes && h1->out.bytes < EDGE_HELD_MOST)
         begin_head(h1);
     while (wants_pieces(h1) && take_piece(h1)) {
     }
-    edge_exchange_run(&h1->exchange);
-    if (edge_exchange_is_over(&h1->exchange))
-        conclude(h1);
-    if (h1->read_ended && !h1->client_ended && !h1->in.bytes && h1->state != H1_OVER)
+    run_exchange(h1);
+    if (h1->read_ended && !h1->client_ended && !h1->in.bytes && h1->state != H1_OVER) {
         on_client_end(h1);
+        run_exchange(h1); /* the end of a tunnel has to go up */
+    }
 }
 
 /* ---- the wire */

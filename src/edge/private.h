@@ -67,6 +67,7 @@ struct edge {
     struct log_file *access_log;
     bool access_log_is_json;
     _Atomic int admin; /* enum edge_admin */
+    bool keeps_idle;   /* while it drains; written before workers are told */
 };
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)

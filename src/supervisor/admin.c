@@ -74,6 +74,19 @@ static int reload(void *state, struct text *why)
     return watch_listeners(state, why);
 }
 
+static void drain(void *state, bool is_replaced)
+{
+    (void)is_replaced;
+    ignore_listeners(state);
+}
+
+/* Whoever asks for the status while the node is upgraded gets it. */
+static bool is_drained(const void *state)
+{
+    const struct admin *admin = state;
+    return list_is_empty(&admin->clients) && list_is_empty(&admin->controls);
+}
+
 static void stop(void *state)
 {
     struct admin *admin = state;
@@ -90,4 +103,6 @@ const struct role admin_role = {
     .start = start,
     .reload = reload,
     .stop = stop,
+    .drain = drain,
+    .is_drained = is_drained,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * On the way: for each file one byte of flags (1: secret, 2: large), the path behind its length (32 bits), and the
+ * On the way: for each file one byte of flags (1: secret, 2: large, 4: a zone's key), the path behind its length (32 bits), and the
  * content likewise, or where in the memfd it begins and how long it is (64 bits each).
  */
 #include "supervisor/bundle.h"
@@ -16,6 +16,7 @@
 enum {
     FLAG_SECRET = 1,
     FLAG_LARGE = 2,
+    FLAG_ZONE_KEY = 4,
     PAGE_BYTES = 65536, /* where files begin: a multiple of every machine's pages */
 };
 
@@ -172,7 +173,8 @@ void bundle_write(const struct bundle *bundle, enum bundle_part part, struct tex
             (file->is_zone_key && part != BUNDLE_WITH_ZONE_KEYS))
             continue;
         uint8_t flags = (uint8_t)(file->is_secret ? FLAG_SECRET : 0) |
-                        (uint8_t)(file->is_large ? FLAG_LARGE : 0);
+                        (uint8_t)(file->is_large ? FLAG_LARGE : 0) |
+                        (uint8_t)(file->is_zone_key ? FLAG_ZONE_KEY : 0);
         uint8_t place[16];
         store_u64(store_u64(place, file->offset), file->bytes);
         text_add_span(bytes, span_of(&flags, 1));
@@ -202,6 +204,7 @@ static void parse_file(struct bundle *bundle, struct reader *reader)
     bundle_add(bundle, text, flags & FLAG_SECRET, content);
     struct bundle_file *file = &bundle->files[bundle->count - 1];
     file->is_large = flags & FLAG_LARGE;
+    file->is_zone_key = flags & FLAG_ZONE_KEY;
     file->offset = offset;
     file->bytes = bytes;
     memory_free(text);

@@ -27,7 +27,9 @@ enum {
     ROLES_LIMIT = 16,
     HEARTBEAT_MS = 200,
     DRAIN_POLL_MS = 50,
-    DRAIN_S = 5, /* longest wait for what is under way */
+    DRAIN_S = 5,  /* longest wait for what is under way */
+    SETTLE_S = 3, /* likewise of a successor, until it serves */
+    SETTLE_POLL_MS = 20,
     QUESTIONS_AT_ONCE = 16,
 };
 
@@ -54,7 +56,8 @@ struct child {
     size_t role_count;
     struct loop *loop;
     struct channel channel;
-    struct loop_timer heartbeat, drain;
+    struct loop_timer heartbeat, drain, settle;
+    uint64_t settle_until_ns;
     uint64_t drain_until_ns;
     struct worker_set *workers;
     uint32_t worker_count;
@@ -67,7 +70,7 @@ struct child {
     size_t question_count;
     json_int_t next_question;
     int exit_status;
-    bool is_started, is_stopping;
+    bool is_started, is_stopping, is_successor;
 };
 
 /* ---- the configuration */
@@ -147,6 +150,11 @@ struct worker_set *child_workers(const struct child *child)
 uint32_t child_worker_count(const struct child *child)
 {
     return child->worker_count;
+}
+
+bool child_is_successor(const struct child *child)
+{
+    return child->is_successor;
 }
 
 uint8_t child_generation(const struct child *child)
@@ -491,6 +499,32 @@ static int start_roles(struct child *child, struct text *why)
 
 /* ---- what the supervisor says */
 
+static bool are_ready(const struct child *child)
+{
+    bool all = true;
+    for (size_t i = 0; i < child->role_count; i++) {
+        const struct running_role *running = &child->roles[i];
+        struct text why = {0};
+        all &= !running->role->is_ready || running->role->is_ready(running->state, &why);
+        text_clear(&why);
+    }
+    return all;
+}
+
+static void on_settle(struct loop *loop, struct loop_timer *timer)
+{
+    struct child *child = CONTAINER_OF(timer, struct child, settle);
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns < child->settle_until_ns && !are_ready(child)) {
+        loop_timer_start(loop, timer, now_ns + SETTLE_POLL_MS * ms);
+        return;
+    }
+    for (size_t i = 0; i < child->role_count; i++)
+        if (child->roles[i].role->serve)
+            child->roles[i].role->serve(child->roles[i].state);
+    channel_send(&child->channel, json_pack("{s:s}", "type", "ready"), NULL, 0);
+}
+
 static void on_start(struct child *child, const json_t *message, const int *fds, size_t fd_count)
 {
     const char *node = json_string_value(json_object_get(message, "node"));
@@ -500,6 +534,7 @@ static void on_start(struct child *child, const json_t *message, const int *fds,
     child->is_started = true;
     child->node = memory_text(node, strlen(node));
     child->worker_count = (uint32_t)json_integer_value(json_object_get(message, "workers"));
+    child->is_successor = json_is_true(json_object_get(message, "is_successor"));
     child->generation = (uint8_t)json_integer_value(json_object_get(message, "generation"));
     struct conf *conf = load(child, fds, fd_count, &why);
     int result = ERROR_CONFIG;
@@ -514,7 +549,8 @@ static void on_start(struct child *child, const json_t *message, const int *fds,
         fail(child, why.data ? why.data : error_text(result));
     } else {
         loop_timer_start(child->loop, &child->heartbeat, 0);
-        channel_send(&child->channel, json_pack("{s:s}", "type", "ready"), NULL, 0);
+        child->settle_until_ns = clock_now_ns() + (child->is_successor ? SETTLE_S * 1000 * ms : 0);
+        on_settle(child->loop, &child->settle);
     }
     text_clear(&why);
 }
@@ -620,19 +656,25 @@ static void on_drain(struct loop *loop, struct loop_timer *timer)
         return;
     }
     if (is_late)
-        log_notice("supervisor", "not everything ended within %d s", DRAIN_S);
+        log_notice("supervisor", "not everything ended in time");
     loop_stop(loop);
 }
 
-static void on_stop(struct child *child)
+/* "drain_s": a successor serves, and what is under way may go on for so long. */
+static void on_stop(struct child *child, const json_t *message)
 {
+    json_int_t drain_s = json_integer_value(json_object_get(message, "drain_s"));
+    uint64_t until_ns = clock_now_ns() + (uint64_t)(drain_s > 0 ? drain_s : DRAIN_S) * 1000 * ms;
+    if (child->is_stopping && until_ns < child->drain_until_ns)
+        child->drain_until_ns = until_ns;
     if (child->is_stopping)
         return;
     child->is_stopping = true;
     for (size_t i = 0; i < child->role_count; i++)
         if (child->roles[i].role->drain)
-            child->roles[i].role->drain(child->roles[i].state);
-    child->drain_until_ns = clock_now_ns() + DRAIN_S * 1000 * ms;
+            child->roles[i].role->drain(child->roles[i].state, drain_s > 0);
+    descriptors_drop_accepting(&child->descriptors);
+    child->drain_until_ns = until_ns;
     loop_timer_start(child->loop, &child->drain, 0);
 }
 
@@ -655,7 +697,7 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
     else if (strcmp(type, "end") == 0)
         on_end(child, message);
     else if (strcmp(type, "stop") == 0)
-        on_stop(child);
+        on_stop(child, message);
 }
 
 static void on_closed(struct channel *channel)
@@ -670,7 +712,7 @@ static void on_closed(struct channel *channel)
 static void block_signals(void)
 {
     /* SIGTERM and SIGINT of a service manager that signals all: the supervisor tells when to end */
-    const int numbers[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         signal(numbers[i], SIG_IGN);
 }
@@ -685,6 +727,7 @@ int child_run(const char *name, const struct role *const *roles, const char *ver
         .channel = {.on_message = on_message, .on_closed = on_closed},
         .heartbeat.fire = on_heartbeat,
         .drain.fire = on_drain,
+        .settle.fire = on_settle,
         .reload.aside = {.work = prepare_roles, .done = on_prepared},
     };
     child.reload.aside.argument = &child;

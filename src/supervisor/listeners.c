@@ -97,6 +97,19 @@ void descriptors_drop(struct descriptors *table, const char *name)
         }
 }
 
+void descriptors_drop_accepting(struct descriptors *table)
+{
+    static const enum listener_kind accepting[] = {LISTENER_HTTP, LISTENER_PORT};
+    for (size_t i = table->count; i-- > 0;)
+        for (size_t k = 0; k < sizeof accepting / sizeof *accepting; k++) {
+            const char *kind = kinds[accepting[k]].name;
+            size_t length = strlen(kind);
+            if (i < table->count && strncmp(table->items[i].name, kind, length) == 0 &&
+                table->items[i].name[length] == ':')
+                remove_at(table, i);
+        }
+}
+
 void descriptors_clear(struct descriptors *table)
 {
     while (table->count)

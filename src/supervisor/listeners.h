@@ -35,7 +35,9 @@ struct descriptor *descriptors_find(const struct descriptors *table, const char 
 struct descriptor *descriptors_add(struct descriptors *table, const char *name, const char *child,
                                    int fd);
 void descriptors_drop(struct descriptors *table, const char *name); /* closes */
-void descriptors_clear(struct descriptors *table);                  /* closes all */
+/* The drained ones: nobody waits in their queues for a process that accepts no more. */
+void descriptors_drop_accepting(struct descriptors *table);
+void descriptors_clear(struct descriptors *table); /* closes all */
 
 /* Opens what the node wants and is not open, marks what is wanted. On an error the new ones are
  * closed again, and `errors` has one sentence for each. What is no longer wanted stays open until

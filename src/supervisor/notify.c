@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +15,8 @@
 static struct sockaddr_un manager;
 static socklen_t manager_length;
 static uint64_t watchdog_ns;
+static char variables[3][256]; /* as they were, for notify_export() */
+static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
 
 void notify_init(void)
 {
@@ -31,9 +34,18 @@ void notify_init(void)
         !pid || (span_number(span_text(pid), &for_pid) == 0 && for_pid == (uint64_t)getpid());
     if (limit && is_ours && span_number(span_text(limit), &limit_us) == 0)
         watchdog_ns = limit_us * 1000 / 2;
-    unsetenv("NOTIFY_SOCKET");
-    unsetenv("WATCHDOG_USEC");
-    unsetenv("WATCHDOG_PID");
+    for (int i = 0; i < 3; i++) {
+        const char *value = getenv(names[i]);
+        snprintf(variables[i], sizeof variables[i], "%s", value ? value : "");
+        unsetenv(names[i]);
+    }
+}
+
+void notify_export(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (variables[i][0])
+            setenv(names[i], variables[i], 1);
 }
 
 void notify_send(const char *state)

@@ -9,6 +9,8 @@
 
 /* Remembers NOTIFY_SOCKET and WATCHDOG_USEC and takes them out of the environment. */
 void notify_init(void);
+void notify_export(
+    void); /* into the environment again, for a program that is executed in our place */
 void notify_send(const char *state); /* nothing without a socket; never blocks */
 uint64_t
 notify_watchdog_ns(void); /* how often to ping: half of what the manager allows; 0: not wanted */

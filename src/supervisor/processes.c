@@ -31,6 +31,24 @@ static const char *const state_names[] = {
 #undef X
 };
 
+const char *process_name(const char *name)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (strcmp(names[i], name) == 0)
+            return names[i];
+    return NULL;
+}
+
+void processes_go_on(struct supervisor *supervisor, const char *name, uint32_t starts,
+                     uint8_t generation)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (strcmp(names[i], name) == 0) {
+            supervisor->processes[i].starts = starts;
+            supervisor->processes[i].generation = generation;
+        }
+}
+
 static void set_state(struct process *process, enum process_state state)
 {
     log_debug("supervisor", "%s: %s -> %s", process->name, state_names[process->state],
@@ -118,6 +136,7 @@ static void on_ready(struct process *process)
         return;
     set_state(process, PROCESS_READY);
     log_info("supervisor", "%s is ready pid=%d", process->name, (int)process->pid);
+    elders_let_go(process->supervisor, process->name);
     supervisor_child_ready(process->supervisor);
 }
 
@@ -248,10 +267,14 @@ static void start(struct process *process)
     for (size_t i = 0; i < supervisor->descriptors.count; i++)
         supervisor->descriptors.items[i].sent &= (uint8_t)~process->bit;
     send_descriptors(process);
-    uint32_t generation = (uint32_t)(supervisor->started_ns / second) + process->starts;
-    send_bundle(process, json_pack("{s:s, s:s, s:i, s:i}", "type", "start", "node",
+    process->generation =
+        process->starts > 1
+            ? elders_generation(supervisor, process->name, process->generation)
+            : (uint8_t)(supervisor->started_ns / second & 3); /* after a restart of the node, too */
+    send_bundle(process, json_pack("{s:s, s:s, s:i, s:i, s:b}", "type", "start", "node",
                                    supervisor->node, "workers", (int)supervisor->workers,
-                                   "generation", (int)(generation & 3)));
+                                   "generation", (int)process->generation, "is_successor",
+                                   elders_have(supervisor, process->name)));
 }
 
 static void on_restart(struct loop *loop, struct loop_timer *timer)
@@ -308,7 +331,7 @@ static void ended(struct process *process, int status)
         if (process->restarts_at_once && supervisor->phase != PHASE_STOPPING)
             start(process);
     } else if (before == PROCESS_STARTING && supervisor->phase == PHASE_STARTING &&
-               process->why[0]) {
+               process->why[0] && !supervisor->is_successor) {
         process->pid = 0;
         set_state(process, PROCESS_ABSENT);
         supervisor_child_failed(supervisor, process);
@@ -329,12 +352,17 @@ void processes_reap(struct supervisor *supervisor)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (upgrade_reap(supervisor, pid, status) || elders_reap(supervisor, pid, status)) {
+            supervisor_child_ended(supervisor);
+            continue;
+        }
         for (int i = 0; i < CHILDREN; i++)
             if (supervisor->processes[i].pid == pid) {
                 read_last_words(&supervisor->processes[i]);
                 ended(&supervisor->processes[i], status);
             }
+    }
 }
 
 static void on_kill(struct loop *loop, struct loop_timer *timer)

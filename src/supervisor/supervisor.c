@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The supervisor's life: reads and checks the configuration, opens what is listened on, starts the
- * children, then waits for signals. HUP reloads, USR1 reopens logs, TERM and INT end it in order (a
- * second one at once).
+ * children, then waits for signals. HUP reloads, USR1 reopens logs, USR2 has another program file take over, TERM and INT end it
+ * in order (a second one at once).
  */
 #include "supervisor/private.h"
 
@@ -146,6 +146,7 @@ static void stop(struct supervisor *supervisor)
     notify_send("STOPPING=1");
     log_notice("supervisor", at_once ? "stopping at once" : "stopping");
     processes_stop(supervisor, at_once);
+    elders_stop(supervisor, at_once);
     supervisor_child_ended(supervisor);
 }
 
@@ -169,6 +170,9 @@ static void on_signals(struct loop *loop, struct loop_watch *watch, uint32_t eve
             logs_reopen(&supervisor->descriptors);
             processes_reopen_logs(supervisor);
             break;
+        case SIGUSR2:
+            upgrade_begin(supervisor);
+            break;
         default:
             stop(supervisor);
         }
@@ -179,7 +183,7 @@ static int watch_signals(struct supervisor *supervisor)
 {
     sigset_t set;
     sigemptyset(&set);
-    const int numbers[] = {SIGCHLD, SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    const int numbers[] = {SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&set, numbers[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -201,7 +205,8 @@ void supervisor_child_ready(struct supervisor *supervisor)
             supervisor->processes[i].state != PROCESS_ABSENT)
             return;
     supervisor->phase = PHASE_RUNNING;
-    log_notice("supervisor", "ready node=%s hash=%s workers=%u user=%s", supervisor->node,
+    log_notice("supervisor", "%s node=%s hash=%s workers=%u user=%s",
+               supervisor->is_successor ? "took over" : "ready", supervisor->node,
                supervisor->conf->hash, supervisor->workers, supervisor->identity.name);
     notify_send("READY=1");
 }
@@ -216,7 +221,8 @@ void supervisor_child_failed(struct supervisor *supervisor, const struct process
 
 void supervisor_child_ended(struct supervisor *supervisor)
 {
-    if (supervisor->phase == PHASE_STOPPING && processes_are_gone(supervisor))
+    if (supervisor->phase == PHASE_STOPPING && processes_are_gone(supervisor) &&
+        list_is_empty(&supervisor->elders))
         loop_stop(supervisor->loop);
 }
 
@@ -228,12 +234,16 @@ json_t *supervisor_status(const struct supervisor *supervisor)
         json_pack("{s:s, s:s, s:f, s:s?}", "file", supervisor->options->file, "hash",
                   supervisor->conf->hash, "loaded_at", (double)supervisor->loaded_wall_ns / 1e9,
                   "last_error", supervisor->reload_error[0] ? supervisor->reload_error : NULL);
-    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:f, s:b, s:o, s:o, s:o}", "node", supervisor->node,
-                     "version", supervisor->options->version, "pid", (int)getpid(), "user",
-                     supervisor->identity.name, "workers", (int)supervisor->workers, "uptime_s",
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:o, s:i, s:i, s:s?}",
+                     "node", supervisor->node, "version", supervisor->options->version, "pid",
+                     (int)getpid(), "user", supervisor->identity.name, "workers",
+                     (int)supervisor->workers, "uptime_s",
                      (double)(clock_now_ns() - supervisor->started_ns) / 1e9, "ready", is_ready,
                      "reasons", reasons, "configuration", configuration, "children",
-                     processes_status(supervisor));
+                     processes_status(supervisor), "elders", elders_status(supervisor), "upgrades",
+                     (int)supervisor->upgrade.count, "failed_upgrades",
+                     (int)supervisor->upgrade.failures, "upgrade_error",
+                     supervisor->upgrade.error[0] ? supervisor->upgrade.error : NULL);
 }
 
 /* ---- time */
@@ -264,12 +274,28 @@ static void raise_limits(void)
     }
 }
 
+static int open_control(struct supervisor *supervisor, struct text *errors)
+{
+    char name[DESCRIPTOR_NAME_BYTES];
+    int fd, result = control_listen(supervisor->run_dir, &fd, errors);
+    if (result)
+        return result;
+    listener_name(LISTENER_CONTROL, NULL, 0, name);
+    descriptors_add(&supervisor->descriptors, name, "admin", fd);
+    return 0;
+}
+
 /* Everything that can be refused. */
 static int prepare(struct supervisor *supervisor, struct text *errors)
 {
     const struct supervisor_options *options = supervisor->options;
     struct bundle bundle = {0};
-    struct conf *conf = load(options->file, options->node, &bundle, errors);
+    int result = upgrade_open(supervisor, errors);
+    if (result)
+        return result;
+    struct conf *conf = supervisor->upgrade.is_back
+                            ? upgrade_conf(supervisor, &bundle, errors)
+                            : load(options->file, options->node, &bundle, errors);
     if (!conf)
         return ERROR_CONFIG;
     use(supervisor, conf, &bundle);
@@ -282,16 +308,15 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
                         options->file, node->name);
         return ERROR_CONFIG;
     }
-    int fd, result = identity_find(node->user, &supervisor->identity, errors);
+    result = identity_find(node->user, &supervisor->identity, errors);
     if (result == 0 && node->history)
         result = folder_make(node->history->folder, &supervisor->identity, errors);
     if (result == 0)
-        result = control_listen(node->run_dir, &fd, errors);
+        result = upgrade_take(supervisor, errors);
+    if (result == 0 && !supervisor->is_successor)
+        result = open_control(supervisor, errors);
     if (result)
         return result;
-    char name[DESCRIPTOR_NAME_BYTES];
-    listener_name(LISTENER_CONTROL, NULL, 0, name);
-    descriptors_add(&supervisor->descriptors, name, "admin", fd);
     return descriptors_open(&supervisor->descriptors, conf, supervisor->workers, errors);
 }
 
@@ -303,8 +328,10 @@ static void run(struct supervisor *supervisor)
         supervisor->watchdog.fire = on_watchdog;
         loop_timer_start(supervisor->loop, &supervisor->watchdog, 0);
     }
-    processes_init(supervisor);
     processes_follow(supervisor);
+    for (int i = 0; i < CHILDREN; i++) /* roles that the new configuration has no more */
+        if (supervisor->processes[i].state == PROCESS_ABSENT)
+            elders_let_go(supervisor, supervisor->processes[i].name);
     loop_run(supervisor->loop);
 }
 
@@ -319,6 +346,8 @@ static void clear(struct supervisor *supervisor)
         channel_stop(&supervisor->processes[i].channel);
         json_decref(supervisor->processes[i].heartbeat);
     }
+    elders_clear(supervisor);
+    upgrade_clear(supervisor);
     if (supervisor->signals.events)
         loop_watch_remove(supervisor->loop, &supervisor->signals);
     if (supervisor->signals.fd > 0)
@@ -338,6 +367,9 @@ int supervisor_run(const struct supervisor_options *options)
                                     .loop = loop_new(),
                                     .started_ns = clock_now_ns()};
     struct text errors = {0};
+    list_init(&supervisor.elders);
+    processes_init(&supervisor);
+    upgrade_init(&supervisor);
     notify_init();
     counts_start();
 #if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces the process */
@@ -357,6 +389,8 @@ int supervisor_run(const struct supervisor_options *options)
                 strerror(errno));
         result = ERROR_IO;
     }
+    if (result)
+        upgrade_return(&supervisor);
     if (result == 0) {
         run(&supervisor);
         log_notice("supervisor", "ended after %llu s",

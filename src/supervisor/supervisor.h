@@ -34,6 +34,10 @@ struct role {
     void (*worker_stop)(void *state, struct worker *worker); /* on each worker, behind its loop */
     void (*stop)(void *state);                               /* after the workers: frees */
 
+    /* Visitors may come. At once behind the start of all roles; in a successor (child_is_successor()) when all roles say that they
+     * are ready, or after 3 s: until then the process before serves. NULL: they may always come. */
+    void (*serve)(void *state);
+
     /* The part of a reload that may take seconds (large maps and zones), on a thread of its own while
      * the main one goes on; reload() follows there. An error keeps the old state, and reload() is
      * not called. NULL: there is none. */
@@ -44,9 +48,12 @@ struct role {
      * posted to workers was delivered. An error keeps the old state. */
     int (*reload)(void *state, struct text *why);
 
-    void (*drain)(void *state); /* the node ends soon: accept nothing new */
+    /* The process ends soon: accept nothing new. `is_replaced`: another one of this node serves already, so that nobody needs to be
+     * sent away. */
+    void (*drain)(void *state, bool is_replaced);
     bool (*is_drained)(
-        const void *state); /* nothing is left to finish; asked every 50 ms for at most 5 s */
+        const void
+            *state); /* nothing is left to finish; asked every 50 ms, for 5 s or `upgrade_drain` */
 
     uint64_t (*age_ns)(
         const void *state); /* how long ago the slowest thread of its own came round */
@@ -69,6 +76,7 @@ struct loop *child_loop(const struct child *child);          /* of the main thre
 struct worker_set *child_workers(const struct child *child); /* NULL until they have started */
 uint32_t child_worker_count(const struct child *child);      /* also before */
 uint8_t child_generation(const struct child *child); /* 0 .. 3, another one after a respawn */
+bool child_is_successor(const struct child *child);  /* of a process that still serves */
 void *child_role(const struct child *child,
                  const char *name); /* the state of an earlier role of the same child; NULL: none */
 

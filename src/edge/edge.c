@@ -100,6 +100,7 @@ static void register_metrics(void)
         metric_register(&edge_answers[i]);
     for (size_t i = H2_CAUSE_NONE + 1; i < H2_CAUSE_COUNT; i++)
         metric_register(&edge_h2_ended[i]);
+    edge_rules_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -134,8 +135,12 @@ struct edge *edge_new(const struct edge_options *options)
     edge->steps = edge_steps;
     copy_listeners(&edge->options.listeners, &options->listeners, options->workers);
     edge->workers = memory_new(options->workers * sizeof *edge->workers);
+    edge->buckets = rules_buckets_new(EDGE_BUCKET_SETS);
+    uint64_t rules_seed;
+    crypto_openssl()->random(crypto_openssl()->random_state, &rules_seed, sizeof rules_seed);
     for (uint32_t i = 0; i < options->workers; i++) {
         uint64_t seed;
+        edge->workers[i].matcher = rules_matcher_new(rules_seed);
         crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
         edge->workers[i].visitors = edge_visitors_new(seed);
         edge->workers[i].sites = edge_sites_new();
@@ -159,9 +164,11 @@ void edge_free(struct edge **freed)
         log_file_close(&edge->access_log);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
+        rules_matcher_free(&edge->workers[i].matcher);
         edge_visitors_free(&edge->workers[i].visitors);
         edge_sites_free(&edge->workers[i].sites);
     }
+    rules_buckets_free(&edge->buckets);
     memory_free(edge->workers);
     memory_free(edge);
 }

@@ -11,6 +11,7 @@
 
 const struct edge_step *const edge_steps[] = {
     &edge_step_site,
+    &edge_step_rules,
     &edge_step_link,
     NULL,
 };

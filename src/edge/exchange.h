@@ -112,6 +112,10 @@ struct edge_exchange {
     struct http_head answer;
     bool answer_began, answer_ended, is_tunnel;
 
+    /* What the rules say for later: in `arena`. */
+    struct rules_decision *decision; /* NULL: nothing */
+    struct edge_file *file;          /* open, or NULL */
+
     /* Copied from the snapshot: it may change while the request runs. */
     uint64_t body_timeout_ns, gateway_timeout_ns;
 
@@ -181,6 +185,7 @@ struct edge_step {
 };
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_site;      /* site.c */
+extern const struct edge_step edge_step_rules;     /* rules.c */
 extern const struct edge_step edge_step_link;      /* up.c */
 /* The step that had waited is done: the following one's turn, and then the front's. */
 void edge_exchange_proceed(struct edge_exchange *exchange);
@@ -196,6 +201,15 @@ void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code);
 void edge_exchange_abort(struct edge_exchange *exchange, const char *cause);
 /* The front has the whole answer. */
 void edge_exchange_conclude(struct edge_exchange *exchange);
+
+/* ---- rules.c: what else an answer of the rules has, before page.c gets it */
+MUST_USE int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer);
+
+/* ---- files.c */
+/* Answers with the file at that path, which is decoded and has no dot segments. */
+void edge_files_answer(struct edge_exchange *exchange, const struct rules_files *files,
+                       struct span path);
+void edge_files_close(struct edge_exchange *exchange); /* nothing open is fine */
 
 /* ---- up.c */
 void edge_exchange_set_ring(struct edge_exchange *exchange,

@@ -18,6 +18,7 @@ enum {
     EDGE_ACCEPTS = 64,           /* connections taken from a listener in one turn */
     EDGE_LINGER_BYTES = 1 << 20, /* thrown away of a request that was answered before its end */
     EDGE_LISTENERS_MOST = 64,
+    EDGE_BUCKET_SETS = 16384,   /* of rate limits: 65536 keys in 1 MiB */
     EDGE_REQUEST_ID_BYTES = 33, /* 32 hexadecimal digits and a NUL */
 };
 #define EDGE_TUNNEL_IDLE_NS \
@@ -56,6 +57,7 @@ struct edge_worker {
     struct text log_line; /* room for one line of the access log */
     struct edge_visitors *visitors;
     struct edge_sites *sites;
+    struct rules_matcher *matcher;
 };
 
 struct edge_step; /* exchange.h */
@@ -66,8 +68,9 @@ struct edge {
     struct edge_worker *workers;          /* by worker id */
     struct log_file *access_log;
     bool access_log_is_json;
-    _Atomic int admin; /* enum edge_admin */
-    bool keeps_idle;   /* while it drains; written before workers are told */
+    struct rules_buckets *buckets; /* of rate limits, shared by the workers */
+    _Atomic int admin;             /* enum edge_admin */
+    bool keeps_idle;               /* while it drains; written before workers are told */
 };
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)
@@ -152,6 +155,9 @@ void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_n
                       const struct edge_site_request *request);
 /* [{"name": ..., "requests": ..., "requests_per_s": ..., "p50_ms": ...}]; any thread; a new reference. */
 json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
+
+/* ---- rules.c */
+void edge_rules_register_metrics(void);
 
 /* ---- metrics */
 extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];

@@ -231,6 +231,7 @@ static void compile_match(struct compiler *compiler, const struct rules_match *m
     add_flag(all, CONDITION_CERTIFICATE, match->certificate);
     add_limit(all, CONDITION_RTT, match->rtt_above_ns / 1000);
     add_limit(all, CONDITION_LOSS, match->loss_above_percent * 10000ull);
+    compiler->rules->asks_for_link |= match->rtt_above_ns || match->loss_above_percent;
     add_limit(all, CONDITION_LOAD, match->load_above_percent);
     add_countries(compiler, all, &match->countries);
     add_texts(compiler, all, CONDITION_HOST, &match->hosts, true);
@@ -499,4 +500,9 @@ size_t rules_count(const struct rules *rules)
 const struct rules_rule *rules_at(const struct rules *rules, size_t index)
 {
     return &rules->list[index];
+}
+
+bool rules_ask_for_link(const struct rules *rules)
+{
+    return rules && rules->asks_for_link;
 }

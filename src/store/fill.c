@@ -4,7 +4,7 @@
  * piece for as long as the answer is to be kept, and lets go of it where it is not: then a piece is freed when the last reader has passed it, and
  * the source is held up while too much is behind (STORE_WINDOW_BYTES).
  */
-#include "store/private.h"
+#include "store/disk.h"
 
 enum {
     PIECE_FIRST = 4096, /* where the length is not known, pieces grow */
@@ -233,8 +233,16 @@ static enum store_role join_locked(struct store *store, struct shard *shard, uin
     if (atomic_load_explicit(&store->fill_bytes, memory_order_relaxed) >
         store->options.memory_bytes / FILLS_SHARE)
         return STORE_ALONE;
-    joined->fill = fill_new(store, shard, hash, query, choice);
-    table_add(&shard->fills, &joined->fill->node);
+    uint64_t place;
+    fill = fill_new(store, shard, hash, query, choice);
+    table_add(&shard->fills, &fill->node);
+    if (!object && store->disk && disk_find(store->disk, hash, choice, &place)) {
+        fill->is_load = true;
+        (void)attach(fill, query, reader);
+        disk_load(store->disk, fill, place);
+        return STORE_WAIT;
+    }
+    joined->fill = fill;
     return STORE_FILL;
 }
 
@@ -279,7 +287,7 @@ static void conclude(struct store_fill **pointer, enum fill_state state)
     fill->state = state;
     fill_wake(fill);
     pthread_mutex_unlock(&fill->lock);
-    if (state == FILL_FAILED || state == FILL_LEFT)
+    if (state == FILL_FAILED || (state == FILL_LEFT && !fill->is_load))
         atomic_fetch_add_explicit(&store->failed_fills, 1, memory_order_relaxed);
     if (state == FILL_PASSED)
         atomic_fetch_add_explicit(&store->passed_fills, 1, memory_order_relaxed);
@@ -341,6 +349,27 @@ static void keep(struct store_fill *fill, struct store_object *object)
     pthread_mutex_unlock(&fill->shard->lock);
     store_release_chain(fill->store, gone);
     store_object_release(fill->store, &object);
+}
+
+/* The same, and written to disk. */
+static void keep_and_write(struct store_fill *fill, struct store_object *object)
+{
+    if (!fill->store->disk) {
+        keep(fill, object);
+        return;
+    }
+    keep(fill, store_object_retain(object));
+    disk_write(fill->store->disk, object);
+    store_object_release(fill->store, &object);
+}
+
+void fill_loaded(struct store_fill **pointer, struct store_object *object)
+{
+    if (object)
+        keep(*pointer, object);
+    else
+        unlink_it(*pointer);
+    conclude(pointer, FILL_LEFT);
 }
 
 /* ---- what comes in */
@@ -486,7 +515,7 @@ void store_fill_end(struct store_fill **pointer)
                 piece_discharge(fill, piece);
             pthread_mutex_unlock(&fill->lock);
         }
-        keep(fill, object);
+        keep_and_write(fill, object);
     } else {
         unlink_it(fill);
     }
@@ -507,8 +536,7 @@ void store_fill_refresh(struct store_fill **pointer, const struct store_object *
         object_new(store, fill->site, fill->node.hash, fill->key_span, answer);
     object_set_body(store, object, answer->head, object_slices(old), old->slice_count,
                     old->body_bytes);
-    store_object_retain(object);
-    keep(fill, object);
+    keep_and_write(fill, store_object_retain(object));
     pthread_mutex_lock(&fill->lock);
     fill->making = object;
     for (uint32_t i = 0; i < object->slice_count; i++) {

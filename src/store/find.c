@@ -3,7 +3,7 @@
  * Looking up: the newest object of a key says by what the key's answers vary; what this request has of that is worked out outside of the
  * lock, and only where they vary at all.
  */
-#include "store/private.h"
+#include "store/disk.h"
 
 static struct store_object *newest(const struct shard *shard, uint64_t hash,
                                    const struct store_query *query)
@@ -125,6 +125,8 @@ void store_count(struct store *store, struct store_counts *counts)
         counts->alone += shard->counts.alone;
         pthread_mutex_unlock(&shard->lock);
     }
+    if (store->disk)
+        disk_count(store->disk, counts);
     pthread_mutex_lock(&store->purge_lock);
     const struct pending_purges *pending = atomic_load(&store->pending);
     counts->purges_pending = pending ? pending->count : 0;

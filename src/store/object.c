@@ -67,6 +67,16 @@ struct store_object *object_new(struct store *store, uint64_t site, uint64_t has
     return object;
 }
 
+struct store_object *object_with_tags(struct store *store, uint64_t site, uint64_t hash,
+                                      struct span key, const struct store_answer *answer,
+                                      const void *tags, uint16_t tag_count)
+{
+    struct store_object *object = make(store, site, hash, key, answer, tag_count);
+    if (tag_count)
+        memcpy(object->tail, tags, tag_count * sizeof object->tail[0]);
+    return object;
+}
+
 struct store_object *object_again(struct store *store, const struct store_object *object)
 {
     const struct store_answer answer = {
@@ -74,10 +84,8 @@ struct store_object *object_again(struct store *store, const struct store_object
         .rule = store_object_rule(object),
         .selector = object_selector(object),
     };
-    struct store_object *again = make(store, object->site, object->node.hash,
-                                      store_object_key(object), &answer, object->tag_count);
-    memcpy(again->tail, object->tail, object->tag_count * sizeof object->tail[0]);
-    return again;
+    return object_with_tags(store, object->site, object->node.hash, store_object_key(object),
+                            &answer, object->tail, object->tag_count);
 }
 
 static uint64_t chunk_charge(const struct chunk *chunk)

@@ -55,6 +55,7 @@ struct store_object {
     _Atomic uint32_t references;
     uint16_t key_length, rule_length, selector_length, facts_length, tag_count;
     bool is_pass;
+    bool is_kept; /* in its shard's table; under its lock */
     _Atomic bool is_purged;
     uint64_t tail[]; /* hashes of tags, then facts, key, rule, selector */
 };
@@ -62,6 +63,10 @@ struct store_object {
 /* Of no body yet; charged, with one reference. `key` NULL in no case; the answer NULL: a mark. */
 struct store_object *object_new(struct store *store, uint64_t site, uint64_t hash, struct span key,
                                 const struct store_answer *answer);
+/* Tags as hashes, in any alignment. */
+struct store_object *object_with_tags(struct store *store, uint64_t site, uint64_t hash,
+                                      struct span key, const struct store_answer *answer,
+                                      const void *tags, uint16_t tag_count);
 bool object_answer_fits(const struct store_answer *answer);
 /* Head and body in one chunk; or the head in one, and references to `count` slices. */
 void object_set_small(struct store *store, struct store_object *object, struct span head,
@@ -113,6 +118,7 @@ struct purged_site {
 };
 
 struct store {
+    struct disk *disk; /* NULL: none */
     struct store_options options;
     const struct policy *policy;
     struct shard *shards;
@@ -166,6 +172,8 @@ struct store_object *shard_find(struct store *store, struct shard *shard, uint64
 /* Under the shard's lock, by a reader (loop.h): whether purges leave it be; it may become stale by the way. */
 bool purge_spares(struct store *store, struct shard *shard, struct store_object *object);
 void purge_sweep(struct store *store);
+/* Of an earlier run. */
+void purge_restore_number(struct store *store, const struct store_purge *purge);
 void purge_clear(struct store *store);
 
 /* ---- fills */
@@ -217,6 +225,7 @@ struct store_fill {
 
     pthread_mutex_t lock;
     enum fill_state state;
+    bool is_load;                /* the filler is the disk */
     bool is_dismissed;           /* those that waited fetch for themselves */
     struct store_object *making; /* what readers see: its head and facts */
     struct fill_piece *first;    /* NULL: too large to be kept, pieces go when all have read them */
@@ -244,6 +253,8 @@ void fill_attach(struct store_fill *fill, struct store_reader *reader);
 void piece_release(struct store_fill *fill, struct fill_piece *piece);
 /* Under the shard's lock. */
 void fill_unlink(struct store_fill *fill);
+/* The disk's answer (NULL: none), whose reference it takes: kept, and the waiters look again. */
+void fill_loaded(struct store_fill **fill, struct store_object *object);
 /* Lets go those who wait too long; looks at one shard. */
 void fills_look(struct store *store, uint64_t now_ns);
 

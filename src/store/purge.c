@@ -6,7 +6,7 @@
  *
  * A fill that began before a purge that might match it is unlinked: it goes on for those who wait for it, but nobody else finds it and it is not kept.
  */
-#include "store/private.h"
+#include "store/disk.h"
 
 /* ---- what a purge matches */
 
@@ -217,6 +217,18 @@ static void remember_number(struct store *store, const struct store_purge *purge
     *site = (struct purged_site){purge->site, purge->sequence};
 }
 
+void purge_restore_number(struct store *store, const struct store_purge *purge)
+{
+    pthread_mutex_lock(&store->purge_lock);
+    if (store->site_count * 2 >= store->sites_size)
+        grow_sites(store);
+    const struct purged_site *site = site_place(store, purge->site);
+    if (purge->sequence > site->sequence &&
+        (site->sequence || store->site_count < STORE_SITES_MOST))
+        remember_number(store, purge);
+    pthread_mutex_unlock(&store->purge_lock);
+}
+
 uint64_t store_purge_sequence(struct store *store, uint64_t site)
 {
     pthread_mutex_lock(&store->purge_lock);
@@ -235,6 +247,8 @@ int store_purge(struct store *store, const struct store_purge *purge)
         purge_key(store, purge);
     else if (!error)
         error = purge_others(store, purge);
+    if (!error && store->disk)
+        disk_purge(store->disk, purge);
     if (!error && purge->sequence)
         remember_number(store, purge);
     pthread_mutex_unlock(&store->purge_lock);

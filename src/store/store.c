@@ -4,7 +4,7 @@
  * touch of the policy. Read-copy-update would save that lock, but not the count of references on the same line, and would cost each
  * insert and eviction a grace period's bookkeeping: bench/micro_store.c shows what the lock costs.
  */
-#include "store/private.h"
+#include "store/disk.h"
 
 #include "base/hash.h"
 
@@ -37,6 +37,12 @@ int store_open(struct store **opened, const struct store_options *options)
         shard->policy = policy->make(options->seed + i);
     }
     pthread_mutex_init(&store->purge_lock, NULL);
+    if (options->disk_bytes)
+        store->disk = disk_open(store, options->disk_folder, options->disk_bytes);
+    if (options->disk_bytes && !store->disk) {
+        store_close(opened);
+        return ERROR_IO;
+    }
     return 0;
 }
 
@@ -56,6 +62,7 @@ void store_close(struct store **closed)
     *closed = NULL;
     if (!store)
         return;
+    disk_close(&store->disk);
     for (uint32_t i = 0; i < store->shard_count; i++) {
         struct shard *shard = &store->shards[i];
         INVARIANT(!shard->fills.count);
@@ -70,6 +77,12 @@ void store_close(struct store **closed)
     pthread_mutex_destroy(&store->purge_lock);
     memory_free(store->shards);
     memory_free(store);
+}
+
+void store_settle(struct store *store)
+{
+    if (store->disk)
+        disk_settle(store->disk);
 }
 
 void store_tick(struct store *store, uint64_t now_ns)
@@ -128,6 +141,7 @@ static struct store_object *evict_one(struct store *store, struct shard *shard)
             object = NULL;
         } else {
             table_remove(&shard->objects, &object->node);
+            object->is_kept = false;
             atomic_fetch_sub_explicit(&shard->bytes, object->charge, memory_order_relaxed);
             shard->marks -= object->is_pass;
             shard->counts.evictions += !object->is_pass;
@@ -168,6 +182,7 @@ void shard_unlink(struct store *store, struct shard *shard, struct store_object 
     table_remove(&shard->objects, &object->node);
     store->policy->remove(shard->policy, &object->policy);
     shard->marks -= object->is_pass;
+    object->is_kept = false;
     atomic_fetch_sub_explicit(&shard->bytes, object->charge, memory_order_relaxed);
 }
 
@@ -206,6 +221,7 @@ struct store_object *shard_keep(struct store *store, struct shard *shard,
         shard->counts.replaced++;
     }
     table_add(&shard->objects, &object->node);
+    object->is_kept = true;
     store->policy->add(shard->policy, &object->policy);
     atomic_fetch_add_explicit(&shard->bytes, object->charge, memory_order_relaxed);
     shard->marks += object->is_pass;

@@ -40,13 +40,17 @@ struct store_options {
     uint32_t waiters_most;      /* 0: STORE_WAITERS_MOST */
     uint64_t stall_ns;          /* 0: STORE_STALL_NS */
     uint64_t seed;              /* of the tables: random */
+    uint64_t disk_bytes;        /* 0: no disk tier */
+    int disk_folder; /* a descriptor of its folder, which stays the caller's, open for as long as the store is */
 };
-/* ERROR_NOT_FOUND: no such policy. */
+/* ERROR_NOT_FOUND: no such policy. ERROR_IO: nothing can be written to the folder. */
 MUST_USE int store_open(struct store **store, const struct store_options *options);
 /* When nobody holds an object, a fill or a reader. */
 void store_close(struct store **store);
 /* Every 10 ms, on one worker: sweeps after purges and lets go those who wait for a stalled fill; a bounded piece of work. */
 void store_tick(struct store *store, uint64_t now_ns);
+/* Waits until the disk tier has nothing to do; on no worker. */
+void store_settle(struct store *store);
 /* The names of the policies, for the configuration: NULL ends them. */
 const char *store_policy_name(size_t index);
 
@@ -222,7 +226,13 @@ MUST_USE int store_purge_read(struct span log, struct store_purge *purge);
     X(alone, "requests sent past the store")                                                        \
     X(dismissed, "waiters let go because their fill stalled")                                       \
     X(failed_fills, "fills that failed, or were left")                                              \
-    X(passed_fills, "fills whose answer was not for keeping")
+    X(passed_fills, "fills whose answer was not for keeping")                                       \
+    X(disk_objects, "objects on disk")                                                              \
+    X(disk_bytes, "bytes on disk")                                                                  \
+    X(disk_writes, "records written")                                                               \
+    X(disk_loads, "objects read back into memory")                                                  \
+    X(disk_bad, "records that were torn, foreign, purged since, or could not be written")           \
+    X(disk_dropped, "objects not written because too much waited to be")
 // clang-format on
 struct store_counts {
 #define X(name, text) uint64_t name;

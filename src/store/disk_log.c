@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records and segments. Every record carries two checksums (XXH3): one of what says what it is, seeded by its place, so that neither a torn nor
+ * a foreign nor a misplaced one passes; and one of the body, looked at whenever it is read. What does not check is not there.
+ */
+#include "store/disk.h"
+
+#include "base/hash.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define MAGIC 0x3130657261637763u /* "cwcare01" */
+
+enum { NAME_BYTES = 24, VECTORS = 64 };
+
+static void name_of(uint32_t number, char name[NAME_BYTES])
+{
+    snprintf(name, NAME_BYTES, "%08x.segment", number);
+}
+
+/* ---- sizes */
+
+static uint64_t meta_bytes(const struct disk_record *record)
+{
+    return record->tag_count * sizeof(uint64_t) + record->facts_length + record->key_length +
+           record->rule_length + record->selector_length + record->head_length;
+}
+
+uint64_t disk_record_bytes(const struct disk_record *record)
+{
+    return sizeof *record + meta_bytes(record) + record->body_bytes;
+}
+
+struct span disk_item_part(const struct disk_item *item, int part)
+{
+    const struct disk_record *record = &item->record;
+    const size_t lengths[] = {record->facts_length, record->key_length, record->rule_length,
+                              record->selector_length, record->head_length};
+    const uint8_t *at = item->meta + record->tag_count * sizeof(uint64_t);
+    for (int i = 0; i < part; i++)
+        at += lengths[i];
+    return span_of(at, lengths[part]);
+}
+
+static uint64_t check_of(const struct disk_record *record, struct span meta, uint64_t place)
+{
+    const size_t skipped = offsetof(struct disk_record, body_check);
+    uint64_t head =
+        hash_span(span_of((const uint8_t *)record + skipped, sizeof *record - skipped), place);
+    return hash_span(meta, head);
+}
+
+static uint64_t check_of_body(const struct slice *slices, uint32_t count)
+{
+    XXH3_state_t *state = XXH3_createState();
+    INVARIANT(state);
+    XXH3_64bits_reset(state);
+    for (uint32_t i = 0; i < count; i++)
+        XXH3_64bits_update(state, slice_data(&slices[i]), slices[i].length);
+    uint64_t check = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return check;
+}
+
+/* ---- segments */
+
+static int add_segment(struct disk_log *log, uint32_t number, int flags)
+{
+    char name[NAME_BYTES];
+    struct stat status;
+    name_of(number, name);
+    int fd = openat(log->folder, name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        return ERROR_IO;
+    }
+    struct disk_segment *segment = NEW(struct disk_segment);
+    segment->number = number;
+    segment->fd = fd;
+    segment->bytes = (uint64_t)status.st_size;
+    log->bytes += segment->bytes;
+    if (log->newest)
+        log->newest->next = segment;
+    else
+        log->oldest = segment;
+    log->newest = segment;
+    return 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Numbers of the segments in the folder, in order; other files are none of ours. */
+static uint32_t *list_segments(int folder, size_t *count)
+{
+    uint32_t *numbers = NULL;
+    const struct dirent *entry;
+    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    *count = 0;
+    while (listing && (entry = readdir(listing)) != NULL) {
+        char expected[NAME_BYTES];
+        uint32_t number = (uint32_t)strtoul(entry->d_name, NULL, 16);
+        name_of(number, expected);
+        if (strcmp(expected, entry->d_name) != 0 || *count == UINT16_MAX)
+            continue;
+        numbers = memory_resize(numbers, *count + 1, sizeof *numbers);
+        numbers[(*count)++] = number;
+    }
+    if (listing)
+        closedir(listing);
+    if (numbers)
+        qsort(numbers, *count, sizeof *numbers, compare_numbers);
+    return numbers;
+}
+
+int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most)
+{
+    size_t count;
+    *log = (struct disk_log){.folder = folder, .bytes_most = bytes_most};
+    log->segment_bytes = bytes_most / DISK_SEGMENTS;
+    if (log->segment_bytes < DISK_SEGMENT_LEAST)
+        log->segment_bytes = DISK_SEGMENT_LEAST;
+    if (log->segment_bytes > DISK_SEGMENT_MOST)
+        log->segment_bytes = DISK_SEGMENT_MOST;
+    uint32_t *numbers = list_segments(folder, &count);
+    for (size_t i = 0; i < count; i++)
+        (void)(add_segment(log, numbers[i], 0) < 0); /* unreadable: what is in it is not there */
+    uint32_t next = count ? numbers[count - 1] + 1 : 1;
+    memory_free(numbers);
+    if (!next || add_segment(log, next, O_CREAT | O_EXCL) < 0) {
+        disk_log_close(log);
+        return ERROR_IO;
+    }
+    return 0;
+}
+
+void disk_log_close(struct disk_log *log)
+{
+    for (struct disk_segment *segment = log->oldest, *next; segment; segment = next) {
+        next = segment->next;
+        close(segment->fd);
+        memory_free(segment);
+    }
+    log->oldest = log->newest = NULL;
+}
+
+void disk_log_drop(struct disk_log *log)
+{
+    struct disk_segment *segment = log->oldest;
+    char name[NAME_BYTES];
+    name_of(segment->number, name);
+    unlinkat(log->folder, name, 0);
+    close(segment->fd);
+    log->bytes -= segment->bytes;
+    log->oldest = segment->next;
+    memory_free(segment);
+}
+
+static const struct disk_segment *segment_at(const struct disk_log *log, uint64_t place)
+{
+    const struct disk_segment *segment = log->oldest;
+    while (segment && segment->number != place >> 32)
+        segment = segment->next;
+    return segment;
+}
+
+/* ---- writing */
+
+static bool write_all(int fd, uint64_t offset, struct iovec *vectors, int count)
+{
+    while (count) {
+        ssize_t written = pwritev(fd, vectors, count, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        offset += (uint64_t)written;
+        size_t rest = (size_t)written;
+        while (count && rest >= vectors->iov_len) {
+            rest -= vectors->iov_len;
+            vectors++;
+            count--;
+        }
+        if (count) {
+            vectors->iov_base = (uint8_t *)vectors->iov_base + rest;
+            vectors->iov_len -= rest;
+        }
+    }
+    return true;
+}
+
+static struct iovec vector_of(struct span span)
+{
+    return (struct iovec){(void *)(uintptr_t)span.data, span.length};
+}
+
+/* A record that cannot be written whole leaves a segment that ends there. */
+int disk_log_append(struct disk_log *log, const struct disk_record *given, struct span meta,
+                    const struct slice *slices, uint32_t count, uint64_t *place)
+{
+    struct disk_record record = *given;
+    uint64_t length = disk_record_bytes(&record);
+    if (log->newest->bytes && log->newest->bytes + length > log->segment_bytes &&
+        add_segment(log, log->newest->number + 1, O_CREAT | O_EXCL) < 0)
+        return ERROR_IO;
+    struct disk_segment *segment = log->newest;
+    uint64_t offset = segment->bytes;
+    record.magic = MAGIC;
+    record.body_check = check_of_body(slices, count);
+    *place = (uint64_t)segment->number << 32 | offset;
+    record.check = check_of(&record, meta, *place);
+    struct iovec vectors[VECTORS];
+    int used = 0;
+    vectors[used++] = (struct iovec){&record, sizeof record};
+    if (meta.length)
+        vectors[used++] = vector_of(meta);
+    for (uint32_t i = 0; i < count; i++) {
+        vectors[used++] = vector_of(span_of(slice_data(&slices[i]), slices[i].length));
+        if (used < VECTORS && i + 1 < count)
+            continue;
+        uint64_t bytes = 0;
+        for (int k = 0; k < used; k++)
+            bytes += vectors[k].iov_len;
+        if (!write_all(segment->fd, offset, vectors, used))
+            goto failed;
+        offset += bytes;
+        used = 0;
+    }
+    if (used && !write_all(segment->fd, offset, vectors, used))
+        goto failed;
+    segment->bytes += length;
+    log->bytes += length;
+    return 0;
+failed:
+    (void)(ftruncate(segment->fd, (off_t)segment->bytes) < 0);
+    return ERROR_IO;
+}
+
+/* ---- reading */
+
+static bool read_all(int fd, uint64_t offset, void *to, uint64_t length)
+{
+    uint8_t *at = to;
+    while (length) {
+        ssize_t got = pread(fd, at, length, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        offset += (uint64_t)got;
+        length -= (uint64_t)got;
+    }
+    return true;
+}
+
+static bool is_plausible(const struct disk_record *record, const struct disk_segment *segment,
+                         uint64_t offset)
+{
+    return record->magic == MAGIC && record->head_length <= DISK_HEAD_MOST &&
+           record->body_bytes <= segment->bytes &&
+           disk_record_bytes(record) <= segment->bytes - offset;
+}
+
+int disk_log_read(const struct disk_log *log, uint64_t place, struct disk_item *item)
+{
+    const struct disk_segment *segment = segment_at(log, place);
+    uint64_t offset = (uint32_t)place;
+    *item = (struct disk_item){0};
+    if (!segment || offset + sizeof item->record > segment->bytes ||
+        !read_all(segment->fd, offset, &item->record, sizeof item->record) ||
+        !is_plausible(&item->record, segment, offset))
+        return ERROR_INVALID;
+    item->meta_length = meta_bytes(&item->record);
+    item->meta = memory_raw(item->meta_length + 1);
+    if (read_all(segment->fd, offset + sizeof item->record, item->meta, item->meta_length) &&
+        item->record.check ==
+            check_of(&item->record, span_of(item->meta, item->meta_length), place))
+        return 0;
+    memory_free(item->meta);
+    item->meta = NULL;
+    return ERROR_INVALID;
+}
+
+int disk_log_read_body(const struct disk_log *log, uint64_t place, const struct disk_item *item,
+                       struct chunk **body)
+{
+    const struct disk_segment *segment = segment_at(log, place);
+    uint64_t bytes = item->record.body_bytes;
+    *body = NULL;
+    if (!segment || bytes > UINT32_MAX)
+        return ERROR_INVALID;
+    struct chunk *chunk = chunk_new_sized((uint32_t)bytes);
+    chunk->filled = (uint32_t)bytes;
+    uint64_t offset = (uint32_t)place + sizeof item->record + item->meta_length;
+    if (!read_all(segment->fd, offset, chunk->data, bytes) ||
+        XXH3_64bits(chunk->data, bytes) != item->record.body_check) {
+        chunk_release(chunk);
+        return ERROR_INVALID;
+    }
+    *body = chunk;
+    return 0;
+}

@@ -9,6 +9,8 @@
 #include "dnsd/dnsd.h"
 #include "redirect/redirect.h"
 
+#include <string.h>
+
 struct director_role {
     struct child *child;
     struct redirect *redirect;
@@ -126,6 +128,21 @@ static json_t *status(void *state)
     return redirect_status(((struct director_role *)state)->redirect);
 }
 
+/* {"verb": "explain", "client": ADDRESS, "name": NAME} */
+static json_t *inquire(void *state, const json_t *question)
+{
+    const struct director_role *role = state;
+    const char *verb = json_string_value(json_object_get(question, "verb"));
+    const char *name = json_string_value(json_object_get(question, "name"));
+    const char *text = json_string_value(json_object_get(question, "client"));
+    struct address client;
+    if (!verb || strcmp(verb, "explain") != 0)
+        return NULL;
+    if (!name || !text || address_parse(span_text(text), &client) < 0)
+        return json_pack("{s:s}", "error", "the client is no IP address");
+    return redirect_explain(role->redirect, name, &client);
+}
+
 const struct role director_role = {
     .name = "director",
     .child = "dns",
@@ -138,4 +155,5 @@ const struct role director_role = {
     .drain = drain,
     .is_drained = is_drained,
     .status = status,
+    .inquire = inquire,
 };

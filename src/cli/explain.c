@@ -108,9 +108,38 @@ static void add_candidate(struct text *text, size_t place, json_t *candidate, bo
             add_value(text, name, value);
 }
 
+static void add_exit(struct text *text, size_t place, json_t *exit)
+{
+    size_t index;
+    json_t *server;
+    text_add_format(text, "%4zu by %-12s %10.2f ms %7.1f %%\n", place, string_of(exit, "border"),
+                    number_of(exit, "metric_ms"), number_of(exit, "chance") * 100);
+    json_array_foreach(json_object_get(exit, "servers"), index, server)
+        text_add_format(text, "      %-16s at %-12s %5.0f available  %s\n",
+                        string_of(server, "name"), string_of(server, "place"),
+                        number_of(server, "availability"), string_of(server, "url"));
+}
+
+/* Of content servers: server and exit are drawn, by these chances. */
+static void add_exits(struct text *text, json_t *told)
+{
+    size_t index;
+    json_t *exit;
+    text_add_format(text, "%s for %s: redirected to the servers of %s\n\n     %-15s %13s %9s\n",
+                    string_of(told, "name"), string_of(told, "client"), string_of(told, "site"),
+                    "exit", "path metric", "chance");
+    json_array_foreach(json_object_get(told, "exits"), index, exit) add_exit(text, index + 1, exit);
+}
+
 static int print(const struct cli_arguments *arguments, json_t *told)
 {
     struct text text = {0};
+    if (json_object_get(told, "exits"))
+        add_exits(&text, told);
+    if (!json_object_get(told, "candidates") && !json_object_get(told, "alias"))
+        return cli_print(&text);
+    if (text.length)
+        text_add(&text, "\n");
     json_t *candidates = json_object_get(told, "candidates"), *candidate;
     size_t index, most = cli_value(arguments, "all") ? SIZE_MAX : SHOWN;
     if (json_is_string(json_object_get(told, "alias"))) {
@@ -160,6 +189,23 @@ json_t *cli_suppositions(const char *edges, const char *policy)
     return list;
 }
 
+/* Of the roles that know the name, what all of them say; else why the first one does not. */
+static json_t *merge(json_t *answers)
+{
+    json_t *told = NULL, *answer;
+    size_t index;
+    json_array_foreach(answers, index, answer)
+    {
+        if (json_object_get(answer, "error"))
+            continue;
+        if (told)
+            json_object_update_missing(told, answer);
+        else
+            told = json_incref(answer);
+    }
+    return told ? told : json_incref(json_array_get(answers, 0));
+}
+
 static int run(const struct cli_arguments *arguments)
 {
     const char *client = cli_value(arguments, "client");
@@ -174,9 +220,11 @@ static int run(const struct cli_arguments *arguments)
                                       arguments->words[0], "client", client, "suppose", suppose));
     if (!reply)
         return CLI_FAILED;
-    json_t *told = json_array_get(json_object_get(reply, "answers"), 0);
+    json_t *told = merge(json_object_get(reply, "answers"));
     int status = told ? show(arguments, told)
-                      : cli_fail("this node has no DNS role: ask one that answers names");
+                      : cli_fail("this node has neither the DNS role nor that of the director: ask "
+                                 "one that answers");
+    json_decref(told);
     json_decref(reply);
     return status;
 }
@@ -197,7 +245,9 @@ const struct cli_verb verb_explain = {
     .summary = "Show why a client is sent where it is sent",
     .help = "The edges that a DNS node names to the client, and all candidates in their order: "
             "what is known of each, from where and how old, "
-            "what it\nweighs in the score, and what became of it. Suppositions change nothing.",
+            "what it\nweighs in the score, and what became of it. Suppositions change nothing. On "
+            "a node with the director role: the exits and servers that\nthe client may be "
+            "redirected to, and the chance of each.",
     .example = "causeway explain www.shop.example --client 203.0.113.9 --what-if edge=fra:down",
     .least_words = 1,
     .most_words = 1,

@@ -170,6 +170,9 @@ bool exits_table_choose(const struct exits_table *table, uint32_t service,
 /* What a choice for the client looks at, to explain it: the ways of all places, the best first; how many. */
 uint32_t exits_table_ways(const struct exits_table *table, const struct address *client,
                           const struct exits_way **ways);
+/* What each of these ways has in a choice, thousandths. False: there is no choice. */
+bool exits_table_chances(const struct exits_table *table, uint32_t service,
+                         const struct address *client, uint32_t chances[EXITS_PLACES_LIMIT]);
 /* Of a server at this moment. */
 uint32_t exits_table_availability(const struct exits_table *table, uint32_t server);
 

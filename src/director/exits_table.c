@@ -568,28 +568,51 @@ static uint32_t server_at(const struct exits_table *table, const struct stand *s
     return table->exits->order[low];
 }
 
-bool exits_table_choose(const struct exits_table *table, uint32_t service_index,
-                        const struct address *client, struct random *random,
-                        struct exits_choice *choice)
+/* False: the service has no server that may be named. */
+static bool make_draw(const struct exits_table *table, uint32_t service_index,
+                      const struct address *client, const struct exits_way **ways,
+                      struct draw *draw)
 {
     const struct exits *exits = table->exits;
     if (service_index >= exits->service_count || exits->stand_rows[service_index] == EXITS_NONE)
         return false;
     const struct exits_service *service = &exits->services[service_index];
     size_t row = (size_t)exits->stand_rows[service_index] * exits->map.place_count;
+    uint32_t count = exits_table_ways(table, client, ways);
+    draw->total = 0;
+    draw->from = draw->to = 0;
+    if (service->order == EXITS_ORDER_PATHS)
+        draw_by_path(service, &exits->stands[row], &table->amounts[row], *ways, count, draw);
+    else
+        draw_by_server(service, &table->amounts[row], *ways, count, draw);
+    return draw->total;
+}
+
+bool exits_table_chances(const struct exits_table *table, uint32_t service,
+                         const struct address *client, uint32_t chances[EXITS_PLACES_LIMIT])
+{
+    const struct exits_way *ways;
+    struct draw draw;
+    bool has_choice = make_draw(table, service, client, &ways, &draw);
+    for (uint32_t i = 0; i < table->exits->way_count; i++)
+        chances[i] = has_choice && i >= draw.from && i < draw.to
+                         ? (uint32_t)(draw.weights[i] * 1000 / draw.total)
+                         : 0;
+    return has_choice;
+}
+
+bool exits_table_choose(const struct exits_table *table, uint32_t service_index,
+                        const struct address *client, struct random *random,
+                        struct exits_choice *choice)
+{
+    const struct exits *exits = table->exits;
+    const struct exits_way *ways;
+    struct draw draw;
+    if (!make_draw(table, service_index, client, &ways, &draw))
+        return false;
+    size_t row = (size_t)exits->stand_rows[service_index] * exits->map.place_count;
     const struct stand *stands = &exits->stands[row];
     const struct amount *amounts = &table->amounts[row];
-    const struct exits_way *ways;
-    uint32_t count = exits_table_ways(table, client, &ways);
-    struct draw draw;
-    draw.total = 0;
-    draw.from = draw.to = 0;
-    if (service->order == EXITS_ORDER_PATHS)
-        draw_by_path(service, stands, amounts, ways, count, &draw);
-    else
-        draw_by_server(service, amounts, ways, count, &draw);
-    if (!draw.total)
-        return false;
     uint64_t at = random_below(random, draw.total);
     for (uint32_t i = draw.from; i < draw.to; i++) {
         if (at >= draw.weights[i]) {

@@ -143,7 +143,7 @@ static void take_server(struct redirect_data *data, const struct conf *conf,
     *server = (struct exits_server){find_place(places, from->place), from->weight};
     data->servers[data->server_count++] =
         (struct redirect_server){arena_text(arena, from->name), arena_text(arena, from->place),
-                                 source_of(conf, from->node), (uint32_t)site->index};
+                                 source_of(conf, from->node), (uint32_t)site->index, server->place};
     for (size_t i = 0; i < from->exit_count; i++) {
         const struct conf_exit *exit = &from->exits[i];
         heads[exit->border->index] = (struct redirect_heads){

@@ -57,7 +57,7 @@ struct redirect_site {
 struct redirect_server {
     const char *name, *place;
     struct redirect_source source;
-    uint32_t site;
+    uint32_t site, place_number; /* the latter as ways have it */
 };
 
 /* Status line and the beginning of Location, up to where the target follows. */

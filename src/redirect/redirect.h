@@ -57,5 +57,7 @@ struct redirect_facts {
 void redirect_take_facts(struct redirect *redirect, const struct redirect_facts *facts);
 
 json_t *redirect_status(struct redirect *redirect); /* any thread; a new reference */
+/* What a choice for the client looks at, likewise. */
+json_t *redirect_explain(struct redirect *redirect, const char *name, const struct address *client);
 
 #endif

@@ -132,6 +132,16 @@ def test_H5_H6_shares_of_the_worked_example(front_end):
     assert chosen["sj1"]["sj"] == 300 and chosen["ny1"]["la"] == 0 and chosen["sj1"]["la"] > 50
 
 
+def test_H6_choices_are_explained(front_end):
+    told = json.loads(front_end.node.run("explain", "WWW.shop.example", "--client", CLIENT, "--json").stdout)
+    assert [(way["border"], way["metric_ms"], way["chance"]) for way in told["exits"]] == [("ny", 300, .666), ("la", 305, .333)]
+    assert [server["url"] for server in told["exits"][0]["servers"]] == ["http://ny1-ny.shop.example", "http://ny2-ny.shop.example"]
+    text = front_end.node.run("explain", "www.shop.example", "--client", FAR_CLIENT).stdout
+    assert re.search(r"1 by sj +312\.00 ms +100\.0 %\n +sj1 +at sj +1000 available  http://sj1-sj\.shop\.example\n", text), text
+    wrong = front_end.node.run("explain", "other.example", "--client", CLIENT, check=False)
+    assert wrong.returncode != 0 and "no host of a site that is redirected here" in wrong.stderr
+
+
 def test_H1_answers_to_curl(front_end):
     base = f"http://127.0.0.1:{HTTP}"
     for at in (base, f"http://[::1]:{HTTP}"):

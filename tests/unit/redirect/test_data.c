@@ -106,6 +106,12 @@ static void H5_distances_are_said_at_either_end(void **state)
     assert_int_equal(ways[0].metric_us, 300 * MS);
     assert_int_equal(ways[1].metric_us, 305 * MS);
     assert_int_equal(ways[1].border, BORDER_LA);
+    uint32_t chances[EXITS_PLACES_LIMIT];
+    uint32_t site = redirect_hosts_find(&data->hosts, SPAN("shop.example"));
+    assert_true(exits_table_chances(view->table, site, &client, chances));
+    assert_int_equal(chances[0] + chances[1], 1000);
+    assert_true(chances[0] && chances[1]);
+    assert_false(exits_table_chances(view->table, UINT32_MAX, &client, chances));
     redirect_view_release(view);
     redirect_data_release(data);
 }

@@ -357,20 +357,6 @@ static void gone(struct edge_h2 *h2)
     h2->is_over = true;
 }
 
-/* The client will send no more: what it has begun will never be whole. */
-static void cut_off_begun(struct edge_h2 *h2)
-{
-    LIST_EACH (item, after, &h2->requests) {
-        struct request *request = CONTAINER_OF(item, struct request, link);
-        if (request->exchange.request_ended || edge_exchange_is_over(&request->exchange))
-            continue;
-        front_abort(&request->exchange);
-        edge_exchange_cancel(&request->exchange, TRANSPORT_CODE_CANCELLED,
-                             "the client left in the middle of its request");
-        make_ready(request);
-    }
-}
-
 static void read_client(struct edge_h2 *h2)
 {
     bool ended;
@@ -478,8 +464,8 @@ static void run(struct loop *loop, struct loop_task *task)
         has_sent = move(h2);
         if (!h2->out.bytes && h2_session_is_over(h2->session))
             end_session(h2);
-        else if (h2->read_ended && !h2->out.bytes && !h2_session_streams(h2->session))
-            h2->is_over = true;
+        else if (h2->read_ended && !h2->in.count)
+            h2->is_over = true; /* HTTP/2 knows no half-closed connections: nobody is there */
     }
     if (h2->is_over) {
         h2_free(h2);
@@ -502,8 +488,6 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t ready
     struct edge_h2 *h2 = CONTAINER_OF(watch, struct edge_h2, wire.watch);
     if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
         read_client(h2);
-    if (h2->read_ended)
-        cut_off_begun(h2);
     loop_task_queue(loop, &h2->task);
 }
 

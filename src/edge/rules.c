@@ -162,7 +162,7 @@ static enum edge_next pass(struct edge_exchange *exchange, const struct rules_de
 {
     struct http_head *head = &exchange->head;
     if (decision->priority >= 0)
-        exchange->opening.priority = (uint8_t)decision->priority;
+        edge_exchange_set_ring(exchange, (uint8_t)decision->priority);
     if (decision->target.length)
         head->target = decision->target;
     if (rules_edit_fields(&head->fields, &decision->request) == 0)

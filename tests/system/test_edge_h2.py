@@ -136,7 +136,8 @@ def test_a_stream_that_is_not_read_stalls_no_other(make_road):
         client.wait_for(h2.events.StreamEnded, stream)
         assert hashlib.sha256(client.bodies[stream]).hexdigest() == expected_sha256(n, 5)
     assert all(len(client.bodies[stream]) <= 1 << 16 for stream in slow)
-    assert memory_kb(edge) + memory_kb(gateway) < before + 100 * 1024
+    most = 400 if os.environ.get("CAUSEWAY_SANITIZERS") else 100
+    assert memory_kb(edge) + memory_kb(gateway) < before + most * 1024, "what is not read stays at the origin"
     client.socket.close()
     wait_until(lambda: road.link()["streams_open"] == 0, 30, "their streams are gone")
 

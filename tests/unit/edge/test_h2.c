@@ -275,6 +275,23 @@ static void a_request_that_is_given_up_takes_its_stream_along(void **state)
     leave(&stage, &client);
 }
 
+static void a_client_that_leaves_takes_its_streams_along(void **state)
+{
+    struct stage stage;
+    struct client client;
+    (void)state;
+    stage_start(&stage);
+    connect_client(&stage, &client);
+    ask(&stage, &client, "www.shop.example", "u=3", false);
+    ask(&stage, &client, "www.shop.example", "u=3", true);
+    shutdown(client.fd, SHUT_WR);
+    turn_some(stage.worker->loop);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(fake_stream(i)->reset_code, TRANSPORT_CODE_CANCELLED);
+    assert_true(edge_is_drained(stage.edge));
+    leave(&stage, &client);
+}
+
 static void a_body_waits_for_room_on_the_link(void **state)
 {
     struct stage stage;
@@ -363,6 +380,7 @@ int main(void)
         cmocka_unit_test(pages_leave_the_connection_as_it_is),
         cmocka_unit_test(an_answer_that_breaks_off_is_reset),
         cmocka_unit_test(a_request_that_is_given_up_takes_its_stream_along),
+        cmocka_unit_test(a_client_that_leaves_takes_its_streams_along),
         cmocka_unit_test(a_body_waits_for_room_on_the_link),
         cmocka_unit_test(an_answer_that_is_not_read_stops_its_stream_alone),
         cmocka_unit_test(a_drain_says_goaway_and_finishes_requests),

@@ -277,12 +277,9 @@ static void settle_priority(struct h2_stream *stream)
     const struct http_field *field = http_fields_find(&stream->head.fields, HTTP_NAME_PRIORITY);
     if (field)
         stream->priority = http_priority_read(field->value);
-    for (size_t i = 0; i < H2_EARLY_PRIORITIES; i++) {
-        if (session->early[i].stream != (uint32_t)stream->id)
-            continue;
-        stream->priority = session->early[i].priority;
-        session->early[i].stream = 0;
-    }
+    for (size_t i = 0; i < H2_EARLY_PRIORITIES; i++)
+        if (session->early[i].stream == (uint32_t)stream->id)
+            stream->priority = session->early[i].priority;
     nghttp2_extpri priority = {stream->priority.urgency, stream->priority.incremental};
     nghttp2_session_change_extpri_stream_priority(session->nghttp2, stream->id, &priority, 0);
 }

@@ -332,6 +332,15 @@ static void an_answer_that_is_not_read_stops_its_stream_alone(void **state)
     int32_t quick = ask(&stage, &client, "www.shop.example", "u=3", false);
     reply(&stage, &client, fake_stream(1), 5, true);
     assert_true(client.streams[quick].is_whole);
+    client.keeps_windows = false;
+    assert_int_equal(nghttp2_session_consume(client.session, slow * 2 + 1, 65535), 0);
+    while (!client.streams[slow].is_whole) {
+        uint64_t before = client.streams[slow].bytes;
+        talk(&stage, &client);
+        assert_true(client.streams[slow].bytes > before);
+    }
+    assert_int_equal(client.streams[slow].bytes, LARGE);
+    assert_true(fake_stream(0)->consumed - consumed > LARGE / 2);
     leave(&stage, &client);
 }
 

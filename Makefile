@@ -64,7 +64,7 @@ help:
 	@echo 'make                 install what is missing (Debian), build into $(BUILD)/'
 	@echo 'make demo            the whole network on this machine; ONCE=1 tells the story once and ends'
 	@echo 'make test            unit, simulation and system tests; SAN=address,undefined or SAN=thread'
-	@echo '                     TESTS="unit sim system" or any of them'
+	@echo '                     TESTS="unit sim system", any of them, or test_NAME.py'
 	@echo 'make check           format, tidy, headers, purity, warnings of both compilers'
 	@echo 'make fuzz            every fuzzer for SECONDS=60; FUZZ=name for one'
 	@echo 'make bench           speed beside named peers; QUICK=1, BENCH=bench/dns for one'

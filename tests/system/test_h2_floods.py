@@ -131,7 +131,7 @@ def flood(road, first, each):
         connection.close()
 
 
-def test_E7_floods_end_their_connection_and_harm_nobody(road):
+def test_floods_end_their_connection_and_harm_nobody(road):
     road.curl("/bytes/10", "--http2-prior-knowledge")
     others = [Quiet(road), Quiet(road, "--http2-prior-knowledge")]
     for other in others:
@@ -150,7 +150,7 @@ def test_E7_floods_end_their_connection_and_harm_nobody(road):
     wait_until(lambda: road.link()["streams_open"] == 0, 30, "nothing is left of them")
 
 
-def test_E7_clients_that_never_read_hold_little(road):
+def test_clients_that_never_read_hold_little(road):
     """Large answers asked for by connections that read nothing: what each holds is bounded, others are served."""
     road.curl("/bytes/10", "--http2-prior-knowledge")
     before = memory_kb(road.nodes["edge"])

@@ -128,8 +128,8 @@ static const struct {
 #undef ROW
 };
 
-/* Edge 7: each at once ends where its burst ends; slowly it never does. */
-static void E7_floods_end_the_connection(void **state)
+/* Each at once ends where its burst ends; slowly it never does. */
+static void floods_end_the_connection(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof floods / sizeof *floods; i++) {
@@ -336,7 +336,7 @@ static void an_ordinary_connection_needs_a_fraction_of_its_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(E7_floods_end_the_connection),
+        cmocka_unit_test(floods_end_the_connection),
         cmocka_unit_test(what_is_slow_is_no_flood),
         cmocka_unit_test(updates_for_what_was_sent_are_no_flood),
         cmocka_unit_test(tiny_windows_are_a_flood),

@@ -257,7 +257,7 @@ static void RFC9113_8_1_an_early_answer_stops_the_request(void **state)
 
 /* ---- windows */
 
-static void T8_credit_comes_only_for_what_was_consumed(void **state)
+static void credit_comes_only_for_what_was_consumed(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -422,7 +422,7 @@ static void windows_that_settings_change(void **state)
 
 /* ---- RFC 8441 */
 
-static void W_a_websocket_is_a_tunnel(void **state)
+static void RFC8441_5_a_websocket_is_a_tunnel(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -465,7 +465,7 @@ static void W_a_websocket_is_a_tunnel(void **state)
     fixture_stop(&fixture);
 }
 
-static void W_a_refused_websocket_is_an_answer(void **state)
+static void RFC8441_5_a_refused_websocket_is_an_answer(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -524,7 +524,7 @@ static void put_wish(struct fixture *fixture, uint32_t id, const char *priority)
     put_headers(fixture, NGHTTP2_FLAG_END_STREAM, id, lines);
 }
 
-static void S8_the_urgent_goes_first(void **state)
+static void L10_the_urgent_goes_first(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -549,7 +549,7 @@ static void S8_the_urgent_goes_first(void **state)
     fixture_stop(&fixture);
 }
 
-static void S8_incremental_ones_share(void **state)
+static void L10_incremental_ones_share(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -569,7 +569,7 @@ static void S8_incremental_ones_share(void **state)
     fixture_stop(&fixture);
 }
 
-static void S8_updates_are_heeded_unless_the_site_decided(void **state)
+static void L10_updates_are_heeded_unless_the_site_decided(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -680,19 +680,19 @@ int main(void)
         cmocka_unit_test(trailers_follow_the_content),
         cmocka_unit_test(what_is_not_whole_does_not_look_whole),
         cmocka_unit_test(RFC9113_8_1_an_early_answer_stops_the_request),
-        cmocka_unit_test(T8_credit_comes_only_for_what_was_consumed),
+        cmocka_unit_test(credit_comes_only_for_what_was_consumed),
         cmocka_unit_test(RFC9113_6_9_1_more_than_the_window_is_an_error_of_the_stream),
         cmocka_unit_test(the_window_of_the_connection_never_leaks),
         cmocka_unit_test(a_slow_reader_holds_little),
         cmocka_unit_test(pulling_stops_at_the_limit),
         cmocka_unit_test(large_content_is_not_copied),
         cmocka_unit_test(windows_that_settings_change),
-        cmocka_unit_test(W_a_websocket_is_a_tunnel),
-        cmocka_unit_test(W_a_refused_websocket_is_an_answer),
+        cmocka_unit_test(RFC8441_5_a_websocket_is_a_tunnel),
+        cmocka_unit_test(RFC8441_5_a_refused_websocket_is_an_answer),
         cmocka_unit_test(RFC8441_3_not_offered_not_taken),
-        cmocka_unit_test(S8_the_urgent_goes_first),
-        cmocka_unit_test(S8_incremental_ones_share),
-        cmocka_unit_test(S8_updates_are_heeded_unless_the_site_decided),
+        cmocka_unit_test(L10_the_urgent_goes_first),
+        cmocka_unit_test(L10_incremental_ones_share),
+        cmocka_unit_test(L10_updates_are_heeded_unless_the_site_decided),
         cmocka_unit_test(RFC9113_6_8_the_end_comes_in_two_steps),
         cmocka_unit_test(a_client_that_never_answers_the_ping_is_drained_by_a_second_call),
         cmocka_unit_test(freeing_closes_every_stream),

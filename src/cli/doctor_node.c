@@ -67,6 +67,8 @@ static void check_listeners(struct doctor *doctor, const struct conf_node *node)
 {
     if (node->edge) {
         check_all(doctor, "http", &node->edge->listen, false);
+        if (node->edge->tls)
+            check_all(doctor, "tls", &node->edge->tls->listen, false);
         for (size_t i = 0; i < node->edge->port_count; i++)
             check_address(doctor, "port", &node->edge->ports[i].listen, false);
     }

@@ -70,6 +70,10 @@ static struct edge_listeners edge_descriptors(const struct child *child,
     const struct conf_edge *edge = self->edge;
     struct descriptor_list http = descriptors(child, LISTENER_HTTP, edge->listen.items,
                                               sizeof *edge->listen.items, edge->listen.count);
+    struct descriptor_list tls = {0};
+    if (edge->tls)
+        tls = descriptors(child, LISTENER_TLS, edge->tls->listen.items,
+                          sizeof *edge->tls->listen.items, edge->tls->listen.count);
     uint32_t workers = child_worker_count(child);
     struct descriptor_list ports = {memory_new((edge->port_count * workers + 1) * sizeof(int)),
                                     edge->port_count};
@@ -81,6 +85,8 @@ static struct edge_listeners edge_descriptors(const struct child *child,
                                &edge->ports[i].listen, worker);
     return (struct edge_listeners){.http = http.items,
                                    .http_count = http.count,
+                                   .tls = tls.items,
+                                   .tls_count = tls.count,
                                    .ports = ports.items,
                                    .port_count = ports.count};
 }
@@ -88,6 +94,7 @@ static struct edge_listeners edge_descriptors(const struct child *child,
 static void free_edge_descriptors(struct edge_listeners *listeners)
 {
     memory_free((int *)(uintptr_t)listeners->http);
+    memory_free((int *)(uintptr_t)listeners->tls);
     memory_free((int *)(uintptr_t)listeners->ports);
 }
 

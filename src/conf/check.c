@@ -120,6 +120,8 @@ static void check_listeners(struct loader *loader)
         struct listeners listeners = {loader, .bound.arena = &loader->scratch};
         if (node->edge)
             add_listeners(&listeners, false, &node->edge->listen);
+        if (node->edge && node->edge->tls)
+            add_listeners(&listeners, false, &node->edge->tls->listen);
         if (node->director)
             add_listeners(&listeners, false, &node->director->listen);
         for (size_t i = 0; node->edge && i < node->edge->port_count; i++)
@@ -270,9 +272,9 @@ static void check_edge_gateways(struct loader *loader)
 static void check_edge_listens(struct loader *loader)
 {
     NODES(loader->conf, node)
-    if (node->edge && !node->edge->listen.count && !node->edge->port_count)
+    if (node->edge && !node->edge->listen.count && !node->edge->port_count && !node->edge->tls)
         report_warning(&loader->report, place_of(loader, &node->edge),
-                       "edge '%s' listens nowhere: neither listen nor ports", node->name);
+                       "edge '%s' listens nowhere: none of listen, tls, ports", node->name);
 }
 
 static void check_allow_edges(struct loader *loader)
@@ -592,6 +594,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_admin_hosts,
     check_health,
     check_probe,
+    check_tls,
     check_exits,
 };
 

@@ -90,8 +90,39 @@ struct conf_port {
 
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON, CONF_LOG_COMBINED };
 
+/* How visitors come in over TLS (docs/tls.md). */
+enum conf_unknown_name { CONF_UNKNOWN_SERVE, CONF_UNKNOWN_REFUSE };
+enum conf_tls_profile { CONF_TLS_MODERN, CONF_TLS_INTERMEDIATE };
+
+struct conf_edge_tls {
+    struct conf_addresses listen;
+    enum conf_tls_profile profile;        /* INTERMEDIATE */
+    const struct conf_site *default_site; /* NULL: the first with a certificate */
+    enum conf_unknown_name unknown_names; /* SERVE */
+    uint64_t handshake_timeout_ns;        /* 10 s */
+};
+
+enum conf_tls_client { CONF_TLS_CLIENT_OFF, CONF_TLS_CLIENT_OPTIONAL, CONF_TLS_CLIENT_REQUIRED };
+
+struct conf_site_certificate {
+    const char *certificate_path, *key_path, *ocsp_path; /* the last NULL: none */
+    struct span certificate, key, ocsp; /* of the sites that this process's own edge serves */
+};
+
+struct conf_site_tls {
+    struct conf_site_certificate *certificates;
+    size_t certificate_count;
+    bool is_self_signed;
+    enum conf_tls_client client;  /* off */
+    const char *authorities_path; /* NULL: none */
+    struct span authorities;
+    bool passes_through;  /* keys stay at the origin (T10) */
+    uint16_t origin_port; /* 443: of connections that are passed through */
+};
+
 struct conf_edge {
     struct conf_addresses listen; /* HTTP */
+    struct conf_edge_tls *tls;    /* NULL: none */
     struct conf_port *ports;
     size_t port_count;
     const struct conf_node **gateways; /* linked to; default: every gateway of the file */
@@ -386,6 +417,7 @@ struct conf_site {
     bool fails_closed;      /* false */
     bool dns_gateway;       /* false: _gateway names tell which gateways it has */
     struct conf_health *health; /* of the origins; NULL: they are not checked */
+    struct conf_site_tls *tls;  /* NULL: in clear only */
     struct conf_server *servers;
     size_t server_count;
     struct conf_redirect redirect;
@@ -539,6 +571,10 @@ struct conf_reader {
     /* As `read`, for keys of zones and other secrets of the DNS server; NULL: this process is not it, and passes them over. */
     int (*read_zone_key)(void *argument, const char *path, bool is_secret, struct text *content,
                          struct text *why);
+    /* The same for keys of sites and the edge. */
+    int (*read_site_key)(void *argument, const char *path, bool is_secret, struct text *content,
+                         struct text *why);
+    uint64_t now_s; /* since 1970, for dates of certificates; 0: they are not looked at */
 };
 
 /* For readers: appends the file's content to a memfd; and maps a part of a memfd. 0, or a negative error with a sentence in `why`. */

@@ -349,6 +349,7 @@ void read_files(struct loader *loader, const char *node)
         read_large_file(loader, &conf->regions_path, "regions", conf->regions_path, &conf->regions);
     if (conf->self && conf->self->dns)
         read_dns_files(loader, conf->self->dns);
+    read_tls_files(loader);
 }
 
 /* --- look-up tables --------------------------------------------------------------------------- */

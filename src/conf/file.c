@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int fail(struct text *why, int number)
@@ -141,7 +142,11 @@ static int map_file(void *argument, const char *path, struct span *content, stru
 
 struct conf_reader conf_file_reader(void)
 {
-    return (struct conf_reader){.read = read_file, .read_zone_key = read_file, .map = map_file};
+    return (struct conf_reader){.read = read_file,
+                                .read_zone_key = read_file,
+                                .map = map_file,
+                                .read_site_key = read_file,
+                                .now_s = (uint64_t)time(NULL)};
 }
 
 int conf_read_file(const char *file, struct text *content, struct text *why)

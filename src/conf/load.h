@@ -82,6 +82,11 @@ void read_probe_files(struct loader *loader);
 void check_health(struct loader *loader);
 void check_probe(struct loader *loader);
 
+/* Visitors' TLS (tls_files.c): certificates and keys of this node's sites, and relations. */
+void read_tls_files(struct loader *loader);
+void wipe_tls_keys(struct conf_site *site);
+void check_tls(struct loader *loader);
+
 /* A path of the file: relative ones are relative to its folder. */
 const char *resolve_path(struct loader *loader, struct span path);
 

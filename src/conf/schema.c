@@ -104,6 +104,8 @@ static const struct section port_section = {
 static const struct setting edge_settings[] = {
     {"listen", &type_listen, LIST, TEXTS(conf_edge, listen),
      .help = "Where HTTP requests come in."},
+    {"tls", SECTION(edge_tls_section), MEMBER(conf_edge, tls),
+     .help = "TLS for visitors. Without it there is none."},
     {"gateways", &type_node, LIST, ITEMS(conf_edge, gateways, gateway_count),
      .preset_note = "every gateway of the file", .help = "Gateways that the edge is linked to."},
     {"ports", SECTION(port_section), .shape = SHAPE_LIST, .limit = PORTS_LIMIT,
@@ -539,6 +541,8 @@ static const struct setting site_settings[] = {
     {"rules", SECTION(rule_section), .shape = SHAPE_LIST, .limit = RULES_LIMIT,
      ITEMS(conf_site, rule_list, rule_count),
      .help = "What is done with requests, in this order; docs/rules.md."},
+    {"tls", SECTION(site_tls_section), MEMBER(conf_site, tls),
+     .help = "How edges serve the site over TLS. Without it they do not."},
     {"health", SECTION(site_health_section), MEMBER(conf_site, health),
      .help = "Gateways check the origins, and prefer those that are up."},
 };

@@ -28,6 +28,8 @@ enum { LIST_LIMIT = 4096 };
 extern const struct section edge_health_section, site_health_section, probe_section;
 /* schema_rules.c */
 extern const struct section rule_section, match_section;
+/* schema_tls.c */
+extern const struct section edge_tls_section, site_tls_section;
 /* schema_exits.c */
 extern const struct section director_section, server_section, redirect_section, border_section;
 

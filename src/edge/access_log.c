@@ -95,6 +95,12 @@ static void add_json(struct text *line, const struct access_facts *facts)
                     "byte_seconds\":%.6f",
                     facts->status, facts->bytes_in, facts->bytes_out, (double)facts->total_ns / 1e9,
                     (double)facts->first_byte_ns / 1e9);
+    if (facts->tls) {
+        add_member(line, "tls", span_text(facts->tls->version), HOST_MOST);
+        add_member(line, "cipher", span_text(facts->tls->cipher), HOST_MOST);
+        if (*facts->tls->name)
+            add_member(line, "sni", span_text(facts->tls->name), HOST_MOST);
+    }
     if (facts->site)
         add_member(line, "site", span_text(facts->site), HOST_MOST);
     if (facts->gateway)

@@ -116,12 +116,14 @@ static void copy_listeners(struct edge_listeners *to, const struct edge_listener
 {
     *to = *from;
     to->http = copy_descriptors(from->http, from->http_count * workers);
+    to->tls = copy_descriptors(from->tls, from->tls_count * workers);
     to->ports = copy_descriptors(from->ports, from->port_count * workers);
 }
 
 static void free_listeners(struct edge_listeners *listeners)
 {
     memory_free((int *)(uintptr_t)listeners->http);
+    memory_free((int *)(uintptr_t)listeners->tls);
     memory_free((int *)(uintptr_t)listeners->ports);
 }
 
@@ -131,9 +133,11 @@ struct edge *edge_new(const struct edge_options *options)
     const struct conf_edge *settings = conf->self->edge;
     struct edge *edge = NEW(struct edge);
     register_metrics();
+    edge_tls_register_metrics();
     edge->options = *options;
     edge->steps = edge_steps;
     copy_listeners(&edge->options.listeners, &options->listeners, options->workers);
+    edge->tls = edge_tls_new(conf);
     edge->workers = memory_new(options->workers * sizeof *edge->workers);
     edge->buckets = rules_buckets_new(EDGE_BUCKET_SETS);
     uint64_t rules_seed;
@@ -162,6 +166,7 @@ void edge_free(struct edge **freed)
     *freed = NULL;
     if (edge->access_log)
         log_file_close(&edge->access_log);
+    edge_tls_free(&edge->tls);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
         rules_matcher_free(&edge->workers[i].matcher);
@@ -183,6 +188,8 @@ static void on_second(struct loop *loop, struct loop_timer *timer)
     struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, second);
     set_date(worker);
     edge_visitors_second(worker);
+    if (worker_id(worker->worker) == 0)
+        edge_tls_second(worker->edge->tls);
     loop_timer_start(loop, timer, loop_now_ns(loop) + 1000000000);
 }
 
@@ -197,6 +204,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->clients);
     list_init(&own->h2_clients);
     list_init(&own->ports);
+    list_init(&own->greetings);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
@@ -212,6 +220,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_clients_abort(own);
     edge_h2_clients_abort(own);
     edge_ports_abort(own);
+    edge_greetings_abort(own);
     edge_flows_abort(own);
     loop_timer_stop(own->loop, &own->second);
     text_clear(&own->log_line);
@@ -240,6 +249,7 @@ void edge_reload(struct edge *edge, struct worker_set *workers,
 {
     struct edge_listeners old = edge->options.listeners;
     copy_listeners(&edge->options.listeners, listeners, edge->options.workers);
+    edge_tls_reload(edge->tls, conf_current(&edge->options.conf));
     workers_run_on_all(workers, reopen, edge);
     free_listeners(&old);
 }

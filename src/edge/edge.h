@@ -22,6 +22,8 @@ enum edge_admin { EDGE_UP, EDGE_DRAIN, EDGE_DOWN };
 struct edge_listeners {
     const int *http;
     size_t http_count;
+    const int *tls;
+    size_t tls_count;
     const int *ports; /* in the order of conf->self->edge->ports */
     size_t port_count;
 };

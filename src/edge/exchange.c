@@ -67,6 +67,7 @@ static void write_log(struct edge_exchange *exchange)
     if (!worker->edge->access_log)
         return;
     struct access_facts facts = {
+        .tls = exchange->visitor->tls ? tls_session_facts(exchange->visitor->tls) : NULL,
         .client = &exchange->visitor->address,
         .protocol = exchange->front->protocols[exchange->head.minor],
         .request = &exchange->head,

@@ -21,6 +21,7 @@
 #define EDGE_EXCHANGE_H
 
 #include "edge/private.h"
+#include "tls/tls.h"
 
 // clang-format off
 #define EXCHANGE_STATE_LIST(X)                                                                      \
@@ -74,6 +75,7 @@ struct edge_visitor {
     struct address address;
     uint16_t local_port;
     bool is_https;
+    const struct tls_session *tls; /* of the connection; NULL: in clear */
 };
 
 struct edge_exchange {

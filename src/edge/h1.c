@@ -84,6 +84,15 @@ static void set_idle_deadline(struct edge_h1 *h1)
     set_deadline(h1, h1->out.bytes || !conf ? body_timeout_ns(h1) : conf->idle_timeout_ns);
 }
 
+/* The first request of a connection. */
+static void await_request(struct edge_h1 *h1)
+{
+    const struct conf_edge *conf = settings(h1);
+    set_deadline(h1, !conf                                         ? EDGE_LINGER_NS
+                     : !edge_wire_is_ready(&h1->wire) && conf->tls ? conf->tls->handshake_timeout_ns
+                                                                   : conf->header_timeout_ns);
+}
+
 /* A byte moved: how long until the next must? */
 static void made_progress(struct edge_h1 *h1)
 {
@@ -381,11 +390,14 @@ static void read_client(struct edge_h1 *h1)
     if (!wanted)
         return;
     uint32_t limit = wanted < EDGE_READ_MOST ? (uint32_t)wanted : EDGE_READ_MOST;
+    bool was_ready = edge_wire_is_ready(&h1->wire);
     int got = edge_wire_read(&h1->wire, &h1->in, limit, &ended);
     if (got < 0) {
         gone(h1, "the client is gone");
         return;
     }
+    if (!was_ready && edge_wire_is_ready(&h1->wire))
+        await_request(h1);
     if (got > 0 && h1->state == H1_CLOSING) {
         h1->lingered += (uint64_t)got;
         slice_queue_clear(&h1->in);
@@ -495,9 +507,9 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
 
 /* ---- from the worker */
 
-void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer)
+void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer,
+                       struct tls_context *tls)
 {
-    const struct conf_edge *conf = edge_conf(worker)->self->edge;
     struct edge_h1 *h1 = NEW(struct edge_h1);
     struct address local;
     h1->worker = worker;
@@ -506,12 +518,17 @@ void edge_client_start(struct edge_worker *worker, int fd, const struct address 
     if (socket_local(fd, &local) == 0)
         h1->visitor.local_port = local.port;
     edge_wire_open(&h1->wire, fd, on_ready);
+    if (tls) {
+        edge_wire_secure(&h1->wire, tls, TLS_HTTP_1 | TLS_HTTP_2);
+        h1->visitor.tls = h1->wire.tls;
+        h1->visitor.is_https = true;
+    }
     edge_exchange_init(&h1->exchange, &h1_front, worker, &h1->visitor);
     list_push_back(&worker->clients, &h1->link);
     metric_add(&edge_connections, 1);
     metric_add(&edge_connections_open, 1);
     start_request(h1);
-    set_deadline(h1, conf ? conf->header_timeout_ns : EDGE_LINGER_NS);
+    await_request(h1);
     /* The first bytes are often there already. */
     read_client(h1);
     run(h1);

@@ -46,6 +46,28 @@ static void warn_of_limit(struct edge_worker *worker, uint32_t limit)
     log_warning("edge", "the limit of %u connections is reached: new ones wait", limit);
 }
 
+void edge_tls_accept(struct edge_worker *worker, int fd, const struct address *peer)
+{
+    struct tls_context *context = edge_tls_context(worker->edge->tls);
+    if (context) {
+        edge_client_start(worker, fd, peer, context);
+        return;
+    }
+    close(fd); /* TLS was just taken out of the configuration */
+    edge_listeners_client_left(worker);
+}
+
+static void start_client(struct edge_worker *worker, int fd, const struct address *peer,
+                         bool is_tls)
+{
+    if (!is_tls)
+        edge_client_start(worker, fd, peer, NULL);
+    else if (edge_tls_passes(worker->edge->tls))
+        edge_greeting_start(worker, fd, peer);
+    else
+        edge_tls_accept(worker, fd, peer);
+}
+
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
     struct edge_listener *listener = CONTAINER_OF(watch, struct edge_listener, watch);
@@ -77,7 +99,7 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
             continue; /* that connection is gone already */
         worker->connections++;
         if (listener->port_index == SIZE_MAX)
-            edge_client_start(worker, fd, &peer);
+            start_client(worker, fd, &peer, listener->is_tls);
         else
             edge_port_start(worker, fd, &peer, listener->port_index);
     }
@@ -106,7 +128,7 @@ void edge_listeners_client_left(struct edge_worker *worker)
         watch_all(worker, EPOLLIN);
 }
 
-static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_udp)
+static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_udp, bool is_tls)
 {
     if (worker->listener_count == EDGE_LISTENERS_MOST)
         return ERROR_LIMIT;
@@ -116,6 +138,7 @@ static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_ud
     listener->watch.fd = fd;
     listener->watch.ready = is_udp ? on_datagrams : on_ready;
     listener->is_udp = is_udp;
+    listener->is_tls = is_tls;
     if (is_udp && socket_want_local(fd) < 0)
         log_warning("edge", "answers of a UDP port may leave from another address: %s",
                     strerror(errno));
@@ -131,10 +154,14 @@ int edge_listeners_open(struct edge_worker *worker)
     worker->accept_pause.fire = on_pause_over;
     take_settings(worker);
     for (size_t i = 0; i < options->listeners.http_count && result == 0; i++)
-        result = add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX, false);
+        result =
+            add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX, false, false);
+    for (size_t i = 0; i < options->listeners.tls_count && result == 0; i++)
+        result =
+            add(worker, options->listeners.tls[i * options->workers + id], SIZE_MAX, false, true);
     for (size_t i = 0; i < options->listeners.port_count && result == 0; i++)
         result = add(worker, options->listeners.ports[i * options->workers + id], i,
-                     conf && i < conf->port_count && conf->ports[i].protocol == CONF_UDP);
+                     conf && i < conf->port_count && conf->ports[i].protocol == CONF_UDP, false);
     return result;
 }
 

@@ -36,23 +36,19 @@ static void give_up(struct edge_worker *worker, int fd)
     edge_listeners_client_left(worker);
 }
 
-void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
-                     size_t port_index)
+void edge_port_carry(struct edge_worker *worker, int fd, const struct address *peer,
+                     const struct conf *conf, const struct edge_port_target *target)
 {
-    const struct conf *conf = edge_conf(worker);
-    const struct conf_edge *edge = conf->self->edge;
-    const struct conf_port *port =
-        edge && port_index < edge->port_count ? &edge->ports[port_index] : NULL;
-    struct link *link = port ? edge_route_pick(worker, conf, port->site, NULL, 0) : NULL;
+    struct link *link = edge_route_pick(worker, conf, target->site, NULL, 0);
     if (!link) {
         give_up(worker, fd);
         return;
     }
-    struct transport_open open = {.port = port->port,
-                                  .flags = port->is_secure ? TRANSPORT_OPEN_SECURE : 0,
-                                  .ring = port->ring,
+    struct transport_open open = {.port = target->port,
+                                  .flags = target->is_secure ? TRANSPORT_OPEN_SECURE : 0,
+                                  .ring = target->ring,
                                   .weight = 16,
-                                  .site = port->site->number,
+                                  .site = target->site->number,
                                   .client = *peer};
     struct edge_port *started = NEW(struct edge_port);
     struct link_stream *stream;
@@ -66,7 +62,7 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
     metric_add(&edge_ports_open, 1);
     socket_set_nodelay(fd);
     edge_visitors_sample(worker, fd, peer); /* of the handshake */
-    link_service_write(&record, span_text(port->site->name));
+    link_service_write(&record, span_text(target->site->name));
     link_stream_write(stream, &record);
     slice_queue_clear(&record);
     started->worker = worker;
@@ -77,6 +73,21 @@ void edge_port_start(struct edge_worker *worker, int fd, const struct address *p
                                           .done = on_done,
                                           .owner = started};
     started->splice = link_splice_start(worker->loop, &options);
+}
+
+void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
+                     size_t port_index)
+{
+    const struct conf *conf = edge_conf(worker);
+    const struct conf_edge *edge = conf->self->edge;
+    if (!edge || port_index >= edge->port_count) {
+        give_up(worker, fd);
+        return;
+    }
+    const struct conf_port *port = &edge->ports[port_index];
+    edge_port_carry(worker, fd, peer, conf,
+                    &(struct edge_port_target){port->site, port->port, port->ring,
+                                               port->is_secure});
 }
 
 void edge_ports_abort(struct edge_worker *worker)

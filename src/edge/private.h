@@ -6,6 +6,7 @@
 #define EDGE_PRIVATE_H
 
 #include "edge/edge.h"
+#include "edge/tls.h"
 #include "h2/h2.h"
 #include "http/http.h"
 #include "measure/measure.h"
@@ -33,6 +34,7 @@ struct edge_listener {
     struct loop_watch watch;
     struct edge_worker *worker;
     size_t port_index; /* of conf->self->edge->ports; SIZE_MAX: HTTP */
+    bool is_tls;
     bool is_udp;
 };
 
@@ -44,6 +46,7 @@ struct edge_worker {
     struct list clients;      /* struct edge_h1 */
     struct list h2_clients;   /* struct edge_h2 */
     struct list ports;        /* struct edge_port */
+    struct list greetings;    /* struct edge_greeting */
     struct edge_flows *flows; /* NULL: there was none yet */
     struct edge_listener listeners[EDGE_LISTENERS_MOST];
     size_t listener_count;
@@ -68,6 +71,7 @@ struct edge {
     struct edge_worker *workers;          /* by worker id */
     struct log_file *access_log;
     bool access_log_is_json;
+    struct edge_tls *tls;
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
     _Atomic int admin;             /* enum edge_admin */
     bool keeps_idle;               /* while it drains; written before workers are told */
@@ -92,7 +96,9 @@ void edge_listeners_client_left(
 
 /* ---- h1.c: clients' connections */
 /* Takes the descriptor. */
-void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer);
+/* `tls` NULL: in clear. */
+void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer,
+                       struct tls_context *tls);
 void edge_clients_drain(struct edge_worker *worker); /* ends the idle ones */
 void edge_clients_abort(struct edge_worker *worker);
 
@@ -108,7 +114,22 @@ void edge_h2_clients_abort(struct edge_worker *worker);
 /* ---- port.c */
 void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
                      size_t port_index);
+/* Where a connection is carried to. */
+struct edge_port_target {
+    const struct conf_site *site;
+    uint16_t port; /* of the origin */
+    uint8_t ring;
+    bool is_secure;
+};
+void edge_port_carry(struct edge_worker *worker, int fd, const struct address *peer,
+                     const struct conf *conf, const struct edge_port_target *target);
 void edge_ports_abort(struct edge_worker *worker);
+
+/* ---- greeting.c: connections at a TLS listener whose site is not known yet. All of these take the descriptor. */
+void edge_greeting_start(struct edge_worker *worker, int fd, const struct address *peer);
+void edge_greetings_abort(struct edge_worker *worker);
+/* ---- listener.c */
+void edge_tls_accept(struct edge_worker *worker, int fd, const struct address *peer);
 
 /* ---- flow.c */
 /* A datagram waits at the UDP port with that index. */
@@ -126,6 +147,7 @@ bool edge_route_serves(const struct conf *conf,
 
 /* ---- access_log.c */
 struct access_facts {
+    const struct tls_facts *tls; /* NULL: in clear */
     const struct address *client;
     const char *protocol;            /* "HTTP/1.1" */
     const struct http_head *request; /* method_text.length 0: it could not be read */

@@ -100,6 +100,12 @@ static uint16_t port_for(const struct conf_edge *edge, const struct address *add
             (address_is_any(listen) || address_same_host(listen, address)))
             return listen->port;
     }
+    for (size_t i = 0; edge->tls && i < edge->tls->listen.count; i++) {
+        const struct address *listen = &edge->tls->listen.items[i];
+        if (listen->family == address->family &&
+            (address_is_any(listen) || address_same_host(listen, address)))
+            return listen->port;
+    }
     for (size_t i = 0; i < edge->port_count; i++) {
         const struct conf_port *port = &edge->ports[i];
         if (port->protocol == CONF_TCP && port->listen.family == address->family &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * On the way: for each file one byte of flags (1: secret, 2: large, 4: a zone's key), the path behind its length (32 bits), and the
+ * On the way: for each file one byte of flags (1: secret, 2: large, 4: a zone's key, 8: a site's), the path behind its length (32 bits), and the
  * content likewise, or where in the memfd it begins and how long it is (64 bits each).
  */
 #include "supervisor/bundle.h"
@@ -17,6 +17,7 @@ enum {
     FLAG_SECRET = 1,
     FLAG_LARGE = 2,
     FLAG_ZONE_KEY = 4,
+    FLAG_SITE_KEY = 8,
     PAGE_BYTES = 65536, /* where files begin: a multiple of every machine's pages */
 };
 
@@ -63,16 +64,27 @@ static int record(void *argument, const char *path, bool is_secret, struct text 
     return result;
 }
 
-/* What only the DNS server gets. */
-static int record_zone_key(void *argument, const char *path, bool is_secret, struct text *content,
-                           struct text *why)
+/* What only one kind of child gets. */
+static int record_key(struct bundle *bundle, enum bundle_part part, const char *path,
+                      bool is_secret, struct text *content, struct text *why)
 {
-    struct bundle *bundle = argument;
     size_t count = bundle->count;
     int result = record(bundle, path, is_secret, content, why);
     if (bundle->count > count)
-        bundle->files[count].is_zone_key = true;
+        bundle->files[count].key_for = part;
     return result;
+}
+
+static int record_zone_key(void *argument, const char *path, bool is_secret, struct text *content,
+                           struct text *why)
+{
+    return record_key(argument, BUNDLE_WITH_ZONE_KEYS, path, is_secret, content, why);
+}
+
+static int record_site_key(void *argument, const char *path, bool is_secret, struct text *content,
+                           struct text *why)
+{
+    return record_key(argument, BUNDLE_WITH_SITE_KEYS, path, is_secret, content, why);
 }
 
 static int map_recorded(const struct bundle *bundle, const struct bundle_file *file,
@@ -115,8 +127,12 @@ static int record_large(void *argument, const char *path, struct span *content, 
 
 struct conf_reader bundle_recorder(struct bundle *bundle)
 {
-    return (struct conf_reader){
-        .read = record, .map = record_large, .argument = bundle, .read_zone_key = record_zone_key};
+    return (struct conf_reader){.read = record,
+                                .map = record_large,
+                                .argument = bundle,
+                                .read_zone_key = record_zone_key,
+                                .read_site_key = record_site_key,
+                                .now_s = conf_file_reader().now_s};
 }
 
 void bundle_seal(const struct bundle *bundle)
@@ -149,12 +165,14 @@ static int map_bundled(void *argument, const char *path, struct span *content, s
     return map_recorded(bundle, file, content, why);
 }
 
-struct conf_reader bundle_reader(const struct bundle *bundle, bool has_zone_keys)
+struct conf_reader bundle_reader(const struct bundle *bundle, enum bundle_part part)
 {
-    return (struct conf_reader){.read = read_bundled,
-                                .map = map_bundled,
-                                .argument = (void *)bundle,
-                                .read_zone_key = has_zone_keys ? read_bundled : NULL};
+    return (
+        struct conf_reader){.read = read_bundled,
+                            .map = map_bundled,
+                            .argument = (void *)bundle,
+                            .read_zone_key = part == BUNDLE_WITH_ZONE_KEYS ? read_bundled : NULL,
+                            .read_site_key = part == BUNDLE_WITH_SITE_KEYS ? read_bundled : NULL};
 }
 
 static void add_field(struct text *bytes, struct span field)
@@ -170,11 +188,12 @@ void bundle_write(const struct bundle *bundle, enum bundle_part part, struct tex
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
         if ((file->is_secret && part == BUNDLE_PUBLIC) ||
-            (file->is_zone_key && part != BUNDLE_WITH_ZONE_KEYS))
+            (file->key_for != BUNDLE_PUBLIC && file->key_for != part && part != BUNDLE_WHOLE))
             continue;
         uint8_t flags = (uint8_t)(file->is_secret ? FLAG_SECRET : 0) |
                         (uint8_t)(file->is_large ? FLAG_LARGE : 0) |
-                        (uint8_t)(file->is_zone_key ? FLAG_ZONE_KEY : 0);
+                        (uint8_t)(file->key_for == BUNDLE_WITH_ZONE_KEYS ? FLAG_ZONE_KEY : 0) |
+                        (uint8_t)(file->key_for == BUNDLE_WITH_SITE_KEYS ? FLAG_SITE_KEY : 0);
         uint8_t place[16];
         store_u64(store_u64(place, file->offset), file->bytes);
         text_add_span(bytes, span_of(&flags, 1));
@@ -204,7 +223,9 @@ static void parse_file(struct bundle *bundle, struct reader *reader)
     bundle_add(bundle, text, flags & FLAG_SECRET, content);
     struct bundle_file *file = &bundle->files[bundle->count - 1];
     file->is_large = flags & FLAG_LARGE;
-    file->is_zone_key = flags & FLAG_ZONE_KEY;
+    file->key_for = flags & FLAG_ZONE_KEY   ? BUNDLE_WITH_ZONE_KEYS
+                    : flags & FLAG_SITE_KEY ? BUNDLE_WITH_SITE_KEYS
+                                            : BUNDLE_PUBLIC;
     file->offset = offset;
     file->bytes = bytes;
     memory_free(text);

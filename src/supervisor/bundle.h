@@ -13,15 +13,17 @@
 /* What a child gets of it. */
 enum bundle_part {
     BUNDLE_PUBLIC,
-    BUNDLE_WITH_SECRETS,   /* this node's */
-    BUNDLE_WITH_ZONE_KEYS, /* these, and the zones' */
+    BUNDLE_WITH_SITE_KEYS, /* this node's secrets, and the keys of sites */
+    BUNDLE_WITH_ZONE_KEYS, /* this node's secrets, and those of the DNS server */
+    BUNDLE_WHOLE,          /* for a supervisor that takes over */
 };
 
 struct bundle_file {
     char *path;
     struct text content;
     bool is_secret;
-    bool is_zone_key;
+    enum bundle_part
+        key_for;   /* the only part that has it; BUNDLE_PUBLIC: it is none of such keys */
     bool is_large; /* instead of content: where it lies in the memfd */
     uint64_t offset, bytes;
 };
@@ -41,7 +43,7 @@ void bundle_clear(struct bundle *bundle); /* wipes secrets */
 struct conf_reader bundle_recorder(struct bundle *bundle);
 void bundle_seal(const struct bundle *bundle);
 /* A reader that answers from the bundle only. */
-struct conf_reader bundle_reader(const struct bundle *bundle, bool has_zone_keys);
+struct conf_reader bundle_reader(const struct bundle *bundle, enum bundle_part part);
 
 void bundle_add(struct bundle *bundle, const char *path, bool is_secret, struct span content);
 /* The memfd goes beside the bytes, where there is one. */

@@ -100,6 +100,13 @@ static bool needs_secrets(const struct child *child)
     return strcmp(child->name, "admin") != 0 && strcmp(child->name, "history") != 0;
 }
 
+static enum bundle_part part_of(const struct child *child)
+{
+    return strcmp(child->name, "dns") == 0 ? BUNDLE_WITH_ZONE_KEYS
+           : needs_secrets(child)          ? BUNDLE_WITH_SITE_KEYS
+                                           : BUNDLE_PUBLIC;
+}
+
 /* NULL and a sentence, which is a surprise: the supervisor has checked these bytes. */
 static struct conf *load(const struct child *child, const int *fds, size_t fd_count,
                          struct text *why)
@@ -111,7 +118,7 @@ static struct conf *load(const struct child *child, const int *fds, size_t fd_co
         bundle_parse(&bundle, text_span(&bytes), fd_count > 1 ? fds[1] : -1)) {
         text_add(why, "the supervisor's configuration is malformed");
     } else {
-        struct conf_reader reader = bundle_reader(&bundle, strcmp(child->name, "dns") == 0);
+        struct conf_reader reader = bundle_reader(&bundle, part_of(child));
         conf = conf_load(bundle.files[0].path, text_span(&bundle.files[0].content),
                          needs_secrets(child) ? child->node : CONF_NO_NODE, &reader, &errors);
         if (conf && !conf_find_node(conf, child->node)) {

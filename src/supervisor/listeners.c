@@ -23,6 +23,7 @@ static const struct {
     bool is_datagram, is_per_worker;
 } kinds[] = {
     [LISTENER_HTTP] = {"http", "front", false, true},
+    [LISTENER_TLS] = {"tls", "front", false, true},
     [LISTENER_PORT] = {"port", "front", false, true},
     [LISTENER_FLOWS] = {"udp-port", "front", true, true},
     [LISTENER_REDIRECT] = {"redirect", "dns", false, true},
@@ -99,7 +100,7 @@ void descriptors_drop(struct descriptors *table, const char *name)
 
 void descriptors_drop_accepting(struct descriptors *table)
 {
-    static const enum listener_kind accepting[] = {LISTENER_HTTP, LISTENER_PORT};
+    static const enum listener_kind accepting[] = {LISTENER_HTTP, LISTENER_TLS, LISTENER_PORT};
     for (size_t i = table->count; i-- > 0;)
         for (size_t k = 0; k < sizeof accepting / sizeof *accepting; k++) {
             const char *kind = kinds[accepting[k]].name;
@@ -300,6 +301,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
     if (node->edge) {
         want_log(opening, node->edge->access_log, "front");
         want_all(opening, LISTENER_HTTP, &node->edge->listen);
+        if (node->edge->tls)
+            want_all(opening, LISTENER_TLS, &node->edge->tls->listen);
         for (size_t i = 0; i < node->edge->port_count; i++)
             want(opening,
                  node->edge->ports[i].protocol == CONF_UDP ? LISTENER_FLOWS : LISTENER_PORT,

@@ -97,12 +97,12 @@ static bool is_observer(const struct process *process)
     return strcmp(process->name, "admin") == 0 || strcmp(process->name, "history") == 0;
 }
 
-/* The front child gets none of the zones' keys. */
+/* The front child gets none of the zones' keys, the DNS server none of the sites'. */
 static enum bundle_part part_of(const struct process *process)
 {
     return is_observer(process)                ? BUNDLE_PUBLIC
            : strcmp(process->name, "dns") == 0 ? BUNDLE_WITH_ZONE_KEYS
-                                               : BUNDLE_WITH_SECRETS;
+                                               : BUNDLE_WITH_SITE_KEYS;
 }
 
 /* The configuration's bytes. */

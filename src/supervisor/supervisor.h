@@ -87,6 +87,7 @@ void *_Atomic *child_conf_slot(struct child *child); /* struct conf; for snapsho
 
 enum listener_kind {
     LISTENER_HTTP,     /* TCP, one for each worker */
+    LISTENER_TLS,      /* TCP, one for each worker */
     LISTENER_PORT,     /* TCP, one for each worker */
     LISTENER_FLOWS,    /* UDP, one for each worker */
     LISTENER_REDIRECT, /* TCP, one for each worker */

@@ -156,7 +156,7 @@ static int parcel_fill(const struct supervisor *supervisor, struct parcel *parce
     struct text bytes = {0};
     *parcel = (struct parcel){.state = -1, .bundle = -1};
     parcel->program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    bundle_write(&supervisor->bundle, BUNDLE_WITH_ZONE_KEYS, &bytes);
+    bundle_write(&supervisor->bundle, BUNDLE_WHOLE, &bytes);
     int result = parcel->program < 0
                      ? ERROR_LIMIT
                      : bulk_new(text_span(&bytes), "configuration", &parcel->bundle);

@@ -317,6 +317,7 @@ static int read_chunk(struct tls_session *session, struct chunk *chunk, uint32_t
             return result_of(session, got, &session->read_waits);
         session->read_waits = EPOLLIN;
         chunk->filled += (uint32_t)got;
+        note_handshake(session); /* behind the next failure OpenSSL would not know any more */
     }
     return 0;
 }

@@ -254,7 +254,7 @@ static const struct bad_file bad_relations[] = {
      SITES
      NODE
      "    edge: { }\n",
-     "6:5: warning: edge 'me' listens nowhere: neither listen nor ports\n"},
+     "6:5: warning: edge 'me' listens nowhere: none of listen, tls, ports\n"},
     {"allow names no edge",
      SITES
      "nodes:\n"
@@ -543,6 +543,31 @@ static const struct bad_file bad_relations[] = {
      EDGE
      "health: { kind: https, authorities: none.pem }\n",
      "7:37: authorities: /conf/none.pem: no such file\n"},
+    {"tls: sites without a way, with several, without authorities",
+     SITES
+     "  none: { hosts: [none.example], origins: [\"http://192.0.2.1\"], tls: {} }\n"
+     "  both: { hosts: [both.example], origins: [\"http://192.0.2.1\"], tls: { self_signed: true, passthrough: true } }\n"
+     "  asks: { hosts: [asks.example], origins: [\"http://192.0.2.1\"], tls: { self_signed: true, client_certificates: required } }\n"
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s, none, both, asks] }] }\n"
+     "    edge: { tls: { listen: [\":443\"], default_site: s } }\n",
+     "3:65: tls: 'none' needs certificates, self_signed: true, or passthrough: true\n"
+     "4:65: tls: only one of certificates, self_signed and passthrough can be for 'both'\n"
+     "4:65: warning: passthrough: no gateway of 'me' allows port 443 of 'both'\n"
+     "5:112: client_certificates: needs authorities, which vouch for them\n"
+     "9:52: default_site: 's' has no certificate here\n"},
+    {"node: tls: files that are not there, or no certificates",
+     SITES
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], tls: { certificates: [{ certificate: none.pem, key: none.key },\n"
+     "    { certificate: bad.cidr, key: me.key }] } }\n"
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s, t] }] }\n"
+     "    edge: { tls: { listen: [\":443\"] } }\n",
+     "3:96: certificate: /conf/none.pem: no such file\n"
+     "3:111: key: /conf/none.key: no such file\n"
+     "4:35: key: /conf/me.key: no such file\n"},
     {"probe: no list, refresh below interval",
      SITES
      NODE

@@ -43,6 +43,7 @@ static inline struct conf_reader canned_reader(const struct canned_file *files)
 {
     return (struct conf_reader){.read = canned_read,
                                 .read_zone_key = canned_read,
+                                .read_site_key = canned_read,
                                 .argument = (void *)(uintptr_t)files};
 }
 

@@ -18,7 +18,7 @@ static int connect_from(struct stage *stage, const struct address *peer)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     stage->worker->connections++;
-    edge_client_start(stage->worker, ends[0], peer);
+    edge_client_start(stage->worker, ends[0], peer, NULL);
     return ends[1];
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // clang-format off
@@ -32,7 +33,7 @@ static void make_bundle(struct bundle *bundle)
 static int ask(const struct bundle *bundle, const char *path, struct text *content)
 {
     struct text why = {0};
-    struct conf_reader reader = bundle_reader(bundle, true);
+    struct conf_reader reader = bundle_reader(bundle, BUNDLE_WITH_ZONE_KEYS);
     int result = reader.read(reader.argument, path, true, content, &why);
     assert_true((result == 0) == (why.length == 0));
     text_clear(&why);
@@ -46,7 +47,7 @@ static void a_bundle_crosses_with_and_without_secrets(void **state)
         struct bundle sent = {0}, got = {0};
         struct text bytes = {0}, content = {0};
         make_bundle(&sent);
-        bundle_write(&sent, with_secrets ? BUNDLE_WITH_SECRETS : BUNDLE_PUBLIC, &bytes);
+        bundle_write(&sent, with_secrets ? BUNDLE_WITH_SITE_KEYS : BUNDLE_PUBLIC, &bytes);
         assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
         assert_string_equal(got.files[0].path, "node.yaml");
         assert_int_equal(ask(&got, "regions", &content), 0);
@@ -68,7 +69,7 @@ static void a_bundle_that_is_cut_is_refused(void **state)
     struct bundle sent = {0};
     struct text bytes = {0};
     bundle_add(&sent, "node.yaml", false, SPAN("nodes:\n"));
-    bundle_write(&sent, BUNDLE_WITH_SECRETS, &bytes);
+    bundle_write(&sent, BUNDLE_WITH_SITE_KEYS, &bytes);
     for (size_t length = 0; length < bytes.length; length++) {
         struct bundle got = {0};
         assert_int_equal(bundle_parse(&got, span_of(bytes.data, length), -1), ERROR_INVALID);
@@ -99,6 +100,63 @@ static void expect_large(const struct conf_reader *reader, const char *path, con
     conf_unmap_memory(found);
 }
 
+/* Keys of sites go to those that serve visitors, those of zones to the DNS server, neither to anybody else. */
+static void R13_keys_go_where_they_are_used(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/causeway-keys-XXXXXX", site[64], zone[64], node[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(site, sizeof site, "%s/site", folder);
+    snprintf(zone, sizeof zone, "%s/zone", folder);
+    snprintf(node, sizeof node, "%s/node", folder);
+    write_file(site, "s", 1);
+    write_file(zone, "z", 1);
+    write_file(node, "n", 1);
+    chmod(site, 0600);
+    chmod(zone, 0600);
+    chmod(node, 0600);
+    struct bundle sent = {0};
+    struct text content = {0}, why = {0};
+    struct conf_reader recorder = bundle_recorder(&sent);
+    bundle_add(&sent, "node.yaml", false, SPAN("nodes:\n"));
+    assert_true(recorder.now_s > 0);
+    assert_int_equal(recorder.read(&sent, node, true, &content, &why), 0);
+    assert_int_equal(recorder.read_site_key(&sent, site, true, &content, &why), 0);
+    assert_int_equal(recorder.read_zone_key(&sent, zone, true, &content, &why), 0);
+    for (enum bundle_part part = BUNDLE_PUBLIC; part <= BUNDLE_WHOLE; part++) {
+        struct bundle got = {0};
+        struct text bytes = {0};
+        bundle_write(&sent, part, &bytes);
+        assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
+        assert_int_equal(ask(&got, node, &content), part == BUNDLE_PUBLIC ? ERROR_NOT_FOUND : 0);
+        assert_int_equal(ask(&got, site, &content),
+                         part == BUNDLE_WITH_SITE_KEYS || part == BUNDLE_WHOLE ? 0
+                                                                               : ERROR_NOT_FOUND);
+        assert_int_equal(ask(&got, zone, &content),
+                         part == BUNDLE_WITH_ZONE_KEYS || part == BUNDLE_WHOLE ? 0
+                                                                               : ERROR_NOT_FOUND);
+        assert_int_equal(bundle_reader(&got, part).read_site_key != NULL,
+                         part == BUNDLE_WITH_SITE_KEYS);
+        text_clear(&bytes); /* what crosses stays what it is */
+        if (part == BUNDLE_WHOLE) {
+            bundle_write(&got, BUNDLE_WITH_ZONE_KEYS, &bytes);
+            bundle_clear(&got);
+            assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
+            assert_int_equal(ask(&got, site, &content), ERROR_NOT_FOUND);
+            assert_int_equal(ask(&got, zone, &content), 0);
+            text_clear(&bytes);
+        }
+        bundle_clear(&got);
+    }
+    text_clear(&content);
+    text_clear(&why);
+    bundle_clear(&sent);
+    unlink(site);
+    unlink(zone);
+    unlink(node);
+    rmdir(folder);
+}
+
 /* Large files exist once in memory, and are what they were when they were read. */
 static void large_files_cross_in_sealed_memory(void **state)
 {
@@ -127,7 +185,7 @@ static void large_files_cross_in_sealed_memory(void **state)
     assert_true(bytes.length < 1000);
     assert_int_equal(bundle_parse(&got, text_span(&bytes), sent.memory), 0);
     bundle_clear(&sent);
-    struct conf_reader reader = bundle_reader(&got, true);
+    struct conf_reader reader = bundle_reader(&got, BUNDLE_WITH_ZONE_KEYS);
     expect_large(&reader, large, "0123456789", 300000);
     expect_large(&reader, other, "abc", 1);
     expect_large(&reader, empty, "", 1);
@@ -442,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bundle_crosses_with_and_without_secrets),
         cmocka_unit_test(a_bundle_that_is_cut_is_refused),
+        cmocka_unit_test(R13_keys_go_where_they_are_used),
         cmocka_unit_test(large_files_cross_in_sealed_memory),
         cmocka_unit_test(messages_wait_for_a_slow_reader),
         cmocka_unit_test(a_full_queue_refuses),

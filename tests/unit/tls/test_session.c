@@ -292,6 +292,30 @@ static void R13_an_end_is_told_from_a_truncation(void **state)
     tls_context_release(&context);
 }
 
+/* The first request comes along with the end of the handshake, and the connection's end with both. */
+static void R13_a_hasty_client_was_there(void **state)
+{
+    (void)state;
+    struct tls_context *context = make_context(TLS_MODERN, 0, TLS_CLIENT_NONE);
+    struct pair pair;
+    bool ended;
+    pair_open(&pair, context, client, "shop.example", NULL, TLS_HTTP_1);
+    while (SSL_do_handshake(pair.client) != 1) {
+        ERR_clear_error();
+        pair_move(&pair);
+    }
+    assert_false(tls_session_is_open(pair.session));
+    assert_int_equal(SSL_write(pair.client, "all", 3), 3);
+    close(pair.fds[1]);
+    pair.fds[1] = -1;
+    assert_int_equal(tls_session_read(pair.session, &pair.in, 100, &ended), 3);
+    assert_true(tls_session_is_open(pair.session));
+    assert_int_equal(tls_session_failure(pair.session), TLS_FAILURE_NONE);
+    assert_string_equal(tls_session_facts(pair.session)->version, "TLSv1.3");
+    pair_close(&pair);
+    tls_context_release(&context);
+}
+
 static void R13_our_end_is_told(void **state)
 {
     (void)state;
@@ -484,6 +508,7 @@ int main(void)
         cmocka_unit_test(R13_answers_arrive_whole),
         cmocka_unit_test(R13_requests_arrive_within_the_limit),
         cmocka_unit_test(R13_an_end_is_told_from_a_truncation),
+        cmocka_unit_test(R13_a_hasty_client_was_there),
         cmocka_unit_test(R13_our_end_is_told),
         cmocka_unit_test(R13_what_is_no_tls_is_refused),
         cmocka_unit_test(R13_clients_have_certificates),

@@ -501,7 +501,7 @@ static void scan_some(struct disk *disk)
         disk->scanned = next->number;
         return;
     }
-    while (disk->log.oldest->number < disk->scanned)
+    while (disk->log.oldest && disk->log.oldest->number < disk->scanned)
         disk_log_drop(&disk->log);
     pthread_mutex_lock(&disk->lock);
     disk->is_scanned = true;

@@ -62,7 +62,7 @@ enum { DISK_FACTS, DISK_KEY, DISK_RULE, DISK_SELECTOR, DISK_HEAD }; /* parts */
 MUST_USE int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most);
 void disk_log_close(struct disk_log *log);
 /* Magic and checks of the record are made here; a segment is begun where it does not fit. */
-MUST_USE int disk_log_append(struct disk_log *log, const struct disk_record *record,
+MUST_USE int disk_log_append(struct disk_log *log, const struct disk_record *given,
                              struct span meta, const struct slice *slices, uint32_t count,
                              uint64_t *place);
 /* The record at that place, without its body: whole and right, or ERROR_INVALID, ERROR_IO. */
@@ -77,7 +77,7 @@ uint64_t disk_record_bytes(const struct disk_record *record);
 /* ---- disk.c */
 struct disk;
 struct disk *disk_open(struct store *store, int folder, uint64_t bytes_most); /* NULL: cannot */
-void disk_close(struct disk **disk);
+void disk_close(struct disk **closed);
 void disk_settle(struct disk *disk);
 /* An object that was just kept; takes no reference of the caller's. */
 void disk_write(struct disk *disk, struct store_object *object);

@@ -254,7 +254,7 @@ void piece_release(struct store_fill *fill, struct fill_piece *piece);
 /* Under the shard's lock. */
 void fill_unlink(struct store_fill *fill);
 /* The disk's answer (NULL: none), whose reference it takes: kept, and the waiters look again. */
-void fill_loaded(struct store_fill **fill, struct store_object *object);
+void fill_loaded(struct store_fill **pointer, struct store_object *object);
 /* Lets go those who wait too long; looks at one shard. */
 void fills_look(struct store *store, uint64_t now_ns);
 

@@ -44,9 +44,9 @@ struct store_options {
     int disk_folder; /* a descriptor of its folder, which stays the caller's, open for as long as the store is */
 };
 /* ERROR_NOT_FOUND: no such policy. ERROR_IO: nothing can be written to the folder. */
-MUST_USE int store_open(struct store **store, const struct store_options *options);
+MUST_USE int store_open(struct store **opened, const struct store_options *options);
 /* When nobody holds an object, a fill or a reader. */
-void store_close(struct store **store);
+void store_close(struct store **closed);
 /* Every 10 ms, on one worker: sweeps after purges and lets go those who wait for a stalled fill; a bounded piece of work. */
 void store_tick(struct store *store, uint64_t now_ns);
 /* Waits until the disk tier has nothing to do; on no worker. */
@@ -69,7 +69,7 @@ struct store_query {
 struct store_object *store_find(struct store *store, const struct store_query *query);
 
 struct store_object *store_object_retain(struct store_object *object);
-void store_object_release(struct store *store, struct store_object **object); /* nulls */
+void store_object_release(struct store *store, struct store_object **pointer); /* nulls */
 struct span store_object_key(const struct store_object *object);
 struct span store_object_head(const struct store_object *object);
 struct slice store_object_head_slice(const struct store_object *object); /* a reference */
@@ -148,7 +148,7 @@ struct store_answer { /* borrowed for the call */
 enum { STORE_LENGTH_UNKNOWN = -1 };
 /* The head is there and may be kept; the length of the body, or STORE_LENGTH_UNKNOWN. ERROR_LIMIT: it is too much, which ends the fill like
  * store_fill_pass(), and nulls it. */
-MUST_USE int store_fill_answer(struct store_fill **fill, const struct store_answer *answer,
+MUST_USE int store_fill_answer(struct store_fill **pointer, const struct store_answer *answer,
                                int64_t length, uint64_t now_ns);
 /* Copies. More than store_fill_room() is taken too, but should not be given. */
 void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns);
@@ -159,16 +159,16 @@ void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context
 /* The filler's own client reads like the others do, but is never let go. Before any data. */
 void store_fill_read(struct store_fill *fill, struct store_reader *reader);
 /* Whole: kept from now on. All of these null. */
-void store_fill_end(struct store_fill **fill);
+void store_fill_end(struct store_fill **pointer);
 /* What is stored is still good: the answer has the new head and facts, the body is that of `old`. */
-void store_fill_refresh(struct store_fill **fill, const struct store_object *old,
+void store_fill_refresh(struct store_fill **pointer, const struct store_object *old,
                         const struct store_answer *answer);
 /* Not for keeping, remembered for `pass_ns` (0: not at all): until then joins are ALONE. */
-void store_fill_pass(struct store_fill **fill, uint64_t now_ns, uint64_t pass_ns);
+void store_fill_pass(struct store_fill **pointer, uint64_t now_ns, uint64_t pass_ns);
 /* There is no answer, or it was cut off. */
-void store_fill_fail(struct store_fill **fill);
+void store_fill_fail(struct store_fill **pointer);
 /* The filler goes away. */
-void store_fill_leave(struct store_fill **fill);
+void store_fill_leave(struct store_fill **pointer);
 
 /* ---- a reader's side, on its worker */
 enum store_reader_state store_reader_look(struct store_reader *reader);

@@ -449,6 +449,11 @@ static void shut_tunnel(struct edge_h1 *h1)
     }
 }
 
+static bool has_agreed_on_h2(const struct edge_h1 *h1)
+{
+    return h1->wire.tls && tls_session_facts(h1->wire.tls)->protocol == TLS_HTTP_2;
+}
+
 /* Whether the connection is HTTP/2's (RFC 9113 section 3.4); it may take some more bytes to know. */
 static bool is_h2(struct edge_h1 *h1)
 {
@@ -456,6 +461,8 @@ static bool is_h2(struct edge_h1 *h1)
         return false;
     int result = h2_preface_check(&h1->in);
     h1->is_settled = result == ERROR_INVALID || h1->read_ended;
+    if (h1->is_settled && has_agreed_on_h2(h1))
+        gone(h1, NULL); /* and speaks another protocol than it said (RFC 7301 section 3.2) */
     return result == 0;
 }
 

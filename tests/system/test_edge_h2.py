@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/2 to the edge, in clear with prior knowledge: the same requests, answers and limits as over HTTP/1.1, many at a time."""
+"""HTTP/2 to the edge, in clear with prior knowledge and over TLS: the same requests, answers and limits as over HTTP/1.1, many at a time."""
 import hashlib
 import json
 import os
 import signal
 import socket
+import ssl
 
 import h2.config
 import h2.connection
@@ -252,3 +253,38 @@ def test_websockets_over_http_2(make_road, start_websocket_echo):
     client.state.end_stream(stream)
     client.flush()
     wait_until(lambda: road.link()["streams_open"] == 0, 20, "the tunnel is gone")
+
+
+def test_over_tls_by_alpn(make_road, lab, version):
+    anywhere = "[::]" if version == 6 else "0.0.0.0"
+    road = make_road(edge=f'tls: {{listen: ["{anywhere}:443"]}}', site="tls: {self_signed: true}")
+    got, body = lab.path("got"), lab.path("body")
+    size = 20 << 20
+    url = ("--resolve", f"{SITE}:443:{at(road.edge_at, 443)[:-4]}", "-k", f"https://{SITE}")
+
+    def curl(path, *words):
+        return road.client.run("curl", "-sS", "--max-time", "60", *words, *url[:-1], url[-1] + path, timeout=70).stdout
+
+    for words, protocol in (((), "2"), (("--http1.1",), "1.1")):
+        assert curl(f"/bytes/{size}?seed=3", *words, "-o", got, "-w", "%{http_version} %{http_code}") == f"{protocol} 200"
+        assert hashlib.sha256(open(got, "rb").read()).hexdigest() == expected_sha256(size, 3)
+    with open(body, "wb") as file:
+        file.write(os.urandom(size))
+    echo = json.loads(curl("/echo", "-T", body, "-H", "Expect:"))
+    assert echo["sha256"] == hashlib.sha256(open(body, "rb").read()).hexdigest()
+    assert dict(echo["fields"])["X-Forwarded-Proto"] == "https"
+    result = road.client.run("h2load", "-t", "1", "-c", "10", "-m", "50", "-n", "2000",
+                             "--connect-to", at(road.edge_at, 443), f"https://{SITE}/bytes/3000", timeout=120)
+    assert "2000 succeeded, 0 failed" in result.stdout, result.stdout
+    assert "Application protocol: h2" in result.stdout
+    # who agrees on HTTP/2 and speaks HTTP/1.1 is not heard
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with context.wrap_socket(road.client.connect(road.edge_at, 443, 20), server_hostname=SITE) as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {SITE}\r\n\r\n".encode())
+        try:
+            assert connection.recv(100) == b""
+        except (ConnectionError, ssl.SSLError):
+            pass

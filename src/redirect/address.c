@@ -22,11 +22,9 @@ static bool parse_node(struct span text, struct address *address)
         text = span_of(text.data + 1, text.length - 2);
     if (address_parse(text, address) < 0 && address_parse_port(text, false, address) < 0)
         return false;
-    if (address_is_any(address))
-        return false;
     address->port = 0;
     *address = address_unmap(address);
-    return true;
+    return !address_is_any(address);
 }
 
 /* The value of "for" in one element of Forwarded; empty: it has none. */

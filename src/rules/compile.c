@@ -285,8 +285,8 @@ static void compile_location(struct compiler *compiler, const struct rules_redir
     complain(compiler, &redirect->status, "a redirect has status 301, 302, 303, 307 or 308");
 }
 
-static void add_edits(struct compiler *compiler, const struct rules_pairs *pairs, int kind,
-                      struct edit_source *edits, size_t *count)
+static void add_edits(struct compiler *compiler, const struct rules_pairs *pairs,
+                      enum rules_edit_kind kind, struct edit_source *edits, size_t *count)
 {
     for (size_t i = 0; i < pairs->count; i++) {
         const struct rules_pair *pair = &pairs->items[i];

@@ -399,7 +399,7 @@ static void build_tables(struct index *index, struct arena *arena, struct anchor
     index->slots = ARENA_ARRAY(arena, struct slot, capacity);
     index->mask = capacity - 1;
     index->holders = ARENA_ARRAY(arena, struct holder, anchors->count);
-    for (int kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0; kind < KINDS; kind++)
         if (is_literal_kind(kind))
             index->literals[kind].list = ARENA_ARRAY(arena, struct literal, anchors->count);
     uint32_t networks = 0;

@@ -136,7 +136,7 @@ bool condition_holds(const struct condition *condition, const struct subject *su
 
 /* ---- compile.c */
 struct edit_source {
-    int kind;
+    enum rules_edit_kind kind;
     struct span name;
     struct template value;
 };

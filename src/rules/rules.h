@@ -186,8 +186,9 @@ enum rules_outcome {
     RULES_FAILED,   /* `cause`: nothing may be said of the request; 500 */
 };
 
+enum rules_edit_kind { RULES_EDIT_SET, RULES_EDIT_ADD, RULES_EDIT_REMOVE };
 struct rules_edit {
-    enum { RULES_EDIT_SET, RULES_EDIT_ADD, RULES_EDIT_REMOVE } kind;
+    enum rules_edit_kind kind;
     struct span name, value;
 };
 

@@ -162,5 +162,6 @@ bool address_is_link_local(const struct address *address)
 bool address_is_any(const struct address *address)
 {
     static const uint8_t zero[16];
-    return memcmp(address->bytes, zero, sizeof zero) == 0;
+    struct address plain = address_unmap(address);
+    return memcmp(plain.bytes, zero, sizeof zero) == 0;
 }

@@ -50,7 +50,7 @@ static inline unsigned address_bits(const struct address *address)
 bool address_is_loopback(const struct address *address); /* 127/8, ::1, also mapped */
 bool address_is_link_local(
     const struct address *address); /* 169.254/16 (with the metadata services), fe80::/10 */
-bool address_is_any(const struct address *address); /* 0.0.0.0, :: */
+bool address_is_any(const struct address *address); /* 0.0.0.0, ::, also mapped */
 
 /* IPv4-mapped IPv6 becomes IPv4; others stay. */
 struct address address_unmap(const struct address *address);

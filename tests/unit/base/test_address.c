@@ -34,6 +34,8 @@ static void addresses_go_both_ways(void **state)
     struct address any;
     assert_int_equal(address_parse_port(SPAN(":80"), false, &any), 0);
     assert_true(address_is_any(&any));
+    assert_int_equal(address_parse(SPAN("::ffff:0.0.0.0"), &any), 0);
+    assert_true(address_is_any(&any)); /* a connection to it leads to this very machine */
     assert_int_equal(address_parse_port(SPAN("80"), true, &any), 0);
     assert_int_equal(any.port, 80);
 }

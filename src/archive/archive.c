@@ -65,16 +65,16 @@ static struct series *find_series(struct archive *archive, struct span name)
         return NULL;
     }
     int64_t id = (int64_t)archive->count + 1;
-    sqlite3_stmt *add = store_statement(&archive->store, STORE_ADD_SERIES);
+    sqlite3_stmt *add = archive_store_statement(&archive->store, STORE_ADD_SERIES);
     sqlite3_bind_int64(add, 1, id);
     sqlite3_bind_text(add, 2, (const char *)name.data, (int)name.length, SQLITE_STATIC);
-    archive->error = store_run(add);
+    archive->error = archive_store_run(add);
     return archive->error ? NULL : put_series(archive, slot, id, name);
 }
 
 static int load_series(struct archive *archive)
 {
-    sqlite3_stmt *read = store_statement(&archive->store, STORE_READ_SERIES);
+    sqlite3_stmt *read = archive_store_statement(&archive->store, STORE_READ_SERIES);
     int result;
     while ((result = sqlite3_step(read)) == SQLITE_ROW && archive->count < ARCHIVE_SERIES_LIMIT) {
         struct span name = span_text((const char *)sqlite3_column_text(read, 1));
@@ -103,7 +103,7 @@ static void keep_coarse(struct archive *archive, struct series *series)
 {
     if (!series->count)
         return;
-    sqlite3_stmt *add = store_statement(&archive->store, STORE_ADD_COARSE);
+    sqlite3_stmt *add = archive_store_statement(&archive->store, STORE_ADD_COARSE);
     const double values[] = {series->least, series->mean, series->greatest, series->first,
                              series->last};
     sqlite3_bind_int64(add, 1, series->id);
@@ -111,7 +111,7 @@ static void keep_coarse(struct archive *archive, struct series *series)
     sqlite3_bind_int64(add, 3, (int64_t)series->count);
     for (int i = 0; i < 5; i++)
         sqlite3_bind_double(add, 4 + i, values[i]);
-    if (store_run(add))
+    if (archive_store_run(add))
         archive->error = ERROR_IO;
 }
 
@@ -140,27 +140,27 @@ static void on_number(void *owner, struct span name, double value)
     if (!series)
         return;
     join_coarse(archive, series, value);
-    sqlite3_stmt *add = store_statement(&archive->store, STORE_ADD_SAMPLE);
+    sqlite3_stmt *add = archive_store_statement(&archive->store, STORE_ADD_SAMPLE);
     sqlite3_bind_int64(add, 1, (int64_t)archive->now_s);
     sqlite3_bind_int64(add, 2, series->id);
     sqlite3_bind_double(add, 3, value);
-    if (store_run(add))
+    if (archive_store_run(add))
         archive->error = ERROR_IO;
     archive->counters.samples++;
 }
 
 static void add_event(struct archive *archive, const struct series *series, const char *word)
 {
-    sqlite3_stmt *set = store_statement(&archive->store, STORE_SET_WORD);
+    sqlite3_stmt *set = archive_store_statement(&archive->store, STORE_SET_WORD);
     sqlite3_bind_int64(set, 1, series->id);
     sqlite3_bind_text(set, 2, word, -1, SQLITE_STATIC);
-    sqlite3_stmt *add = store_statement(&archive->store, STORE_ADD_EVENT);
+    sqlite3_stmt *add = archive_store_statement(&archive->store, STORE_ADD_EVENT);
     sqlite3_bind_int64(add, 1, (int64_t)archive->now_s);
     sqlite3_bind_int64(add, 2, series->id);
     if (series->word)
         sqlite3_bind_text(add, 3, series->word, -1, SQLITE_STATIC);
     sqlite3_bind_text(add, 4, word, -1, SQLITE_STATIC);
-    if (store_run(set) || store_run(add))
+    if (archive_store_run(set) || archive_store_run(add))
         archive->error = ERROR_IO;
     archive->counters.events++;
 }
@@ -181,18 +181,18 @@ int archive_take(struct archive *archive, const json_t *status, uint64_t now_s, 
 {
     const struct look_sink sink = {on_number, on_word, archive};
     archive->now_s = now_s;
-    archive->error = store_run(store_statement(&archive->store, STORE_BEGIN));
+    archive->error = archive_store_run(archive_store_statement(&archive->store, STORE_BEGIN));
     if (!archive->error)
         look_walk(status, &sink);
     if (!archive->error)
-        archive->error = store_run(store_statement(&archive->store, STORE_COMMIT));
+        archive->error = archive_store_run(archive_store_statement(&archive->store, STORE_COMMIT));
     archive->counters.looks++;
     if (!archive->error)
         return 0;
-    text_add_format(why, "history.db: %s", store_complaint(&archive->store));
+    text_add_format(why, "history.db: %s", archive_store_complaint(&archive->store));
     archive->counters.errors++;
     /* What memory has learnt of this look the database has not. */
-    if (store_run(store_statement(&archive->store, STORE_ROLLBACK)) == 0) {
+    if (archive_store_run(archive_store_statement(&archive->store, STORE_ROLLBACK)) == 0) {
         drop_series(archive);
         if (load_series(archive))
             archive->counters.errors++;
@@ -205,11 +205,11 @@ int archive_take(struct archive *archive, const json_t *status, uint64_t now_s, 
 static bool forget(struct archive *archive, enum store_statement which, uint64_t now_s,
                    uint64_t keep_s, int rows)
 {
-    sqlite3_stmt *statement = store_statement(&archive->store, which);
+    sqlite3_stmt *statement = archive_store_statement(&archive->store, which);
     sqlite3_bind_int64(statement, 1, (int64_t)(now_s > keep_s ? now_s - keep_s : 0));
     if (rows)
         sqlite3_bind_int(statement, 2, rows);
-    if (store_run(statement)) {
+    if (archive_store_run(statement)) {
         archive->counters.errors++;
         return false;
     }
@@ -235,11 +235,11 @@ int archive_open(struct archive **opened, const struct archive_options *options,
     archive->options = *options;
     archive->series = memory_new(ARCHIVE_SERIES_LIMIT * sizeof *archive->series);
     archive->slots = memory_new(SLOTS * sizeof *archive->slots);
-    int result = store_open(&archive->store, options->folder, why);
+    int result = archive_store_open(&archive->store, options->folder, why);
     if (!result) {
         result = load_series(archive);
         if (result)
-            text_add_format(why, "history.db: %s", store_complaint(&archive->store));
+            text_add_format(why, "history.db: %s", archive_store_complaint(&archive->store));
     }
     if (result)
         archive_close(&archive);
@@ -254,7 +254,7 @@ void archive_close(struct archive **owned)
     if (!archive)
         return;
     drop_series(archive);
-    store_close(&archive->store);
+    archive_store_close(&archive->store);
     memory_free(archive->series);
     memory_free(archive->slots);
     memory_free(archive);

@@ -59,14 +59,14 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
 };
 
-MUST_USE int store_open(struct store *store, const char *folder, struct text *why);
-void store_close(struct store *store);
+MUST_USE int archive_store_open(struct store *store, const char *folder, struct text *why);
+void archive_store_close(struct store *store);
 
 /* Reset and without values. */
-sqlite3_stmt *store_statement(struct store *store, enum store_statement which);
+sqlite3_stmt *archive_store_statement(struct store *store, enum store_statement which);
 /* Of a statement without rows: 0 or ERROR_IO. */
-MUST_USE int store_run(sqlite3_stmt *statement);
-const char *store_complaint(const struct store *store); /* of the last error */
+MUST_USE int archive_store_run(sqlite3_stmt *statement);
+const char *archive_store_complaint(const struct store *store); /* of the last error */
 
 /* ---- archive.c */
 

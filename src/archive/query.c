@@ -52,14 +52,14 @@ static bool add_row(json_t *rows, const char *series, const struct row *row)
 
 static json_t *complain(struct archive *archive, struct text *why)
 {
-    text_add_format(why, "history.db: %s", store_complaint(archive_store(archive)));
+    text_add_format(why, "history.db: %s", archive_store_complaint(archive_store(archive)));
     return NULL;
 }
 
 static sqlite3_stmt *bind(struct archive *archive, enum store_statement which,
                           const struct archive_query *query)
 {
-    sqlite3_stmt *read = store_statement(archive_store(archive), which);
+    sqlite3_stmt *read = archive_store_statement(archive_store(archive), which);
     sqlite3_bind_text(read, 1, query->series, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(read, 2, (int64_t)query->since_s);
     sqlite3_bind_int64(read, 3, (int64_t)query->until_s);

@@ -30,12 +30,12 @@ static const char *const statements[] = {
 #undef X
 };
 
-const char *store_complaint(const struct store *store)
+const char *archive_store_complaint(const struct store *store)
 {
     return store->database ? sqlite3_errmsg(store->database) : "out of memory";
 }
 
-void store_close(struct store *store)
+void archive_store_close(struct store *store)
 {
     for (int i = 0; i < STORE_STATEMENT_COUNT; i++)
         sqlite3_finalize(store->statements[i]);
@@ -43,7 +43,7 @@ void store_close(struct store *store)
     *store = (struct store){0};
 }
 
-sqlite3_stmt *store_statement(struct store *store, enum store_statement which)
+sqlite3_stmt *archive_store_statement(struct store *store, enum store_statement which)
 {
     sqlite3_stmt *statement = store->statements[which];
     sqlite3_reset(statement);
@@ -51,7 +51,7 @@ sqlite3_stmt *store_statement(struct store *store, enum store_statement which)
     return statement;
 }
 
-int store_run(sqlite3_stmt *statement)
+int archive_store_run(sqlite3_stmt *statement)
 {
     int result = sqlite3_step(statement);
     sqlite3_reset(statement);
@@ -104,21 +104,21 @@ static int prepare(struct store *store)
     return 0;
 }
 
-int store_open(struct store *store, const char *folder, struct text *why)
+int archive_store_open(struct store *store, const char *folder, struct text *why)
 {
     *store = (struct store){0};
     struct text path = {0};
     text_add_format(&path, "%s/history.db", folder);
     int result = open_file(store, path.data);
     if (result == SQLITE_CORRUPT || result == SQLITE_NOTADB) {
-        store_close(store);
+        archive_store_close(store);
         put_aside(path.data);
         result = open_file(store, path.data);
     }
     int error = result == SQLITE_OK ? prepare(store) : ERROR_IO;
     if (error) {
-        text_add_format(why, "%s: %s", path.data, store_complaint(store));
-        store_close(store);
+        text_add_format(why, "%s: %s", path.data, archive_store_complaint(store));
+        archive_store_close(store);
     }
     text_clear(&path);
     return error;

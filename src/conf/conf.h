@@ -120,6 +120,14 @@ struct conf_site_tls {
     uint16_t origin_port; /* 443: of connections that are passed through */
 };
 
+enum conf_eviction {
+    CONF_EVICT_S3FIFO,
+    CONF_EVICT_LRU,
+    CONF_EVICT_LFU,
+    CONF_EVICT_FIFO,
+    CONF_EVICT_RANDOM,
+};
+
 struct conf_edge {
     struct conf_addresses listen; /* HTTP */
     struct conf_edge_tls *tls;    /* NULL: none */
@@ -130,6 +138,8 @@ struct conf_edge {
     struct conf_networks trusted_proxies;
     const char *access_log;                 /* path; NULL: none */
     enum conf_log_format access_log_format; /* JSON or COMBINED */
+    uint64_t cache_bytes;                   /* 256 MiB; 0: no cache */
+    enum conf_eviction cache_policy;        /* S3FIFO */
     uint32_t connections_limit;             /* 65536 */
     uint32_t flows_limit;                   /* 16384: clients of UDP ports at once */
     uint32_t request_line_bytes;            /* 8192 */
@@ -388,6 +398,19 @@ struct conf_probe {
     struct conf_networks opt_out; /* what it says */
 };
 
+enum conf_set_cookie { CONF_SET_COOKIE_REFUSE, CONF_SET_COOKIE_STRIP, CONF_SET_COOKIE_KEEP };
+
+/* What edges store of a site's answers (C1). */
+struct conf_site_cache {
+    bool is_on;                      /* false */
+    enum conf_set_cookie set_cookie; /* REFUSE */
+    bool hears_requests;             /* true */
+    uint32_t heuristic_most_s;       /* a day */
+    uint32_t lifetime_most_s;        /* a year */
+    uint32_t while_revalidate_s;     /* 0 */
+    uint32_t if_error_s;             /* 0 */
+};
+
 struct conf_site {
     const char *name;
     size_t index;
@@ -399,9 +422,10 @@ struct conf_site {
     size_t edge_count;
     const struct conf_node **gateways; /* through which; default: all */
     size_t gateway_count;
-    uint8_t ring;                /* priority class, 2 */
-    uint8_t weight;              /* share of a ring beside other sites, 16 */
-    uint16_t number;             /* on the wire; never 0; the same in every node with this file */
+    uint8_t ring;    /* priority class, 2 */
+    uint8_t weight;  /* share of a ring beside other sites, 16 */
+    uint16_t number; /* on the wire; never 0; the same in every node with this file */
+    struct conf_site_cache cache;
     enum conf_compress compress; /* as the link's, by default */
     uint64_t connect_timeout_ns; /* 3 s */
     uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */

@@ -114,6 +114,7 @@ static const struct setting edge_settings[] = {
      .help =
          "Networks whose Forwarded and X-Forwarded-* fields are believed; others' are removed."},
     {"access_log", GROUP(access_log_section), .help = "The access log."},
+    {"cache", GROUP(edge_cache_section), .help = "Answers that it keeps."},
     {"limits", GROUP(edge_limits_section), .help = "What a client may ask."},
     {"timeouts", GROUP(edge_timeouts_section), .help = "How long the edge waits."},
 };
@@ -532,6 +533,7 @@ static const struct setting site_settings[] = {
      .preset = "link",
      .help =
          "Which messages of the site are compressed on the link; `link`: as link.compress says."},
+    {"cache", GROUP(site_cache_section), .help = "What edges store of its answers."},
     {"retries", &type_integer, MEMBER(conf_site, retries), RANGE("0", "8"), .preset = "1",
      .help = "Further tries of a safe request after a dead connection or a failed connect."},
     {"timeouts", GROUP(site_timeouts_section), .help = "How long a gateway waits."},

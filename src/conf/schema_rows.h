@@ -24,6 +24,8 @@ enum { LIST_LIMIT = 4096 };
 #define SECTION(name)       .type = &type_section, .section = &(name)
 #define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
 
+/* schema_cache.c */
+extern const struct section edge_cache_section, site_cache_section;
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
 /* schema_rules.c */

@@ -70,6 +70,28 @@ struct metric edge_rtt_samples = METRIC(COUNTER, "causeway_measure_visitor_sampl
 struct metric edge_visitor_rtt = METRIC(HISTOGRAM, "causeway_measure_visitor_rtt_seconds", "",
                                         "Least round trip of a visitor's connection.");
 
+struct metric edge_cache_hits =
+    METRIC(COUNTER, "causeway_edge_cache_answers_total", "result=\"hit\"",
+           "Answers of sites with a cache, by what became of them.");
+struct metric edge_cache_stale =
+    METRIC(COUNTER, "causeway_edge_cache_answers_total", "result=\"stale\"",
+           "Answers of sites with a cache, by what became of them.");
+struct metric edge_cache_validated =
+    METRIC(COUNTER, "causeway_edge_cache_answers_total", "result=\"validated\"",
+           "Answers of sites with a cache, by what became of them.");
+struct metric edge_cache_collapsed =
+    METRIC(COUNTER, "causeway_edge_cache_answers_total", "result=\"collapsed\"",
+           "Answers of sites with a cache, by what became of them.");
+struct metric edge_cache_misses =
+    METRIC(COUNTER, "causeway_edge_cache_answers_total", "result=\"miss\"",
+           "Answers of sites with a cache, by what became of them.");
+struct metric edge_cache_refreshes =
+    METRIC(COUNTER, "causeway_edge_cache_refreshes_total", "",
+           "Stale answers that were asked for anew behind a client's back.");
+struct metric edge_cache_purges_refused =
+    METRIC(COUNTER, "causeway_edge_cache_purges_refused_total", "",
+           "Invalidations that had to be given up, too many being on their way.");
+
 static void register_metrics(void)
 {
     struct metric *all[] = {&edge_connections,
@@ -92,7 +114,14 @@ static void register_metrics(void)
                             &edge_flows_open,
                             &edge_flow_datagrams_in,
                             &edge_flow_datagrams_out,
-                            &edge_flow_datagrams_dropped};
+                            &edge_flow_datagrams_dropped,
+                            &edge_cache_hits,
+                            &edge_cache_stale,
+                            &edge_cache_validated,
+                            &edge_cache_collapsed,
+                            &edge_cache_misses,
+                            &edge_cache_refreshes,
+                            &edge_cache_purges_refused};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -149,6 +178,7 @@ struct edge *edge_new(const struct edge_options *options)
         edge->workers[i].visitors = edge_visitors_new(seed);
         edge->workers[i].sites = edge_sites_new();
     }
+    edge_store_open(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
         edge->access_log_is_json = settings->access_log_format == CONF_LOG_JSON;
@@ -167,6 +197,7 @@ void edge_free(struct edge **freed)
     if (edge->access_log)
         log_file_close(&edge->access_log);
     edge_tls_free(&edge->tls);
+    edge_store_close(edge);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
         rules_matcher_free(&edge->workers[i].matcher);
@@ -205,9 +236,11 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->h2_clients);
     list_init(&own->ports);
     list_init(&own->greetings);
+    list_init(&own->refreshes);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
+    edge_store_start(own);
     return edge->options.waits ? 0 : edge_listeners_open(own);
 }
 
@@ -219,9 +252,11 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_listeners_close(own);
     edge_clients_abort(own);
     edge_h2_clients_abort(own);
+    edge_refreshes_abort(own);
     edge_ports_abort(own);
     edge_greetings_abort(own);
     edge_flows_abort(own);
+    edge_store_stop(own);
     loop_timer_stop(own->loop, &own->second);
     text_clear(&own->log_line);
     own->edge = NULL;
@@ -333,6 +368,7 @@ json_t *edge_status(struct edge *edge)
                         json_real((double)metric_quantile_ns(&edge_latency, 0.5) / 1e6));
     json_object_set_new(status, "p99_ms",
                         json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
+    json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "sites", sites_status(edge));
     return status;
 }

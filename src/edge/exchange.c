@@ -12,6 +12,7 @@
 const struct edge_step *const edge_steps[] = {
     &edge_step_site,
     &edge_step_rules,
+    &edge_step_cache,
     &edge_step_link,
     NULL,
 };
@@ -55,6 +56,8 @@ static void write_log(struct edge_exchange *exchange)
 {
     struct edge_worker *worker = exchange->worker;
     unsigned status = exchange->answer.status;
+    if (exchange->front->is_background)
+        return;
     uint64_t total_ns = loop_now_ns(worker->loop) - exchange->began_ns;
     metric_add(&edge_requests, 1);
     metric_add(&edge_answers[status / 100 < 6 ? status / 100 : 0], 1);

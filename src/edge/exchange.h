@@ -55,6 +55,7 @@ typedef int edge_pull_function(struct edge_exchange *exchange, struct slice_queu
  * it runs next. */
 struct edge_front {
     const char *protocols[2]; /* for the log; by http_head.minor */
+    bool is_background;       /* there is no client: nothing is logged or counted */
     /* An interim or the final head; may be changed. `body` NONE: no data follows. With 101 the connection is a tunnel from here on.
      * Negative: it cannot be passed on, nothing was written. */
     int (*head)(struct edge_exchange *exchange, struct http_head *answer);
@@ -94,6 +95,7 @@ struct edge_exchange {
     char request_id[EDGE_REQUEST_ID_BYTES];
     const char *site;                   /* its name, in `arena`; NULL: not known yet */
     unsigned step;                      /* of edge_steps */
+    struct edge_cached *cached;         /* of the cache step; NULL: it has nothing to do with it */
     struct slice_queue body;            /* of the request, before it has a stream */
     const struct http_fields *trailers; /* of the request, from the front */
     struct slice_queue to_link;
@@ -188,6 +190,7 @@ struct edge_step {
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_site;      /* site.c */
 extern const struct edge_step edge_step_rules;     /* rules.c */
+extern const struct edge_step edge_step_cache;     /* cached.c */
 extern const struct edge_step edge_step_link;      /* up.c */
 /* The step that had waited is done: the following one's turn, and then the front's. */
 void edge_exchange_proceed(struct edge_exchange *exchange);

@@ -37,7 +37,8 @@ static void answer_with(struct edge_exchange *exchange, struct slice_queue *cont
         answer->body = HTTP_BODY_NONE;
         slice_queue_clear(content);
     }
-    if (http_fields_set(&answer->fields, HTTP_NAME_DATE, span_text(exchange->worker->date)) < 0 ||
+    if ((!http_fields_has(&answer->fields, HTTP_NAME_DATE) &&
+         http_fields_add(&answer->fields, HTTP_NAME_DATE, span_text(exchange->worker->date)) < 0) ||
         exchange->front->head(exchange, answer) < 0) {
         edge_exchange_abort(exchange, "our own answer cannot be written");
         return;

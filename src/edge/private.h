@@ -61,14 +61,19 @@ struct edge_worker {
     struct edge_visitors *visitors;
     struct edge_sites *sites;
     struct rules_matcher *matcher;
+    struct list refreshes; /* of refresh.c */
+    uint32_t refresh_count;
+    struct loop_timer store_tick; /* of the first worker */
 };
 
 struct edge_step; /* exchange.h */
+struct store;
 
 struct edge {
     struct edge_options options;
     const struct edge_step *const *steps; /* what becomes of a request; NULL ends them */
     struct edge_worker *workers;          /* by worker id */
+    struct store *store;                  /* NULL: nothing is kept */
     struct log_file *access_log;
     bool access_log_is_json;
     struct edge_tls *tls;
@@ -181,12 +186,23 @@ json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t
 /* ---- rules.c */
 void edge_rules_register_metrics(void);
 
+/* ---- refresh.c */
+void edge_refreshes_abort(struct edge_worker *worker);
+
+/* ---- store.c: the one store of all workers */
+void edge_store_open(struct edge *edge);
+void edge_store_close(struct edge *edge);
+void edge_store_start(struct edge_worker *worker); /* its regular work, on the first worker */
+void edge_store_stop(struct edge_worker *worker);
+json_t *edge_store_status(const struct edge *edge); /* a new reference */
+
 /* ---- metrics */
 extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
     edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_flows,
     edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,
     edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples,
-    edge_visitor_rtt;
+    edge_visitor_rtt, edge_cache_hits, edge_cache_stale, edge_cache_validated, edge_cache_collapsed,
+    edge_cache_misses, edge_cache_refreshes, edge_cache_purges_refused;
 
 #endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows of the schema table: the cache of an edge, and of a site (C1, C2).
+ */
+#include "conf/schema_rows.h"
+
+static const struct word eviction_policies[] = {
+    {"s3fifo", CONF_EVICT_S3FIFO}, {"lru", CONF_EVICT_LRU},       {"lfu", CONF_EVICT_LFU},
+    {"fifo", CONF_EVICT_FIFO},     {"random", CONF_EVICT_RANDOM}, {0}};
+
+static const struct setting edge_cache_settings[] = {
+    {"memory", &type_size, MEMBER(conf_edge, cache_bytes), RANGE("0", "1024G"), .preset = "256M",
+     RESTART, .help = "Memory for stored answers of all sites; 0: none are stored."},
+    {"policy", &type_choice, MEMBER(conf_edge, cache_policy), .words = eviction_policies,
+     .preset = "s3fifo", RESTART, .help = "Which answers make room for others."},
+};
+const struct section edge_cache_section = {"edge cache", "Answers that the edge keeps.",
+                                           ROWS(edge_cache_settings)};
+
+static const struct word cookie_words[] = {{"refuse", CONF_SET_COOKIE_REFUSE},
+                                           {"strip", CONF_SET_COOKIE_STRIP},
+                                           {"keep", CONF_SET_COOKIE_KEEP},
+                                           {0}};
+
+static const struct setting site_cache_settings[] = {
+    {"on", &type_boolean, MEMBER(conf_site, cache.is_on), .preset = "false",
+     .help = "Edges answer from stored answers, as far as HTTP allows it (docs/cache.md)."},
+    {"set_cookie", &type_choice, MEMBER(conf_site, cache.set_cookie), .words = cookie_words,
+     .preset = "refuse",
+     .help = "Answers with Set-Cookie: not stored, stored without it, or stored with it for "
+             "everybody."},
+    {"requests", &type_boolean, MEMBER(conf_site, cache.hears_requests), .preset = "true",
+     .help = "Cache-Control and Pragma of clients count, who can so have answers validated."},
+    {"heuristic", &type_seconds, MEMBER(conf_site, cache.heuristic_most_s), RANGE("0s", "8760h"),
+     .preset = "24h",
+     .help = "Where the origin says nothing: a tenth of the time since Last-Modified, but no "
+             "longer than this."},
+    {"lifetime", &type_seconds, MEMBER(conf_site, cache.lifetime_most_s), RANGE("0s", "87600h"),
+     .preset = "8760h", .help = "No answer is fresh for longer, whatever the origin says."},
+    {"stale_while_revalidate", &type_seconds, MEMBER(conf_site, cache.while_revalidate_s),
+     RANGE("0s", "8760h"), .preset = "0s",
+     .help = "How long a stale answer is used while a new one is fetched, where the origin says "
+             "nothing of it."},
+    {"stale_if_error", &type_seconds, MEMBER(conf_site, cache.if_error_s), RANGE("0s", "8760h"),
+     .preset = "0s",
+     .help = "How long a stale answer is used when the origin fails, where it says nothing of it."},
+};
+const struct section site_cache_section = {"site cache", "What edges store of the site's answers.",
+                                           ROWS(site_cache_settings)};

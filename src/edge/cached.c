@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cache step: what the store has is judged; what it does not have is fetched once for all who want it.
+ */
+#include "edge/cached.h"
+
+#include "base/hash.h"
+
+uint64_t edge_cached_now_s(void)
+{
+    return clock_wall_ns() / 1000000000;
+}
+
+static struct store *store_of(const struct edge_exchange *exchange)
+{
+    return exchange->worker->edge->store;
+}
+
+static void read_policy(struct cache_policy *policy, const struct conf_site_cache *conf)
+{
+    *policy = (struct cache_policy){.cookies = (enum cache_cookies)conf->set_cookie,
+                                    .ignores_requests = !conf->hears_requests,
+                                    .heuristic_most_s = conf->heuristic_most_s,
+                                    .lifetime_s = CACHE_SECONDS_NONE,
+                                    .lifetime_most_s = conf->lifetime_most_s,
+                                    .while_revalidate_s = conf->while_revalidate_s,
+                                    .if_error_s = conf->if_error_s};
+}
+
+/* ---- looking up */
+
+static uint32_t select_variant(void *context, struct span rule,
+                               uint8_t selector[STORE_SELECTOR_MOST])
+{
+    const struct edge_cached *cached = context;
+    struct text variant = {0};
+    uint32_t length = 1;
+    if (cache_vary_variant(&variant, rule, &cached->asked.fields) == 0 &&
+        variant.length <= STORE_SELECTOR_MOST) {
+        length = (uint32_t)variant.length;
+        memcpy(selector, variant.data, variant.length);
+    } else {
+        selector[0] = 0; /* no variant begins so: it matches nothing */
+    }
+    text_clear(&variant);
+    return length;
+}
+
+struct store_query edge_cached_query(struct edge_cached *cached)
+{
+    return (struct store_query){.site = cached->site,
+                                .key = text_span(&cached->key),
+                                .now_ns = loop_now_ns(cached->exchange->worker->loop),
+                                .select = select_variant,
+                                .context = cached};
+}
+
+bool edge_cached_open(struct edge_cached *cached, const struct store_object *object)
+{
+    struct span facts = store_object_facts(object);
+    if (facts.length != sizeof cached->facts ||
+        cache_head_unpack(&cached->fields, &cached->exchange->arena, store_object_head(object)))
+        return false;
+    memcpy(&cached->facts, facts.data, sizeof cached->facts);
+    if (cached->facts.length == UINT64_MAX)
+        cached->facts.length = store_object_body_bytes(object);
+    if (store_object_is_purged(object) && cached->facts.lifetime_s > cached->facts.initial_age_s)
+        cached->facts.lifetime_s = cached->facts.initial_age_s; /* as if stale since it came */
+    return true;
+}
+
+/* Judges what was found, or that nothing was. */
+static void judge(struct edge_cached *cached)
+{
+    if (cached->object && !edge_cached_open(cached, cached->object))
+        store_object_release(store_of(cached->exchange), &cached->object);
+    cached->judgement =
+        cache_judge(cached->object ? &cached->facts : NULL, &cached->ask, edge_cached_now_s());
+    cached->why = cached->judgement.why;
+}
+
+/* ---- what is not there, or not fresh */
+
+/* Sent on as a question whether the stored answer is still right. */
+static void ask_for_validation(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    struct http_fields fields = {.arena = &exchange->arena};
+    if (!cached->object || http_fields_copy(&fields, &exchange->head.fields))
+        return;
+    cached->is_validation = cache_validation_ask(&fields, &cached->fields);
+    exchange->head.fields = fields;
+}
+
+/* Parts, conditions and HEAD go by the store where it has nothing to validate: their answers are not what others wait for. */
+static bool is_for_all(const struct edge_cached *cached)
+{
+    const struct cache_ask *ask = &cached->ask;
+    if (ask->is_head || ask->is_for_origin || ask->no_store)
+        return false;
+    return cached->object ? cached->judgement.use == CACHE_USE_VALIDATE
+                          : !ask->has_range && !ask->has_conditions;
+}
+
+static enum edge_next join(struct edge_cached *cached);
+
+/* What another request fetches is there, as far as it has come. */
+static enum edge_next answer_from_reader(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    store_object_release(store_of(exchange), &cached->object);
+    if (!edge_cached_open(cached, store_reader_object(&cached->reader)))
+        return EDGE_NEXT;
+    if (store_reader_look(&cached->reader) != STORE_READER_WHOLE && cached->ask.has_range)
+        return EDGE_NEXT;
+    cached->judgement = cache_judge(&cached->facts, &cached->ask, edge_cached_now_s());
+    if (cached->judgement.use != CACHE_USE_ANSWER && cached->judgement.use != CACHE_USE_REFRESH)
+        return EDGE_NEXT;
+    return edge_cached_answer(cached);
+}
+
+/* What has become of the one that we wait for? */
+static enum edge_next look(struct edge_cached *cached)
+{
+    enum edge_next next = EDGE_NEXT;
+    switch (store_reader_look(&cached->reader)) {
+    case STORE_READER_WAITING:
+        return EDGE_WAITS;
+    case STORE_READER_FLOWING:
+    case STORE_READER_WHOLE:
+        next = answer_from_reader(cached);
+        break;
+    case STORE_READER_AGAIN:
+        store_reader_close(&cached->reader);
+        return join(cached);
+    case STORE_READER_NONE:
+    case STORE_READER_ALONE:
+    case STORE_READER_FAILED:
+        break;
+    }
+    if (next == EDGE_NEXT)
+        store_reader_close(&cached->reader);
+    return next;
+}
+
+static void on_wake(struct store_reader *reader)
+{
+    struct edge_cached *cached = CONTAINER_OF(reader, struct edge_cached, reader);
+    struct edge_exchange *exchange = cached->exchange;
+    enum edge_next next = EDGE_TAKEN;
+    if (exchange->state == EXCHANGE_STEPS)
+        next = look(cached);
+    switch (next) {
+    case EDGE_NEXT:
+        edge_exchange_proceed(exchange);
+        break;
+    case EDGE_WAITS:
+        break;
+    case EDGE_TAKEN:
+        exchange->front->wake(exchange);
+        break;
+    }
+}
+
+static enum edge_next take_found(struct edge_cached *cached, struct store_object *found)
+{
+    store_object_release(store_of(cached->exchange), &cached->object);
+    cached->object = found;
+    judge(cached);
+    if (cached->judgement.use == CACHE_USE_ANSWER || cached->judgement.use == CACHE_USE_REFRESH)
+        return edge_cached_answer(cached);
+    ask_for_validation(cached);
+    return EDGE_NEXT;
+}
+
+static enum edge_next join(struct edge_cached *cached)
+{
+    struct store_query query = edge_cached_query(cached);
+    struct store_joined joined = {0};
+    cached->reader.wake = on_wake;
+    switch (
+        store_join(store_of(cached->exchange), &query, cached->object, &cached->reader, &joined)) {
+    case STORE_FOUND:
+        return take_found(cached, joined.object);
+    case STORE_WAIT:
+        return EDGE_WAITS;
+    case STORE_FILL:
+        cached->fill = joined.fill;
+        break;
+    case STORE_ALONE:
+        break;
+    }
+    ask_for_validation(cached);
+    return EDGE_NEXT;
+}
+
+static enum edge_next refuse(struct edge_exchange *exchange)
+{
+    edge_exchange_page(exchange, 504, "only stored answers are wanted, and none may be used");
+    return EDGE_TAKEN;
+}
+
+/* Behind a client's back: only to be fetched, by whoever comes first. Else it is over, with an answer to nobody. */
+static enum edge_next take_refresh(struct edge_cached *cached)
+{
+    if (cached->judgement.use != CACHE_USE_ANSWER && join(cached) == EDGE_NEXT && cached->fill)
+        return EDGE_NEXT;
+    edge_exchange_own_head(cached->exchange)->status = 204;
+    edge_exchange_answer(cached->exchange, &(struct slice_queue){0});
+    return EDGE_TAKEN;
+}
+
+static enum edge_next look_up(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    struct store_query query = edge_cached_query(cached);
+    cached->object = store_find(store_of(exchange), &query);
+    judge(cached);
+    if (exchange->front == &edge_refresh_front)
+        return take_refresh(cached);
+    switch (cached->judgement.use) {
+    case CACHE_USE_ANSWER:
+        return edge_cached_answer(cached);
+    case CACHE_USE_REFRESH:
+        edge_refresh_start(exchange);
+        return edge_cached_answer(cached);
+    case CACHE_USE_REFUSE:
+        return refuse(exchange);
+    case CACHE_USE_VALIDATE:
+    case CACHE_USE_FORWARD:
+        break;
+    }
+    return is_for_all(cached) ? join(cached) : EDGE_NEXT;
+}
+
+/* ---- the step */
+
+static enum edge_next take(struct edge_exchange *exchange)
+{
+    const struct conf *conf = edge_conf(exchange->worker);
+    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    struct http_head *head = &exchange->head;
+    if (!store_of(exchange) || !site || !site->cache.is_on)
+        return EDGE_NEXT;
+    struct edge_cached *cached = ARENA_NEW(&exchange->arena, struct edge_cached);
+    exchange->cached = cached;
+    cached->exchange = exchange;
+    cached->asked = *head;
+    cached->site = hash_span(span_text(exchange->site), 0);
+    cached->request_s = edge_cached_now_s();
+    read_policy(&cached->policy, &site->cache);
+    cache_ask_read(&cached->ask, &cached->policy, head);
+    cached->why = CACHE_FORWARD_METHOD;
+    if (cached->ask.route != CACHE_ROUTE_LOOKUP)
+        return EDGE_NEXT;
+    cached->why = CACHE_FORWARD_BYPASS;
+    if (cache_key_make(&cached->key, span_text(exchange->site), exchange->visitor->is_https,
+                       head->host, head->port, head->target))
+        return EDGE_NEXT;
+    return look_up(cached);
+}
+
+static void over(struct edge_exchange *exchange)
+{
+    struct edge_cached *cached = exchange->cached;
+    if (!cached)
+        return;
+    if (cached->fill && cached->is_filling && exchange->answer_ended)
+        store_fill_end(&cached->fill);
+    else if (cached->fill && cached->is_filling)
+        store_fill_fail(&cached->fill);
+    else if (cached->fill)
+        store_fill_leave(&cached->fill);
+    store_reader_close(&cached->reader);
+    store_object_release(store_of(exchange), &cached->object);
+    text_clear(&cached->key);
+    exchange->cached = NULL;
+}
+
+const struct edge_step edge_step_cache = {.name = "cache",
+                                          .take = take,
+                                          .answer = edge_cached_take_head,
+                                          .data = edge_cached_take_data,
+                                          .over = over};

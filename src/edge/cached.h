@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to src/edge: the step between an exchange and the store (C1). What HTTP says is src/cache's; what is kept is src/store's;
+ * here the two meet.
+ *
+ *                     fresh
+ *   take --> look up -------> answer it (cached_answer.c)
+ *              |  stale, or nothing             304, or an error that a stale one covers
+ *              `--> join --> fetch it --> link --> cached_fill.c ---------> answer it
+ *                     |                               `--> stored as it streams by
+ *                     `--> somebody fetches it: wait, then answer as it comes
+ */
+#ifndef EDGE_CACHED_H
+#define EDGE_CACHED_H
+
+#include "cache/cache.h"
+#include "edge/exchange.h"
+#include "store/store.h"
+
+enum {
+    EDGE_REFRESHES_MOST = 256
+}; /* of a worker at once: stale answers validated behind clients' backs */
+#define EDGE_PASS_NS \
+    (10ull * 1000000000) /* so long nobody waits for what turned out not to be stored */
+
+/* In the exchange's arena. */
+struct edge_cached {
+    struct edge_exchange *exchange;
+    struct cache_policy policy;
+    struct cache_ask ask;
+    uint64_t site; /* in the store */
+    struct text key;
+    struct http_head
+        asked; /* the request as the client sent it: a validation changes what is sent on */
+    uint64_t request_s; /* when it was sent on, or will be */
+
+    struct store_object *object; /* what there is, fresh or not; a reference */
+    struct cache_facts facts;    /* of that, or of what a reader reads */
+    struct http_fields fields;   /* likewise; they borrow from it */
+    struct cache_judgement judgement;
+    bool is_validation; /* what was sent on asks whether `object` is still right */
+
+    struct store_fill *fill;    /* we fetch */
+    bool is_filling;            /* the store has its head, and takes its data */
+    struct store_reader reader; /* somebody else does */
+
+    /* The answer from the store: where we are in it. */
+    struct cache_answer answer;
+    uint64_t at;      /* of the range, or of the whole */
+    uint32_t index;   /* of the range */
+    bool is_head_due; /* of that range, in a multipart answer */
+
+    enum cache_forward why;
+    unsigned forward_status; /* of the origin's answer that ours replaces; 0: none */
+    enum cache_refusal refusal;
+};
+
+/* ---- cached.c */
+struct store_query edge_cached_query(struct edge_cached *cached);
+/* What is in the store, as facts and fields. False: it cannot be read. */
+bool edge_cached_open(struct edge_cached *cached, const struct store_object *object);
+/* The wall's time in seconds. */
+uint64_t edge_cached_now_s(void);
+
+/* ---- cached_answer.c */
+/* Answers with `facts` and `fields`; content comes from `object`, or from the reader where there is none. */
+enum edge_next edge_cached_answer(struct edge_cached *cached);
+/* The Cache-Status field of an answer. */
+MUST_USE int edge_cached_add_status(struct edge_cached *cached, struct http_fields *fields,
+                                    bool is_hit);
+
+/* ---- cached_fill.c: what comes back */
+enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http_head *answer);
+void edge_cached_take_data(struct edge_exchange *exchange, const struct slice *data);
+
+/* ---- refresh.c: exchanges without a client */
+extern const struct edge_front edge_refresh_front;
+/* Asks for the same again, so that the store has it. */
+void edge_refresh_start(const struct edge_exchange *exchange);
+
+#endif

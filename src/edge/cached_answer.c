@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An answer from the store: its head, then its content as far as the client takes it, straight from the stored slices.
+ */
+#include "edge/cached.h"
+
+int edge_cached_add_status(struct edge_cached *cached, struct http_fields *fields, bool is_hit)
+{
+    char out[CACHE_STATUS_MOST];
+    const char *node = edge_conf(cached->exchange->worker)->self->name;
+    struct cache_status status = {.cache = span_text(node),
+                                  .is_hit = is_hit,
+                                  .why = cached->why,
+                                  .forward_status = cached->forward_status,
+                                  .is_stored = cached->is_filling,
+                                  .is_collapsed = cached->reader.fill != NULL};
+    if (is_hit || cached->object) {
+        status.has_ttl = true;
+        status.ttl_s = cached->judgement.ttl_s;
+    }
+    if (cached->refusal != CACHE_REFUSAL_NONE)
+        status.detail = span_text(cache_refusal_name(cached->refusal));
+    return http_fields_add(fields, HTTP_NAME_CACHE_STATUS, cache_status_write(&status, out));
+}
+
+/* ---- content */
+
+static struct store *store_of(const struct edge_exchange *exchange)
+{
+    return exchange->worker->edge->store;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The whole, from where we are. */
+static int pull_whole(struct edge_exchange *exchange, struct slice_queue *out, uint64_t limit,
+                      bool *ended)
+{
+    struct edge_cached *cached = exchange->cached;
+    uint64_t whole = store_object_body_bytes(cached->object);
+    uint64_t part = least(limit, whole - cached->at);
+    store_object_body(cached->object, cached->at, part, out);
+    cached->at += part;
+    *ended = cached->at == whole;
+    return 0;
+}
+
+static void pull_part_head(struct edge_cached *cached, struct slice_queue *out)
+{
+    char text[CACHE_PART_HEAD_MOST];
+    slice_queue_append(out, cache_answer_part_head(&cached->answer, cached->index, &cached->facts,
+                                                   &cached->fields, text));
+    cached->is_head_due = false;
+}
+
+/* Ranges, one after the other; each behind its head where there are several. */
+static int pull_ranges(struct edge_exchange *exchange, struct slice_queue *out, uint64_t limit,
+                       bool *ended)
+{
+    struct edge_cached *cached = exchange->cached;
+    const struct cache_range *range = &cached->answer.ranges[cached->index];
+    if (cached->is_head_due)
+        pull_part_head(cached, out);
+    if (cached->index < cached->answer.count) {
+        uint64_t part = least(limit, range->last + 1 - range->first - cached->at);
+        store_object_body(cached->object, range->first - cached->facts.first + cached->at, part,
+                          out);
+        cached->at += part;
+        if (range->first + cached->at <= range->last)
+            return 0;
+        cached->index++;
+        cached->at = 0;
+        cached->is_head_due = cached->answer.is_multipart;
+    }
+    if (cached->index == cached->answer.count && cached->is_head_due)
+        pull_part_head(cached, out);
+    *ended = cached->index == cached->answer.count;
+    return 0;
+}
+
+/* What another request fetches, as it comes. */
+static int pull_reader(struct edge_exchange *exchange, struct slice_queue *out, uint64_t limit,
+                       bool *ended)
+{
+    struct edge_cached *cached = exchange->cached;
+    store_reader_pull(&cached->reader, out, limit);
+    *ended = store_reader_is_at_end(&cached->reader);
+    if (!*ended && store_reader_look(&cached->reader) == STORE_READER_FAILED)
+        return ERROR_CLOSED;
+    return 0;
+}
+
+/* ---- head */
+
+static int write_head(struct edge_cached *cached, struct http_head *head)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    int result = cache_answer_head(head, &cached->answer, &cached->judgement, &cached->facts,
+                                   &cached->fields);
+    if (result == 0)
+        result = http_add_via(&head->fields, 1, span_text(edge_conf(exchange->worker)->self->name));
+    if (result == 0)
+        result =
+            http_fields_set(&head->fields, HTTP_NAME_X_REQUEST_ID, span_text(exchange->request_id));
+    if (result == 0)
+        result = edge_cached_add_status(cached, &head->fields,
+                                        cached->why == CACHE_FORWARD_NONE ||
+                                            cached->judgement.use == CACHE_USE_REFRESH);
+    return result;
+}
+
+static void count(const struct edge_cached *cached)
+{
+    if (cached->forward_status == 304)
+        metric_add(&edge_cache_validated, 1);
+    else if (cached->reader.fill)
+        metric_add(&edge_cache_collapsed, 1);
+    else
+        metric_add(cached->judgement.is_stale ? &edge_cache_stale : &edge_cache_hits, 1);
+}
+
+enum edge_next edge_cached_answer(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    uint64_t seed = random_u64(&exchange->worker->random);
+    if (cache_answer_choose(&cached->answer, &cached->ask, &cached->asked, &cached->facts,
+                            &cached->fields, seed)) {
+        cached->why = CACHE_FORWARD_PARTIAL;
+        store_object_release(store_of(exchange), &cached->object);
+        return EDGE_NEXT;
+    }
+    struct http_head *head = edge_exchange_own_head(exchange);
+    if (write_head(cached, head)) {
+        edge_exchange_page(exchange, 502, "the stored answer cannot be passed on");
+        return EDGE_TAKEN;
+    }
+    count(cached);
+    cached->at = cached->index = 0;
+    cached->is_head_due = cached->answer.is_multipart;
+    if (!cached->answer.has_content)
+        edge_exchange_answer(exchange, &(struct slice_queue){0});
+    else if (!cached->object)
+        edge_exchange_answer_from(exchange, pull_reader);
+    else
+        edge_exchange_answer_from(exchange, cached->answer.count ? pull_ranges : pull_whole);
+    return EDGE_TAKEN;
+}

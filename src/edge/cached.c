@@ -27,6 +27,21 @@ static void read_policy(struct cache_policy *policy, const struct conf_site_cach
                                     .if_error_s = conf->if_error_s};
 }
 
+/* What the site's rules say of this request. False: it goes by the cache. So does, for now, what a rule sends to other origins, or tells
+ * apart by more than the URL: an unsafe request could not find it again to make it invalid. */
+static bool follow_rules(struct cache_policy *policy, const struct rules_decision *decision)
+{
+    if (!decision)
+        return true;
+    if (decision->cache.bypass == RULES_YES || decision->cache.key.count || decision->origins)
+        return false;
+    if (decision->cache.ttl_ns)
+        policy->lifetime_s = (uint32_t)(decision->cache.ttl_ns / 1000000000);
+    if (decision->cache.store_cookies == RULES_YES)
+        policy->cookies = CACHE_COOKIES_KEEP;
+    return true;
+}
+
 /* ---- looking up */
 
 static uint32_t select_variant(void *context, struct span rule,
@@ -254,7 +269,8 @@ static enum edge_next take(struct edge_exchange *exchange)
     if (cached->ask.route != CACHE_ROUTE_LOOKUP)
         return EDGE_NEXT;
     cached->why = CACHE_FORWARD_BYPASS;
-    if (cache_key_make(&cached->key, span_text(exchange->site), exchange->visitor->is_https,
+    if (!follow_rules(&cached->policy, exchange->decision) ||
+        cache_key_make(&cached->key, span_text(exchange->site), exchange->visitor->is_https,
                        head->host, head->port, head->target))
         return EDGE_NEXT;
     return look_up(cached);

@@ -109,6 +109,7 @@ void edge_refresh_start(const struct edge_exchange *exchange)
     struct refresh *refresh = NEW(struct refresh);
     struct edge_exchange *own = &refresh->exchange;
     refresh->visitor = *exchange->visitor;
+    refresh->visitor.tls = NULL; /* it may end before this does */
     list_push_back(&worker->refreshes, &refresh->link);
     worker->refresh_count++;
     edge_exchange_init(own, &edge_refresh_front, worker, &refresh->visitor);

@@ -113,8 +113,9 @@ static bool is_presumed(const struct dnsd_reports *reports, const struct dnsd_ed
 {
     const struct status_edge *status = status_of(reports, edge);
     uint32_t number = (uint32_t)(edge - reports->data->edges);
-    return (!status || !status->heard_ns) &&
-           dnsd_health_state(reports->health, number) != HEALTH_UP;
+    if (status) /* though checks may have found it: its first silence is not its end */
+        return !status->heard_ns;
+    return dnsd_health_state(reports->health, number) != HEALTH_UP;
 }
 
 static void tell_forsaken(struct dnsd_reports *reports, size_t forsaken)

@@ -181,6 +181,8 @@ static bool attach(struct store_fill *fill, const struct store_query *query,
         reader->context = query->context;
         reader->is_own = false;
         fill_attach(fill, reader);
+        if (fill->state != FILL_WAITING)
+            fill_wake(fill); /* there is something to look at */
     }
     pthread_mutex_unlock(&fill->lock);
     return is_open;
@@ -422,6 +424,7 @@ void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns)
     bool is_too_large = fill->received > fill->store->options.object_bytes_most;
     if (fill->first && (is_too_large || !atomic_load(&fill->is_linked)))
         let_pieces_go(fill);
+    fill->is_cut |= !fill->first && fill->buffered > STORE_BEHIND_MOST;
     fill_wake(fill);
     pthread_mutex_unlock(&fill->lock);
     if (is_too_large)

@@ -230,6 +230,7 @@ struct store_fill {
     struct store_object *making; /* what readers see: its head and facts */
     struct fill_piece *first;    /* NULL: too large to be kept, pieces go when all have read them */
     struct fill_piece *last;
+    bool is_cut;       /* its readers were too far behind: they are cut off */
     uint64_t received; /* written by the filler's worker only */
     uint64_t buffered;
     int64_t length;

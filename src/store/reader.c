@@ -107,9 +107,12 @@ enum store_reader_state store_reader_look(struct store_reader *reader)
     pthread_mutex_lock(&fill->lock);
     enum fill_state state = fill->state;
     bool is_dismissed = fill->is_dismissed && !reader->is_own && !reader->has_begun;
+    bool is_cut = fill->is_cut;
     pthread_mutex_unlock(&fill->lock);
     if (is_dismissed)
         return STORE_READER_ALONE;
+    if (is_cut)
+        return STORE_READER_FAILED;
     switch (state) {
     case FILL_WAITING:
         return STORE_READER_WAITING;

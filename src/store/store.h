@@ -29,6 +29,8 @@ enum {
     STORE_PURGES_PENDING = 1024, /* that the sweep has not finished */
     STORE_SITES_MOST = 65536,    /* with numbered purges */
     STORE_WINDOW_BYTES = 1 << 20, /* held of an answer that turned out too large to be kept */
+    STORE_BEHIND_MOST =
+        16 << 20, /* likewise, where the filler goes on without room: readers are cut off then */
 };
 #define STORE_STALL_NS (5ull * 1000000000) /* without a byte: waiters fetch for themselves */
 

@@ -228,6 +228,25 @@ static void C1_what_is_too_large_streams_through(void **state)
     store_close(&store);
 }
 
+static void C1_who_is_too_far_behind_is_cut_off(void **state)
+{
+    (void)state;
+    struct store *store = open_store(16 << 20, NULL);
+    struct store_query query = query_of(key_of(1));
+    struct store_fill *fill = begin_fill(store, &query);
+    struct store_reader reader;
+    join(store, &query, &reader);
+    answer_fill(fill, &plain, STORE_LENGTH_UNKNOWN);
+    assert_int_equal(store_reader_look(&reader), STORE_READER_FLOWING);
+    for (uint64_t i = 0; i < 20; i++) /* and never asks for room */
+        fill_with(fill, 5, i << 20, 1 << 20);
+    assert_int_equal(store_reader_look(&reader), STORE_READER_FAILED);
+    store_reader_close(&reader);
+    assert_true(counts_of(store).bytes < 1 << 20);
+    store_fill_end(&fill);
+    store_close(&store);
+}
+
 static void C1_a_refresh_keeps_the_body(void **state)
 {
     (void)state;
@@ -340,6 +359,7 @@ int main(void)
         cmocka_unit_test(C1_a_stalled_fill_lets_go),
         cmocka_unit_test(C1_waiters_are_bounded),
         cmocka_unit_test(C1_what_is_too_large_streams_through),
+        cmocka_unit_test(C1_who_is_too_far_behind_is_cut_off),
         cmocka_unit_test(C1_a_refresh_keeps_the_body),
         cmocka_unit_test(C1_a_variant_for_others_sends_them_on),
         cmocka_unit_test(C2_fills_have_a_share_of_the_memory),

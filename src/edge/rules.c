@@ -43,6 +43,14 @@ static void add_link(struct edge_exchange *exchange, const struct conf_site *sit
     facts->loss_ppm = quality.loss_ppm;
 }
 
+static void add_tls(const struct tls_facts *tls, struct rules_facts *facts)
+{
+    static const size_t behind_name = sizeof "TLSv" - 1;
+    facts->tls_version = span_from(span_text(tls->version), behind_name);
+    facts->server_name = span_text(tls->name);
+    facts->has_certificate = tls->has_client_certificate;
+}
+
 static void gather(struct edge_exchange *exchange, const struct conf_site *site,
                    struct rules_facts *facts)
 {
@@ -52,6 +60,8 @@ static void gather(struct edge_exchange *exchange, const struct conf_site *site,
                                   .rtt_us = RULES_UNKNOWN,
                                   .loss_ppm = RULES_UNKNOWN,
                                   .load_percent = RULES_UNKNOWN};
+    if (exchange->visitor->tls)
+        add_tls(tls_session_facts(exchange->visitor->tls), facts);
     if (rules_ask_for_link(site->rules))
         add_link(exchange, site, facts);
 }

@@ -78,9 +78,10 @@ static int gather(struct span bytes, uint8_t *scratch, struct span *message)
 int tls_hello_read_name(struct span extension, struct tls_hello *hello)
 {
     struct reader reader = reader_of(extension);
-    struct reader list = reader_of(read_span(&reader, read_u16(&reader)));
+    struct span names = read_span(&reader, read_u16(&reader));
     if (reader.failed || reader_left(&reader))
         return ERROR_INVALID;
+    struct reader list = reader_of(names);
     while (reader_left(&list)) {
         uint8_t type = read_u8(&list);
         struct span name = read_span(&list, read_u16(&list));
@@ -96,9 +97,10 @@ int tls_hello_read_name(struct span extension, struct tls_hello *hello)
 static int read_extensions(struct reader *reader, struct tls_hello *hello)
 {
     bool has_name = false;
-    struct reader list = reader_of(read_span(reader, read_u16(reader)));
+    struct span extensions = read_span(reader, read_u16(reader));
     if (reader->failed || reader_left(reader))
         return ERROR_INVALID;
+    struct reader list = reader_of(extensions);
     while (reader_left(&list)) {
         uint16_t type = read_u16(&list);
         struct span extension = read_span(&list, read_u16(&list));

@@ -238,6 +238,18 @@ def test_R13_visitors_have_certificates(local_lab, causeway_program, start_origi
         assert ask(connection, SHOP)[0] == 421, "no way around the certificate"
 
 
+def test_R13_L10_rules_see_the_connection(local_lab, causeway_program, start_origin, authority):
+    client = authority.make("client", "client")
+    tls = site(SHOP, row(authority.make("shop", SHOP)), more=f", client_certificates: optional, authorities: {authority.path}")
+    rules = ('[{match: {tls: {version: "1.2"}}, block: 426}, {match: {tls: {server_name: other.example}}, block: 421}, '
+             '{match: {tls: {certificate: verified}}, stop: true}, {match: {scheme: https}, block: 403}]')
+    machine = TlsMachine(local_lab, causeway_program, start_origin, {"shop": (SHOP, f"{tls[1]}\n    rules: {rules}")})
+    shown = ("--cert", client[0], "--key", client[1])
+    assert machine.code(SHOP, *shown) == 200
+    assert machine.code(SHOP) == 403
+    assert machine.code(SHOP, "--tls-max", "1.2", *shown) == 426
+
+
 def test_R13_large_bodies_cross_both_ways(three, local_lab):
     body = local_lab.path("body")
     pathlib.Path(body).write_bytes(os.urandom(5 << 20))

@@ -64,7 +64,8 @@ static void fill(struct agent *agent, struct status_report *report)
     fill_workers(agent, report);
     for (size_t i = 0; links && i < link_set_count(links); i++) {
         const struct link *link = link_set_get(links, i);
-        if (is_gateway_link(link) && report->gateway_count < STATUS_GATEWAYS_MAX)
+        if (is_gateway_link(link) && link_is_shown(link) &&
+            report->gateway_count < STATUS_GATEWAYS_MAX)
             report->gateways[report->gateway_count++] = gateway_of(agent, link);
     }
 }
@@ -142,7 +143,7 @@ static void put_further_links(struct outbox *outbox)
     size_t gateways = 0;
     for (size_t i = 0; links && i < link_set_count(links); i++) {
         const struct link *link = link_set_get(links, i);
-        if (!is_gateway_link(link) || ++gateways <= STATUS_GATEWAYS_MAX)
+        if (!is_gateway_link(link) || !link_is_shown(link) || ++gateways <= STATUS_GATEWAYS_MAX)
             continue;
         const struct measure_item item = {.kind = MEASURE_LINK,
                                           .link = gateway_of(outbox->agent, link)};

@@ -236,6 +236,8 @@ static void serve(void *state)
 static void drain(void *state, bool is_replaced)
 {
     struct front *front = state;
+    if (is_replaced)
+        link_set_leave(front->links, child_workers(front->child));
     if (front->edge)
         edge_drain(front->edge, child_workers(front->child), is_replaced);
 }

@@ -21,6 +21,7 @@
 
 enum {
     LINKS_LIMIT = 16384, /* 14 bits of a receiver index */
+    LANES = 4,           /* of a link: generations of a process */
     RECEIVE_BATCH = 16,  /* datagrams or GRO batches for each recvmmsg() */
     RECEIVE_BUFFER_BYTES = 65536,
     SEND_BATCH = 16, /* GSO batches for each round of transport_send() */
@@ -69,6 +70,7 @@ struct lane {
     struct udp_socket
         *blocked_by; /* the socket that took no more; NULL: none since the last flush */
     struct loop_timer wake, measure;
+    uint64_t made_ns;
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
@@ -127,6 +129,12 @@ struct link {
     uint32_t slot;
     uint32_t owner;    /* worker */
     struct lane *lane; /* made and freed on the owner's thread */
+    /* The lane's number is the generation of the process that dials: while one process of the peer takes over from the other, it
+     * has a lane for each. The head is the first of a peer's, and keeps its history. */
+    uint8_t number;
+    struct link *head;
+    struct link *_Atomic recent; /* the head's: which was up last */
+    _Atomic bool has_session;
     _Atomic bool is_up;
     _Atomic bool packs; /* the peer understands packed frames */
     _Atomic uint32_t srtt_us, loss_ppm;
@@ -191,6 +199,7 @@ void local_close(struct link_set *set);
 /* ---- udp.c */
 MUST_USE int driver_open_sockets(struct driver *driver);
 void driver_close_sockets(struct driver *driver);
+void driver_leave_sockets(struct driver *driver); /* reads those no more that are not its own */
 void driver_add_socket(struct driver *driver, int fd, uint8_t family, bool is_ours);
 /* The one to dial by that is bound to no address; SOCKET_NONE: the family has none. */
 uint8_t driver_socket_for(const struct driver *driver, const struct address *to);
@@ -235,14 +244,15 @@ void lane_receive(struct lane *lane, const struct transport_datagram *datagrams,
 /* `datagram`: how the hello came. */
 void lane_accept(struct lane *lane, struct transport_hello **hello,
                  const struct transport_datagram *datagram);
+struct lane *lane_get(struct driver *driver, struct link *link); /* made where there is none */
 void lane_wants_flush(struct lane *lane);
 void lane_unblock(struct driver *driver); /* a socket takes datagrams again */
 
 /* ---- link.c */
 struct link *link_by_slot(struct link_set *set, uint32_t slot);
 bool link_has_host(const struct link *link, const struct address *address); /* whatever the port */
-struct link *link_by_key(struct link_set *set,
-                         const uint8_t key[CONF_KEY_BYTES]); /* one that the peer dials */
+struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES],
+                         uint16_t number); /* one that the peer dials; that lane of it */
 
 /* ---- status.c */
 json_t *status_of_link(struct link *link);

@@ -13,9 +13,9 @@ static json_t *tier_json(struct link *link, enum history_tier tier)
 {
     struct history_sample *samples =
         memory_new(history_tier_limit(tier) * sizeof(struct history_sample));
-    pthread_mutex_lock(&link->facts_lock);
-    uint32_t count = history_read(link->history, tier, samples);
-    pthread_mutex_unlock(&link->facts_lock);
+    pthread_mutex_lock(&link->head->facts_lock);
+    uint32_t count = history_read(link->head->history, tier, samples);
+    pthread_mutex_unlock(&link->head->facts_lock);
     uint64_t now_ns = clock_now_ns();
     json_t *rows = json_array();
     for (uint32_t i = 0; i < count; i++) {
@@ -47,7 +47,7 @@ static json_t *unknown_peer(struct link_set *set, const char *peer)
 {
     json_t *peers = json_array();
     for (uint32_t i = 0; i < set->link_count; i++)
-        if (set->links[i]->is_wanted)
+        if (link_is_shown(set->links[i]))
             json_array_append_new(peers, json_string(link_peer_name(set->links[i])));
     return json_pack("{s:o, s:s, s:o}", "error",
                      json_sprintf("this node has no link to '%.100s'", peer), "asked", peer,
@@ -59,7 +59,7 @@ static json_t *show(struct link_set *set, const char *peer, bool has_history)
     json_t *links = json_array();
     for (uint32_t i = 0; i < set->link_count; i++) {
         struct link *link = set->links[i];
-        if (!link->is_wanted || (peer && strcmp(peer, link_peer_name(link)) != 0))
+        if (!link_is_shown(link) || (peer && strcmp(peer, link_peer_name(link)) != 0))
             continue;
         json_t *one = status_of_link(link);
         if (has_history)
@@ -77,7 +77,7 @@ static struct link *find(struct link_set *set, const char *peer, const char *end
 {
     for (uint32_t i = 0; i < set->link_count; i++) {
         struct link *link = set->links[i];
-        if (link->is_wanted && strcmp(peer, link_peer_name(link)) == 0 &&
+        if (link_is_shown(link) && strcmp(peer, link_peer_name(link)) == 0 &&
             (!end || strcmp(end, link->is_edge_side ? "edge" : "gateway") == 0))
             return link;
     }

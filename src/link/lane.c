@@ -11,6 +11,7 @@
 
 /* Most messages are smaller: none waits a round trip for credit. */
 enum { STREAM_WINDOW_LENT = 256 * 1024 };
+#define FORSAKEN_NS (3ull * QUALITY_PERIOD_NS) /* a peer tells its quality each second */
 
 /* By which socket a batch goes: the core hands back the place that it was told. */
 static struct udp_socket *socket_of(struct lane *lane, const struct transport_transmit *transmit)
@@ -32,6 +33,8 @@ static void publish(struct lane *lane)
     bool is_usable = facts.state == TRANSPORT_STATE_UP && !transport_out_since(lane->transport);
     atomic_store_explicit(&link->packs, facts.features & TRANSPORT_FEATURE_PACKED,
                           memory_order_relaxed);
+    atomic_store_explicit(&link->has_session, facts.state == TRANSPORT_STATE_UP,
+                          memory_order_relaxed);
     atomic_store_explicit(&link->is_up, is_usable, memory_order_release);
     atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
     atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
@@ -47,6 +50,7 @@ static void hand_out_event(struct lane *lane, const struct transport_event *even
     switch (event->kind) {
     case TRANSPORT_EVENT_UP:
         metric_add(&link_sessions, 1);
+        atomic_store_explicit(&lane->link->head->recent, lane->link, memory_order_release);
         publish(lane);
         log_notice("link", "up peer=%s", link_peer_name(lane->link));
         break;
@@ -146,16 +150,36 @@ static void on_wake(struct loop *loop, struct loop_timer *timer)
     loop_task_queue(loop, &CONTAINER_OF(timer, struct lane, wake)->flush);
 }
 
+/* Of a process that another one has replaced, and that is not heard of any more. */
+static bool is_forsaken(const struct lane *lane, uint64_t now_ns)
+{
+    const struct link *link = lane->link;
+    uint64_t heard_ns = link->facts.peer_quality_ns;
+    return !link->is_dialler && atomic_load(&link->head->recent) != link &&
+           now_ns - lane->made_ns > FORSAKEN_NS && (!heard_ns || now_ns - heard_ns > FORSAKEN_NS);
+}
+
+static void tell(struct link *link, uint64_t now_ns)
+{
+    struct link *head = link->head;
+    pthread_mutex_lock(&head->facts_lock);
+    history_add(head->history, &link->facts, now_ns);
+    pthread_mutex_unlock(&head->facts_lock);
+    if (head->gauges)
+        gauges_set(head->gauges, &link->facts);
+}
+
 static void on_measure(struct loop *loop, struct loop_timer *timer)
 {
     struct lane *lane = CONTAINER_OF(timer, struct lane, measure);
     struct link *link = lane->link;
     publish(lane);
-    pthread_mutex_lock(&link->facts_lock);
-    history_add(link->history, &link->facts, loop_now_ns(loop));
-    pthread_mutex_unlock(&link->facts_lock);
-    if (link->gauges)
-        gauges_set(link->gauges, &link->facts);
+    if (is_forsaken(lane, loop_now_ns(loop))) {
+        lane_free(&link->lane);
+        return;
+    }
+    if (atomic_load(&link->head->recent) == link)
+        tell(link, loop_now_ns(loop));
     tracing_run(link, loop_now_ns(loop));
     loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
 }
@@ -168,6 +192,8 @@ void lane_new(struct driver *driver, struct link *link)
     transport_config_defaults(&config);
     config.is_initiator = link->is_dialler;
     config.crypto = crypto_openssl();
+    config.lane = link->number;
+    config.lanes = LANES;
     bool is_self_edge = link->is_self && link->is_edge_side;
     memcpy(config.private_key,
            is_self_edge ? set->self_private_key.bytes : set->options.private_key, KEY_BYTES);
@@ -193,6 +219,7 @@ void lane_new(struct driver *driver, struct link *link)
     struct lane *lane = NEW(struct lane);
     lane->link = link;
     lane->driver = driver;
+    lane->made_ns = now_ns;
     lane->packet_bytes = settings->packet_bytes;
     lane->allows_test = settings->allows_test;
     lane->transport = transport_new(&config, now_ns);
@@ -212,6 +239,13 @@ void lane_new(struct driver *driver, struct link *link)
     loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
     fallback_start(lane);
     lane_wants_flush(lane);
+}
+
+struct lane *lane_get(struct driver *driver, struct link *link)
+{
+    if (!link->lane)
+        lane_new(driver, link);
+    return link->lane;
 }
 
 void lane_configure(struct lane *lane)
@@ -241,6 +275,7 @@ void lane_free(struct lane **freed)
     loop_timer_stop(loop, &lane->measure);
     loop_task_cancel(loop, &lane->flush);
     atomic_store(&lane->link->is_up, false);
+    atomic_store(&lane->link->has_session, false);
     rings_count(&lane->link->facts, &(const struct transport_facts){0});
     pthread_mutex_lock(&lane->link->facts_lock);
     lane->link->facts = (struct transport_facts){0};

@@ -81,11 +81,11 @@ bool link_has_host(const struct link *link, const struct address *address)
     return false;
 }
 
-struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
+struct link *link_by_key(struct link_set *set, const uint8_t key[CONF_KEY_BYTES], uint16_t number)
 {
     for (uint32_t i = 0; i < set->link_count; i++)
         if (set->links[i]->is_wanted && !set->links[i]->is_dialler &&
-            memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
+            set->links[i]->number == number && memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
             return set->links[i];
     return NULL;
 }
@@ -113,55 +113,94 @@ static void peer_free(void *freed)
     memory_free(peer);
 }
 
-static int want_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
-                     bool is_edge_side, bool is_dialler)
-{
-    bool is_self = peer == conf->self;
-    const uint8_t *key = !is_self       ? peer->public_key
-                         : is_edge_side ? set->options.public_key
-                                        : set->self_public_key.bytes;
-    const struct address *dial =
-        is_self && !peer->link_address.family ? &set->local_address : &peer->link_address;
+/* What all lanes of a link have. */
+struct wanted {
+    const struct conf_node *peer;
+    const uint8_t *key;
+    const struct address *dial;
     struct link_way ways[TRANSPORT_PATHS];
-    size_t way_count = ways_read(peer, dial, ways);
-    for (uint32_t i = 0; i < set->link_count; i++) {
-        struct link *known = set->links[i];
-        if (known->is_edge_side == is_edge_side && known->is_dialler == is_dialler &&
-            memcmp(known->key, key, CONF_KEY_BYTES) == 0 &&
-            (!is_dialler || (ways_equal(known, ways, way_count) &&
-                             (is_self || !set->tls ||
-                              address_equal(&known->dial_tcp, &peer->link_tcp_address))))) {
-            known->is_named = true;
-            memcpy(known->weights, peer->link_weights, CONF_RINGS);
-            snapshot_publish(&known->peer, peer_new(peer), peer_free);
-            return 0; /* wanted from when all is read */
-        }
-    }
-    if (set->link_count == LINKS_LIMIT)
-        return ERROR_LIMIT;
+    size_t way_count;
+    bool is_self, is_edge_side, is_dialler;
+};
+
+static bool is_it(const struct link *link, const struct wanted *wanted)
+{
+    const struct link_set *set = link->set;
+    return link->is_edge_side == wanted->is_edge_side && link->is_dialler == wanted->is_dialler &&
+           memcmp(link->key, wanted->key, CONF_KEY_BYTES) == 0 &&
+           (!wanted->is_dialler ||
+            (ways_equal(link, wanted->ways, wanted->way_count) &&
+             (wanted->is_self || !set->tls ||
+              address_equal(&link->dial_tcp, &wanted->peer->link_tcp_address))));
+}
+
+static struct link *link_new(struct link_set *set, const struct wanted *wanted, uint8_t number,
+                             struct link *head)
+{
     struct link *link = NEW(struct link);
     link->set = set;
-    atomic_init(&link->peer, peer_new(peer));
-    memcpy(link->key, key, CONF_KEY_BYTES);
-    link->is_self = is_self;
-    link->is_edge_side = is_edge_side;
-    link->is_dialler = is_dialler;
+    link->number = number;
+    link->head = head ? head : link;
+    atomic_init(&link->peer, peer_new(wanted->peer));
+    memcpy(link->key, wanted->key, CONF_KEY_BYTES);
+    link->is_self = wanted->is_self;
+    link->is_edge_side = wanted->is_edge_side;
+    link->is_dialler = wanted->is_dialler;
     link->is_named = true;
     link->is_wanted = true;
-    link->dial = *dial;
-    memcpy(link->ways, ways, sizeof ways);
-    link->way_count = way_count;
-    memcpy(link->weights, peer->link_weights, CONF_RINGS);
-    if (set->tls && !is_self)
-        link->dial_tcp = peer->link_tcp_address;
+    link->dial = *wanted->dial;
+    memcpy(link->ways, wanted->ways, sizeof link->ways);
+    link->way_count = wanted->way_count;
+    memcpy(link->weights, wanted->peer->link_weights, CONF_RINGS);
+    if (set->tls && !wanted->is_self)
+        link->dial_tcp = wanted->peer->link_tcp_address;
     link->slot = set->link_count;
     link->owner =
         (uint32_t)(hash_span(span_of(link->key, CONF_KEY_BYTES), 0) % set->options.workers);
     pthread_mutex_init(&link->facts_lock, NULL);
-    link->history = history_new();
-    link->gauges = gauges_new(link);
+    if (!head) {
+        atomic_init(&link->recent, link);
+        link->history = history_new();
+        link->gauges = gauges_new(link);
+    }
     set->links[link->slot] = link;
     atomic_fetch_add_explicit(&set->link_count, 1, memory_order_release);
+    return link;
+}
+
+/* A dialler has the lane of its own process, the other end one for each that may dial. */
+static int want_link(struct link_set *set, const struct conf *conf, const struct conf_node *peer,
+                     bool is_edge_side, bool is_dialler)
+{
+    bool is_self = peer == conf->self, is_known = false;
+    struct wanted wanted = {.peer = peer,
+                            .key = !is_self       ? peer->public_key
+                                   : is_edge_side ? set->options.public_key
+                                                  : set->self_public_key.bytes,
+                            .dial = is_self && !peer->link_address.family ? &set->local_address
+                                                                          : &peer->link_address,
+                            .is_self = is_self,
+                            .is_edge_side = is_edge_side,
+                            .is_dialler = is_dialler};
+    wanted.way_count = ways_read(peer, wanted.dial, wanted.ways);
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        struct link *known = set->links[i];
+        if (!is_it(known, &wanted))
+            continue;
+        is_known = known->is_named = true; /* wanted from when all is read */
+        memcpy(known->weights, peer->link_weights, CONF_RINGS);
+        snapshot_publish(&known->peer, peer_new(peer), peer_free);
+    }
+    if (is_known)
+        return 0;
+    uint32_t lanes = is_dialler ? 1 : LANES;
+    if (set->link_count + lanes > LINKS_LIMIT)
+        return ERROR_LIMIT;
+    struct link *head = NULL;
+    for (uint8_t i = 0; i < lanes; i++) {
+        struct link *link = link_new(set, &wanted, is_dialler ? set->options.generation : i, head);
+        head = head ? head : link;
+    }
     return 0;
 }
 
@@ -254,11 +293,11 @@ static void follow(struct worker *worker, void *argument)
         struct link *link = set->links[i];
         if (link->owner != worker_id(worker))
             continue;
-        if (link->is_wanted && !link->lane)
-            lane_new(driver, link);
-        else if (link->is_wanted)
+        if (link->is_wanted && link->lane)
             lane_configure(link->lane);
-        else
+        else if (link->is_wanted && link == link->head)
+            lane_new(driver, link);
+        else if (!link->is_wanted)
             lane_free(&link->lane);
     }
 }
@@ -317,7 +356,7 @@ int link_set_start(struct link_set *set, struct worker *worker)
     if (result == 0 && set->tls)
         result = carriage_listen(driver);
     for (uint32_t i = 0; i < set->link_count && result == 0; i++)
-        if (set->links[i]->owner == worker_id(worker))
+        if (set->links[i]->owner == worker_id(worker) && set->links[i] == set->links[i]->head)
             lane_new(driver, set->links[i]);
     if (result < 0)
         link_set_stop(set, worker);
@@ -344,11 +383,33 @@ void link_set_stop(struct link_set *set, struct worker *worker)
 
 struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES])
 {
-    for (uint32_t i = 0; i < set->link_count; i++)
-        if (set->links[i]->is_wanted && set->links[i]->is_edge_side &&
-            memcmp(set->links[i]->key, key, CONF_KEY_BYTES) == 0)
-            return set->links[i];
+    for (uint32_t i = 0; i < set->link_count; i++) {
+        struct link *link = set->links[i];
+        if (link->is_wanted && link->is_edge_side && link == link->head &&
+            memcmp(link->key, key, CONF_KEY_BYTES) == 0)
+            return atomic_load_explicit(&link->recent, memory_order_acquire);
+    }
     return NULL;
+}
+
+bool link_is_shown(const struct link *link)
+{
+    return link->is_wanted &&
+           (atomic_load_explicit(&link->has_session, memory_order_relaxed) ||
+            atomic_load_explicit(&link->head->recent, memory_order_relaxed) == link);
+}
+
+static void leave(struct worker *worker, void *argument)
+{
+    struct link_set *set = argument;
+    struct driver *driver = set->drivers[worker_id(worker)];
+    if (driver && !set->local_count) /* else this process alone has them */
+        driver_leave_sockets(driver);
+}
+
+void link_set_leave(struct link_set *set, struct worker_set *workers)
+{
+    workers_run_on_all(workers, leave, set);
 }
 
 size_t link_set_count(const struct link_set *set)

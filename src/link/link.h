@@ -68,6 +68,10 @@ json_t *link_set_inquire(struct link_set *set, const json_t *question);
 struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BYTES]);
 size_t link_set_count(const struct link_set *set);
 struct link *link_set_get(struct link_set *set, size_t index);
+/* One to tell people of: while a process of the peer takes over from another there are several to it, else one. Any thread. */
+bool link_is_shown(const struct link *link);
+/* Another process of this node has the listening sockets now: what came by them goes on there. Called on no worker. */
+void link_set_leave(struct link_set *set, struct worker_set *workers);
 bool link_is_self(const struct link *link); /* this node is its own gateway */
 bool link_is_to_gateway(const struct link *link);
 const char *

@@ -184,7 +184,7 @@ json_t *link_set_status(struct link_set *set)
 {
     json_t *links = json_array();
     for (uint32_t i = 0; i < set->link_count; i++)
-        if (set->links[i]->is_wanted)
+        if (link_is_shown(set->links[i]))
             json_array_append_new(links, status_of_link(set->links[i]));
     return links;
 }

@@ -262,13 +262,10 @@ static void accept_hello(struct carriage *carriage, struct link *link,
 {
     const struct transport_datagram datagram = {.from = carriage->peer,
                                                 .carriage = TRANSPORT_CARRIAGE_TCP};
-    if (!link->lane) {
-        transport_hello_free(hello);
-        return;
-    }
-    if (carriage->lane != link->lane)
-        attach(carriage, link->lane);
-    lane_accept(link->lane, hello, &datagram);
+    struct lane *lane = lane_get(carriage->driver, link);
+    if (carriage->lane != lane)
+        attach(carriage, lane);
+    lane_accept(lane, hello, &datagram);
 }
 
 /* Still a stranger there: its packets will show who it is. */
@@ -307,7 +304,7 @@ static bool on_hello(struct carriage *carriage, const struct transport_datagram 
         put(carriage, span_of(reply.data, reply.length));
         return true;
     }
-    struct link *link = result < 0 ? NULL : link_by_key(driver->set, facts.peer_key);
+    struct link *link = result < 0 ? NULL : link_by_key(driver->set, facts.peer_key, facts.lane);
     if (!link || (carriage->lane && carriage->lane->link != link)) {
         metric_add(&link_hello_refused, 1);
         transport_hello_free(&hello);

@@ -129,6 +129,13 @@ void driver_close_sockets(struct driver *driver)
     driver->socket_count = 0;
 }
 
+void driver_leave_sockets(struct driver *driver)
+{
+    for (size_t i = 0; i < driver->socket_count; i++)
+        if (!driver->sockets[i].is_ours)
+            loop_watch_remove(driver->loop, &driver->sockets[i].watch);
+}
+
 /* Dialling goes out by the unbound socket of the family (the last ones). */
 uint8_t driver_socket_for(const struct driver *driver, const struct address *to)
 {
@@ -313,9 +320,9 @@ static void forward(struct driver *driver, struct link *link,
 static void deliver_hello(struct worker *receiver, struct message *message)
 {
     struct forwarded_hello *forwarded = CONTAINER_OF(message, struct forwarded_hello, message);
-    (void)receiver;
-    if (forwarded->link->lane)
-        lane_accept(forwarded->link->lane, &forwarded->hello, &forwarded->datagram);
+    struct driver *driver = forwarded->link->set->drivers[worker_id(receiver)];
+    if (driver && forwarded->link->is_wanted)
+        lane_accept(lane_get(driver, forwarded->link), &forwarded->hello, &forwarded->datagram);
     else
         transport_hello_free(&forwarded->hello);
     memory_free(forwarded);
@@ -338,18 +345,14 @@ static void receive_hello(struct udp_socket *socket, const struct transport_data
         udp_send(socket, &reply, 1);
         return;
     }
-    struct link *link = result < 0 ? NULL : link_by_key(driver->set, facts.peer_key);
+    struct link *link = result < 0 ? NULL : link_by_key(driver->set, facts.peer_key, facts.lane);
     if (!link) {
         metric_add(&link_hello_refused, 1); /* silence: a stranger learns nothing */
         transport_hello_free(&hello);
         return;
     }
     if (link->owner == worker_id(driver->worker)) {
-        if (link->lane)
-            lane_accept(link->lane, &hello, datagram);
-        else
-            transport_hello_free(
-                &hello); /* a reload has named the peer, its lane comes in a moment */
+        lane_accept(lane_get(driver, link), &hello, datagram);
         return;
     }
     struct driver *owner = driver->set->drivers[link->owner];

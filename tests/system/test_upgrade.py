@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lab.causeway import Causeway, is_alive
+from lab.causeway import Causeway, Keys, is_alive
 from lab.process import wait_until
 from lab.servers import start_nginx
 
@@ -217,3 +217,48 @@ def test_L10_an_upgrade_brings_a_new_configuration(node, lab):
     connection.request("GET", "/", headers={"Host": "shop.example"})
     assert connection.getresponse().status == 200 and visit(node) == 200
 
+
+
+def test_T1_an_edge_is_upgraded_while_its_gateway_stays(lab, causeway_program, start_websocket_echo):
+    """Both processes of the edge have a lane of the link while one takes over from the other."""
+    here = lab.here()
+    origin, echo, port, link = (here.free_port() for _ in range(4))
+    start_nginx(lab, here, [("127.0.0.1", origin)], server='location / { return 200 "0123456789"; }')
+    start_websocket_echo(lab, here, "127.0.0.1", echo)
+    keys = Keys(lab, causeway_program, "edge", "gw")
+    program = lab.path("causeway")
+    shutil.copy(causeway_program, program)
+
+    def common(name):
+        return f'public_key: "{keys.public[name]}", private_key: {keys.path(name)}, run_dir: {lab.path("run-" + name)}, user: root, workers: 2, admin: off'
+    text = f'''
+nodes:
+  edge: {{{common("edge")}, edge: {{listen: ["127.0.0.1:{port}"]}}}}
+  gw: {{{common("gw")}, link: {{listen: ["127.0.0.1:{link}"]}}, gateway: {{allow_local: true, allow: [{{edges: [edge], sites: [shop, chat]}}]}}}}
+sites:
+  shop: {{hosts: [shop.example], origins: ["http://127.0.0.1:{origin}"]}}
+  chat: {{hosts: [chat.example], origins: ["http://127.0.0.1:{echo}"]}}
+'''
+    gateway = Causeway(lab, causeway_program, text, "gw")
+    node = Causeway(lab, program, text, "edge")
+    node.port = port
+    wait_until(lambda: visit(node) == 200, 10, "the site answers")
+    talk = Conversation(node)
+    wait_until(lambda: talk.said > 2 or talk.failure, 10, "the WebSocket stands")
+    crowd = Visitors(node)
+    most = 0
+    try:
+        for i in range(5):
+            wait_until(lambda: len(node.status()["elders"]) < 2, 20, "the processes before the last have ended")
+            replace(node, causeway_program)
+            assert "took over" in node.run("upgrade").stdout
+            most = max(most, len(gateway.status()["roles"]["front"]["links"]))
+            said = talk.said
+            wait_until(lambda s=said: talk.said > s + 2 or talk.failure, 10, "the WebSocket goes on")
+    finally:
+        crowd.end()
+        talk.end()
+    print(f"{crowd.served} requests on {crowd.connections} connections, {talk.said} messages, {most} lanes at once")
+    assert crowd.failures == [] and talk.failure is None and crowd.served > 100 and most >= 2
+    wait_until(lambda: not node.status()["elders"], 20, "all processes before have ended")
+    wait_until(lambda: len(gateway.status()["roles"]["front"]["links"]) == 1, 20, "their lanes are gone")

@@ -94,6 +94,11 @@ struct link *link_to_gateway(struct link_set *set, const uint8_t key[CONF_KEY_BY
     return NULL;
 }
 
+bool link_is_shown(const struct link *link)
+{
+    return link->name != NULL;
+}
+
 bool link_is_self(const struct link *link)
 {
     return link->is_self;

@@ -81,7 +81,7 @@ static void T1_an_edge_dials_every_gateway(void **state)
     struct address at = host("192.0.2.3"), other = host("192.0.2.2");
     assert_true(link_has_host(link, &at));
     assert_false(link_has_host(link, &other));
-    assert_null(link_by_key(set, key)); /* nobody dials us with it */
+    assert_null(link_by_key(set, key, 0)); /* nobody dials us with it */
     assert_null(link_by_slot(set, 2));
     key_of(KEY_A, key);
     assert_null(link_to_gateway(set, key));
@@ -95,13 +95,20 @@ static void T1_a_gateway_is_dialled_by_its_edges(void **state)
     (void)state;
     struct link_set *set = set_of(two_gateways, "gate");
     key_of(KEY_A, key);
-    assert_int_equal(link_set_count(set), 1);
-    struct link *link = link_by_key(set, key);
+    assert_int_equal(link_set_count(set),
+                     LANES); /* one for each process of the peer that may dial */
+    struct link *link = link_by_key(set, key, 0);
+    for (uint16_t i = 0; i < LANES; i++) {
+        assert_int_equal(link_by_key(set, key, i)->number, i);
+        assert_ptr_equal(link_by_key(set, key, i)->head, link);
+        assert_int_equal(link_is_shown(link_by_key(set, key, i)), i == 0);
+    }
+    assert_null(link_by_key(set, key, LANES));
     assert_string_equal(link_peer_name(link), "edge");
     assert_false(link->is_dialler || link_is_to_gateway(link));
     assert_null(link_to_gateway(set, key));
     key_of(KEY_C, key);
-    assert_null(link_by_key(set, key)); /* a stranger to this gateway */
+    assert_null(link_by_key(set, key, 0)); /* a stranger to this gateway */
     link_set_free(&set);
 }
 
@@ -117,7 +124,7 @@ static void T1_a_gateway_dials_the_edges_of_its_list(void **state)
     set = set_of(gateway_dials, "edge");
     key_of(KEY_B, key);
     assert_false(link_set_get(set, 0)->is_dialler);
-    assert_ptr_equal(link_by_key(set, key), link_set_get(set, 0));
+    assert_ptr_equal(link_by_key(set, key, 0), link_set_get(set, 0));
     assert_ptr_equal(link_to_gateway(set, key), link_set_get(set, 0)); /* whoever dials */
     link_set_free(&set);
 }

@@ -171,7 +171,7 @@ static bool is_answered(const struct world *world, uint32_t site, uint32_t netwo
     struct dns_addresses found;
     uint8_t scope_bits;
     assert_true(director_find(world->director, site, &client, 32, &found, &scope_bits));
-    assert_int_equal(found.ipv4_count, 3);
+    assert_in_range(found.ipv4_count, 2, 3); /* a third one only where it is near */
     for (int i = 0; i < found.ipv4_count; i++)
         if (((uint32_t)found.ipv4[i][2] << 8 | found.ipv4[i][3]) == edge)
             return true;

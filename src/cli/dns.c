@@ -91,6 +91,17 @@ static int reload(void *state, struct text *why)
     return dnsd_reload(role->dnsd, child_conf(role->child), why);
 }
 
+static void drain(void *state, bool is_replaced)
+{
+    if (is_replaced)
+        dnsd_leave(((struct dns_role *)state)->dnsd);
+}
+
+static bool is_drained(const void *state)
+{
+    return dnsd_is_drained(((const struct dns_role *)state)->dnsd);
+}
+
 static uint64_t age_ns(const void *state)
 {
     return dnsd_worker_age_ns(((const struct dns_role *)state)->dnsd);
@@ -188,6 +199,8 @@ const struct role dns_role = {
     .stop = stop,
     .prepare = prepare,
     .reload = reload,
+    .drain = drain,
+    .is_drained = is_drained,
     .age_ns = age_ns,
     .status = status,
     .command = command,

@@ -221,6 +221,11 @@ void dnsd_count_connections(uint64_t open)
     metric_set(&connections, open);
 }
 
+uint64_t dnsd_counted_connections(void)
+{
+    return metric_read(&connections);
+}
+
 uint64_t dnsd_counted_answers(void)
 {
     uint64_t sum = 0;

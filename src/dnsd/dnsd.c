@@ -163,6 +163,24 @@ int dnsd_start(struct dnsd **started, const struct dnsd_options *options, struct
     return error;
 }
 
+static void leave_on_worker(struct worker *worker, void *argument)
+{
+    struct dnsd *dnsd = argument;
+    if (dnsd->tcp[worker_id(worker)])
+        dnsd_tcp_leave(dnsd->tcp[worker_id(worker)]);
+}
+
+void dnsd_leave(struct dnsd *dnsd)
+{
+    workers_run_on_all(dnsd->workers, leave_on_worker, dnsd);
+    dnsd->is_leaving = true;
+}
+
+bool dnsd_is_drained(const struct dnsd *dnsd)
+{
+    return !dnsd->is_leaving || dnsd_counted_connections() == 0;
+}
+
 void dnsd_stop(struct dnsd **owned)
 {
     struct dnsd *dnsd = *owned;

@@ -66,6 +66,10 @@ MUST_USE int dnsd_dnssec_request(const struct conf *conf, const char *zone, uint
 MUST_USE int dnsd_dnssec_sign(struct span request, struct span record, struct span secret,
                               struct text *text, struct text *why);
 
+/* Another process serves: nothing more is accepted over TCP; what is open goes on until dnsd_is_drained(), or dnsd_stop(). */
+void dnsd_leave(struct dnsd *dnsd);
+bool dnsd_is_drained(const struct dnsd *dnsd);
+
 /* An administrator's word on an edge; it holds over reloads and outranks the edge's reports. */
 enum dnsd_admin { DNSD_ADMIN_UP, DNSD_ADMIN_DRAIN, DNSD_ADMIN_DOWN };
 MUST_USE int dnsd_edge_set(struct dnsd *dnsd, const char *edge,

@@ -310,7 +310,8 @@ void dnsd_tally_signer(struct dnsd_tally *tally,
 void dnsd_tally_flush(struct dnsd_tally *tally);   /* and zeroes it, but for is_tcp */
 void dnsd_count_connections(uint64_t open);        /* TCP, of this worker */
 void dnsd_count_refused_connection(void);
-uint64_t dnsd_counted_answers(void); /* any thread */
+uint64_t dnsd_counted_answers(void);     /* any thread */
+uint64_t dnsd_counted_connections(void); /* likewise: TCP, open */
 void dnsd_count_maps(const struct maps *maps);
 void dnsd_count_tls_connection(void);
 /* Adds what came since `before`, and sets that. */
@@ -345,6 +346,7 @@ void dnsd_udp_stop(struct dnsd_udp **udp);
 struct dnsd_tcp;
 MUST_USE int dnsd_tcp_start(struct dnsd_tcp **tcp, struct dnsd *dnsd, struct loop *loop,
                             uint32_t worker, uint32_t workers);
+void dnsd_tcp_leave(struct dnsd_tcp *tcp); /* accepts no more; connections go on */
 void dnsd_tcp_stop(struct dnsd_tcp **owned);
 
 /* ---- health.c: on the first worker */
@@ -420,6 +422,7 @@ struct dnsd_listener {
 struct dnsd {
     void *_Atomic view; /* struct dnsd_view */
     _Atomic bool is_stopping;
+    bool is_leaving; /* another process serves */
     const struct crypto *crypto;
     struct key private_key; /* of this node */
     uint64_t seed;

@@ -411,6 +411,13 @@ int dnsd_tcp_start(struct dnsd_tcp **started, struct dnsd *dnsd, struct loop *lo
     return error;
 }
 
+void dnsd_tcp_leave(struct dnsd_tcp *tcp)
+{
+    for (size_t i = 0; i < tcp->listener_count; i++)
+        loop_watch_remove(tcp->loop, &tcp->listeners[i].watch);
+    tcp->listener_count = 0;
+}
+
 void dnsd_tcp_stop(struct dnsd_tcp **owned)
 {
     struct dnsd_tcp *tcp = *owned;
@@ -418,8 +425,7 @@ void dnsd_tcp_stop(struct dnsd_tcp **owned)
     if (!tcp)
         return;
     loop_timer_stop(tcp->loop, &tcp->idle);
-    for (size_t i = 0; i < tcp->listener_count; i++)
-        loop_watch_remove(tcp->loop, &tcp->listeners[i].watch);
+    dnsd_tcp_leave(tcp);
     struct connection *connection;
     while ((connection = oldest(tcp)))
         close_connection(connection);

@@ -454,27 +454,31 @@ static bool has_agreed_on_h2(const struct edge_h1 *h1)
     return h1->wire.tls && tls_session_facts(h1->wire.tls)->protocol == TLS_HTTP_2;
 }
 
-/* Whether the connection is HTTP/2's (RFC 9113 section 3.4); it may take some more bytes to know. */
-static bool is_h2(struct edge_h1 *h1)
+/* Whether the connection is HTTP/2's (RFC 9113 section 3.4): 0, ERROR_INVALID, or ERROR_INCOMPLETE where it takes some more bytes to know;
+ * until then they are left as they are. */
+static int check_h2(struct edge_h1 *h1)
 {
     if (h1->is_settled || !h1->in.bytes)
-        return false;
+        return ERROR_INVALID;
     int result = h2_preface_check(&h1->in);
-    h1->is_settled = result == ERROR_INVALID || h1->read_ended;
+    if (result == ERROR_INCOMPLETE && h1->read_ended)
+        result = ERROR_INVALID;
+    h1->is_settled = result == ERROR_INVALID;
     if (h1->is_settled && has_agreed_on_h2(h1))
         gone(h1, NULL); /* and speaks another protocol than it said (RFC 7301 section 3.2) */
-    return result == 0;
+    return result;
 }
 
 static void run(struct edge_h1 *h1)
 {
-    bool again;
-    if (is_h2(h1)) {
+    int kind = check_h2(h1);
+    if (kind == 0) {
         edge_h2_start(h1->worker, &h1->wire, &h1->visitor, &h1->in);
         release(h1);
         return;
     }
-    do {
+    bool again = kind != ERROR_INCOMPLETE;
+    while (again && h1->state != H1_OVER) {
         bool was_tunnel = h1->exchange.is_tunnel;
         go_up(h1);
         bool was_full = h1->out.bytes >= EDGE_HELD_MOST;
@@ -485,7 +489,7 @@ static void run(struct edge_h1 *h1)
         again =
             h1->out.bytes < EDGE_HELD_MOST && (was_full || (h1->state == H1_IDLE && h1->in.bytes) ||
                                                (h1->exchange.is_tunnel && !was_tunnel));
-    } while (again && h1->state != H1_OVER);
+    }
     shut_tunnel(h1);
     close_slowly(h1);
     if (h1->state == H1_OVER) {

@@ -55,8 +55,14 @@ void elders_add(struct supervisor *supervisor, const char *name, pid_t pid, uint
     elder->kill.fire = on_kill;
     elder->channel.on_message = on_message;
     elder->channel.on_closed = on_closed;
-    channel_start(&elder->channel, supervisor->loop, fd);
     list_push_back(&supervisor->elders, &elder->link);
+    if (fd >= 0) {
+        channel_start(&elder->channel, supervisor->loop, fd);
+        return;
+    }
+    elder->is_told =
+        true; /* it was ending when the program was executed, and has closed its side */
+    loop_timer_start(supervisor->loop, &elder->kill, clock_now_ns() + GRACE_S * second);
 }
 
 uint8_t elders_generation(const struct supervisor *supervisor, const char *name, uint8_t before)

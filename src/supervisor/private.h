@@ -144,7 +144,7 @@ void processes_go_on(struct supervisor *supervisor, const char *name, uint32_t s
                      uint8_t generation);
 
 /* ---- elders.c */
-/* `name` is a constant; owns the descriptor. */
+/* `name` is a constant; owns the descriptor, -1: it has closed its side already. */
 void elders_add(struct supervisor *supervisor, const char *name, pid_t pid, uint8_t generation,
                 int fd);
 /* Another one than `before`, which no elder of that name has. */

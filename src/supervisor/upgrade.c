@@ -326,10 +326,9 @@ static int take_child(struct supervisor *supervisor, const json_t *item)
         processes_go_on(supervisor, known, (uint32_t)number_of(item, "starts"), generation);
     if (pid <= 0)
         return 0;
-    if (!is_open(fd))
-        return ERROR_INVALID;
-    keep_on_exec(fd, false);
-    elders_add(supervisor, known, pid, generation, fd);
+    if (is_open(fd))
+        keep_on_exec(fd, false);
+    elders_add(supervisor, known, pid, generation, is_open(fd) ? fd : -1);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/link_show.h"
 
 #include "base/memory.h"
+#include "cli/node.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,20 +22,9 @@ enum {
     FRESH_S = 60,
 };
 
-static double number(json_t *object, const char *name)
-{
-    return json_number_value(json_object_get(object, name));
-}
-
-static const char *string(json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "-";
-}
-
 static bool is_up(json_t *link)
 {
-    return strcmp(string(link, "state"), "up") == 0;
+    return strcmp(node_string(link, "state"), "up") == 0;
 }
 
 void link_show_plain(struct text *text, const char *value)
@@ -189,13 +179,13 @@ static void find(struct findings *findings, int badness, const char *format, ...
 
 static void judge_direction(struct findings *findings, json_t *quality, const char *way)
 {
-    double loss = number(quality, "loss_ppm_10s"), queue = number(quality, "queue_us");
+    double loss = node_number(quality, "loss_ppm_10s"), queue = node_number(quality, "queue_us");
     if (loss >= LOSS_BAD_PPM)
         find(findings, 2, "%.1f %% of packets %s are lost", loss / 1e4, way);
     if (queue >= QUEUE_BAD_US)
         find(findings, 1, "packets %s wait %.0f ms in a queue: somebody fills it", way,
              queue / 1e3);
-    if (strcmp(string(quality, "ecn"), "failed") == 0)
+    if (strcmp(node_string(quality, "ecn"), "failed") == 0)
         find(findings, 0, "the network washes off ECN marks %s", way);
 }
 
@@ -203,14 +193,14 @@ static struct findings judge(json_t *link)
 {
     struct findings findings = {0};
     json_t *out = json_object_get(link, "out");
-    double srtt = number(out, "srtt_us"), least = number(out, "min_rtt_us");
+    double srtt = node_number(out, "srtt_us"), least = node_number(out, "min_rtt_us");
     if (!is_up(link))
-        find(&findings, 3, "down: %s", string(link, "state"));
-    else if (number(link, "up_s") < FRESH_S && number(link, "sessions") > 1)
-        find(&findings, 2, "came back %.0f s ago", number(link, "up_s"));
-    if (is_up(link) && number(link, "heard_quality_ms") > 15000)
+        find(&findings, 3, "down: %s", node_string(link, "state"));
+    else if (node_number(link, "up_s") < FRESH_S && node_number(link, "sessions") > 1)
+        find(&findings, 2, "came back %.0f s ago", node_number(link, "up_s"));
+    if (is_up(link) && node_number(link, "heard_quality_ms") > 15000)
         find(&findings, 2, "the peer has not reported for %.0f s",
-             number(link, "heard_quality_ms") / 1e3);
+             node_number(link, "heard_quality_ms") / 1e3);
     judge_direction(&findings, out, "to it");
     judge_direction(&findings, json_object_get(link, "in"), "from it");
     if (is_up(link) && least > 0 && srtt > RTT_BAD_FACTOR * least && srtt - least > 20000)
@@ -219,7 +209,7 @@ static struct findings judge(json_t *link)
     double reconnects = 0;
     for (int i = 0; i < MINUTES; i++)
         reconnects += isnan(lost.values[i]) ? 0 : lost.values[i] * 6;
-    if (reconnects >= 1.5 && number(link, "sessions") > 1)
+    if (reconnects >= 1.5 && node_number(link, "sessions") > 1)
         find(&findings, 1, "connected %.0f times in the last hour", reconnects);
     return findings;
 }
@@ -236,22 +226,24 @@ static int by_badness(const void *a, const void *b)
     const struct ranked *one = a, *other = b;
     if (one->findings.worst != other->findings.worst)
         return other->findings.worst - one->findings.worst;
-    return strcmp(string(one->link, "peer"), string(other->link, "peer"));
+    return strcmp(node_string(one->link, "peer"), node_string(other->link, "peer"));
 }
 
 static void add_row(struct text *text, json_t *link)
 {
     json_t *out = json_object_get(link, "out"), *in = json_object_get(link, "in");
     char name[64];
-    snprintf(name, sizeof name, "%.40s", string(link, "peer"));
-    text_add_format(text, "%-16s %-7s %-9s", name, string(link, "end"), string(link, "state"));
-    add_duration(text, number(link, "up_s"));
+    snprintf(name, sizeof name, "%.40s", node_string(link, "peer"));
+    text_add_format(text, "%-16s %-7s %-9s", name, node_string(link, "end"),
+                    node_string(link, "state"));
+    add_duration(text, node_number(link, "up_s"));
     text_add_format(text, " %8.1f %7.1f %7.2f %7.2f %7.1f %7.1f %9.2f %9.2f %6.0f\n",
-                    number(out, "srtt_us") / 1e3, number(out, "min_rtt_us") / 1e3,
-                    number(out, "loss_ppm_10s") / 1e4, number(in, "loss_ppm_10s") / 1e4,
-                    number(out, "queue_us") / 1e3, number(in, "queue_us") / 1e3,
-                    megabits(number(out, "delivery_bytes_per_s")),
-                    megabits(number(in, "delivery_bytes_per_s")), number(link, "streams_open"));
+                    node_number(out, "srtt_us") / 1e3, node_number(out, "min_rtt_us") / 1e3,
+                    node_number(out, "loss_ppm_10s") / 1e4, node_number(in, "loss_ppm_10s") / 1e4,
+                    node_number(out, "queue_us") / 1e3, node_number(in, "queue_us") / 1e3,
+                    megabits(node_number(out, "delivery_bytes_per_s")),
+                    megabits(node_number(in, "delivery_bytes_per_s")),
+                    node_number(link, "streams_open"));
 }
 
 void link_show_all(json_t *links, struct text *text)
@@ -268,7 +260,7 @@ void link_show_all(json_t *links, struct text *text)
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < ranked[i].findings.count; k++)
             text_add_format(text, "%c %s (%s end): %s\n", ranked[i].findings.worst ? '!' : '-',
-                            string(ranked[i].link, "peer"), string(ranked[i].link, "end"),
+                            node_string(ranked[i].link, "peer"), node_string(ranked[i].link, "end"),
                             ranked[i].findings.lines[k]);
     if (count)
         text_add_format(text,
@@ -285,8 +277,8 @@ void link_show_all(json_t *links, struct text *text)
     for (size_t i = 0; i < count; i++) {
         struct hour loss = read_hour(ranked[i].link, "lost_out", "packets_out", true, 100);
         struct hour rate = read_hour(ranked[i].link, "delivered_kib_out", NULL, true, 1);
-        text_add_format(text, "%-16s %-7s loss |", string(ranked[i].link, "peer"),
-                        string(ranked[i].link, "end"));
+        text_add_format(text, "%-16s %-7s loss |", node_string(ranked[i].link, "peer"),
+                        node_string(ranked[i].link, "end"));
         add_line(text, &loss, 0);
         text_add_format(text, "| to %.2f %%\n%-16s %-7s rate |", loss.most, "", "");
         add_line(text, &rate, 0);
@@ -322,9 +314,10 @@ static void add_quality(struct text *text, json_t *link)
     text_add_format(text, "\nquality %24s %12s\n", "to the peer", "from it");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         text_add_format(text, "  %-20s %10.*f %12.*f  %s\n", rows[i].label, rows[i].digits,
-                        number(out, rows[i].name) * rows[i].scale, rows[i].digits,
-                        number(in, rows[i].name) * rows[i].scale, rows[i].unit);
-    text_add_format(text, "  %-20s %10s %12s\n", "ECN", string(out, "ecn"), string(in, "ecn"));
+                        node_number(out, rows[i].name) * rows[i].scale, rows[i].digits,
+                        node_number(in, rows[i].name) * rows[i].scale, rows[i].unit);
+    text_add_format(text, "  %-20s %10s %12s\n", "ECN", node_string(out, "ecn"),
+                    node_string(in, "ecn"));
 }
 
 static void add_paths(struct text *text, json_t *link)
@@ -339,17 +332,19 @@ static void add_paths(struct text *text, json_t *link)
     {
         json_t *out = json_object_get(path, "out"), *in = json_object_get(path, "in");
         bool is_primary = json_is_true(json_object_get(path, "primary"));
-        bool is_tcp = strcmp(string(path, "carriage"), "tcp") == 0;
+        bool is_tcp = strcmp(node_string(path, "carriage"), "tcp") == 0;
         char way[WAY_BYTES];
-        snprintf(way, sizeof way, "%s%s", is_tcp ? "tcp " : "", string(path, "peer"));
-        text_add_format(text, "%4.0f%c %-27s %-9s %7.1f %8.1f %8.2f %8.2f ", number(path, "id"),
-                        is_primary ? '*' : ' ', way, string(path, "state"),
-                        number(out, "srtt_us") / 1e3, number(out, "queue_us") / 1e3,
-                        number(out, "loss_ppm_10s") / 1e4, number(in, "loss_ppm_10s") / 1e4);
-        add_bytes(text, number(path, "window_bytes"));
+        snprintf(way, sizeof way, "%s%s", is_tcp ? "tcp " : "", node_string(path, "peer"));
+        text_add_format(text, "%4.0f%c %-27s %-9s %7.1f %8.1f %8.2f %8.2f ",
+                        node_number(path, "id"), is_primary ? '*' : ' ', way,
+                        node_string(path, "state"), node_number(out, "srtt_us") / 1e3,
+                        node_number(out, "queue_us") / 1e3, node_number(out, "loss_ppm_10s") / 1e4,
+                        node_number(in, "loss_ppm_10s") / 1e4);
+        add_bytes(text, node_number(path, "window_bytes"));
         text_add(text, " ");
-        add_bytes(text, number(path, "in_flight_bytes"));
-        text_add_format(text, " %6.0f  %s\n", number(path, "virtual_flows"), string(path, "mode"));
+        add_bytes(text, node_number(path, "in_flight_bytes"));
+        text_add_format(text, " %6.0f  %s\n", node_number(path, "virtual_flows"),
+                        node_string(path, "mode"));
     }
 }
 
@@ -360,11 +355,11 @@ static void add_rings(struct text *text, json_t *link)
     text_add_format(text, "\nring  %8s %8s %10s %10s\n", "sockets", "ready", "waiting", "sent");
     json_array_foreach(json_object_get(link, "rings"), index, ring)
     {
-        text_add_format(text, "%4zu  %8.0f %8.0f ", index, number(ring, "sockets"),
-                        number(ring, "ready"));
-        add_bytes(text, number(ring, "bytes"));
+        text_add_format(text, "%4zu  %8.0f %8.0f ", index, node_number(ring, "sockets"),
+                        node_number(ring, "ready"));
+        add_bytes(text, node_number(ring, "bytes"));
         text_add(text, " ");
-        add_bytes(text, number(ring, "sent_bytes"));
+        add_bytes(text, node_number(ring, "sent_bytes"));
         text_add(text, "\n");
     }
 }
@@ -373,15 +368,16 @@ void link_show_one(json_t *link, struct text *text)
 {
     struct findings findings = judge(link);
     text_add(text, "link to ");
-    link_show_plain(text, string(link, "peer"));
-    text_add_format(text, ", our end the %s, %s", string(link, "end"), string(link, "state"));
+    link_show_plain(text, node_string(link, "peer"));
+    text_add_format(text, ", our end the %s, %s", node_string(link, "end"),
+                    node_string(link, "state"));
     if (is_up(link)) {
         text_add(text, " for");
-        add_duration(text, number(link, "up_s"));
+        add_duration(text, node_number(link, "up_s"));
     }
     text_add_format(text, ", %s %s\n",
                     json_is_true(json_object_get(link, "dials")) ? "dials" : "is dialled by",
-                    string(link, "address"));
+                    node_string(link, "address"));
     for (size_t i = 0; i < findings.count; i++)
         text_add_format(text, "%c %s\n", findings.worst ? '!' : '-', findings.lines[i]);
     if (!findings.count)

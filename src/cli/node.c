@@ -84,6 +84,17 @@ int node_print_json(const json_t *value)
     return cli_print(&text);
 }
 
+double node_number(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+const char *node_string(const json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+    return value ? value : "-";
+}
+
 int node_print_answers(json_t *reply)
 {
     json_t *answers = json_object_get(reply, "answers"), *answer;

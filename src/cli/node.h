@@ -26,6 +26,10 @@ json_t *node_try(const struct cli_arguments *arguments, json_t *request, struct 
 /* One value, indented, with a newline: what --json of such a verb prints. The exit status. */
 int node_print_json(const json_t *value);
 
+/* Members of an answer; 0 and "-" where they are missing. */
+double node_number(const json_t *object, const char *name);
+const char *node_string(const json_t *object, const char *name);
+
 /* What the roles answered to a command, for people. The exit status. */
 int node_print_answers(json_t *reply);
 

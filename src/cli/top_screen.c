@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "cli/link_show.h"
+#include "cli/node.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,36 +35,25 @@ static json_t *part(json_t *status, const char *role, const char *name)
     return name ? json_object_get(found, name) : found;
 }
 
-static double number(json_t *object, const char *name)
-{
-    return json_number_value(json_object_get(object, name));
-}
-
-static const char *string(json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "-";
-}
-
 /* The item of a list that was like this one before. */
 static json_t *same_in(json_t *list, json_t *item, const char *name, const char *second)
 {
     size_t index;
     json_t *other;
     json_array_foreach(list, index,
-                       other) if (strcmp(string(other, name), string(item, name)) == 0 &&
-                                  (!second || strcmp(string(other, second), string(item, second)) ==
-                                                  0)) return other;
+                       other) if (strcmp(node_string(other, name), node_string(item, name)) == 0 &&
+                                  (!second || strcmp(node_string(other, second),
+                                                     node_string(item, second)) == 0)) return other;
     return NULL;
 }
 
 /* How much a counter grew in a second; what is new, and a process that was started again, counts from zero. */
 static double rate(const struct top_view *view, json_t *before, json_t *now, const char *name)
 {
-    double grown = number(now, name) - number(before, name);
+    double grown = node_number(now, name) - node_number(before, name);
     if (!view->before || view->seconds <= 0)
         return 0;
-    return (grown < 0 ? number(now, name) : grown) / view->seconds;
+    return (grown < 0 ? node_number(now, name) : grown) / view->seconds;
 }
 
 /* ---- lines */
@@ -116,10 +106,10 @@ static const char *count_text(double count, char out[16])
 static void add_head(struct screen *screen)
 {
     json_t *now = screen->view->now, *reason;
-    double up_s = number(now, "uptime_s");
-    add_line(screen, "node %s, causeway %s, up %.0f d %02.0f:%02.0f, %s", string(now, "node"),
-             string(now, "version"), (double)(long)(up_s / 86400), (double)((long)up_s / 3600 % 24),
-             (double)((long)up_s / 60 % 60),
+    double up_s = node_number(now, "uptime_s");
+    add_line(screen, "node %s, causeway %s, up %.0f d %02.0f:%02.0f, %s", node_string(now, "node"),
+             node_string(now, "version"), (double)(long)(up_s / 86400),
+             (double)((long)up_s / 3600 % 24), (double)((long)up_s / 60 % 60),
              json_is_true(json_object_get(now, "ready")) ? "ready" : "NOT READY");
     size_t index;
     json_array_foreach(json_object_get(now, "reasons"), index, reason)
@@ -141,11 +131,11 @@ static void add_edge(struct screen *screen)
         return;
     add_line(screen, "edge     %5s req/s  %5s open  out %5sbit/s  refused %s/s%s%s",
              count_text(rate(view, before, now, "requests"), text[0]),
-             count_text(number(now, "connections_open"), text[1]),
+             count_text(node_number(now, "connections_open"), text[1]),
              count_text(8 * rate(view, before, now, "bytes_out"), text[2]),
              count_text(rate(view, before, now, "refused"), text[3]),
-             strcmp(string(now, "admin"), "up") == 0 ? "" : "  admin ",
-             strcmp(string(now, "admin"), "up") == 0 ? "" : string(now, "admin"));
+             strcmp(node_string(now, "admin"), "up") == 0 ? "" : "  admin ",
+             strcmp(node_string(now, "admin"), "up") == 0 ? "" : node_string(now, "admin"));
 }
 
 static void add_gateway(struct screen *screen)
@@ -153,17 +143,17 @@ static void add_gateway(struct screen *screen)
     const struct top_view *view = screen->view;
     json_t *now = part(view->now, "front", "gateway"),
            *before = part(view->before, "front", "gateway");
-    char text[5][16];
+    char text[4][16];
     if (!now)
         return;
     add_line(screen, "gateway  %5s req/s  %5s open  %s/s new to origins  failed %s/s%s",
              count_text(rate(view, before, now, "requests"), text[0]),
-             count_text(number(now, "requests_open"), text[1]),
+             count_text(node_number(now, "requests_open"), text[1]),
              count_text(rate(view, before, now, "origin_connections"), text[2]),
              count_text(rate(view, before, now, "unreachable") +
                             rate(view, before, now, "timeouts") + rate(view, before, now, "full"),
                         text[3]),
-             number(now, "origins_down") > 0 ? "  ORIGINS DOWN" : "");
+             node_number(now, "origins_down") > 0 ? "  ORIGINS DOWN" : "");
 }
 
 static void add_dns(struct screen *screen)
@@ -175,7 +165,7 @@ static void add_dns(struct screen *screen)
     size_t index, up = 0, all = 0;
     json_array_foreach(json_object_get(now, "edges"), index, edge)
     {
-        up += strcmp(string(edge, "answers"), "up") == 0;
+        up += strcmp(node_string(edge, "answers"), "up") == 0;
         all++;
     }
     char text[16];
@@ -192,10 +182,11 @@ static enum top_order sort_order;
 static int compare_sites(const void *one, const void *other)
 {
     json_t *a = *(json_t *const *)one, *b = *(json_t *const *)other;
-    double left = number(a, order_keys[sort_order]), right = number(b, order_keys[sort_order]);
+    double left = node_number(a, order_keys[sort_order]),
+           right = node_number(b, order_keys[sort_order]);
     if (left != right)
         return left < right ? 1 : -1;
-    return strcmp(string(a, "name"), string(b, "name"));
+    return strcmp(node_string(a, "name"), node_string(b, "name"));
 }
 
 static void add_site(struct screen *screen, json_t *site)
@@ -205,10 +196,10 @@ static void add_site(struct screen *screen, json_t *site)
         same_in(json_object_get(part(view->before, "front", "edge"), "sites"), site, "name", NULL);
     char text[4][16];
     double per_s =
-        view->before ? rate(view, before, site, "requests") : number(site, "requests_per_s");
-    add_line(screen, "%-24.24s %7s %9s %9.1f %9.1f %8sbit/s", string(site, "name"),
+        view->before ? rate(view, before, site, "requests") : node_number(site, "requests_per_s");
+    add_line(screen, "%-24.24s %7s %9s %9.1f %9.1f %8sbit/s", node_string(site, "name"),
              count_text(per_s, text[0]), count_text(rate(view, before, site, "errors"), text[1]),
-             number(site, "p50_ms"), number(site, "p99_ms"),
+             node_number(site, "p50_ms"), node_number(site, "p99_ms"),
              count_text(8 * rate(view, before, site, "bytes_out"), text[2]));
 }
 
@@ -246,10 +237,10 @@ static void add_link(struct screen *screen, json_t *link)
     json_t *out = json_object_get(link, "out"), *in = json_object_get(link, "in");
     char text[2][16];
     add_line(screen, "%-16.16s %-8s %-7s %8.1f %8.1f %7.2f %7.2f %7.0f %7sbit/s %7sbit/s",
-             string(link, "peer"), string(link, "end"), string(link, "state"),
-             number(link, "srtt_us") / 1e3, number(out, "queue_us") / 1e3,
-             number(out, "loss_ppm_10s") / 1e4, number(in, "loss_ppm_10s") / 1e4,
-             number(link, "streams_open"),
+             node_string(link, "peer"), node_string(link, "end"), node_string(link, "state"),
+             node_number(link, "srtt_us") / 1e3, node_number(out, "queue_us") / 1e3,
+             node_number(out, "loss_ppm_10s") / 1e4, node_number(in, "loss_ppm_10s") / 1e4,
+             node_number(link, "streams_open"),
              count_text(8 * rate(view, before, link, "bytes_sent"), text[0]),
              count_text(8 * rate(view, before, link, "bytes_received"), text[1]));
 }

@@ -150,13 +150,19 @@ static void on_wake(struct loop *loop, struct loop_timer *timer)
     loop_task_queue(loop, &CONTAINER_OF(timer, struct lane, wake)->flush);
 }
 
-/* Of a process that another one has replaced, and that is not heard of any more. */
+static bool is_heard(const struct link *link, uint64_t now_ns)
+{
+    uint64_t heard_ns = link->facts.peer_quality_ns;
+    return heard_ns && now_ns - heard_ns <= FORSAKEN_NS;
+}
+
+/* Of a process that another one has replaced, and that is not heard of any more while the other is: where neither is, the network is
+ * away, and the streams wait. All lanes of a link have one owner. */
 static bool is_forsaken(const struct lane *lane, uint64_t now_ns)
 {
-    const struct link *link = lane->link;
-    uint64_t heard_ns = link->facts.peer_quality_ns;
-    return !link->is_dialler && atomic_load(&link->head->recent) != link &&
-           now_ns - lane->made_ns > FORSAKEN_NS && (!heard_ns || now_ns - heard_ns > FORSAKEN_NS);
+    const struct link *link = lane->link, *recent = atomic_load(&link->head->recent);
+    return !link->is_dialler && recent != link && now_ns - lane->made_ns > FORSAKEN_NS &&
+           !is_heard(link, now_ns) && is_heard(recent, now_ns);
 }
 
 static void tell(struct link *link, uint64_t now_ns)

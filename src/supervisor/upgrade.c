@@ -307,10 +307,14 @@ static int take_descriptor(struct supervisor *supervisor, const json_t *item)
 {
     const char *name = string_of(item, "name"), *child = string_of(item, "child");
     int fd = number_of(item, "fd");
+    const char *known = child ? process_name(child) : NULL;
     if (!name || !is_open(fd))
         return ERROR_INVALID;
     keep_on_exec(fd, false);
-    descriptors_add(&supervisor->descriptors, name, child ? process_name(child) : NULL, fd);
+    if (child && !known)
+        close(fd); /* this program has no such child */
+    else
+        descriptors_add(&supervisor->descriptors, name, known, fd);
     return 0;
 }
 

@@ -8,7 +8,7 @@
 
 uint64_t edge_cached_now_s(void)
 {
-    return clock_wall_ns() / 1000000000;
+    return clock_rough_wall_ns() / 1000000000;
 }
 
 static struct store *store_of(const struct edge_exchange *exchange)
@@ -252,8 +252,7 @@ static enum edge_next look_up(struct edge_cached *cached)
 
 static enum edge_next take(struct edge_exchange *exchange)
 {
-    const struct conf *conf = edge_conf(exchange->worker);
-    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    const struct conf_site *site = edge_exchange_site(exchange);
     struct http_head *head = &exchange->head;
     if (!store_of(exchange) || !site || !site->cache.is_on)
         return EDGE_NEXT;

@@ -19,6 +19,11 @@ void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state
     exchange->state = state;
 }
 
+const struct conf_site *edge_exchange_site(const struct edge_exchange *exchange)
+{
+    return conf_find_site(edge_conf(exchange->worker), span_text(exchange->site));
+}
+
 static void set_deadline(struct edge_exchange *exchange, uint64_t timeout_ns)
 {
     struct loop *loop = exchange->worker->loop;

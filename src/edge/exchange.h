@@ -196,6 +196,8 @@ extern const struct edge_step edge_step_link;      /* up.c */
 void edge_exchange_proceed(struct edge_exchange *exchange);
 
 /* ---- Between the parts: exchange.c */
+/* Of the present snapshot; NULL: it is no more. Behind the first step. */
+const struct conf_site *edge_exchange_site(const struct edge_exchange *exchange);
 /* The answer's head passes the steps before the one that answers. TAKEN: one of them has answered instead. */
 enum edge_next edge_exchange_pass_head(struct edge_exchange *exchange);
 void edge_exchange_pass_data(struct edge_exchange *exchange, const struct slice *data);

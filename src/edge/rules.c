@@ -212,8 +212,7 @@ static enum edge_next act(struct edge_exchange *exchange, const struct rules_dec
 
 static enum edge_next take(struct edge_exchange *exchange)
 {
-    const struct conf_site *site =
-        conf_find_site(edge_conf(exchange->worker), span_text(exchange->site));
+    const struct conf_site *site = edge_exchange_site(exchange);
     struct rules_facts facts;
     struct rules_decision decision;
     if (!site || !site->rules)

@@ -90,7 +90,7 @@ static void open_stream(struct edge_exchange *exchange)
 {
     struct edge_worker *worker = exchange->worker;
     const struct conf *conf = edge_conf(worker);
-    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    const struct conf_site *site = edge_exchange_site(exchange);
     struct link *link;
     while (site && exchange->tries < EDGE_TRIES_MOST &&
            (link = edge_route_pick(worker, conf, site, exchange->tried, exchange->tries))) {
@@ -139,7 +139,7 @@ static bool can_repeat(const struct edge_exchange *exchange, uint32_t code)
 static bool repeat(struct edge_exchange *exchange)
 {
     const struct conf *conf = edge_conf(exchange->worker);
-    const struct conf_site *site = conf_find_site(conf, span_text(exchange->site));
+    const struct conf_site *site = edge_exchange_site(exchange);
     if (!site || !edge_route_pick(exchange->worker, conf, site, exchange->tried, exchange->tries))
         return false;
     metric_add(&edge_retries, 1);

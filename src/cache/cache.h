@@ -63,6 +63,10 @@ extern const struct cache_policy cache_policy_default;
 MUST_USE int cache_key_make(struct text *key, struct span site, bool is_https, struct span host,
                             uint16_t port, struct span target);
 
+/* The same of "https://Host[:port]/path?query", for people who name what is to be purged: a purge of this key takes all variants, and all
+ * that rules tell apart under the URL. ERROR_INVALID: this is no such URL. */
+MUST_USE int cache_key_of_url(struct text *key, struct span site, struct span url);
+
 /* The names of the response's Vary fields, lower case, sorted, each once: "accept-encoding,cookie". Empty: none. Appends to
  * `names`. ERROR_UNSUPPORTED: `*`, or too many; such a response matches no request and is not stored. */
 MUST_USE int cache_vary_names(struct text *names, const struct http_fields *response);

@@ -27,19 +27,45 @@ static void read_policy(struct cache_policy *policy, const struct conf_site_cach
                                     .if_error_s = conf->if_error_s};
 }
 
-/* What the site's rules say of this request. False: it goes by the cache. So does, for now, what a rule sends to other origins, or tells
- * apart by more than the URL: an unsafe request could not find it again to make it invalid. */
+/* What the site's rules say of this request. False: it goes by the cache. */
 static bool follow_rules(struct cache_policy *policy, const struct rules_decision *decision)
 {
     if (!decision)
         return true;
-    if (decision->cache.bypass == RULES_YES || decision->cache.key.count || decision->origins)
-        return false;
     if (decision->cache.ttl_ns)
         policy->lifetime_s = (uint32_t)(decision->cache.ttl_ns / 1000000000);
     if (decision->cache.store_cookies == RULES_YES)
         policy->cookies = CACHE_COOKIES_KEEP;
-    return true;
+    return decision->cache.bypass != RULES_YES;
+}
+
+static struct rules_facts facts_of(struct edge_exchange *exchange)
+{
+    return (struct rules_facts){.head = &exchange->head,
+                                .client = exchange->visitor->address,
+                                .is_tls = exchange->visitor->is_https};
+}
+
+/* The URL as far as it makes a difference and, behind a NUL byte, what else does: a purge of the URL takes it all. */
+static bool make_key(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    const struct http_head *head = &cached->asked;
+    if (cache_key_make(&cached->key, span_text(exchange->site), exchange->visitor->is_https,
+                       head->host, head->port, head->target))
+        return false;
+    if (!exchange->decision)
+        return true;
+    struct rules_facts facts = facts_of(exchange);
+    struct text part = {0};
+    rules_cache_part(exchange->decision, &facts, &exchange->arena, &part);
+    bool fits = cached->key.length + 1 + part.length <= CACHE_KEY_MOST;
+    if (part.length && fits) {
+        text_add_span(&cached->key, span_of("", 1));
+        text_add_span(&cached->key, text_span(&part));
+    }
+    text_clear(&part);
+    return fits;
 }
 
 /* ---- looking up */
@@ -260,6 +286,10 @@ static enum edge_next take(struct edge_exchange *exchange)
     exchange->cached = cached;
     cached->exchange = exchange;
     cached->asked = *head;
+    if (exchange->decision) {
+        struct rules_facts facts = facts_of(exchange);
+        cached->asked.target = rules_cache_target(exchange->decision, &facts, &exchange->arena);
+    }
     cached->site = hash_span(span_text(exchange->site), 0);
     cached->request_s = edge_cached_now_s();
     read_policy(&cached->policy, &site->cache);
@@ -268,9 +298,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     if (cached->ask.route != CACHE_ROUTE_LOOKUP)
         return EDGE_NEXT;
     cached->why = CACHE_FORWARD_BYPASS;
-    if (!follow_rules(&cached->policy, exchange->decision) ||
-        cache_key_make(&cached->key, span_text(exchange->site), exchange->visitor->is_https,
-                       head->host, head->port, head->target))
+    if (!follow_rules(&cached->policy, exchange->decision) || !make_key(cached))
         return EDGE_NEXT;
     return look_up(cached);
 }

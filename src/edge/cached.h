@@ -30,9 +30,9 @@ struct edge_cached {
     struct cache_ask ask;
     uint64_t site; /* in the store */
     struct text key;
-    struct http_head
-        asked; /* the request as the client sent it: a validation changes what is sent on */
-    uint64_t request_s; /* when it was sent on, or will be */
+    struct http_head asked; /* the request as the client sent it, but for parameters that make no
+                             * difference: a validation changes what is sent on */
+    uint64_t request_s;     /* when it was sent on, or will be */
 
     struct store_object *object; /* what there is, fresh or not; a reference */
     struct cache_facts facts;    /* of that, or of what a reader reads */

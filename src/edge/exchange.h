@@ -211,6 +211,8 @@ void edge_exchange_conclude(struct edge_exchange *exchange);
 
 /* ---- rules.c: what else an answer of the rules has, before page.c gets it */
 MUST_USE int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer);
+/* Before the steps of an exchange without a client, which repeats the request of another as the rules left it: they are not asked again. */
+void edge_rules_repeat(struct edge_exchange *exchange, const struct edge_exchange *from);
 
 /* ---- files.c */
 /* Answers with the file at that path, which is decoded and has no dot segments. */

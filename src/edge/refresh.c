@@ -118,6 +118,7 @@ void edge_refresh_start(const struct edge_exchange *exchange)
         refresh_free(refresh);
         return;
     }
+    edge_rules_repeat(own, exchange);
     metric_add(&edge_cache_refreshes, 1);
     own->request_ended = true;
     edge_exchange_start(own);

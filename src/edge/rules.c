@@ -89,6 +89,15 @@ static void keep(struct edge_exchange *exchange, const struct rules_decision *de
     exchange->decision = kept;
 }
 
+void edge_rules_repeat(struct edge_exchange *exchange, const struct edge_exchange *from)
+{
+    static const struct rules_edits none;
+    if (!from->decision)
+        return;
+    keep(exchange, from->decision);
+    exchange->decision->request = exchange->decision->response = none; /* in the other's arena */
+}
+
 /* ---- answers */
 
 int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer)
@@ -184,7 +193,8 @@ static enum edge_next pass(struct edge_exchange *exchange, const struct rules_de
 static enum edge_next act(struct edge_exchange *exchange, const struct rules_decision *decision)
 {
     metric_add(&rules_outcomes[decision->outcome], 1);
-    if (decision->outcome != RULES_FAILED && !pay_tolls(exchange, decision))
+    if (decision->outcome != RULES_FAILED && !exchange->front->is_background &&
+        !pay_tolls(exchange, decision))
         return EDGE_TAKEN;
     switch (decision->outcome) {
     case RULES_PASS:
@@ -215,7 +225,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     const struct conf_site *site = edge_exchange_site(exchange);
     struct rules_facts facts;
     struct rules_decision decision;
-    if (!site || !site->rules)
+    if (!site || !site->rules || exchange->decision) /* it repeats one that was decided on */
         return EDGE_NEXT;
     gather(exchange, site, &facts);
     rules_decide(site->rules, exchange->worker->matcher, &facts, &exchange->arena, &decision);

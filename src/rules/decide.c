@@ -65,8 +65,8 @@ static bool add_edits(struct deciding *deciding, struct rules_edits *edits,
     return true;
 }
 
-static struct span part_value(const struct key_part *part, const struct subject *subject,
-                              struct address *client)
+struct span key_part_value(const struct key_part *part, const struct subject *subject,
+                           const struct address *client)
 {
     const struct rules_facts *facts = subject->facts;
     const struct http_fields *fields = &facts->head->fields;
@@ -113,7 +113,7 @@ static void add_toll(struct deciding *deciding, const struct rules_rule *rule,
     struct address client = address_unmap(&deciding->subject.facts->client);
     uint64_t key = compiled->limit_seed ^ deciding->matcher->seed;
     for (size_t i = 0; i < compiled->part_count; i++) {
-        struct span value = part_value(&compiled->parts[i], &deciding->subject, &client);
+        struct span value = key_part_value(&compiled->parts[i], &deciding->subject, &client);
         key = hash_span(value, key + value.length);
     }
     if (!decision->tolls)

@@ -187,6 +187,11 @@ struct rules {
 /* Splits "header:NAME", "cookie:NAME", "client" ... ; NULL, or a sentence. */
 const char *key_part_parse(struct arena *arena, const char *text, struct key_part *part);
 
+/* ---- decide.c */
+/* What the request has there; the client's address is unmapped. Empty: nothing. */
+struct span key_part_value(const struct key_part *part, const struct subject *subject,
+                           const struct address *client);
+
 /* ---- index.c */
 enum { RULES_WORDS = RULES_LIMIT / 64, RULES_SUMMARY = RULES_WORDS / 64 };
 

@@ -230,6 +230,16 @@ void rules_decide(const struct rules *rules, struct rules_matcher *matcher,
 /* Applies the edits. 0 or an error of http_fields_*(). */
 MUST_USE int rules_edit_fields(struct http_fields *fields, const struct rules_edits *edits);
 
+/* Which stored answers a request may have, by a decision's cache.ignore_query, cache.key and origins. Facts are those of the request as it
+ * goes on: rewritten, its fields changed. */
+
+/* The target without the parameters that make no difference; the order of the others counts. */
+struct span rules_cache_target(const struct rules_decision *decision,
+                               const struct rules_facts *facts, struct arena *arena);
+/* Appends what makes a difference beyond the URL; nothing where nothing does. */
+void rules_cache_part(const struct rules_decision *decision, const struct rules_facts *facts,
+                      struct arena *arena, struct text *part);
+
 /* What a rule does, one line for each of its actions; for people. */
 void rules_describe(const struct rules_rule *rule, struct text *lines);
 const char *rules_outcome_name(enum rules_outcome outcome);

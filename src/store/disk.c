@@ -11,7 +11,7 @@
 #include "base/hash.h"
 
 struct disk_entry {
-    struct table_node node; /* by the hash of the key */
+    struct table_node node; /* by the hash of the key, its part too */
     uint64_t place;
     uint64_t choice; /* hash of rule and selector */
 };
@@ -84,6 +84,11 @@ static struct disk_job *queue_pop(struct disk_queue *queue)
 
 /* ---- the index, under the lock */
 
+static uint64_t key_hash(const struct disk *disk, struct span key)
+{
+    return hash_span(key, disk->store->options.seed);
+}
+
 static struct disk_entry *entry_of(const struct disk *disk, uint64_t hash, uint64_t choice)
 {
     for (struct table_node *node = NULL; (node = table_next(&disk->index, hash, node)) != NULL;)
@@ -120,8 +125,9 @@ static void index_remove(struct disk *disk, uint64_t hash, uint64_t place)
     }
 }
 
-bool disk_find(struct disk *disk, uint64_t hash, const struct choice *choice, uint64_t *place)
+bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place)
 {
+    uint64_t hash = key_hash(disk, key);
     *place = 0;
     pthread_mutex_lock(&disk->lock);
     if (disk->loads.count >= DISK_LOADS_MOST) {
@@ -203,7 +209,7 @@ static bool purge_hits(const struct store_purge *purge, const struct disk_item *
         return false;
     switch (purge->kind) {
     case STORE_PURGE_KEY:
-        return span_equal(disk_item_part(item, DISK_KEY), purge->what);
+        return store_key_is_of(disk_item_part(item, DISK_KEY), purge->what);
     case STORE_PURGE_PREFIX:
         return span_starts(disk_item_part(item, DISK_KEY), purge->what);
     case STORE_PURGE_TAG:
@@ -310,7 +316,7 @@ static void write_object(struct disk *disk, struct store_object *object)
     if (append(disk, &record, span_of(meta, tail + head.length), object_slices(object),
                object->slice_count, &place)) {
         pthread_mutex_lock(&disk->lock);
-        index_add(disk, object->node.hash,
+        index_add(disk, key_hash(disk, store_object_key(object)),
                   choice_hash(store_object_rule(object), object_selector(object)), place);
         pthread_mutex_unlock(&disk->lock);
     }
@@ -410,7 +416,7 @@ static void run_load(struct disk *disk, struct disk_job *job)
     disk->loads_done += object != NULL;
     disk->bad += !object;
     if (!object)
-        index_remove(disk, job->fill->node.hash, job->place);
+        index_remove(disk, key_hash(disk, job->fill->key_span), job->place);
     pthread_mutex_unlock(&disk->lock);
     reader_online();
     fill_loaded(&job->fill, object);
@@ -457,7 +463,7 @@ static void found_object(struct disk *disk, struct found *found, const struct di
         found->entries = memory_resize(found->entries, found->capacity, sizeof *found->entries);
     }
     found->entries[found->count++] = (struct disk_entry){
-        .node.hash = store_hash(disk->store, disk_item_part(item, DISK_KEY)),
+        .node.hash = key_hash(disk, disk_item_part(item, DISK_KEY)),
         .choice = choice_hash(disk_item_part(item, DISK_RULE), disk_item_part(item, DISK_SELECTOR)),
         .place = place,
     };

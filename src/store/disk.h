@@ -84,7 +84,7 @@ void disk_write(struct disk *disk, struct store_object *object);
 /* Under purge_lock, behind everything else of the purge. */
 void disk_purge(struct disk *disk, const struct store_purge *purge);
 /* Where one that the request may have stands; false: nowhere. Under the shard's lock. */
-bool disk_find(struct disk *disk, uint64_t hash, const struct choice *choice, uint64_t *place);
+bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place);
 /* Reads it into memory, then ends the fill (fill_loaded()); takes the filler's reference. */
 void disk_load(struct disk *disk, struct store_fill *fill, uint64_t place);
 void disk_count(struct disk *disk, struct store_counts *counts);

@@ -238,7 +238,7 @@ static enum store_role join_locked(struct store *store, struct shard *shard, uin
     uint64_t place;
     fill = fill_new(store, shard, hash, query, choice);
     table_add(&shard->fills, &fill->node);
-    if (!object && store->disk && disk_find(store->disk, hash, choice, &place)) {
+    if (!object && store->disk && disk_find(store->disk, query->key, choice, &place)) {
         fill->is_load = true;
         (void)attach(fill, query, reader);
         disk_load(store->disk, fill, place);

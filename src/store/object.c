@@ -36,7 +36,9 @@ static struct store_object *make(struct store *store, uint64_t site, uint64_t ha
     struct store_object *object = memory_raw(bytes);
     memset(object, 0, sizeof *object);
     object->node.hash = hash;
-    object->policy.hash = hash ^ (answer->rule.length ? hash_span(answer->selector, 0) : 0);
+    struct span part = span_from(key, span_find(key, 0));
+    object->policy.hash = (part.length ? hash_span(part, hash) : hash) ^
+                          (answer->rule.length ? hash_span(answer->selector, 0) : 0);
     object->site = site;
     atomic_init(&object->references, 1);
     object->key_length = (uint16_t)key.length;

@@ -136,13 +136,18 @@ struct store {
     uint32_t sweep_shard, stall_shard;
 };
 
-uint64_t store_hash(const struct store *store, struct span key);
+uint64_t store_hash(const struct store *store, struct span key); /* of its name */
+/* Whether a purge of `purged` takes what has that key. */
+bool store_key_is_of(struct span key, struct span purged);
 struct shard *store_shard(const struct store *store, uint64_t hash);
 void store_charge(struct store *store, uint64_t bytes);
 void store_discharge(struct store *store, uint64_t bytes);
 void store_make_room(struct store *store); /* under no lock */
 
-/* Under the shard's lock. The newest object of the key that is no mark, and behind it the others. */
+/* Under the shard's lock. The newest object with the hash, and behind it the others. */
+struct store_object *shard_next(const struct shard *shard, uint64_t hash,
+                                const struct store_object *after);
+/* Of these, only those of the key. */
 struct store_object *shard_object(const struct shard *shard, uint64_t hash,
                                   const struct store_query *query,
                                   const struct store_object *after);

@@ -126,14 +126,14 @@ static void unlink_fills(struct store *store, const struct pending_purge *purge)
 
 static void purge_key(struct store *store, const struct store_purge *purge)
 {
-    const struct store_query query = {.site = purge->site, .key = purge->what};
     uint64_t hash = store_hash(store, purge->what);
     struct shard *shard = store_shard(store, hash);
     struct store_object *gone = NULL, *next;
     pthread_mutex_lock(&shard->lock);
-    for (struct store_object *object = shard_object(shard, hash, &query, NULL); object;
-         object = next) {
-        next = shard_object(shard, hash, &query, object);
+    for (struct store_object *object = shard_next(shard, hash, NULL); object; object = next) {
+        next = shard_next(shard, hash, object);
+        if (object->site != purge->site || !store_key_is_of(store_object_key(object), purge->what))
+            continue;
         if (purge->is_soft) {
             make_stale(shard, object);
             continue;
@@ -147,7 +147,7 @@ static void purge_key(struct store *store, const struct store_purge *purge)
          node = after) {
         struct store_fill *fill = CONTAINER_OF(node, struct store_fill, node);
         after = table_next(&shard->fills, hash, node);
-        if (fill->site == purge->site && span_equal(fill->key_span, purge->what))
+        if (fill->site == purge->site && store_key_is_of(fill->key_span, purge->what))
             fill_unlink(fill);
     }
     pthread_mutex_unlock(&shard->lock);

@@ -91,9 +91,16 @@ void store_tick(struct store *store, uint64_t now_ns)
     purge_sweep(store);
 }
 
+/* Parts of a name hang in one chain, where a purge of the name finds them. */
 uint64_t store_hash(const struct store *store, struct span key)
 {
-    return hash_span(key, store->options.seed);
+    return hash_span(span_of(key.data, span_find(key, 0)), store->options.seed);
+}
+
+bool store_key_is_of(struct span key, struct span purged)
+{
+    return span_starts(key, purged) &&
+           (key.length == purged.length || key.data[purged.length] == 0);
 }
 
 /* By the upper bits; the tables go by the lower ones. */
@@ -164,17 +171,25 @@ void store_make_room(struct store *store)
 
 /* ---- in a shard, under its lock */
 
+struct store_object *shard_next(const struct shard *shard, uint64_t hash,
+                                const struct store_object *after)
+{
+    struct table_node *node = table_next(&shard->objects, hash, after ? &after->node : NULL);
+    return node ? CONTAINER_OF(node, struct store_object, node) : NULL;
+}
+
+static bool is_of(const struct store_object *object, const struct store_query *query)
+{
+    return object->site == query->site && span_equal(store_object_key(object), query->key);
+}
+
 struct store_object *shard_object(const struct shard *shard, uint64_t hash,
                                   const struct store_query *query, const struct store_object *after)
 {
-    const struct table_node *node = after ? &after->node : NULL;
-    for (struct table_node *next; (next = table_next(&shard->objects, hash, node)) != NULL;
-         node = next) {
-        struct store_object *object = CONTAINER_OF(next, struct store_object, node);
-        if (object->site == query->site && span_equal(store_object_key(object), query->key))
-            return object;
-    }
-    return NULL;
+    struct store_object *object = shard_next(shard, hash, after);
+    while (object && !is_of(object, query))
+        object = shard_next(shard, hash, object);
+    return object;
 }
 
 void shard_unlink(struct store *store, struct shard *shard, struct store_object *object)
@@ -195,19 +210,27 @@ static bool gives_way(const struct store_object *old, const struct store_object 
            span_equal(object_selector(old), object_selector(fresh));
 }
 
+static void take_out(struct store *store, struct shard *shard, struct store_object *object,
+                     struct store_object **chain)
+{
+    shard_unlink(store, shard, object);
+    object->node.next = *chain ? &(*chain)->node : NULL;
+    *chain = object;
+}
+
 struct store_object *shard_keep(struct store *store, struct shard *shard,
                                 struct store_object *object)
 {
     const struct store_query same = {.site = object->site, .key = store_object_key(object)};
-    struct store_object *chain = NULL, *next, *last = NULL;
-    uint32_t variants = 0;
-    for (struct store_object *old = shard_object(shard, object->node.hash, &same, NULL); old;
-         old = next) {
-        next = shard_object(shard, object->node.hash, &same, old);
-        if (gives_way(old, object)) {
-            shard_unlink(store, shard, old);
-            old->node.next = chain ? &chain->node : NULL;
-            chain = old;
+    struct store_object *chain = NULL, *next, *last = NULL, *last_part = NULL;
+    uint32_t variants = 0, parts = 0;
+    for (struct store_object *old = shard_next(shard, object->node.hash, NULL); old; old = next) {
+        next = shard_next(shard, object->node.hash, old);
+        if (!is_of(old, &same)) {
+            parts++;
+            last_part = old;
+        } else if (gives_way(old, object)) {
+            take_out(store, shard, old, &chain);
             shard->counts.replaced += !old->is_pass;
         } else if (!old->is_pass) {
             variants++;
@@ -215,10 +238,11 @@ struct store_object *shard_keep(struct store *store, struct shard *shard,
         }
     }
     if (variants >= STORE_VARIANTS_MOST) {
-        shard_unlink(store, shard, last);
-        last->node.next = chain ? &chain->node : NULL;
-        chain = last;
+        take_out(store, shard, last, &chain);
         shard->counts.replaced++;
+    } else if (parts && parts + variants >= STORE_PARTS_MOST) {
+        take_out(store, shard, last_part, &chain);
+        shard->counts.replaced += !last_part->is_pass;
     }
     table_add(&shard->objects, &object->node);
     object->is_kept = true;

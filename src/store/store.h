@@ -25,6 +25,7 @@ enum {
     STORE_FACTS_MOST = 1024,
     STORE_TAGS_MOST = 256,       /* of one object; one that has more goes by SITE and PREFIX only */
     STORE_VARIANTS_MOST = 64,    /* of one key: the oldest goes */
+    STORE_PARTS_MOST = 256,      /* likewise of one name, variants and all */
     STORE_WAITERS_MOST = 10000,  /* of one fill: others fetch for themselves */
     STORE_PURGES_PENDING = 1024, /* that the sweep has not finished */
     STORE_SITES_MOST = 65536,    /* with numbered purges */
@@ -57,7 +58,8 @@ void store_settle(struct store *store);
 const char *store_policy_name(size_t index);
 
 /* ---- finding */
-/* Borrowed for the call. Keys that differ are different resources, also of different sites. */
+/* Borrowed for the call. Keys that differ are different resources, also of different sites. A key is a name and, behind a NUL byte, perhaps
+ * a part: what is told apart under one name, and purged with it. */
 struct store_query {
     uint64_t site;   /* a number that stays the same over restarts: purges go by it */
     struct span key; /* begins with what purges by prefix begin with */
@@ -187,7 +189,7 @@ void store_reader_close(struct store_reader *reader);           /* harmless when
  * at the next look-up or when the sweep comes by.
  */
 enum store_purge_kind {
-    STORE_PURGE_KEY,    /* all variants of the key */
+    STORE_PURGE_KEY, /* all variants of the key and, where it is only a name, all parts of that */
     STORE_PURGE_PREFIX, /* of the key */
     STORE_PURGE_TAG,
     STORE_PURGE_SITE, /* all of it */

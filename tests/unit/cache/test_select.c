@@ -41,6 +41,37 @@ static void C1_rfc9111_2_keys(void **state)
     text_clear(&key);
 }
 
+static void C2_a_url_says_what_is_purged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *key;
+    } rows[] = {
+        {"https://www.Shop.example/a?b", "shop https://www.shop.example/a?b"},
+        {"HTTP://shop.example:80/", "shop http://shop.example/"},
+        {"http://shop.example:443/", "shop http://shop.example:443/"},
+        {"https://shop.example", "shop https://shop.example/"},
+        {"https://shop.example?a", "shop https://shop.example/?a"},
+        {"https://shop.example/a#b", "shop https://shop.example/a"},
+        {"https://[2001:db8::1]:8443/a", "shop https://[2001:db8::1]:8443/a"},
+        {"https://", NULL},
+        {"https:///a", NULL},
+        {"https://a@shop.example/", NULL},
+        {"https://shop.example/a b", NULL},
+        {"ftp://shop.example/", NULL},
+        {"/a", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct text key = {0};
+        int result = cache_key_of_url(&key, SPAN("shop"), span_text(rows[i].url));
+        assert_int_equal(result, rows[i].key ? 0 : ERROR_INVALID);
+        if (rows[i].key)
+            assert_string_equal(key.data, rows[i].key);
+        text_clear(&key);
+    }
+}
+
 static void variant_of(struct text *variant, const char *vary, const char *request, int expected)
 {
     struct heads heads = {0};
@@ -208,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(C1_rfc9111_2_keys),
+        cmocka_unit_test(C2_a_url_says_what_is_purged),
         cmocka_unit_test(C1_rfc9111_4_1_requests_that_match_and_that_do_not),
         cmocka_unit_test(C1_rfc9111_4_1_what_means_the_same_is_the_same),
         cmocka_unit_test(C1_rfc9111_4_1_variants_have_a_limit),

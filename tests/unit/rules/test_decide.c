@@ -337,6 +337,58 @@ static void S8_mistakes_are_told_with_their_place(void **state)
     }
 }
 
+static void add_key(struct fixture *fixture, const char *request, struct text *key)
+{
+    assert_true(fixture_ask(fixture, request));
+    text_add_span(key, rules_cache_target(&fixture->decision, &fixture->facts, &fixture->arena));
+    text_add_span(key, span_of("", 1));
+    rules_cache_part(&fixture->decision, &fixture->facts, &fixture->arena, key);
+}
+
+static void C2_what_chooses_among_stored_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules, *a, *b;
+        bool is_same;
+    } rows[] = {
+        {"      - {cache: {ignore_query: [utm_*, fbclid]}}", "GET /a?x=1&utm_source=m&y=2&fbclid",
+         "GET /a?x=1&y=2", true},
+        {NULL, "GET /a?utm_a=1&utm_b=2", "GET /a", true},
+        {NULL, "GET /a?utm%5Fa=1", "GET /a?", true},
+        {NULL, "GET /a?x=1&y=2", "GET /a?y=2&x=1", false},
+        {NULL, "GET /a?x=utm_a", "GET /a", false},
+        {"      - {cache: {ignore_query: '*'}}", "GET /a?x=1", "GET /a", true},
+        {"      - {cache: {ttl: 1m}}", "GET /a?x=1", "GET /a", false},
+        {"      - {cache: {key: [cookie:money, header:X-Kind]}}", "GET /\nCookie: money=euro",
+         "GET /\nCookie: a=b; money=euro", true},
+        {NULL, "GET /\nCookie: money=euro", "GET /\nCookie: money=yen", false},
+        {NULL, "GET /\nCookie: money=euro", "GET /\nX-Kind: euro", false},
+        {NULL, "GET /\nCookie: money=ab\nX-Kind: c", "GET /\nCookie: money=a\nX-Kind: bc", false},
+        {NULL, "GET /", "GET /\nCookie: other=1", true},
+        {"      - {cache: {key: 'parameter:x', ignore_query: '*'}}", "GET /?x=1&y=2", "GET /?x=1",
+         true},
+        {NULL, "GET /?x=1", "GET /?x=2", false},
+        {"      - {match: {header: {X-Api: '*'}}, origins: api}", "GET /\nX-Api: 1", "GET /",
+         false},
+    };
+    struct fixture fixture = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct text a = {0}, b = {0};
+        if (rows[i].rules && fixture.matcher)
+            fixture_clear(&fixture);
+        if (rows[i].rules && !fixture_load(&fixture, rows[i].rules))
+            fail_msg("row %zu: %s", i, fixture.told.data);
+        add_key(&fixture, rows[i].a, &a);
+        add_key(&fixture, rows[i].b, &b);
+        if (span_equal(text_span(&a), text_span(&b)) != rows[i].is_same)
+            fail_msg("row %zu: '%s' and '%s'", i, a.data, b.data);
+        text_clear(&a);
+        text_clear(&b);
+    }
+    fixture_clear(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +400,7 @@ int main(void)
         cmocka_unit_test(S8_cache_settings_accumulate),
         cmocka_unit_test(S8_a_regular_expression_cannot_burn_the_processor),
         cmocka_unit_test(S8_what_is_too_long_fails),
+        cmocka_unit_test(C2_what_chooses_among_stored_answers),
         cmocka_unit_test(L10_limits_tell_keys_apart),
         cmocka_unit_test(S8_mistakes_are_told_with_their_place),
     };

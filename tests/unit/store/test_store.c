@@ -362,6 +362,73 @@ static void C2_purges_are_read_as_they_were_written(void **state)
     slice_queue_clear(&log);
 }
 
+static struct span part_of(struct span name, const char *part, char *out)
+{
+    size_t length = strlen(part);
+    memcpy(out, name.data, name.length);
+    out[name.length] = 0;
+    memcpy(out + name.length + 1, part, length);
+    return span_of(out, name.length + 1 + length);
+}
+
+static bool is_there(struct store *store, struct span key, uint64_t seed)
+{
+    struct store_query query = query_of(key);
+    struct store_object *object = store_find(store, &query);
+    bool is_right = object && has_body(object, seed, 100);
+    store_object_release(store, &object);
+    return is_right;
+}
+
+static void C2_parts_of_a_name_are_told_apart_and_purged_with_it(void **state)
+{
+    (void)state;
+    char texts[3][128];
+    struct store *store = open_store(1 << 20, NULL);
+    const struct span name = key_of(1), longer = key_of(11);
+    const struct span keys[] = {name, part_of(name, "euro", texts[0]),
+                                part_of(name, "dollar", texts[1]), longer,
+                                part_of(longer, "euro", texts[2])};
+    for (size_t i = 0; i < 5; i++) {
+        struct store_query query = query_of(keys[i]);
+        put(store, &query, &plain, i, 100);
+    }
+    for (size_t i = 0; i < 5; i++)
+        assert_true(is_there(store, keys[i], i));
+    struct store_purge purge = {.site = 1, .kind = STORE_PURGE_KEY, .what = keys[1]};
+    assert_int_equal(store_purge(store, &purge), 0); /* one part */
+    assert_false(is_there(store, keys[1], 1));
+    assert_true(is_there(store, keys[0], 0) && is_there(store, keys[2], 2));
+    struct store_query query = query_of(keys[1]);
+    struct store_fill *fill = begin_fill(store, &query);
+    answer_fill(fill, &plain, 100);
+    purge.what = name;
+    assert_int_equal(store_purge(store, &purge), 0);
+    fill_with(fill, 1, 0, 100);
+    store_fill_end(&fill);
+    for (size_t i = 0; i < 3; i++)
+        assert_false(is_there(store, keys[i], i));
+    assert_true(is_there(store, keys[3], 3) && is_there(store, keys[4], 4));
+    assert_int_equal(counts_of(store).purged, 3);
+    store_close(&store);
+}
+
+static void C2_parts_of_a_name_are_bounded(void **state)
+{
+    (void)state;
+    char text[128], part[32];
+    struct store *store = open_store(4 << 20, NULL);
+    for (uint64_t i = 0; i < STORE_PARTS_MOST + 10; i++) {
+        snprintf(part, sizeof part, "%llu", (unsigned long long)i);
+        struct store_query query = query_of(part_of(key_of(1), part, text));
+        put(store, &query, &plain, i, 100);
+    }
+    assert_int_equal(counts_of(store).objects, STORE_PARTS_MOST);
+    assert_false(is_there(store, part_of(key_of(1), "9", text), 9));
+    assert_true(is_there(store, part_of(key_of(1), "10", text), 10));
+    store_close(&store);
+}
+
 static void C1_a_bad_policy_or_answer_is_refused(void **state)
 {
     (void)state;
@@ -398,6 +465,8 @@ int main(void)
         cmocka_unit_test(C2_purges_are_numbered_for_each_site),
         cmocka_unit_test(C2_a_fill_from_before_a_purge_is_not_kept),
         cmocka_unit_test(C2_purges_are_read_as_they_were_written),
+        cmocka_unit_test(C2_parts_of_a_name_are_told_apart_and_purged_with_it),
+        cmocka_unit_test(C2_parts_of_a_name_are_bounded),
         cmocka_unit_test(C1_a_bad_policy_or_answer_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What of a request chooses among stored answers, where rules say more of it than the URL does. Only for requests that met such a rule.
+ */
+#include "rules/private.h"
+
+/* ---- parameters that make no difference */
+
+static bool is_ignored(const struct pattern *patterns, size_t count, struct span name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pattern_matches(&patterns[i], name, NULL, NULL))
+            return true;
+    return false;
+}
+
+struct span rules_cache_target(const struct rules_decision *decision,
+                               const struct rules_facts *facts, struct arena *arena)
+{
+    const struct rules_texts *ignored = &decision->cache.ignore_query;
+    struct span target = facts->head->target;
+    size_t path = span_find(target, '?');
+    if (!ignored->count || path == target.length)
+        return target;
+    struct pattern *patterns = ARENA_ARRAY(arena, struct pattern, ignored->count);
+    for (size_t i = 0; i < ignored->count; i++)
+        (void)pattern_compile(arena, ignored->items[i], false, &patterns[i]); /* has no regex */
+    struct subject subject;
+    subject_init(&subject, facts, arena);
+    uint8_t *out = arena_take(arena, target.length);
+    memcpy(out, target.data, path);
+    size_t length = path;
+    struct span rest = subject.query, name, value;
+    while (rest.length) {
+        struct span whole = span_of(rest.data, span_find(rest, '&'));
+        (void)subject_next_parameter(&subject, &rest, &name, &value);
+        if (is_ignored(patterns, ignored->count, name))
+            continue;
+        out[length] = length == path ? '?' : '&';
+        memcpy(out + length + 1, whole.data, whole.length);
+        length += 1 + whole.length;
+    }
+    return span_of(out, length);
+}
+
+/* ---- what makes a difference besides */
+
+/* Neither name nor value can be taken for another: the length stands before the value. */
+static void add(struct text *part, struct span name, struct span value)
+{
+    const uint8_t length[] = {0, (uint8_t)(value.length >> 16), (uint8_t)(value.length >> 8),
+                              (uint8_t)value.length};
+    text_add_span(part, name);
+    text_add_span(part, span_of(length, sizeof length));
+    text_add_span(part, value);
+}
+
+void rules_cache_part(const struct rules_decision *decision, const struct rules_facts *facts,
+                      struct arena *arena, struct text *part)
+{
+    const struct rules_texts *texts = &decision->cache.key;
+    struct address client = address_unmap(&facts->client);
+    struct subject subject;
+    if (decision->origins)
+        add(part, SPAN("origins"), span_text(decision->origins));
+    if (!texts->count)
+        return;
+    subject_init(&subject, facts, arena);
+    for (size_t i = 0; i < texts->count; i++) {
+        struct key_part key;
+        if (!key_part_parse(arena, texts->items[i], &key)) /* always: they were compiled */
+            add(part, span_text(texts->items[i]), key_part_value(&key, &subject, &client));
+    }
+}

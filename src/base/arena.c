@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Blocks of 4 KiB or more, the newest first; a piece larger than a block gets a block of its own.
+ * Blocks of 4 KiB or more, the newest first; a piece larger than a block gets a block of its own. A thread keeps some blocks of the
+ * ordinary size: arenas of requests come and go with every request.
  */
 #include "base/arena.h"
 
@@ -10,7 +11,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ARENA_BLOCK_BYTES = 4096 };
+enum {
+    ARENA_BLOCK_BYTES = 4096,
+#ifdef __SANITIZE_ADDRESS__
+    SPARE_LIMIT = 0, /* it sees what is used behind its end */
+#else
+    SPARE_LIMIT = 64,
+#endif
+};
 
 struct arena_block {
     struct arena_block *next;
@@ -18,17 +26,54 @@ struct arena_block {
     alignas(max_align_t) uint8_t data[];
 };
 
+enum { ORDINARY_BYTES = ARENA_BLOCK_BYTES - sizeof(struct arena_block) };
+
+static _Thread_local struct {
+    struct arena_block *first;
+    uint32_t count;
+} spare;
+
+static struct arena_block *block_new(size_t room)
+{
+    struct arena_block *block = spare.first;
+    if (room == ORDINARY_BYTES && block) {
+        spare.first = block->next;
+        spare.count--;
+    } else {
+        block = memory_raw(sizeof *block + room);
+    }
+    block->used = 0;
+    block->size = room;
+    return block;
+}
+
+static void block_free(struct arena_block *block)
+{
+    if (block->size != ORDINARY_BYTES || spare.count == SPARE_LIMIT) {
+        memory_free(block);
+        return;
+    }
+    block->next = spare.first;
+    spare.first = block;
+    spare.count++;
+}
+
+void arena_cache_drain(void)
+{
+    while (spare.first) {
+        struct arena_block *block = spare.first;
+        spare.first = block->next;
+        memory_free(block);
+    }
+    spare.count = 0;
+}
+
 void *arena_take(struct arena *arena, size_t size)
 {
     size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < rounded) {
-        size_t room = rounded > ARENA_BLOCK_BYTES - sizeof *block
-                          ? rounded
-                          : ARENA_BLOCK_BYTES - sizeof *block;
-        block = memory_raw(sizeof *block + room);
-        block->used = 0;
-        block->size = room;
+        block = block_new(rounded > ORDINARY_BYTES ? rounded : ORDINARY_BYTES);
         block->next = arena->blocks;
         arena->blocks = block;
     }
@@ -81,7 +126,7 @@ void arena_clear(struct arena *arena)
     while (arena->blocks) {
         struct arena_block *block = arena->blocks;
         arena->blocks = block->next;
-        memory_free(block);
+        block_free(block);
     }
     arena->used_bytes = 0;
 }

@@ -163,7 +163,7 @@ static int copy_fields(struct http_head *head, const struct cache_answer *answer
         if ((is_bare && describes_content(field->id, has_tag)) ||
             (answer->is_multipart && field->id == HTTP_NAME_CONTENT_TYPE))
             continue;
-        int result = http_fields_add_text(&head->fields, field->name, field->value);
+        int result = http_fields_borrow(&head->fields, field);
         if (result)
             return result;
     }

@@ -245,7 +245,7 @@ MUST_USE int cache_answer_choose(struct cache_answer *answer, const struct cache
                                  const struct http_fields *stored, uint64_t seed);
 
 /* Makes `head` (initialised, fields in its own arena) the head of that answer: status, fields, Age, body and content_length. The
- * caller adds Via, Cache-Status and frames it. */
+ * caller adds Via, Cache-Status and frames it. Stored fields are borrowed: their bytes outlive the head. */
 MUST_USE int cache_answer_head(struct http_head *head, const struct cache_answer *answer,
                                const struct cache_judgement *judgement,
                                const struct cache_facts *facts, const struct http_fields *stored);

@@ -80,7 +80,7 @@ static void write_log(struct edge_exchange *exchange)
         .gateway = exchange->tries ? link_peer_name(exchange->tried[exchange->tries - 1]) : NULL,
         .cause = exchange->cause,
         .status = status,
-        .began_wall_ns = exchange->began_wall_ns,
+        .began_wall_ns = clock_wall_ns() - total_ns,
         .first_byte_ns = exchange->first_byte_ns,
         .total_ns = total_ns,
         .bytes_in = exchange->bytes_in,
@@ -181,14 +181,24 @@ void edge_exchange_init(struct edge_exchange *exchange, const struct edge_front 
     exchange->timer.fire = on_timer;
 }
 
+/* Every request has one, so it is written by hand. */
+static void write_request_id(char id[EDGE_REQUEST_ID_BYTES], struct random *random)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < EDGE_REQUEST_ID_BYTES - 1; i++, number >>= 4) {
+        if (i % 16 == 0)
+            number = random_u64(random);
+        id[i] = "0123456789abcdef"[number & 15];
+    }
+    id[EDGE_REQUEST_ID_BYTES - 1] = 0;
+}
+
 void edge_exchange_begin(struct edge_exchange *exchange)
 {
     struct edge_worker *worker = exchange->worker;
     edge_exchange_set_state(exchange, EXCHANGE_HEAD);
     exchange->began_ns = loop_now_ns(worker->loop);
-    exchange->began_wall_ns = clock_wall_ns();
-    snprintf(exchange->request_id, sizeof exchange->request_id, "%016lx%016lx",
-             random_u64(&worker->random), random_u64(&worker->random));
+    write_request_id(exchange->request_id, &worker->random);
 }
 
 void edge_exchange_finish(struct edge_exchange *exchange)

@@ -124,7 +124,7 @@ struct edge_exchange {
     uint64_t body_timeout_ns, gateway_timeout_ns;
 
     /* For the log. */
-    uint64_t began_ns, began_wall_ns, first_byte_ns, bytes_in, bytes_out;
+    uint64_t began_ns, first_byte_ns, bytes_in, bytes_out;
     const char *cause;
 };
 

@@ -88,6 +88,11 @@ int http_fields_add(struct http_fields *fields, enum http_name id, struct span v
     return http_fields_put(fields, id, name, arena_copy(fields->arena, value));
 }
 
+int http_fields_borrow(struct http_fields *fields, const struct http_field *field)
+{
+    return http_fields_put(fields, field->id, field->name, field->value);
+}
+
 int http_fields_add_text(struct http_fields *fields, struct span name, struct span value)
 {
     enum http_name id = http_name_of(name);

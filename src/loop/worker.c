@@ -4,6 +4,7 @@
  */
 #include "loop/private.h"
 
+#include "base/arena.h"
 #include "base/memory.h"
 #include "base/slice.h"
 
@@ -127,6 +128,7 @@ static void *run_worker(void *argument)
     loop_discard(worker->loop);
     reader_leave();
     chunk_cache_drain();
+    arena_cache_drain();
     return NULL;
 }
 

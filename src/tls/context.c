@@ -4,6 +4,7 @@
  * its names. The profiles follow Mozilla's recommendations (version 5.7) and RFC 9325.
  */
 #include "tls/context.h"
+#include "tls/stream.h"
 
 #include "base/memory.h"
 
@@ -178,6 +179,8 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     atomic_init(&context->references, 1);
     context->shared = shared;
     context->openssl = make_openssl(context, settings->profile);
+    context->stream_method = tls_stream_method_new();
+    INVARIANT(context->stream_method);
     take_certificates(context, settings);
     const char *wrong = take_sites(context, settings);
     own_host_names(context);
@@ -203,6 +206,7 @@ void tls_context_release(struct tls_context **released)
     if (atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(context->openssl);
+    BIO_meth_free(context->stream_method);
     for (size_t i = 0; i <= context->site_count; i++) {
         X509_STORE_free(context->policies[i].authorities);
         sk_X509_NAME_pop_free(context->policies[i].authority_names, X509_NAME_free);

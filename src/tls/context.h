@@ -27,6 +27,7 @@ struct tls_policy {
 struct tls_context {
     _Atomic uint32_t references;
     SSL_CTX *openssl;
+    BIO_METHOD *stream_method; /* of its sessions' sockets */
     struct tls_shared *shared;
     struct tls_names certificate_names, host_names; /* to indices of the following */
     struct tls_identity *identities;

@@ -4,6 +4,7 @@
  */
 #include "tls/context.h"
 #include "tls/hello.h"
+#include "tls/stream.h"
 
 #include "base/memory.h"
 
@@ -12,10 +13,16 @@
 #include <openssl/ocsp.h>
 #include <sys/epoll.h>
 
-enum { RECORD_BYTES = 16384 };
+enum {
+    RECORD_BYTES = 16384,
+    COPIED_MOST =
+        8192,     /* of a large slice, behind a small one: the rest is encrypted where it lies */
+    VECTORS = 16, /* slices looked at for a record */
+};
 
 struct tls_session {
     SSL *openssl;
+    struct tls_stream stream;
     struct tls_context *context;
     const struct tls_identity *identity; /* NULL before the client's name is known */
     const struct tls_policy *policy;
@@ -194,7 +201,10 @@ struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigne
 {
     struct tls_session *session = NEW(struct tls_session);
     session->openssl = SSL_new(context->openssl);
-    INVARIANT(session->openssl && SSL_set_fd(session->openssl, fd) == 1);
+    session->stream.fd = fd;
+    BIO *bio = tls_stream_open(context->stream_method, &session->stream);
+    INVARIANT(session->openssl && bio);
+    SSL_set_bio(session->openssl, bio, bio);
     SSL_set_app_data(session->openssl, session);
     SSL_set_accept_state(session->openssl);
     session->context = tls_context_retain(context);
@@ -294,7 +304,7 @@ static void note_handshake(struct tls_session *session)
 {
     if (session->is_open || !SSL_is_init_finished(session->openssl))
         return;
-    session->is_open = true;
+    session->is_open = session->stream.is_open = true;
     session->read_waits = EPOLLIN;
     session->write_waits = EPOLLOUT;
     session->facts.version = SSL_get_version(session->openssl);
@@ -318,6 +328,8 @@ static int read_chunk(struct tls_session *session, struct chunk *chunk, uint32_t
         session->read_waits = EPOLLIN;
         chunk->filled += (uint32_t)got;
         note_handshake(session); /* behind the next failure OpenSSL would not know any more */
+        if (session->is_open && session->stream.is_empty && !SSL_has_pending(session->openssl))
+            return ERROR_AGAIN; /* as it would say by itself, at greater length */
     }
     return 0;
 }
@@ -328,6 +340,7 @@ int tls_session_read(struct tls_session *session, struct slice_queue *bytes, uin
     uint32_t total = 0;
     int result = session->failed;
     *ended = false;
+    session->stream.is_empty = false;
     while (result == 0 && total < limit) {
         struct chunk *chunk = chunk_new();
         result = read_chunk(session, chunk, limit - total);
@@ -343,7 +356,26 @@ int tls_session_read(struct tls_session *session, struct slice_queue *bytes, uin
     return total || result == ERROR_AGAIN || *ended ? (int)total : result;
 }
 
-/* One record's worth from the front, in one piece. */
+/* How much of the front goes into the next record: as much as it holds, without taking the end off a slice that could be encrypted
+ * where it lies. */
+static uint32_t record_length(const struct slice_queue *bytes)
+{
+    struct iovec slices[VECTORS];
+    int count = slice_queue_vectors(bytes, slices, VECTORS);
+    uint32_t length = 0;
+    for (int i = 0; i < count && length < RECORD_BYTES; i++) {
+        size_t room = RECORD_BYTES - length;
+        if (slices[i].iov_len <= room)
+            length += (uint32_t)slices[i].iov_len;
+        else if (!i)
+            return RECORD_BYTES;
+        else
+            return length + (room > COPIED_MOST ? COPIED_MOST : 0);
+    }
+    return length;
+}
+
+/* The front's bytes in one piece. */
 static struct span gather(const struct slice_queue *bytes, uint32_t length,
                           uint8_t scratch[RECORD_BYTES])
 {
@@ -360,11 +392,10 @@ int tls_session_write(struct tls_session *session, struct slice_queue *bytes)
     int result = session->failed;
     while (result == 0 && bytes->bytes) {
         /* What OpenSSL holds of a refused record has to be offered again as it was. */
-        uint32_t length = session->refused              ? session->refused
-                          : bytes->bytes < RECORD_BYTES ? (uint32_t)bytes->bytes
-                                                        : RECORD_BYTES;
+        uint32_t length = session->refused ? session->refused : record_length(bytes);
         struct span record = gather(bytes, length, scratch);
         INVARIANT(record.length == length);
+        session->stream.has_more = length < bytes->bytes;
         int put = SSL_write(session->openssl, record.data, (int)length);
         if (put <= 0) {
             result = result_of(session, put, &session->write_waits);

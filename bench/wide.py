@@ -28,7 +28,8 @@ PROFILES = {
     "loss5": {"rate": "100M", "rtt": "100ms", "queue": "50ms", "loss": "5"},
     "burst2": {"rate": "20M", "rtt": "200ms", "queue": "100ms", "burst": "2,8"},
     "bloat": {"rate": "10M", "rtt": "50ms", "queue": "200ms"},
-    "waves": {"rate": "200M", "rtt": "50ms", "queue": "50ms", "loss": "0.1"},
+    "200m": {"rate": "200M", "rtt": "50ms", "queue": "50ms", "loss": "0.1"},
+    "400m": {"rate": "400M", "rtt": "50ms", "queue": "50ms", "loss": "0.1"},
 }
 MEASURES = ("bulk", "page", "page_cold", "beside", "waves")
 WAVES, WAVE_BYTES, WAVE_CONNECTIONS, WAVE_EVERY_S = 10, 20_000_000, 32, 1.0
@@ -304,7 +305,6 @@ def run(options, results, cases):
         world = World(lab)
         subjects = [subject for subject in subjects_of(world) if not options.subject or subject.name in options.subject]
         wanted = {profile: [measure for measure in MEASURES if f"{measure}_{profile}" in cases] for profile in PROFILES}
-        wanted["waves"] = ["waves"] if "waves" in cases else []
         for turn in range(options.wan_rounds):
             for profile in filter(wanted.get, PROFILES):
                 world.set_profile(profile)
@@ -328,6 +328,6 @@ def measure(options, results, subject, profile, measures, idle_ms):
     if "page" in measures:
         results.add(f"page_{profile}", subject.name, **measure_page(subject, False))
     if "waves" in measures and hasattr(subject, "open_pooled") and not subject.is_http2:
-        results.add("waves", subject.name, **measure_waves(subject))
+        results.add(f"waves_{profile}", subject.name, **measure_waves(subject))
     if "beside" in measures and not subject.is_http2:
         results.add(f"beside_{profile}", subject.name, **measure_beside(subject, options.wan_skip, options.wan_seconds))

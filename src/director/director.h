@@ -135,6 +135,8 @@ float director_edge_share(const struct director *director, uint32_t edge); /* 0.
 
 /* ---- answers: any thread ---- */
 
+/* director_find() for this client comes soon: fetches from memory what it reads. */
+void director_expect(const struct director *director, const struct address *client);
 /* What `site` answers to the clients of `client`, of which `bits` are known. False: nothing (no such site, or it fails closed). `scope_bits`:
  * how many bits of the address decided, 0 for none. */
 bool director_find(const struct director *director, uint32_t site, const struct address *client,

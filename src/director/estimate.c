@@ -20,6 +20,17 @@ static const float near_ms = 30; /* errors count less for edges that are farther
 static const float learn_rate = 0.05f, error_most_ms = 300;
 enum { LEARNED_MOST = 200 };
 
+/* As fmaxf() and fminf(), which are calls because of NANs; there are none here. */
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline float smaller(float a, float b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- maps ---- */
 
 static float map_ms(const struct director *director, const struct area *area, uint32_t number)
@@ -51,14 +62,14 @@ static float learned_confidence_of(const struct director *director, uint32_t are
 
 static void learn(struct director *director, uint32_t area, uint32_t edge, float error_ms)
 {
-    error_ms = fmaxf(-error_most_ms, fminf(error_most_ms, error_ms));
+    error_ms = larger(-error_most_ms, smaller(error_most_ms, error_ms));
     director->edge_learned[edge] += learn_rate / 20 * (error_ms - director->edge_learned[edge]);
     if (!director->learned)
         return;
     size_t at = (size_t)area * director->edge_count + edge;
     if (director->learned_of[at] < LEARNED_MOST)
         director->learned_of[at]++;
-    float rate = fmaxf(learn_rate, 1 / (float)director->learned_of[at]);
+    float rate = larger(learn_rate, 1 / (float)director->learned_of[at]);
     director->learned[at] += rate * (error_ms - director->learned[at]);
 }
 
@@ -121,7 +132,7 @@ static float offset_of(const struct estimate *estimate, const struct director *d
         float expected = map_ms(director, estimate->area, edge) +
                          learned_ms(director, estimate->area_number, edge);
         float sure = estimate->confidence[edge] / (estimate->confidence[edge] + 1);
-        float weight = sure / (1 + fmaxf(expected, 0) / near_ms);
+        float weight = sure / (1 + larger(expected, 0) / near_ms);
         sum += weight * (estimate->ms[edge] / estimate->confidence[edge] - expected);
         all += weight;
     }
@@ -151,7 +162,7 @@ static void blend(struct estimate *estimate, const struct director *director, ui
     if (weight == 0)
         estimate->sources[edge] =
             known > map_confidence ? DIRECTOR_FROM_LEARNED : DIRECTOR_FROM_MAP;
-    estimate->ms[edge] = fmaxf(1, (estimate->ms[edge] + fmaxf(1, expected)) / (weight + 1));
+    estimate->ms[edge] = larger(1, (estimate->ms[edge] + larger(1, expected)) / (weight + 1));
     estimate->confidence[edge] = 1 - (1 - known) / (1 + weight);
     /* What is little known costs: of two that look alike the better known one is taken. */
     estimate->penalty_ms[edge] =

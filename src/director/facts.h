@@ -114,6 +114,9 @@ struct latency_row {
 uint32_t latency_table_first(const struct latency_table *table, const struct address *client);
 uint32_t latency_table_next(const struct latency_table *table, uint32_t row,
                             struct latency_row *found);
+/* Fetches from memory what first() and next() will read: called with 2, and some time later with 1. */
+void latency_table_expect(const struct latency_table *table, const struct address *client,
+                          int steps);
 
 /* The networks that have rows, by slots that may be empty (false). A network keeps its slot as long as it has rows. */
 struct latency_activity {

@@ -95,6 +95,11 @@ static void answer_from(struct answer *answer, unsigned most, const uint16_t pla
         take_spares(answer, number);
 }
 
+void director_expect(const struct director *director, const struct address *client)
+{
+    networks_expect(director, client);
+}
+
 bool director_find(const struct director *director, uint32_t number_of_site,
                    const struct address *client, unsigned bits, struct dns_addresses *addresses,
                    uint8_t *scope_bits)

@@ -138,6 +138,16 @@ uint32_t latency_table_next(const struct latency_table *table, uint32_t row,
     return at->sibling_next;
 }
 
+void latency_table_expect(const struct latency_table *table, const struct address *client,
+                          int steps)
+{
+    const uint32_t *bucket = network_bucket(table, key_of(client));
+    if (steps > 1)
+        __builtin_prefetch(bucket);
+    else if (*bucket != NONE)
+        __builtin_prefetch(&table->networks[*bucket]);
+}
+
 /* ---- the order of writing ---- */
 
 static void order_remove(struct latency_table *table, uint32_t at)

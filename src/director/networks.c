@@ -9,7 +9,9 @@
 #include "base/memory.h"
 
 enum {
-    SWEEP = 2048, /* slots of the table of round trips, in a tick: at most, */
+    SWEEP = 2048,        /* slots of the table of round trips, in a tick: at most, */
+    EXPECTED_GROUPS = 4, /* whose rows are fetched for a query before its name is known */
+    AHEAD = 8,           /* slots of a sweep whose memory is on its way */
     SWEEP_TICKS = DIRECTOR_ROUND_NS / DIRECTOR_TICK_NS, /* and not faster than all in a round */
 };
 
@@ -66,6 +68,24 @@ static uint32_t find_tracked(const struct director *director, uint64_t key)
         if (atomic_load_explicit(&director->tracked[i].key, memory_order_acquire) == key)
             return i;
     return UINT32_MAX;
+}
+
+static void expect_key(const struct director *director, uint64_t key)
+{
+    __builtin_prefetch(&director->tracked[set_of(director, key)]);
+}
+
+/* The rows of a set lie together. Of more groups than these nobody knows yet which one is asked for. */
+void networks_expect(const struct director *director, const struct address *client)
+{
+    if (!director->tracked_count)
+        return;
+    uint32_t set = set_of(director, key_of(client));
+    const struct row *rows = &director->rows[row_at(director, director->wide_count + set, 0)];
+    __builtin_prefetch(&director->tracked[set]);
+    for (uint32_t i = 0; director->group_count <= EXPECTED_GROUPS && i < director->group_count; i++)
+        for (int line = 0; line < 2; line++)
+            __builtin_prefetch(&rows[i * WAYS + (uint32_t)line * WAYS / 2]);
 }
 
 static uint32_t area_of(const struct director *director, const struct address *client)
@@ -167,20 +187,31 @@ static uint32_t promote(struct director *director, const struct director_facts *
     return evaluated;
 }
 
-static uint32_t sweep_slot(struct director *director, const struct director_facts *facts,
-                           uint32_t slot)
+static uint32_t sweep_one(struct director *director, const struct director_facts *facts,
+                          const struct latency_activity *activity)
 {
-    struct latency_activity activity;
-    if (!latency_table_slot(facts->latencies, slot, facts->now_ns, &activity))
-        return 0;
-    uint64_t key = key_of(&activity.network.address);
+    uint64_t key = key_of(&activity->network.address);
     uint32_t tracked = find_tracked(director, key);
     if (tracked != UINT32_MAX) {
-        director->tracked_states[tracked].activity = activity.samples;
+        director->tracked_states[tracked].activity = activity->samples;
         return 0;
     }
-    tracked = find_room(director, key, activity.samples);
-    return tracked == UINT32_MAX ? 0 : promote(director, facts, tracked, &activity);
+    tracked = find_room(director, key, activity->samples);
+    return tracked == UINT32_MAX ? 0 : promote(director, facts, tracked, activity);
+}
+
+/* Reads as many slots before it works on them, so that their places in the table are on their way together. */
+static uint32_t sweep_slots(struct director *director, const struct director_facts *facts,
+                            uint32_t first, uint32_t count)
+{
+    struct latency_activity found[AHEAD];
+    uint32_t evaluated = 0, used = 0;
+    for (uint32_t slot = first; slot < first + count; slot++)
+        if (latency_table_slot(facts->latencies, slot, facts->now_ns, &found[used]))
+            expect_key(director, key_of(&found[used++].network.address));
+    for (uint32_t i = 0; i < used; i++)
+        evaluated += sweep_one(director, facts, &found[i]);
+    return evaluated;
 }
 
 uint32_t networks_sweep(struct director *director, const struct director_facts *facts,
@@ -191,12 +222,26 @@ uint32_t networks_sweep(struct director *director, const struct director_facts *
     uint32_t most = budget == UINT32_MAX || slots < step ? slots : step;
     if (!director->tracked_count)
         return 0;
-    for (uint32_t i = 0; i < most && evaluated < budget; i++) {
+    for (uint32_t i = 0, count; i < most && evaluated < budget; i += count) {
         if (director->next_slot >= slots)
             director->next_slot = 0;
-        evaluated += sweep_slot(director, facts, director->next_slot++);
+        count = slots - director->next_slot < AHEAD ? slots - director->next_slot : (uint32_t)AHEAD;
+        evaluated += sweep_slots(director, facts, director->next_slot, count);
+        director->next_slot += count;
     }
     return evaluated;
+}
+
+void networks_ahead(const struct director *director, const struct director_facts *facts,
+                    uint32_t number)
+{
+    uint32_t tracked = number - director->wide_count;
+    if (!facts->latencies || tracked + 2 >= director->tracked_count)
+        return;
+    if (get_key(director, tracked + 2))
+        latency_table_expect(facts->latencies, &director->tracked_states[tracked + 2].address, 2);
+    if (get_key(director, tracked + 1))
+        latency_table_expect(facts->latencies, &director->tracked_states[tracked + 1].address, 1);
 }
 
 bool networks_keep(struct director *director, const struct director_facts *facts, uint32_t number)

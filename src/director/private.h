@@ -255,12 +255,17 @@ void networks_clear(struct director *director);
  * or of a map's deeper one, go to `scope_bits` (NULL: not wanted). */
 uint32_t networks_number(const struct director *director, const struct address *client,
                          unsigned bits, uint8_t *scope_bits);
+/* The client's rows will be looked up soon: fetches what that reads. */
+void networks_expect(const struct director *director, const struct address *client);
 struct area networks_home(const struct director *director, const struct address *client);
 struct lot networks_lot(const struct director *director, uint32_t number);
 uint32_t networks_class(const struct director *director, const struct address *client);
 /* Gives active networks numbers. `budget` candidates may be evaluated; what was is returned. */
 uint32_t networks_sweep(struct director *director, const struct director_facts *facts,
                         uint32_t budget);
+/* While this measured network is ranked, what the following ones need comes from memory. */
+void networks_ahead(const struct director *director, const struct director_facts *facts,
+                    uint32_t number);
 /* False: nothing is known of it any more, and the number was freed. */
 bool networks_keep(struct director *director, const struct director_facts *facts, uint32_t number);
 

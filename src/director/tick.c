@@ -51,6 +51,8 @@ static uint32_t rank_next(struct director *director, const struct director_facts
 {
     bool is_wide = director->next < director->wide_count;
     uint32_t evaluated = 0;
+    if (!is_wide)
+        networks_ahead(director, facts, director->next);
     if (is_wide || networks_keep(director, facts, director->next))
         evaluated = rank_number(director, facts, director->next, &director->next_group, budget);
     else

@@ -137,9 +137,7 @@ static struct dns_client subnet_of(const struct dns_subnet *subnet)
 static void choose(struct answer *answer, uint32_t site, struct dns_choice *choice)
 {
     const struct dns_source *source = answer->source;
-    const struct dns_client client =
-        answer->subnet ? subnet_of(answer->subnet) : sender_of(answer->request);
-    source->find(source->context, site, &client, choice);
+    source->find(source->context, site, answer->client, choice);
     bool is_tailored = is_address(answer->query->type) || choice->alias || choice->alias_varies;
     if (is_tailored && choice->scope_bits > answer->scope_bits)
         answer->scope_bits = choice->scope_bits;
@@ -469,7 +467,11 @@ size_t dns_answer(const struct dns_source *source, const struct dns_request *req
     struct answer answer;
     init(&answer, source, request, &query, &writer);
     answer.settings = settings;
-    answer.subnet = outcome->has_subnet ? &query.options.subnet : NULL;
+    const struct dns_client client =
+        outcome->has_subnet ? subnet_of(&query.options.subnet) : sender_of(request);
+    if (source->expect)
+        source->expect(source->context, &client);
+    answer.client = &client;
     answer.proofs = proofs;
     answer_reading(&answer, reading, outcome);
     if (settings->limiter && !is_proven(&answer, outcome))

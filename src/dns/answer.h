@@ -26,7 +26,7 @@ struct answer {
     const struct dns_request *request;
     const struct dns_query *query;
     struct dns_writer *writer;
-    const struct dns_subnet *subnet; /* that stands for the client; NULL: the sender is it */
+    const struct dns_client *client;
     uint16_t counts[SECTIONS];
     enum dns_rcode rcode;
     enum dns_extended_error error;

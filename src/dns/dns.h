@@ -273,10 +273,12 @@ struct dns_settings {
     struct dns_limiter *limiter; /* NULL: no limit */
 };
 
-/* Where answers come from. `find` fills in a choice that is zero. */
+/* Where answers come from. `find` fills in a choice that is zero; `expect` (may be NULL) hears of the client before the name is looked up,
+ * so that what `find` will read can be on its way from memory. */
 struct dns_source {
     const struct dns_zones *zones;
     const struct dns_settings *settings; /* NULL: nothing of it */
+    void (*expect)(const void *context, const struct dns_client *client);
     void (*find)(const void *context, uint32_t site, const struct dns_client *client,
                  struct dns_choice *choice);
     const void *context;

@@ -349,6 +349,12 @@ int dnsd_check(const struct conf *conf, struct text *why)
 
 /* ---- views */
 
+static void expect(const void *context, const struct dns_client *client)
+{
+    const struct dnsd_view *view = context;
+    director_expect(view->data->director, &client->address);
+}
+
 static void find(const void *context, uint32_t number, const struct dns_client *client,
                  struct dns_choice *choice)
 {
@@ -379,6 +385,7 @@ struct dnsd_view *dnsd_view_new(struct dnsd_data *data, const struct dnsd_decisi
     dnsd_settings_now(&data->settings, clock_wall_ns(), &view->settings);
     view->source = (struct dns_source){.zones = data->zones,
                                        .settings = &view->settings,
+                                       .expect = expect,
                                        .find = find,
                                        .context = view,
                                        .signing = dnsd_keys_signing(data->keys)};

@@ -4,11 +4,9 @@
  *
  *     micro_cache
  */
-#include "cache/cache.h"
+#include "micro.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "cache/cache.h"
 
 enum { ROUNDS = 7, REPEATS = 200000, NOW_S = 1000000000 };
 
@@ -35,14 +33,6 @@ struct bench {
     struct text key, names, packed;
     uint64_t sum;
 };
-
-static void must(bool condition)
-{
-    if (!condition) {
-        fprintf(stderr, "micro_cache: a step failed\n");
-        exit(1);
-    }
-}
 
 static void parse(struct bench *bench)
 {
@@ -110,13 +100,6 @@ static void judge_response(struct bench *bench)
     struct cache_facts facts;
     must(cache_response_judge(&facts, &cache_policy_default, &bench->request, &bench->answer, NOW_S,
                               NOW_S) == CACHE_REFUSAL_NONE);
-}
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void measure(struct bench *bench, const char *name, void (*step)(struct bench *bench))

@@ -5,21 +5,13 @@
  *
  *     micro_compress [FILE]      the text; without it the configuration reference's kind of text is made up
  */
+#include "micro.h"
+
 #include "base/memory.h"
 #include "base/random.h"
 #include "compress/compress.h"
 
-#include <stdio.h>
-#include <time.h>
-
 enum { ROUNDS = 7, TEXT_BYTES = 1 << 20, HEAD_AT = 3000, HEAD_BYTES = 600, HEADS = 2000 };
-
-static uint64_t cpu_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
 
 static size_t make_text(uint8_t *text)
 {

@@ -5,12 +5,12 @@
  *
  *     micro_crypto [seconds for each row]
  */
+#include "micro.h"
+
 #include "crypto/crypto.h"
 #include "transport/handshake.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { PACKET_BYTES = 1200, HEADER_BYTES = 12, ROUND = 64 };
 
@@ -31,13 +31,6 @@ struct ends {
     uint64_t wall_ns;
     uint8_t init[HANDSHAKE_INIT_BYTES], resp[HANDSHAKE_RESP_BYTES];
 };
-
-static uint64_t cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void seal(void *owner)
 {

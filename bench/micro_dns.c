@@ -6,22 +6,12 @@
  *     micro_dns
  *     valgrind --tool=callgrind --toggle-collect=dns_answer micro_dns stored
  */
+#include "micro.h"
+
 #include "base/bytes.h"
 #include "dns/dns.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
 enum { ROUNDS = 7, REPEATS = 200000, NAMES = 1000, QUERY_BYTES = 300 };
-
-static void must(bool condition)
-{
-    if (!condition) {
-        fprintf(stderr, "micro_dns: a step failed\n");
-        exit(1);
-    }
-}
 
 static struct dns_name name_of(const char *text)
 {
@@ -141,23 +131,16 @@ static void make_queries(const struct bench_case *run, const struct dns_source *
         make_query(run, i, span_of(option, sizeof option), &queries[i]);
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static double measure(const struct dns_source *source, unsigned repeats, unsigned rounds)
 {
     uint64_t best_ns = UINT64_MAX;
     for (unsigned round = 0; round < rounds; round++) {
-        uint64_t start_ns = thread_cpu_ns();
+        uint64_t start_ns = cpu_ns();
         for (unsigned i = 0; i < repeats; i++) {
             uint8_t out[DNS_UDP_BYTES];
             must(answer_one(source, i, out) > 0);
         }
-        uint64_t took_ns = thread_cpu_ns() - start_ns;
+        uint64_t took_ns = cpu_ns() - start_ns;
         if (took_ns < best_ns)
             best_ns = took_ns;
     }

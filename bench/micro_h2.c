@@ -7,12 +7,11 @@
  *
  *     micro_h2
  */
+#include "micro.h"
+
 #include "h2/h2.h"
 
 #include <nghttp2/nghttp2.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 enum { ROUNDS = 7, REQUESTS = 200000, TOGETHER = 16, CONTENT = 1024 };
 
@@ -39,21 +38,6 @@ enum { ANSWER_FIELDS = sizeof answer_fields / sizeof *answer_fields };
 
 static struct chunk *content;
 static uint64_t answers;
-
-static void must(bool condition)
-{
-    if (!condition) {
-        fprintf(stderr, "micro_h2: a step failed\n");
-        exit(1);
-    }
-}
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static nghttp2_nv pair(const char *const field[2])
 {

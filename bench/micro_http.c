@@ -5,11 +5,9 @@
  *
  *     micro_http
  */
-#include "http/http.h"
+#include "micro.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "http/http.h"
 
 enum { ROUNDS = 7, REPEATS = 200000 };
 
@@ -35,14 +33,6 @@ struct bench {
     struct http_opening opening, far_opening;
     struct slice_queue frames, text;
 };
-
-static void must(bool condition)
-{
-    if (!condition) {
-        fprintf(stderr, "micro_http: a step failed\n");
-        exit(1);
-    }
-}
 
 static void parse_request(struct bench *bench)
 {
@@ -104,13 +94,6 @@ static void whole_answer(struct bench *bench)
     must(http_add_via(&bench->far_head.fields, 1, SPAN("edge")) == 0);
     http_response_frame(&bench->far_head, &request);
     must(http_write_response(&bench->text, &bench->far_head) == 0);
-}
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void measure(struct bench *bench, const char *name, void (*step)(struct bench *bench))

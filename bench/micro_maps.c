@@ -4,26 +4,19 @@
  *
  *     micro_maps FILE ...       tools/lab/mmdb.py FILE --city 5000000 writes one of a city database's size
  */
+#include "micro.h"
+
 #include "base/memory.h"
 #include "base/random.h"
 #include "maps/maps.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CLIENTS = 1 << 20, ROUNDS = 5 };
-
-static double cpu_s(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static struct span map_file(const char *path)
 {
@@ -50,12 +43,12 @@ static double look_up(const struct maps *maps, unsigned family, struct random *r
     double best = 1e9;
     uint32_t sum = 0;
     for (unsigned round = 0; round < ROUNDS; round++) {
-        double start = cpu_s();
+        double start = cpu_seconds();
         for (size_t i = 0; i < CLIENTS; i++) {
             unsigned bits;
             sum += maps_find(maps, &clients[i], &bits) + bits;
         }
-        double spent = (cpu_s() - start) * 1e9 / CLIENTS;
+        double spent = (cpu_seconds() - start) * 1e9 / CLIENTS;
         best = spent < best ? spent : best;
     }
     memory_free(clients);
@@ -67,7 +60,7 @@ int main(int count, char **files)
 {
     struct text complaints = {0};
     struct maps_builder *builder = maps_builder_new();
-    double start = cpu_s();
+    double start = cpu_seconds();
     size_t bytes = 0;
     for (int i = 1; i < count; i++) {
         struct span file = map_file(files[i]);
@@ -75,7 +68,7 @@ int main(int count, char **files)
         maps_builder_add(builder, file, files[i]);
     }
     struct maps *maps = maps_builder_finish(&builder, &complaints);
-    double compiled_s = cpu_s() - start;
+    double compiled_s = cpu_seconds() - start;
     if (!maps) {
         fputs(complaints.data, stderr);
         return 1;

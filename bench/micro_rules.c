@@ -6,20 +6,12 @@
  *
  *     micro_rules
  */
+#include "micro.h"
+
 #include "base/memory.h"
 #include "rules/rules.h"
 
-#include <stdio.h>
-#include <time.h>
-
 enum { ROUNDS = 200000, KINDS = 8, BESTS = 5 };
-
-static double cpu_s(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static struct rules_texts one(struct arena *arena, const char *text)
 {
@@ -113,12 +105,12 @@ static double decide(const struct rules *rules, const char *target, unsigned rou
     INVARIANT(http_parser_feed(&parser, request, &used, &data) == HTTP_EVENT_HEAD);
     INVARIANT(address_parse(SPAN("192.0.2.7"), &facts.client) == 0);
     for (unsigned i = 0; i < BESTS; i++) {
-        double start = cpu_s();
+        double start = cpu_seconds();
         for (unsigned round = 0; round < rounds; round++) {
             rules_decide(rules, matcher, &facts, &arena, &decision);
             arena_rewind(&arena);
         }
-        double spent = (cpu_s() - start) * 1e9 / rounds;
+        double spent = (cpu_seconds() - start) * 1e9 / rounds;
         best = spent < best ? spent : best;
     }
     *matched = decision.matched_count;
@@ -133,9 +125,9 @@ static void measure(unsigned count, bool is_regex)
     struct arena arena = {0};
     size_t none, first, page;
     unsigned rounds = is_regex ? ROUNDS / 100 : ROUNDS;
-    double start = cpu_s();
+    double start = cpu_seconds();
     struct rules *rules = make(&arena, count, is_regex);
-    double compiled_ms = (cpu_s() - start) * 1000;
+    double compiled_ms = (cpu_seconds() - start) * 1000;
     double none_ns = decide(rules, "/some/other/path.html?a=b&c=d", rounds, &none);
     double page_ns = decide(rules, is_regex ? "/ax7y" : "/page/0", rounds, &page);
     double regex_ns = decide(rules, is_regex ? "/ax7y" : "/item/7/shoes", rounds, &first);

@@ -3,6 +3,8 @@
  * What the store costs (C1, C2): look-ups of Zipf-distributed keys on one and two threads, for each policy; keeping with eviction; memory
  * for each object of 1 KiB. `micro_store [memory]`: that part alone.
  */
+#include "micro.h"
+
 #include "base/memory.h"
 #include "base/random.h"
 #include "loop/loop.h"
@@ -11,7 +13,6 @@
 #include <malloc.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { OBJECTS = 100000, BODY = 1024, LOOKUPS = 500000, DRAWS = 1 << 16, KEY = 80 };
@@ -85,13 +86,6 @@ static void keep(struct store *store, uint32_t number)
     }
 }
 
-static double thread_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 struct looking {
     struct store *store;
     pthread_t thread;
@@ -104,7 +98,7 @@ static void *look(void *argument)
 {
     struct looking *looking = argument;
     reader_enter();
-    double began = thread_seconds();
+    double began = cpu_seconds();
     for (uint32_t i = 0; i < LOOKUPS; i++) {
         const struct store_query query = {.site = 1,
                                           .key = key_of(drawn[(looking->from + i) % DRAWS]),
@@ -113,7 +107,7 @@ static void *look(void *argument)
         looking->hits += object != NULL;
         store_object_release(looking->store, &object);
     }
-    looking->seconds = thread_seconds() - began;
+    looking->seconds = cpu_seconds() - began;
     reader_leave();
     return NULL;
 }
@@ -140,13 +134,13 @@ static void bench_looking(struct store *store, const char *policy, int threads)
 static void bench_keeping(const char *policy)
 {
     struct store *store = open_store(OBJECTS / 4 * 1700ull, policy);
-    double began = thread_seconds();
+    double began = cpu_seconds();
     for (uint32_t i = 0; i < 2 * OBJECTS; i++)
         keep(store, i % OBJECTS);
     struct store_counts counts;
     store_count(store, &counts);
     printf("keep     %-7s 1 thread  %6.0f ns CPU each, %lu of %u evicted\n", policy,
-           (thread_seconds() - began) / (2 * OBJECTS) * 1e9, (unsigned long)counts.evictions,
+           (cpu_seconds() - began) / (2 * OBJECTS) * 1e9, (unsigned long)counts.evictions,
            2 * OBJECTS);
     store_close(&store);
 }

@@ -6,12 +6,12 @@
  *     micro_transport [seconds] [packet bytes] [streams]        bulk
  *     micro_transport [seconds] [packet bytes] requests         streams of 200 bytes there and 1000 back
  */
+#include "micro.h"
+
 #include "crypto/crypto.h"
 #include "transport/transport.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ENDS = 2, TRANSMITS = 4, BLOCK = 65536, STREAMS_MAX = 20000, REQUESTS_AT_ONCE = 100 };
 
@@ -28,13 +28,6 @@ static struct transport_stream *streams[STREAMS_MAX];
 static uint64_t delivered, requests;
 static bool is_bulk = true;
 static struct slice block;
-
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void start(uint16_t packet_bytes)
 {

@@ -35,7 +35,7 @@ struct edge_h1 {
     uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
     enum h1_state state;
     struct edge_visitor visitor;
-    uint64_t rtt_read_ns; /* when the round trip was read last; 0: never */
+    struct edge_sampled sampled; /* its round trip */
     struct slice_queue in, out;
     bool is_settled;   /* it is HTTP/1.1: the first bytes are not HTTP/2's */
     bool read_ended;   /* the wire's end was read; what came before it may still be in `in` */
@@ -221,16 +221,6 @@ static void start_request(struct edge_h1 *h1)
     http_parser_start_request(&h1->parser, &h1->limits, &h1->exchange.head, &h1->exchange.arena);
 }
 
-/* At most once a second for each connection. */
-static void sample_rtt(struct edge_h1 *h1)
-{
-    uint64_t now_ns = loop_now_ns(h1->worker->loop);
-    if (h1->rtt_read_ns && now_ns - h1->rtt_read_ns < 1000000000)
-        return;
-    h1->rtt_read_ns = now_ns;
-    edge_visitors_sample(h1->worker, edge_wire_fd(&h1->wire), &h1->visitor.address);
-}
-
 /* The answer is complete in `out`, or the client was cut off. */
 static void conclude(struct edge_h1 *h1)
 {
@@ -239,7 +229,8 @@ static void conclude(struct edge_h1 *h1)
                  !exchange->is_tunnel && settings(h1) && edge_is_up(h1->worker);
     if (h1->state == H1_OVER)
         return;
-    sample_rtt(h1);
+    edge_visitors_sample_again(h1->worker, &h1->sampled, edge_wire_fd(&h1->wire),
+                               &h1->visitor.address);
     edge_exchange_finish(&h1->exchange);
     if (keeps) {
         start_request(h1);

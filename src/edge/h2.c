@@ -46,8 +46,8 @@ struct edge_h2 {
     uint64_t deadline_ns; /* the timer fires no later; moved without touching the timer */
     enum h2_wait wait;
     struct edge_visitor visitor;
-    uint64_t rtt_read_ns;       /* when the round trip was read last; 0: never */
-    struct h2_session *session; /* NULL: it is over, WAIT_END */
+    struct edge_sampled sampled; /* its round trip */
+    struct h2_session *session;  /* NULL: it is over, WAIT_END */
     struct slice_queue in, out;
     struct list requests; /* struct request */
     struct list ready;    /* those with something to move */
@@ -147,16 +147,6 @@ static struct request *request_new(struct edge_h2 *h2, struct h2_stream *stream)
     return request;
 }
 
-/* At most once a second for each connection. */
-static void sample_rtt(struct edge_h2 *h2)
-{
-    uint64_t now_ns = loop_now_ns(h2->worker->loop);
-    if (h2->rtt_read_ns && now_ns - h2->rtt_read_ns < 1000000000)
-        return;
-    h2->rtt_read_ns = now_ns;
-    edge_visitors_sample(h2->worker, edge_wire_fd(&h2->wire), &h2->visitor.address);
-}
-
 static void request_free(struct request *request)
 {
     struct edge_h2 *h2 = request->h2;
@@ -169,7 +159,8 @@ static void request_free(struct request *request)
     list_remove(&request->link);
     list_remove(&request->ready);
     memory_free(request);
-    sample_rtt(h2);
+    edge_visitors_sample_again(h2->worker, &h2->sampled, edge_wire_fd(&h2->wire),
+                               &h2->visitor.address);
 }
 
 static void give_credit(struct request *request)

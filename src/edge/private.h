@@ -169,6 +169,12 @@ void edge_access_log_write(struct edge_worker *worker, const struct access_facts
 struct edge_visitors *edge_visitors_new(uint64_t seed);
 void edge_visitors_free(struct edge_visitors **freed);
 void edge_visitors_sample(struct edge_worker *worker, int fd, const struct address *peer);
+/* The same for a connection that is long: at most once a second. */
+struct edge_sampled {
+    uint64_t at_ns; /* 0: never */
+};
+void edge_visitors_sample_again(struct edge_worker *worker, struct edge_sampled *last, int fd,
+                                const struct address *peer);
 void edge_visitors_second(struct edge_worker *worker);
 
 /* ---- sites.c: what each site's visitors got lately */

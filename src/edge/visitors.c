@@ -17,6 +17,7 @@
 enum {
     SAMPLES_PER_S = 1000, /* of a worker: a system call each, about 1 us */
     BOX_ITEMS = 64,       /* a second's worth of what may be sent (agent.h) */
+    SAMPLE_AGAIN_NS = 1000000000,
 };
 
 struct edge_visitors {
@@ -76,6 +77,16 @@ void edge_visitors_sample(struct edge_worker *worker, int fd, const struct addre
     metric_add(&edge_rtt_samples, 1);
     metric_observe_ns(&edge_visitor_rtt, rtt_us * 1000ull);
     visitors_put(own->visitors, &client, rtt_us, loop_now_ns(worker->loop));
+}
+
+void edge_visitors_sample_again(struct edge_worker *worker, struct edge_sampled *last, int fd,
+                                const struct address *peer)
+{
+    uint64_t now_ns = loop_now_ns(worker->loop);
+    if (last->at_ns && now_ns - last->at_ns < SAMPLE_AGAIN_NS)
+        return;
+    last->at_ns = now_ns;
+    edge_visitors_sample(worker, fd, peer);
 }
 
 static bool has_receiver(const struct conf *conf)

@@ -411,6 +411,9 @@ struct conf_site_cache {
     uint32_t if_error_s;             /* 0 */
 };
 
+/* What becomes of the trace context of requests (docs/edge.md). */
+enum conf_trace { CONF_TRACE_PASS, CONF_TRACE_START, CONF_TRACE_DROP };
+
 struct conf_site {
     const char *name;
     size_t index;
@@ -427,6 +430,8 @@ struct conf_site {
     uint16_t number; /* on the wire; never 0; the same in every node with this file */
     struct conf_site_cache cache;
     enum conf_compress compress; /* as the link's, by default */
+    enum conf_trace trace;       /* PASS */
+    uint32_t trace_every;        /* 100: of the traces that edges begin, one is sampled */
     uint64_t connect_timeout_ns; /* 3 s */
     uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */
     uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */

@@ -19,6 +19,8 @@ static const struct word log_levels[] = {{.text = "error"}, {.text = "warning"},
 
 static const struct word compress_policies[] = {
     {"off", CONF_COMPRESS_OFF}, {"public", CONF_COMPRESS_PUBLIC}, {"all", CONF_COMPRESS_ALL}, {0}};
+static const struct word trace_words[] = {
+    {"pass", CONF_TRACE_PASS}, {"start", CONF_TRACE_START}, {"drop", CONF_TRACE_DROP}, {0}};
 static const struct word site_compress_policies[] = {{"link", CONF_COMPRESS_AS_LINK},
                                                      {"off", CONF_COMPRESS_OFF},
                                                      {"public", CONF_COMPRESS_PUBLIC},
@@ -534,6 +536,11 @@ static const struct setting site_settings[] = {
      .help =
          "Which messages of the site are compressed on the link; `link`: as link.compress says."},
     {"cache", GROUP(site_cache_section), .help = "What edges store of its answers."},
+    {"trace", &type_choice, MEMBER(conf_site, trace), .words = trace_words, .preset = "pass",
+     .help = "W3C trace context of requests: passed on as it came, begun by edges where there is "
+             "none, or taken out."},
+    {"trace_every", &type_integer, MEMBER(conf_site, trace_every), RANGE("1", "1000000"),
+     .preset = "100", .help = "Of the traces that edges begin, one of so many is sampled."},
     {"retries", &type_integer, MEMBER(conf_site, retries), RANGE("0", "8"), .preset = "1",
      .help = "Further tries of a safe request after a dead connection or a failed connect."},
     {"timeouts", GROUP(site_timeouts_section), .help = "How long a gateway waits."},

@@ -190,6 +190,8 @@ static const struct setting rule_settings[] = {
      .help = "Header fields for the origin."},
     {"response", SECTION(response_section), MEMBER(rules_rule, response),
      .help = "Header fields for the client."},
+    {"server_timing", &type_flag, MEMBER(rules_rule, server_timing),
+     .help = "Whether answers tell in Server-Timing how long each leg of the way took."},
     {"rewrite", &type_template, MEMBER(rules_rule, rewrite),
      .help = "Path and query for the origin and the cache; without a question mark it keeps the "
              "query."},

@@ -11,8 +11,8 @@
 enum {
     LINE_MOST = 8000,
     HOST_MOST = 300,
-    TARGET_MOST = 4000, /* with method and version in the combined format */
-    FIELD_MOST = 1400,  /* Referer, User-Agent */
+    TARGET_MOST = 3500, /* with method and version in the combined format */
+    FIELD_MOST = 1000,  /* Referer, User-Agent */
 };
 
 static struct span field(const struct http_head *head, enum http_name name)
@@ -50,6 +50,29 @@ static void add_quoted(struct text *line, struct span span)
     text_add(line, "\"");
 }
 
+/* Behind what every log analyser knows: name=value, as many as there are. */
+static void add_pair(struct text *line, const char *name, struct span value)
+{
+    if (value.length)
+        text_add_format(line, " %s=%.*s", name, SPAN_ARGS(value));
+}
+
+static void add_pairs(struct text *line, const struct access_facts *facts)
+{
+    add_pair(line, "id", span_text(facts->request_id));
+    if (facts->cache.length) {
+        text_add(line, " cache=");
+        add_quoted(line, facts->cache);
+    }
+    add_pair(line, "decision", span_text(facts->decision));
+    add_pair(line, "trace", span_text(facts->trace_id));
+    for (unsigned leg = 0; leg < EDGE_LEG_COUNT; leg++)
+        if (facts->legs.known & 1u << leg)
+            text_add_format(line, " %s=%lu", edge_leg_name(leg), facts->legs.us[leg]);
+    text_add_format(line, " first_byte_us=%lu total_us=%lu", facts->first_byte_ns / 1000,
+                    facts->total_ns / 1000);
+}
+
 static void add_combined(struct text *line, const struct access_facts *facts)
 {
     char client[ADDRESS_TEXT_BYTES], date[64];
@@ -68,12 +91,26 @@ static void add_combined(struct text *line, const struct access_facts *facts)
     add_at_most(line, field(facts->request, HTTP_NAME_REFERER), FIELD_MOST, add_quoted);
     text_add(line, " ");
     add_at_most(line, field(facts->request, HTTP_NAME_USER_AGENT), FIELD_MOST, add_quoted);
+    add_pairs(line, facts);
 }
 
 static void add_member(struct text *line, const char *name, struct span value, size_t most)
 {
     text_add_format(line, ",\"%s\":", name);
     add_at_most(line, value, most, text_add_json);
+}
+
+static void add_given(struct text *line, const char *name, struct span value)
+{
+    if (value.length)
+        add_member(line, name, value, HOST_MOST);
+}
+
+static void add_legs(struct text *line, const struct edge_legs *legs)
+{
+    for (unsigned leg = 0; leg < EDGE_LEG_COUNT; leg++)
+        if (legs->known & 1u << leg)
+            text_add_format(line, ",\"%s\":%lu", edge_leg_name(leg), legs->us[leg]);
 }
 
 static void add_json(struct text *line, const struct access_facts *facts)
@@ -101,12 +138,13 @@ static void add_json(struct text *line, const struct access_facts *facts)
         if (*facts->tls->name)
             add_member(line, "sni", span_text(facts->tls->name), HOST_MOST);
     }
-    if (facts->site)
-        add_member(line, "site", span_text(facts->site), HOST_MOST);
-    if (facts->gateway)
-        add_member(line, "gateway", span_text(facts->gateway), HOST_MOST);
-    if (facts->cause)
-        add_member(line, "cause", span_text(facts->cause), HOST_MOST);
+    add_given(line, "site", span_text(facts->site));
+    add_given(line, "gateway", span_text(facts->gateway));
+    add_given(line, "cache", facts->cache);
+    add_given(line, "decision", span_text(facts->decision));
+    add_given(line, "trace", span_text(facts->trace_id));
+    add_given(line, "cause", span_text(facts->cause));
+    add_legs(line, &facts->legs);
     if (field(request, HTTP_NAME_USER_AGENT).length)
         add_member(line, "user_agent", field(request, HTTP_NAME_USER_AGENT), FIELD_MOST);
     if (field(request, HTTP_NAME_REFERER).length)

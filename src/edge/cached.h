@@ -51,6 +51,7 @@ struct edge_cached {
     bool is_head_due; /* of that range, in a multipart answer */
 
     enum cache_forward why;
+    bool was_hit;            /* what the answer said of it */
     unsigned forward_status; /* of the origin's answer that ours replaces; 0: none */
     enum cache_refusal refusal;
 };

@@ -4,23 +4,38 @@
  */
 #include "edge/cached.h"
 
-int edge_cached_add_status(struct edge_cached *cached, struct http_fields *fields, bool is_hit)
+static struct span write_status(const struct edge_cached *cached, struct span node,
+                                char out[CACHE_STATUS_MOST])
 {
-    char out[CACHE_STATUS_MOST];
-    const char *node = edge_conf(cached->exchange->worker)->self->name;
-    struct cache_status status = {.cache = span_text(node),
-                                  .is_hit = is_hit,
+    struct cache_status status = {.cache = node,
+                                  .is_hit = cached->was_hit,
                                   .why = cached->why,
                                   .forward_status = cached->forward_status,
                                   .is_stored = cached->is_filling,
                                   .is_collapsed = cached->reader.fill != NULL};
-    if (is_hit || cached->object) {
+    if (cached->was_hit || cached->object) {
         status.has_ttl = true;
         status.ttl_s = cached->judgement.ttl_s;
     }
     if (cached->refusal != CACHE_REFUSAL_NONE)
         status.detail = span_text(cache_refusal_name(cached->refusal));
-    return http_fields_add(fields, HTTP_NAME_CACHE_STATUS, cache_status_write(&status, out));
+    return cache_status_write(&status, out);
+}
+
+int edge_cached_add_status(struct edge_cached *cached, struct http_fields *fields, bool is_hit)
+{
+    char out[CACHE_STATUS_MOST];
+    struct span node = span_text(edge_conf(cached->exchange->worker)->self->name);
+    cached->was_hit = is_hit;
+    return http_fields_add(fields, HTTP_NAME_CACHE_STATUS, write_status(cached, node, out));
+}
+
+struct span edge_cached_words(const struct edge_exchange *exchange, char out[CACHE_STATUS_MOST])
+{
+    struct span somebody = SPAN("x");
+    if (!exchange->cached)
+        return (struct span){0};
+    return span_from(write_status(exchange->cached, somebody, out), somebody.length + 1);
 }
 
 /* ---- content */

@@ -130,6 +130,7 @@ static void register_metrics(void)
     for (size_t i = H2_CAUSE_NONE + 1; i < H2_CAUSE_COUNT; i++)
         metric_register(&edge_h2_ended[i]);
     edge_rules_register_metrics();
+    edge_trace_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 
 const struct edge_step *const edge_steps[] = {
-    &edge_step_site, &edge_step_rules, &edge_step_cache, &edge_step_link, NULL,
+    &edge_step_site, &edge_step_trace, &edge_step_rules, &edge_step_cache, &edge_step_link, NULL,
 };
 
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state)
@@ -53,6 +53,16 @@ void edge_exchange_made_progress(struct edge_exchange *exchange)
 
 /* ---- ends */
 
+/* Which rules of which configuration decided: "1f2e3d4c", or "1f2e3d4c.2.7" where rules matched. */
+static void write_decision(const struct edge_exchange *exchange, char out[EDGE_DECISION_BYTES])
+{
+    const struct rules_decision *decision = exchange->decision;
+    size_t length = (size_t)snprintf(out, EDGE_DECISION_BYTES, "%s", exchange->snapshot);
+    for (size_t i = 0; decision && i < decision->matched_count && i < EDGE_DECISION_RULES; i++)
+        length += (size_t)snprintf(out + length, EDGE_DECISION_BYTES - length, ".%u",
+                                   decision->matched[i] + 1u);
+}
+
 static void write_log(struct edge_exchange *exchange)
 {
     struct edge_worker *worker = exchange->worker;
@@ -70,6 +80,8 @@ static void write_log(struct edge_exchange *exchange)
                          &(struct edge_site_request){status, exchange->bytes_out, total_ns});
     if (!worker->edge->access_log)
         return;
+    char decision[EDGE_DECISION_BYTES], cache[CACHE_STATUS_MOST];
+    write_decision(exchange, decision);
     struct access_facts facts = {
         .tls = exchange->visitor->tls ? tls_session_facts(exchange->visitor->tls) : NULL,
         .client = &exchange->visitor->address,
@@ -79,12 +91,16 @@ static void write_log(struct edge_exchange *exchange)
         .site = exchange->site,
         .gateway = exchange->tries ? link_peer_name(exchange->tried[exchange->tries - 1]) : NULL,
         .cause = exchange->cause,
+        .trace_id = exchange->trace_id,
+        .decision = decision,
+        .cache = edge_cached_words(exchange, cache),
         .status = status,
         .began_wall_ns = clock_wall_ns() - total_ns,
         .first_byte_ns = exchange->first_byte_ns,
         .total_ns = total_ns,
         .bytes_in = exchange->bytes_in,
         .bytes_out = exchange->bytes_out};
+    edge_legs_read(exchange, &facts.legs);
     edge_access_log_write(worker, &facts);
 }
 
@@ -222,6 +238,9 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->tries = 0;
     exchange->repeats = 0;
     exchange->bytes_in = exchange->bytes_out = exchange->first_byte_ns = 0;
+    exchange->head_ns = exchange->body_ns = exchange->sent_ns = 0;
+    exchange->reader.times.known = 0;
+    exchange->trace_id[0] = exchange->snapshot[0] = 0;
     exchange->cause = NULL;
     exchange->answer.status = 0;
 }
@@ -270,6 +289,8 @@ void edge_exchange_pass_data(struct edge_exchange *exchange, const struct slice 
 void edge_exchange_start(struct edge_exchange *exchange)
 {
     exchange->has_head = true;
+    exchange->head_ns = loop_now_ns(exchange->worker->loop);
+    memcpy(exchange->snapshot, edge_conf(exchange->worker)->hash, EDGE_SNAPSHOT_BYTES - 1);
     edge_exchange_set_state(exchange, EXCHANGE_STEPS);
     take_steps(exchange);
 }

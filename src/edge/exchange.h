@@ -20,6 +20,7 @@
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
 
+#include "cache/cache.h"
 #include "edge/private.h"
 #include "tls/tls.h"
 
@@ -125,6 +126,10 @@ struct edge_exchange {
 
     /* For the log. */
     uint64_t began_ns, first_byte_ns, bytes_in, bytes_out;
+    uint64_t head_ns, body_ns, sent_ns; /* came as a whole, likewise, was sent on; 0: not yet */
+    uint32_t link_rtt_us;               /* when it was sent on */
+    char trace_id[HTTP_TRACE_ID_BYTES]; /* empty: none */
+    char snapshot[EDGE_SNAPSHOT_BYTES]; /* which configuration decided: the beginning of its hash */
     const char *cause;
 };
 
@@ -189,6 +194,7 @@ struct edge_step {
 };
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_site;      /* site.c */
+extern const struct edge_step edge_step_trace;     /* trace.c */
 extern const struct edge_step edge_step_rules;     /* rules.c */
 extern const struct edge_step edge_step_cache;     /* cached.c */
 extern const struct edge_step edge_step_link;      /* up.c */
@@ -213,6 +219,15 @@ void edge_exchange_conclude(struct edge_exchange *exchange);
 MUST_USE int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer);
 /* Before the steps of an exchange without a client, which repeats the request of another as the rules left it: they are not asked again. */
 void edge_rules_repeat(struct edge_exchange *exchange, const struct edge_exchange *from);
+
+/* ---- timing.c */
+void edge_legs_read(const struct edge_exchange *exchange, struct edge_legs *legs);
+/* Adds Server-Timing, with what is known so far. */
+MUST_USE int edge_timing_add(const struct edge_exchange *exchange, struct http_fields *fields);
+
+/* ---- cached_answer.c */
+/* What Cache-Status says behind the node's name, in `out`; empty: the site has no cache. */
+struct span edge_cached_words(const struct edge_exchange *exchange, char out[CACHE_STATUS_MOST]);
 
 /* ---- files.c */
 /* Answers with the file at that path, which is decoded and has no dot segments. */

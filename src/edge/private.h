@@ -21,6 +21,9 @@ enum {
     EDGE_LISTENERS_MOST = 64,
     EDGE_BUCKET_SETS = 16384,   /* of rate limits: 65536 keys in 1 MiB */
     EDGE_REQUEST_ID_BYTES = 33, /* 32 hexadecimal digits and a NUL */
+    EDGE_SNAPSHOT_BYTES = 9,    /* 8 hexadecimal digits and a NUL */
+    EDGE_DECISION_RULES = 16,   /* numbers of rules in a decision's id */
+    EDGE_DECISION_BYTES = EDGE_SNAPSHOT_BYTES + EDGE_DECISION_RULES * 6,
 };
 #define EDGE_TUNNEL_IDLE_NS \
     (3600ull * 1000000000) /* an upgraded or passed-through connection without a byte */
@@ -150,6 +153,33 @@ struct link *edge_route_pick(struct edge_worker *worker, const struct conf *conf
 bool edge_route_serves(const struct conf *conf,
                        const struct conf_site *site); /* this edge is one of the site's */
 
+/* ---- timing.c */
+/* Member of the access log, metric of Server-Timing, its description. */
+// clang-format off
+#define EDGE_LEG_LIST(X)                                                                            \
+    X(CLIENT_HEAD, "client_head_us", "head", "request head")                                        \
+    X(CLIENT_BODY, "client_body_us", "body", "request body")                                        \
+    X(EDGE, "edge_us", "edge", "edge")                                                              \
+    X(UPSTREAM, "upstream_us", "upstream", "to the origin and back")                                \
+    X(LINK_RTT, "link_rtt_us", "link", "round trip of the link")                                    \
+    X(QUEUE, "queue_us", "queue", "gateway queue")                                                  \
+    X(CONNECT, "connect_us", "connect", "origin connect")                                           \
+    X(ORIGIN_FIRST_BYTE, "origin_first_byte_us", "origin", "origin first byte")                     \
+    X(ORIGIN, "origin_us", "whole", "origin whole")
+// clang-format on
+
+enum edge_leg {
+#define X(name, member, token, text) EDGE_LEG_##name,
+    EDGE_LEG_LIST(X)
+#undef X
+        EDGE_LEG_COUNT
+};
+struct edge_legs {
+    uint64_t us[EDGE_LEG_COUNT];
+    uint32_t known; /* bit for each that is */
+};
+const char *edge_leg_name(enum edge_leg leg); /* "queue_us" */
+
 /* ---- access_log.c */
 struct access_facts {
     const struct tls_facts *tls; /* NULL: in clear */
@@ -157,6 +187,9 @@ struct access_facts {
     const char *protocol;            /* "HTTP/1.1" */
     const struct http_head *request; /* method_text.length 0: it could not be read */
     const char *request_id, *site, *gateway, *cause;
+    const char *trace_id, *decision; /* empty: none */
+    struct span cache;               /* as in Cache-Status, without the name; empty: no cache */
+    struct edge_legs legs;
     unsigned status;
     uint64_t began_wall_ns, first_byte_ns, total_ns; /* since the request's first byte */
     uint64_t bytes_in, bytes_out;                    /* of bodies */
@@ -191,6 +224,9 @@ json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t
 
 /* ---- rules.c */
 void edge_rules_register_metrics(void);
+
+/* ---- trace.c */
+void edge_trace_register_metrics(void);
 
 /* ---- refresh.c */
 void edge_refreshes_abort(struct edge_worker *worker);

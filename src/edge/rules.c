@@ -102,8 +102,13 @@ void edge_rules_repeat(struct edge_exchange *exchange, const struct edge_exchang
 
 int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer)
 {
-    return exchange->decision ? rules_edit_fields(&answer->fields, &exchange->decision->response)
-                              : 0;
+    const struct rules_decision *decision = exchange->decision;
+    if (!decision)
+        return 0;
+    int result = rules_edit_fields(&answer->fields, &decision->response);
+    if (result == 0 && decision->server_timing == RULES_YES)
+        result = edge_timing_add(exchange, &answer->fields);
+    return result;
 }
 
 /* `name` and `value`: a field of its own; value empty: none. */

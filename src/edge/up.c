@@ -107,6 +107,8 @@ static void open_stream(struct edge_exchange *exchange)
             edge_exchange_refuse(exchange, HTTP_CAUSE_HEAD_LONG);
             return;
         }
+        exchange->sent_ns = loop_now_ns(worker->loop);
+        exchange->link_rtt_us = link_read_quality(link).srtt_us;
         edge_exchange_set_state(exchange, EXCHANGE_LINK);
         edge_exchange_made_progress(exchange);
         write_early(exchange);
@@ -232,6 +234,8 @@ void edge_exchange_body(struct edge_exchange *exchange, struct slice data)
 void edge_exchange_body_end(struct edge_exchange *exchange, const struct http_fields *trailers)
 {
     exchange->request_ended = true;
+    if (!exchange->body_ns)
+        exchange->body_ns = loop_now_ns(exchange->worker->loop);
     exchange->trailers = trailers;
     if (exchange->state == EXCHANGE_LINK)
         write_end(exchange);

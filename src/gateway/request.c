@@ -61,6 +61,9 @@ struct gateway_request {
     bool origin_deaf; /* takes no more bytes, or was told the end of a tunnel */
     uint32_t attempts;
 
+    /* When what happened, for the edge; of the last attempt. */
+    uint64_t head_ns, chosen_ns, asked_ns, answered_ns;
+
     /* Copied from the site: the snapshot may change while the request runs. */
     char *site;
     uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
@@ -161,6 +164,7 @@ static void write_head(struct gateway_request *request)
                                &request->answer_arena, request->head.method,
                                request->head.upgrades);
     request->origin_deaf = false;
+    request->asked_ns = loop_now_ns(request->worker->loop);
     set_state(request, REQUEST_EXCHANGE);
     set_deadline(request, request->read_timeout_ns);
 }
@@ -192,6 +196,7 @@ static void connect_origin(struct gateway_request *request, const struct conf_si
             gateway_pool_end(request->pool);
         request->pool = pool;
         request->attempts++;
+        request->chosen_ns = loop_now_ns(worker->loop);
         request->connection = fresh ? NULL : gateway_pool_take(pool);
         result = request->connection ? 0 : gateway_pool_connect(worker, pool, &request->connection);
         if (result == ERROR_LIMIT) {
@@ -252,6 +257,7 @@ static void begin(struct gateway_request *request)
     const struct conf_site *site = conf_find_site(conf, request->opening.site);
     const struct conf_node *edge = gateway_edge(conf, request->from);
     metric_add(&gateway_requests, 1);
+    request->head_ns = loop_now_ns(request->worker->loop);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, 0)) {
         log_notice("gateway", "refused site %.*s to edge %s: no allow row has it",
@@ -398,13 +404,27 @@ static void go_up(struct gateway_request *request)
 
 /* ---- down: from the origin to the stream */
 
+/* As far as they are known: before the answer's head without the last one. */
+static void write_times(struct gateway_request *request)
+{
+    struct http_times times = {.known = request->answer_ended ? HTTP_TIME_COUNT : HTTP_TIME_WHOLE};
+    if (!link_hears_times(request->from))
+        return;
+    times.us[HTTP_TIME_QUEUE] = (request->chosen_ns - request->head_ns) / 1000;
+    times.us[HTTP_TIME_CONNECT] = (request->asked_ns - request->chosen_ns) / 1000;
+    times.us[HTTP_TIME_FIRST_BYTE] = (request->answered_ns - request->asked_ns) / 1000;
+    times.us[HTTP_TIME_WHOLE] = (loop_now_ns(request->worker->loop) - request->chosen_ns) / 1000;
+    http_form_write_times(&request->to_link, &times);
+}
+
 static void finish_answer(struct gateway_request *request)
 {
+    request->answer_ended = true;
     http_form_content_flush(&request->content, &request->to_link);
+    write_times(request);
     http_form_write_end(&request->to_link);
     link_stream_write(request->stream, &request->to_link);
     link_stream_finish(request->stream);
-    request->answer_ended = true;
 }
 
 /* The answer is complete. Whatever of the request is still to come is thrown away. */
@@ -432,6 +452,8 @@ static bool take_answer_head(struct gateway_request *request)
     struct http_pack pack;
     if (http_form_write_response(&head, &request->answer) < 0)
         return false;
+    if (request->answer.status >= 200 || request->is_tunnel)
+        write_times(request);
     http_pack_decide(request->packs, &request->answer, &request->head.fields, &pack);
     http_form_pack_head(&request->to_link, &head, pack.head ? compressor : NULL);
     if (request->answer.status >= 200) {
@@ -447,6 +469,8 @@ static bool take_answer(struct gateway_request *request)
     struct slice data;
     switch (http_parser_next(&request->parser, &request->connection->in, &data)) {
     case HTTP_EVENT_HEAD:
+        if (!request->answer_began)
+            request->answered_ns = loop_now_ns(request->worker->loop);
         request->answer_began = true;
         request->is_tunnel = request->answer.status == 101;
         if (take_answer_head(request))

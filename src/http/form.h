@@ -16,6 +16,7 @@ enum form_frame {
     FORM_END = 5,
     FORM_PACKED = 6,         /* DATA, packed */
     FORM_PACKED_HEADERS = 7, /* HEADERS, packed */
+    FORM_TIMES = 8,          /* answers: how long the gateway's part took */
 };
 
 enum { FORM_PACKED_CONTINUES = 1 }; /* refers to the packed content before it */
@@ -34,6 +35,8 @@ enum {
     FORM_NAME_LITERAL = 0,       /* else below FORM_PAIR_FIRST a name, from there on a pair */
     FORM_PAIR_FIRST = 128,
     FORM_FIELDS_EXTRA = 32, /* beyond the limit for a client: what edge and rules may add */
+    FORM_TIMES_BYTES = 64,  /* payload of TIMES: room for what later versions tell */
+    FORM_TIMES_FRAMES = 2,  /* of an answer */
 };
 
 /* The pair's code, or 0. */

@@ -257,19 +257,25 @@ static int peek_frame(const struct slice_queue *input, struct frame *frame)
     return bytes.failed ? ERROR_INCOMPLETE : 0;
 }
 
+static bool may_tell_times(const struct http_form_reader *reader, uint8_t type)
+{
+    return type == FORM_TIMES && !reader->opening && reader->times_frames < FORM_TIMES_FRAMES;
+}
+
 /* Whether a frame of that type may come now. */
 static bool is_expected(const struct http_form_reader *reader, uint8_t type)
 {
     switch ((enum form_state)reader->state) {
     case FORM_STATE_HEADERS:
         return type == FORM_HEADERS || (type == FORM_PACKED_HEADERS && reader->compressor) ||
-               (type == FORM_INFORMATIONAL && !reader->opening);
+               (type == FORM_INFORMATIONAL && !reader->opening) || may_tell_times(reader, type);
     case FORM_STATE_CONTENT:
         return type == FORM_DATA || type == FORM_END ||
                (type == FORM_PACKED && reader->compressor) ||
-               (type == FORM_TRAILERS && reader->head->body == HTTP_BODY_CHUNKED);
+               (type == FORM_TRAILERS && reader->head->body == HTTP_BODY_CHUNKED) ||
+               may_tell_times(reader, type);
     case FORM_STATE_AFTER_TRAILERS:
-        return type == FORM_END;
+        return type == FORM_END || may_tell_times(reader, type);
     case FORM_STATE_DATA:
     case FORM_STATE_DONE:
     case FORM_STATE_FAILED:
@@ -362,6 +368,25 @@ static enum http_event take_trailers(struct http_form_reader *reader, struct spa
     return reader->trailers.count ? HTTP_EVENT_TRAILERS : HTTP_EVENT_MORE;
 }
 
+/* What comes behind those that are known here was added later. */
+static enum http_event take_times(struct http_form_reader *reader, struct slice_queue *input,
+                                  const struct frame *frame)
+{
+    uint8_t payload[FORM_TIMES_BYTES];
+    struct http_times *times = &reader->times;
+    slice_queue_consume(input, frame->header_bytes);
+    slice_queue_peek(input, 0, payload, (size_t)frame->length);
+    slice_queue_consume(input, frame->length);
+    struct reader bytes = reader_of(span_of(payload, (size_t)frame->length));
+    *times = (struct http_times){0};
+    while (reader_left(&bytes) && times->known < HTTP_TIME_COUNT)
+        times->us[times->known++] = read_varint(&bytes);
+    if (bytes.failed)
+        return refuse(reader, HTTP_CAUSE_FORM_CONTENT);
+    reader->times_frames++;
+    return HTTP_EVENT_MORE;
+}
+
 /* The whole payload in the arena: spans into it live as long as the message. */
 static struct span take_payload(struct http_form_reader *reader, struct slice_queue *input,
                                 const struct frame *frame)
@@ -393,6 +418,8 @@ static enum http_event take_whole_frame(struct http_form_reader *reader, struct 
 {
     if (frame->type == FORM_PACKED)
         return take_packed(reader, input, frame, data);
+    if (frame->type == FORM_TIMES)
+        return take_times(reader, input, frame);
     struct span payload = take_payload(reader, input, frame);
     if (frame->type == FORM_PACKED_HEADERS)
         return take_packed_head(reader, payload);
@@ -415,7 +442,7 @@ static enum http_event take_frame(struct http_form_reader *reader, struct slice_
         return frame.type == FORM_END ? take_end(reader, frame.length)
                                       : begin_data(reader, frame.length);
     }
-    if (frame.length > HTTP_FORM_HEAD_MOST)
+    if (frame.length > (frame.type == FORM_TIMES ? FORM_TIMES_BYTES : HTTP_FORM_HEAD_MOST))
         return refuse(reader, HTTP_CAUSE_FORM_LENGTH);
     *is_short = input->bytes < frame.header_bytes + frame.length;
     if (*is_short)

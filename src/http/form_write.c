@@ -162,6 +162,23 @@ int http_form_write_response(struct slice_queue *out, const struct http_head *he
     return write_head(out, &form, is_informational ? FORM_INFORMATIONAL : FORM_HEADERS);
 }
 
+static void out_times(struct out *out, const struct http_times *times)
+{
+    for (uint8_t i = 0; i < times->known; i++)
+        out_varint(out, times->us[i] < VARINT_MAX ? times->us[i] : VARINT_MAX);
+}
+
+void http_form_write_times(struct slice_queue *out, const struct http_times *times)
+{
+    struct out count = {0};
+    out_times(&count, times);
+    size_t bytes = 1 + varint_size(count.bytes) + count.bytes;
+    struct out store = {slice_queue_extend(out, (uint32_t)bytes), 0};
+    out_byte(&store, FORM_TIMES);
+    out_varint(&store, count.bytes);
+    out_times(&store, times);
+}
+
 void http_form_write_data(struct slice_queue *out, struct slice data)
 {
     if (data.length) {

@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "base/slice.h"
 #include "base/span.h"
 #include "compress/compress.h"
@@ -375,6 +376,20 @@ MUST_USE int http_form_write_request(struct slice_queue *out, const struct http_
                                      const struct http_head *head);
 /* HEADERS of a final answer or of 101, INFORMATIONAL of another 1xx. */
 MUST_USE int http_form_write_response(struct slice_queue *out, const struct http_head *head);
+/* How long the gateway's part of an exchange took (docs/protocol/message.md). */
+enum http_time {
+    HTTP_TIME_QUEUE,      /* from the request's head until the origin that answered was chosen */
+    HTTP_TIME_CONNECT,    /* from there until it was connected; 0: a kept connection */
+    HTTP_TIME_FIRST_BYTE, /* from there to the first byte of its answer */
+    HTTP_TIME_WHOLE,      /* from the choice to the last byte of its answer */
+    HTTP_TIME_COUNT,
+};
+struct http_times {
+    uint64_t us[HTTP_TIME_COUNT];
+    uint8_t known; /* so many of them, from the first */
+};
+/* Before the final HEADERS of an answer, and once more before its END. */
+void http_form_write_times(struct slice_queue *out, const struct http_times *times);
 /* Takes the reference. An empty slice writes nothing. */
 void http_form_write_data(struct slice_queue *out, struct slice data);
 MUST_USE int http_form_write_trailers(struct slice_queue *out, const struct http_fields *trailers);
@@ -414,11 +429,12 @@ void http_form_content_flush(
     struct http_form_content *content,
     struct slice_queue *out); /* at the end of a turn, and of the content */
 
-/* Reads one message from one direction of a stream. Embed it; only `cause` and `trailers` are
- * for others. */
+/* Reads one message from one direction of a stream. Embed it; only `cause`, `trailers` and `times`
+ * are for others. */
 struct http_form_reader {
     enum http_cause cause;
     struct http_fields trailers;
+    struct http_times times; /* as far as they were told */
 
     /* private */
     const struct http_limits *limits;
@@ -426,6 +442,7 @@ struct http_form_reader {
     struct http_opening *opening; /* NULL: responses */
     struct arena *arena;
     uint8_t state;
+    uint8_t times_frames; /* so far */
     enum http_method asked_method;
     bool asked_upgrade;
     uint32_t informational;
@@ -477,6 +494,23 @@ void http_remove_forwarded(struct http_fields *fields);
  * request's host; appended to what a trusted proxy sent. */
 MUST_USE int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
                                 const struct http_head *head);
+
+/* W3C Trace Context (trace.c). */
+enum { HTTP_TRACE_ID_BYTES = 33, HTTP_TRACE_BYTES = 56 }; /* with their NULs */
+struct http_trace {
+    char id[HTTP_TRACE_ID_BYTES];
+    bool is_sampled;
+};
+/* The value of a traceparent field, of this version or a later one. 0 or ERROR_INVALID. */
+MUST_USE int http_trace_read(struct span text, struct http_trace *trace);
+/* A trace that begins here; returns the value of its traceparent field, in `out`. */
+struct span http_trace_begin(struct http_trace *trace, bool is_sampled, struct random *random,
+                             char out[HTTP_TRACE_BYTES]);
+enum http_trace_found { HTTP_TRACE_NONE, HTTP_TRACE_VALID, HTTP_TRACE_MALFORMED };
+/* What of a request's traceparent and tracestate may not be passed on is gone behind it; what may is as it came. `trace` is written
+ * where it is VALID. */
+enum http_trace_found http_trace_settle(struct http_fields *fields, struct http_trace *trace);
+void http_trace_remove(struct http_fields *fields);
 
 /* "Example.COM.:8080" -> "example.com", 8080. Refuses what cannot be a host (RFC 9110 section
  * 4.2.1): the empty name, user information, bytes outside letters, digits, "-._~" and the

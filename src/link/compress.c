@@ -42,6 +42,11 @@ bool link_packs(const struct link *link)
     return atomic_load_explicit(&link->packs, memory_order_relaxed);
 }
 
+bool link_hears_times(const struct link *link)
+{
+    return atomic_load_explicit(&link->hears_times, memory_order_relaxed);
+}
+
 json_t *link_compress_status(void)
 {
     static const char *const names[COMPRESS_COUNTS] = {

@@ -78,8 +78,9 @@ const char *
 link_peer_name(const struct link *link); /* any thread that reads snapshots; for this turn */
 const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_BYTES */
 bool link_is_up(const struct link *link);              /* any thread */
-bool link_packs(const struct link *link); /* any thread: the peer understands packed frames */
-json_t *link_compress_status(void);       /* any thread; a new reference */
+bool link_packs(const struct link *link);       /* any thread: the peer understands packed frames */
+bool link_hears_times(const struct link *link); /* likewise, TIMES frames */
+json_t *link_compress_status(void);             /* any thread; a new reference */
 struct link_quality {
     bool is_up;
     uint32_t srtt_us, loss_ppm;

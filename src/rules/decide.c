@@ -177,6 +177,8 @@ static bool act(struct deciding *deciding, size_t number)
         decision->priority = rule->priority - RULES_PRIORITY_URGENT;
     if (rule->cache)
         merge_cache(&decision->cache, rule->cache);
+    if (rule->server_timing != RULES_UNSAID)
+        decision->server_timing = rule->server_timing;
     if (rule->origins)
         decision->origins = rule->origins;
     if (rule->limit)

@@ -70,6 +70,9 @@ void rules_describe(const struct rules_rule *rule, struct text *lines)
         describe_changes(rule->request, "request", lines);
     if (rule->response)
         describe_changes(rule->response, "response", lines);
+    if (rule->server_timing != RULES_UNSAID)
+        text_add_format(lines, "Server-Timing: %s\n",
+                        rule->server_timing == RULES_YES ? "told" : "not told");
     if (rule->rewrite)
         text_add_format(lines, "rewrite: %s\n", rule->rewrite);
     if (rule->origins)

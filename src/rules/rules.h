@@ -126,6 +126,7 @@ struct rules_rule {
     int priority; /* enum rules_priority */
     struct rules_cache *cache;
     struct rules_changes *request, *response;
+    int server_timing;   /* enum rules_yes_no */
     const char *rewrite; /* a target */
     const char *origins; /* name of a group */
     struct rules_limit *limit;
@@ -214,6 +215,7 @@ struct rules_decision {
     int priority;                 /* ring; -1: as the site's */
     struct rules_cache cache;     /* members that nobody stated are zero */
     const char *origins;          /* NULL: any */
+    int server_timing;            /* enum rules_yes_no */
     struct rules_edits request, response;
     struct rules_toll *tolls;
     size_t toll_count;

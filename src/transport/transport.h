@@ -188,6 +188,7 @@ enum {
 enum {
     /* Packed frames of the message form, with the dictionary of docs/protocol/message.md. Another dictionary is another feature. */
     TRANSPORT_FEATURE_PACKED = 1,
+    TRANSPORT_FEATURE_TIMES = 2, /* TIMES frames of the message form */
 };
 
 enum transport_event_kind {

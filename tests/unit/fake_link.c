@@ -131,6 +131,11 @@ struct link_quality link_read_quality(const struct link *link)
                                  .loss_ppm = link->loss_ppm};
 }
 
+bool link_hears_times(const struct link *link)
+{
+    return link->hears_times;
+}
+
 bool link_packs(const struct link *link)
 {
     (void)link;

@@ -15,7 +15,7 @@ enum { FAKE_LINKS = 8 };
 struct link {
     const char *name;
     uint8_t key[CONF_KEY_BYTES];
-    bool is_up, is_self, is_to_gateway;
+    bool is_up, is_self, is_to_gateway, hears_times;
     bool refuses; /* link_stream_open() fails, though it looks as if it were up */
     uint32_t srtt_us, loss_ppm;
 };

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 // clang-format on
 
+/* Behind the nine usual parts, of a request of which no more is known. */
+#define OWN " id=0123456789abcdef0123456789abcdef first_byte_us=2500 total_us=10000"
+
 struct fixture {
     struct arena arena;
     struct http_limits limits;
@@ -73,10 +76,18 @@ static void a_line_in_combined_format(void **state)
     (void)state;
     parse(&fixture, SPAN("GET /a?b=c HTTP/1.1\r\nHost: www.shop.example\r\nReferer: "
                          "http://r.example/\r\nUser-Agent: agent 1.0\r\n\r\n"));
+    fixture.facts.cache = SPAN("fwd=uri-miss;detail=\"no-store\"");
+    fixture.facts.decision = "0123abcd.1";
+    fixture.facts.trace_id = "";
+    fixture.facts.legs.us[EDGE_LEG_QUEUE] = 7;
+    fixture.facts.legs.known = 1u << EDGE_LEG_QUEUE | 1u << EDGE_LEG_CONNECT;
     edge_access_line(&fixture.line, false, &fixture.facts);
     assert_string_equal(fixture.line.data,
                         "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b=c HTTP/1.1\" 200 "
-                        "3456 \"http://r.example/\" \"agent 1.0\"\n");
+                        "3456 \"http://r.example/\" \"agent 1.0\""
+                        " id=0123456789abcdef0123456789abcdef"
+                        " cache=\"fwd=uri-miss;detail=\\x22no-store\\x22\" decision=0123abcd.1"
+                        " queue_us=7 connect_us=0 first_byte_us=2500 total_us=10000\n");
     finish(&fixture);
 }
 
@@ -88,7 +99,7 @@ static void a_line_in_combined_format_says_what_is_missing(void **state)
     fixture.client = (struct address){.bytes = {0x20, 1, 0xd, 0xb8, [15] = 9}, .family = 6};
     edge_access_line(&fixture.line, false, &fixture.facts);
     assert_string_equal(fixture.line.data, "2001:db8::9 - - [14/Nov/2023:22:13:20 +0000] \"GET / "
-                                           "HTTP/1.0\" 200 3456 \"-\" \"-\"\n");
+                                           "HTTP/1.0\" 200 3456 \"-\" \"-\"" OWN "\n");
     finish(&fixture);
 }
 
@@ -99,7 +110,7 @@ static void nothing_in_combined_format_ends_a_string(void **state)
     parse(&fixture,
           SPAN("GET /\"q\"\\ HTTP/1.1\r\nHost: h\r\nUser-Agent: a\"b\\c\td\xc3\xa9\r\n\r\n"));
     edge_access_line(&fixture.line, false, &fixture.facts);
-    assert_non_null(strstr(fixture.line.data, " \"-\" \"a\\x22b\\x5Cc\\x09d\\xC3\\xA9\"\n"));
+    assert_non_null(strstr(fixture.line.data, " \"-\" \"a\\x22b\\x5Cc\\x09d\\xC3\\xA9\"" OWN "\n"));
     /* three strings, six quotes: as many as without any in the values */
     size_t quotes = 0;
     for (size_t i = 0; i < fixture.line.length; i++)
@@ -118,7 +129,17 @@ static void a_line_as_json(void **state)
     fixture.facts.gateway = "gw-1";
     fixture.facts.cause = "no answer came in time";
     fixture.facts.status = 504;
+    fixture.facts.cache = SPAN("hit;ttl=3");
+    fixture.facts.decision = "0123abcd.1.2";
+    fixture.facts.trace_id = "12345678901234567890123456789012";
+    fixture.facts.legs.us[EDGE_LEG_ORIGIN_FIRST_BYTE] = 1234567;
+    fixture.facts.legs.known = 1u << EDGE_LEG_ORIGIN_FIRST_BYTE;
     json_t *json = line_as_json(&fixture);
+    assert_string_equal(text_of(json, "cache"), "hit;ttl=3");
+    assert_string_equal(text_of(json, "decision"), "0123abcd.1.2");
+    assert_string_equal(text_of(json, "trace"), fixture.facts.trace_id);
+    assert_int_equal(json_integer_value(json_object_get(json, "origin_first_byte_us")), 1234567);
+    assert_null(json_object_get(json, "queue_us"));
     assert_string_equal(text_of(json, "client"), "192.0.2.7");
     assert_string_equal(text_of(json, "id"), fixture.facts.request_id);
     assert_string_equal(text_of(json, "method"), "POST");
@@ -162,7 +183,7 @@ static void a_request_that_could_not_be_read_has_a_line(void **state)
     assert_null(json_object_get(json, "target"));
     json_decref(json);
     edge_access_line(&fixture.line, false, &fixture.facts);
-    assert_non_null(strstr(fixture.line.data, "] \"-\" 400 3456 \"-\" \"-\"\n"));
+    assert_non_null(strstr(fixture.line.data, "] \"-\" 400 3456 \"-\" \"-\"" OWN "\n"));
     finish(&fixture);
 }
 
@@ -170,6 +191,7 @@ static void a_request_that_could_not_be_read_has_a_line(void **state)
 static void lines_stay_whole_whatever_their_values_lengths(void **state)
 {
     static const char fillers[] = {'a', '"', '\\', '\xff'};
+    static const char name[] = "sixty-four-bytes-are-as-long-as-a-name-of-a-site-or-node-may-be!";
     (void)state;
     for (size_t i = 0; i < sizeof fillers; i++)
         for (size_t length = 1000; length <= 7000; length += 3000) {
@@ -185,13 +207,18 @@ static void lines_stay_whole_whatever_their_values_lengths(void **state)
                             " HTTP/1.1\r\nHost: h\r\nUser-Agent: %s\r\nReferer: %s\r\n\r\n", filler,
                             filler);
             parse(&fixture, text_span(&request));
+            fixture.facts.site = fixture.facts.gateway = name;
+            fixture.facts.cause = fixture.facts.decision = fixture.facts.trace_id = name;
+            fixture.facts.cache = span_text(name);
+            fixture.facts.legs.known = (1u << EDGE_LEG_COUNT) - 1;
+            memset(fixture.facts.legs.us, 0x7f, sizeof fixture.facts.legs.us);
             json_t *json = line_as_json(&fixture);
             assert_true(fixture.line.length <= 8000);
             assert_true(strlen(text_of(json, "user_agent")) >= 200);
             json_decref(json);
             edge_access_line(&fixture.line, false, &fixture.facts);
             assert_true(fixture.line.length <= 8000);
-            assert_string_equal(fixture.line.data + fixture.line.length - 2, "\"\n");
+            assert_non_null(strstr(fixture.line.data, " total_us=10000\n"));
             finish(&fixture);
             text_clear(&request);
             memory_free(filler);

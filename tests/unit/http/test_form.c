@@ -253,6 +253,53 @@ static void vector_upgrade(void **state)
     arena_clear(&arena);
 }
 
+static struct http_times read_times(struct span input, enum http_event *last)
+{
+    struct arena arena = {0};
+    struct slice_queue queue = {0};
+    struct http_head head;
+    struct http_form_reader reader;
+    struct slice data;
+    http_form_reader_start_response(&reader, &http_limits_default, &head, &arena, HTTP_METHOD_GET,
+                                    false);
+    slice_queue_push(&queue, slice_copy(input));
+    do {
+        *last = http_form_reader_next(&reader, &queue, &data);
+        slice_release(&data);
+    } while (*last == HTTP_EVENT_HEAD || *last == HTTP_EVENT_DATA);
+    slice_queue_clear(&queue);
+    arena_clear(&arena);
+    return reader.times;
+}
+
+static void vector_times(void **state)
+{
+    (void)state;
+    uint8_t vector[512];
+    size_t length = load_vector("times", vector, sizeof vector);
+    struct arena arena = {0};
+    struct slice_queue out = {0};
+    struct http_head head;
+    struct http_times times = {.us = {250, 0, 1500, 20000}, .known = HTTP_TIME_WHOLE};
+    enum http_event last;
+    parse(&head, &arena, "HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n", true);
+    http_form_write_times(&out, &times);
+    assert_int_equal(http_form_write_response(&out, &head), 0);
+    http_form_write_data(&out, slice_copy(SPAN("ok")));
+    times.known = HTTP_TIME_COUNT;
+    http_form_write_times(&out, &times);
+    http_form_write_end(&out);
+    expect_bytes(&out, vector, length);
+    expect_form(span_of(vector, length),
+                &(struct record_mode){.is_response = true, .asked_method = HTTP_METHOD_GET},
+                "200 OK 1.1 body 2 length 0 0 keeps\ncontent ok\nend\n");
+    struct http_times read = read_times(span_of(vector, length), &last);
+    assert_int_equal(last, HTTP_EVENT_END);
+    assert_int_equal(read.known, HTTP_TIME_COUNT);
+    assert_memory_equal(read.us, times.us, sizeof times.us);
+    arena_clear(&arena);
+}
+
 /* The page lists every name and every pair with its code. */
 static void specification_has_the_tables(void **state)
 {
@@ -472,6 +519,14 @@ static const struct frame_row frame_rows[] = {
     {{{FORM_INFORMATIONAL, TEXT("\x01\x00\x00\x64\x00")}, {FORM_INFORMATIONAL, TEXT("\x01\x00\x00\x67\x00")}}, HTTP_CAUSE_INFORMATIONAL_MANY, .method = HTTP_METHOD_GET, .is_response = true, .is_small = true},
     {{{FORM_INFORMATIONAL, TEXT("\x01\x00\x00\x64\x00")}, END}, HTTP_CAUSE_FORM_FRAME, .method = HTTP_METHOD_GET, .is_response = true},
     {{{FORM_INFORMATIONAL, TEXT("\x01\x00\x00\x64\x00")}}, HTTP_CAUSE_TRUNCATED, .method = HTTP_METHOD_GET, .is_response = true},
+    /* Times: what comes behind those that are known was added later. */
+    {{{FORM_TIMES, EMPTY}, {FORM_HEADERS, TEXT(STATUS_200("\x00") "\x00")}, END}, HTTP_CAUSE_NONE, .method = HTTP_METHOD_HEAD, .is_response = true},
+    {{{FORM_TIMES, TEXT("\1\2\3\4\5\x40")}, {FORM_HEADERS, TEXT(STATUS_200("\x00") "\x00")}, END}, HTTP_CAUSE_NONE, .method = HTTP_METHOD_HEAD, .is_response = true},
+    {{{FORM_HEADERS, TEXT(STATUS_200("\x01") "\x00")}, {FORM_TRAILERS, TEXT("\x00")}, {FORM_TIMES, TEXT("\1")}, END}, HTTP_CAUSE_NONE, .method = HTTP_METHOD_GET, .is_response = true},
+    {{{FORM_TIMES, TEXT("\1\x40")}}, HTTP_CAUSE_FORM_CONTENT, .method = HTTP_METHOD_HEAD, .is_response = true},
+    {{{FORM_TIMES, TEXT("\1")}, {FORM_TIMES, TEXT("\1")}, {FORM_TIMES, TEXT("\1")}}, HTTP_CAUSE_FORM_FRAME, .method = HTTP_METHOD_HEAD, .is_response = true},
+    {{{FORM_TIMES, TEXT("0123456789012345678901234567890123456789012345678901234567890123!")}}, HTTP_CAUSE_FORM_LENGTH, .method = HTTP_METHOD_HEAD, .is_response = true},
+    {{{FORM_TIMES, TEXT("\1")}}, HTTP_CAUSE_FORM_FRAME, .method = HTTP_METHOD_GET}, /* a request has none */
     {{{FORM_HEADERS, TEXT("\x01\x04\x00\x65\x09websocket\x00")}}, HTTP_CAUSE_STATUS_UNEXPECTED, .method = HTTP_METHOD_GET, .is_response = true},
     {{{FORM_HEADERS, TEXT("\x01\x00\x00\x65\x00")}}, HTTP_CAUSE_STATUS_UNEXPECTED, .method = HTTP_METHOD_GET, .is_response = true, .upgrade = true},
     {{{FORM_HEADERS, TEXT("\x01\x04\x00\x65\x03h2c\x00")}}, HTTP_CAUSE_FORM_CONTENT, .method = HTTP_METHOD_GET, .is_response = true, .upgrade = true},
@@ -589,6 +644,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(vector_upload),
         cmocka_unit_test(vector_answer),
         cmocka_unit_test(vector_upgrade),
+        cmocka_unit_test(vector_times),
         cmocka_unit_test(specification_has_the_tables),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(frames_must_come_in_their_order),

@@ -39,40 +39,6 @@ static const struct setting access_log_settings[] = {
 static const struct section access_log_section = {"access_log", "The access log of an edge.",
                                                   ROWS(access_log_settings)};
 
-static const struct setting edge_limit_settings[] = {
-    {"connections", &type_integer, MEMBER(conf_edge, connections_limit), RANGE("1", "1048576"),
-     .preset = "65536",
-     .help = "Client connections of the node at once; more wait to be accepted."},
-    {"flows", &type_integer, MEMBER(conf_edge, flows_limit), RANGE("1", "1048576"),
-     .preset = "16384",
-     .help = "Clients of UDP ports at once; for a newcomer the one that was silent longest goes."},
-    {"request_line", &type_size, MEMBER(conf_edge, request_line_bytes), RANGE("256", "64k"),
-     .preset = "8k", .help = "Longest request line; a longer one is answered with 414."},
-    {"header", &type_size, MEMBER(conf_edge, header_bytes), RANGE("1k", "256k"), .preset = "32k",
-     .help = "Largest head of a request; a larger one is answered with 431."},
-    {"fields", &type_integer, MEMBER(conf_edge, fields_limit), RANGE("8", "1024"), .preset = "128",
-     .help = "Header fields of a request; more are answered with 431."},
-    {"body", &type_size, MEMBER(conf_edge, body_bytes), RANGE("0", "1024G"), .preset = "0",
-     .help = "Largest request body, answered with 413 beyond it; 0 for any size."},
-};
-static const struct section edge_limits_section = {"edge limits",
-                                                   "What a client may ask of an edge.",
-                                                   ROWS(edge_limit_settings)};
-
-static const struct setting edge_timeout_settings[] = {
-    {"header", &type_duration, MEMBER(conf_edge, header_timeout_ns), RANGE("100ms", "1h"),
-     .preset = "15s", .help = "From the first byte of a request to the end of its head."},
-    {"idle", &type_duration, MEMBER(conf_edge, idle_timeout_ns), RANGE("100ms", "24h"),
-     .preset = "75s", .help = "Between two requests of a connection."},
-    {"body", &type_duration, MEMBER(conf_edge, body_timeout_ns), RANGE("100ms", "24h"),
-     .preset = "60s", .help = "Without a byte of a body, either way."},
-    {"gateway", &type_duration, MEMBER(conf_edge, gateway_timeout_ns), RANGE("100ms", "24h"),
-     .preset = "65s",
-     .help = "From the end of the request to the first byte of the answer; then 504."},
-};
-static const struct section edge_timeouts_section = {"edge timeouts", "How long an edge waits.",
-                                                     ROWS(edge_timeout_settings)};
-
 static const struct setting port_settings[] = {
     {"listen", &type_listen, MEMBER(conf_port, listen), REQUIRED,
      .help = "Address and port at which clients come in."},
@@ -119,6 +85,10 @@ static const struct setting edge_settings[] = {
     {"cache", GROUP(edge_cache_section), .help = "Answers that it keeps."},
     {"limits", GROUP(edge_limits_section), .help = "What a client may ask."},
     {"timeouts", GROUP(edge_timeouts_section), .help = "How long the edge waits."},
+    {"clients", GROUP(edge_clients_section), .help = "What one client network may have."},
+    {"http2", GROUP(edge_http2_section), .help = "What an HTTP/2 connection may do."},
+    {"proxy_protocol", GROUP(edge_proxy_section),
+     .help = "Who tells the edge that a connection is somebody else's."},
 };
 static const struct section edge_section = {
     "edge",

@@ -26,6 +26,9 @@ enum { LIST_LIMIT = 4096 };
 
 /* schema_cache.c */
 extern const struct section edge_cache_section, site_cache_section;
+/* schema_edge.c */
+extern const struct section edge_limits_section, edge_timeouts_section, edge_http2_section,
+    edge_clients_section, edge_proxy_section;
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
 /* schema_rules.c */

@@ -131,6 +131,7 @@ static void register_metrics(void)
         metric_register(&edge_h2_ended[i]);
     edge_rules_register_metrics();
     edge_trace_register_metrics();
+    edge_limits_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)

@@ -24,13 +24,16 @@ const struct conf_site *edge_exchange_site(const struct edge_exchange *exchange)
     return conf_find_site(edge_conf(exchange->worker), span_text(exchange->site));
 }
 
+static void move_deadline(struct edge_exchange *exchange, uint64_t deadline_ns)
+{
+    exchange->deadline_ns = deadline_ns;
+    if (!loop_timer_is_running(&exchange->timer) || exchange->timer.node.key > deadline_ns)
+        loop_timer_start(exchange->worker->loop, &exchange->timer, deadline_ns);
+}
+
 static void set_deadline(struct edge_exchange *exchange, uint64_t timeout_ns)
 {
-    struct loop *loop = exchange->worker->loop;
-    exchange->deadline_ns = loop_now_ns(loop) + timeout_ns;
-    if (!loop_timer_is_running(&exchange->timer) ||
-        exchange->timer.node.key > exchange->deadline_ns)
-        loop_timer_start(loop, &exchange->timer, exchange->deadline_ns);
+    move_deadline(exchange, loop_now_ns(exchange->worker->loop) + timeout_ns);
 }
 
 void edge_exchange_made_progress(struct edge_exchange *exchange)
@@ -39,7 +42,8 @@ void edge_exchange_made_progress(struct edge_exchange *exchange)
     case EXCHANGE_STEPS:
     case EXCHANGE_LINK:
     case EXCHANGE_OWN:
-        set_deadline(exchange, exchange->is_tunnel && !exchange->answer_ended ? EDGE_TUNNEL_IDLE_NS
+        set_deadline(exchange, exchange->is_tunnel && !exchange->answer_ended
+                                   ? exchange->tunnel_timeout_ns
                                : exchange->request_ended && !exchange->answer_began
                                    ? exchange->gateway_timeout_ns
                                    : exchange->body_timeout_ns);
@@ -49,6 +53,31 @@ void edge_exchange_made_progress(struct edge_exchange *exchange)
     case EXCHANGE_OVER:
         break;
     }
+}
+
+/* The client's turn to take what is here for it, and nothing but its own slowness in the way. */
+static bool is_to_take(const struct edge_exchange *exchange)
+{
+    const struct edge_front *front = exchange->front;
+    return !front->times_reader && front->held(exchange) &&
+           !(front->is_queued && front->is_queued(exchange));
+}
+
+/* Its turn to go on with its request. */
+static bool is_to_send(const struct edge_exchange *exchange)
+{
+    return exchange->state == EXCHANGE_LINK && !exchange->request_ended &&
+           !exchange->answer_began && edge_exchange_body_room(exchange);
+}
+
+void edge_exchange_moved(struct edge_exchange *exchange, uint64_t bytes)
+{
+    bool takes = is_to_take(exchange), is_behind = takes || is_to_send(exchange);
+    edge_pace_move(&exchange->pace, loop_now_ns(exchange->worker->loop), exchange->body_timeout_ns,
+                   takes ? exchange->download_rate : exchange->upload_rate, bytes, is_behind);
+    edge_exchange_made_progress(exchange);
+    if (is_behind && exchange->pace.deadline_ns < exchange->deadline_ns)
+        move_deadline(exchange, exchange->pace.deadline_ns);
 }
 
 /* ---- ends */
@@ -177,12 +206,19 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         loop_timer_start(loop, timer, exchange->deadline_ns);
         return;
     }
+    bool is_held = exchange->front->held(exchange);
+    if (is_held && !is_to_take(exchange)) {
+        set_deadline(exchange, exchange->body_timeout_ns); /* the front's time, or others' */
+        return;
+    }
     if (exchange->answer_began)
-        edge_exchange_abort(exchange, "the client or the origin stood still");
+        edge_exchange_abort(exchange, edge_timed_out(is_held               ? EDGE_TIMEOUT_DOWNLOAD
+                                                     : exchange->is_tunnel ? EDGE_TIMEOUT_TUNNEL
+                                                                           : EDGE_TIMEOUT_ANSWER));
     else if (exchange->request_ended || edge_exchange_body_room(exchange) == 0)
-        edge_exchange_page(exchange, 504, "no answer came in time");
+        edge_exchange_page(exchange, 504, edge_timed_out(EDGE_TIMEOUT_GATEWAY));
     else
-        edge_exchange_page(exchange, 408, "the request did not come in time");
+        edge_exchange_page(exchange, 408, edge_timed_out(EDGE_TIMEOUT_UPLOAD));
     exchange->front->wake(exchange);
 }
 
@@ -243,6 +279,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->trace_id[0] = exchange->snapshot[0] = 0;
     exchange->cause = NULL;
     exchange->answer.status = 0;
+    exchange->pace = (struct edge_pace){0};
 }
 
 void edge_exchange_clear(struct edge_exchange *exchange)

@@ -21,6 +21,7 @@
 #define EDGE_EXCHANGE_H
 
 #include "cache/cache.h"
+#include "edge/pace.h"
 #include "edge/private.h"
 #include "tls/tls.h"
 
@@ -57,6 +58,7 @@ typedef int edge_pull_function(struct edge_exchange *exchange, struct slice_queu
 struct edge_front {
     const char *protocols[2]; /* for the log; by http_head.minor */
     bool is_background;       /* there is no client: nothing is logged or counted */
+    bool times_reader;        /* the front itself ends clients that do not take their answers */
     /* An interim or the final head; may be changed. `body` NONE: no data follows. With 101 the connection is a tunnel from here on.
      * Negative: it cannot be passed on, nothing was written. */
     int (*head)(struct edge_exchange *exchange, struct http_head *answer);
@@ -67,6 +69,8 @@ struct edge_front {
     void (*abort)(struct edge_exchange *exchange);
     uint64_t (*room)(const struct edge_exchange *exchange); /* bytes of content that it takes now */
     uint64_t (*held)(const struct edge_exchange *exchange); /* bytes its client has not taken */
+    /* What is held waits behind other answers of the same client. NULL: it never does. */
+    bool (*is_queued)(const struct edge_exchange *exchange);
     /* Something came of the link, of a timer or of a step that had waited: run, as behind an event of the client's. May free
      * the exchange. */
     void (*wake)(struct edge_exchange *exchange);
@@ -122,7 +126,9 @@ struct edge_exchange {
     struct edge_file *file;          /* open, or NULL */
 
     /* Copied from the snapshot: it may change while the request runs. */
-    uint64_t body_timeout_ns, gateway_timeout_ns;
+    uint64_t body_timeout_ns, gateway_timeout_ns, tunnel_timeout_ns;
+    uint32_t upload_rate, download_rate;
+    struct edge_pace pace; /* of the client */
 
     /* For the log. */
     uint64_t began_ns, first_byte_ns, bytes_in, bytes_out;
@@ -156,8 +162,10 @@ uint64_t edge_exchange_body_room(const struct edge_exchange *exchange);
 void edge_exchange_run(struct edge_exchange *exchange);
 /* The client took bytes of the answer: the stream may go on. */
 void edge_exchange_made_room(struct edge_exchange *exchange);
-/* A byte came from the client, or went to it. */
+/* Something happened: what follows has its time anew. */
 void edge_exchange_made_progress(struct edge_exchange *exchange);
+/* So many bytes came from the client, or were taken by it: it gets time in proportion. */
+void edge_exchange_moved(struct edge_exchange *exchange, uint64_t bytes);
 /* The request is malformed: a page that says so or, behind the answer's beginning, an abort. */
 void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause);
 /* The client's wish for the order of answers (RFC 9218 section 4.1), at any time: what it needs less goes to a ring below the site's;

@@ -37,11 +37,12 @@ struct edge_h1 {
     struct edge_visitor visitor;
     struct edge_sampled sampled; /* its round trip */
     struct slice_queue in, out;
-    bool is_settled;   /* it is HTTP/1.1: the first bytes are not HTTP/2's */
-    bool read_ended;   /* the wire's end was read; what came before it may still be in `in` */
-    bool client_ended; /* will send no more */
-    bool is_shut;      /* our side of a tunnel */
-    bool is_lingering; /* our side is shut, the rest of the request is thrown away */
+    struct edge_pace taking; /* what waits in `out`, behind a write */
+    bool is_settled;         /* it is HTTP/1.1: the first bytes are not HTTP/2's */
+    bool read_ended;         /* the wire's end was read; what came before it may still be in `in` */
+    bool client_ended;       /* will send no more */
+    bool is_shut;            /* our side of a tunnel */
+    bool is_lingering;       /* our side is shut, the rest of the request is thrown away */
     uint64_t lingered;
     struct http_limits limits;
     struct http_parser parser;
@@ -49,6 +50,7 @@ struct edge_h1 {
 };
 
 static void run(struct edge_h1 *h1);
+static void gone(struct edge_h1 *h1, const char *cause);
 
 static void set_state(struct edge_h1 *h1, enum h1_state state)
 {
@@ -58,12 +60,16 @@ static void set_state(struct edge_h1 *h1, enum h1_state state)
 
 /* ---- time */
 
+static void wake_by(struct edge_h1 *h1, uint64_t due_ns)
+{
+    if (!loop_timer_is_running(&h1->timer) || h1->timer.node.key > due_ns)
+        loop_timer_start(h1->worker->loop, &h1->timer, due_ns);
+}
+
 static void set_deadline(struct edge_h1 *h1, uint64_t timeout_ns)
 {
-    struct loop *loop = h1->worker->loop;
-    h1->deadline_ns = loop_now_ns(loop) + timeout_ns;
-    if (!loop_timer_is_running(&h1->timer) || h1->timer.node.key > h1->deadline_ns)
-        loop_timer_start(loop, &h1->timer, h1->deadline_ns);
+    h1->deadline_ns = loop_now_ns(h1->worker->loop) + timeout_ns;
+    wake_by(h1, h1->deadline_ns);
 }
 
 static const struct conf_edge *settings(const struct edge_h1 *h1)
@@ -77,11 +83,10 @@ static uint64_t body_timeout_ns(const struct edge_h1 *h1)
     return conf ? conf->body_timeout_ns : EDGE_LINGER_NS;
 }
 
-/* Between two requests, but the answer to the first may still be on its way out. */
 static void set_idle_deadline(struct edge_h1 *h1)
 {
     const struct conf_edge *conf = settings(h1);
-    set_deadline(h1, h1->out.bytes || !conf ? body_timeout_ns(h1) : conf->idle_timeout_ns);
+    set_deadline(h1, conf ? conf->idle_timeout_ns : EDGE_LINGER_NS);
 }
 
 /* The first request of a connection. */
@@ -90,7 +95,19 @@ static void await_request(struct edge_h1 *h1)
     const struct conf_edge *conf = settings(h1);
     set_deadline(h1, !conf                                         ? EDGE_LINGER_NS
                      : !edge_wire_is_ready(&h1->wire) && conf->tls ? conf->tls->handshake_timeout_ns
-                                                                   : conf->header_timeout_ns);
+                                                                   : conf->first_timeout_ns);
+}
+
+/* The client took bytes: how long may it take for the rest? */
+static void note_taking(struct edge_h1 *h1, uint64_t bytes)
+{
+    const struct conf_edge *conf = settings(h1);
+    if (!h1->out.bytes && !h1->taking.is_behind)
+        return;
+    edge_pace_move(&h1->taking, loop_now_ns(h1->worker->loop), body_timeout_ns(h1),
+                   conf ? conf->download_rate : 0, bytes, h1->out.bytes);
+    if (h1->taking.is_behind)
+        wake_by(h1, h1->taking.deadline_ns);
 }
 
 /* A byte moved: how long until the next must? */
@@ -114,19 +131,44 @@ static void made_progress(struct edge_h1 *h1)
     }
 }
 
+static void on_state_late(struct edge_h1 *h1)
+{
+    switch (h1->state) {
+    case H1_HEAD:
+        edge_exchange_page(&h1->exchange, 408, edge_timed_out(EDGE_TIMEOUT_HEADER));
+        return;
+    case H1_IDLE:
+        edge_timed_out(h1->is_settled                  ? EDGE_TIMEOUT_IDLE
+                       : edge_wire_is_ready(&h1->wire) ? EDGE_TIMEOUT_FIRST
+                                                       : EDGE_TIMEOUT_HANDSHAKE);
+        break;
+    case H1_CLOSING:
+        edge_timed_out(h1->is_lingering ? EDGE_TIMEOUT_LINGER : EDGE_TIMEOUT_DOWNLOAD);
+        break;
+    case H1_EXCHANGE:
+    case H1_OVER:
+        break;
+    }
+    set_state(h1, H1_OVER);
+}
+
 static void on_timer(struct loop *loop, struct loop_timer *timer)
 {
     struct edge_h1 *h1 = CONTAINER_OF(timer, struct edge_h1, timer);
-    if (h1->state == H1_EXCHANGE)
+    uint64_t due_ns = h1->state == H1_EXCHANGE ? UINT64_MAX : h1->deadline_ns;
+    bool is_slow = h1->taking.is_behind && h1->taking.deadline_ns < due_ns;
+    if (is_slow)
+        due_ns = h1->taking.deadline_ns;
+    if (due_ns == UINT64_MAX)
         return; /* the exchange has its own */
-    if (h1->deadline_ns > loop_now_ns(loop)) {
-        loop_timer_start(loop, timer, h1->deadline_ns);
+    if (due_ns > loop_now_ns(loop)) {
+        loop_timer_start(loop, timer, due_ns);
         return;
     }
-    if (h1->state == H1_HEAD)
-        edge_exchange_page(&h1->exchange, 408, "the request did not come in time");
+    if (is_slow)
+        gone(h1, edge_timed_out(EDGE_TIMEOUT_DOWNLOAD));
     else
-        h1->state = H1_OVER;
+        on_state_late(h1);
     run(h1);
 }
 
@@ -211,6 +253,7 @@ static const struct edge_front h1_front = {.protocols = {"HTTP/1.0", "HTTP/1.1"}
                                            .abort = front_abort,
                                            .room = front_room,
                                            .held = front_held,
+                                           .times_reader = true,
                                            .wake = front_wake};
 
 /* ---- ends of requests and of the connection */
@@ -392,6 +435,9 @@ static void read_client(struct edge_h1 *h1)
     if (got > 0 && h1->state == H1_CLOSING) {
         h1->lingered += (uint64_t)got;
         slice_queue_clear(&h1->in);
+    } else if (got > 0 && h1->state == H1_EXCHANGE) {
+        if (!h1->exchange.request_ended) /* what waits behind it buys no time */
+            edge_exchange_moved(&h1->exchange, (uint64_t)got);
     } else if (got > 0) {
         made_progress(h1);
     }
@@ -406,9 +452,11 @@ static void write_client(struct edge_h1 *h1)
     if (sent < 0) {
         slice_queue_clear(&h1->out);
         gone(h1, "the client is gone");
-    } else if (sent > 0) {
-        made_progress(h1);
+        return;
     }
+    note_taking(h1, (uint64_t)sent);
+    if (sent > 0)
+        made_progress(h1);
 }
 
 /* Everything is out: shut our side, and hear the client out for a while so that it can read the answer before a reset
@@ -425,7 +473,8 @@ static void close_slowly(struct edge_h1 *h1)
         h1->is_lingering = true;
         slice_queue_clear(&h1->in);
         edge_wire_shut(&h1->wire);
-        set_deadline(h1, EDGE_LINGER_NS);
+        const struct conf_edge *conf = settings(h1);
+        set_deadline(h1, conf ? conf->linger_timeout_ns : EDGE_LINGER_NS);
     }
 }
 

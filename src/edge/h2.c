@@ -27,6 +27,7 @@ enum {
 #define H2_WAIT_LIST(X)                                                                             \
     X(NOTHING, "exchanges have their own time")                                                     \
     X(REQUEST, "no stream is open")                                                                 \
+    X(HEAD, "a head has begun")                                                                     \
     X(WIRE, "the client must take bytes")                                                           \
     X(END, "our side is shut, what comes is thrown away")
 // clang-format on
@@ -49,9 +50,12 @@ struct edge_h2 {
     struct edge_sampled sampled; /* its round trip */
     struct h2_session *session;  /* NULL: it is over, WAIT_END */
     struct slice_queue in, out;
-    struct list requests; /* struct request */
-    struct list ready;    /* those with something to move */
-    uint32_t unsent;      /* streams whose request is freed */
+    struct edge_pace taking;
+    uint32_t head;         /* WAIT_HEAD: of which stream */
+    uint64_t content_sent; /* of the session, when `taking` was moved last */
+    struct list requests;  /* struct request */
+    struct list ready;     /* those with something to move */
+    uint32_t unsent;       /* streams whose request is freed */
     bool read_ended, is_draining;
     bool is_over; /* to be freed */
     uint64_t lingered;
@@ -62,6 +66,7 @@ struct request {
     struct edge_h2 *h2;
     struct h2_stream *stream; /* NULL: it is gone */
     uint64_t owed;            /* bytes of its body, credit not yet given */
+    uint64_t taken;           /* of its answer */
     bool client_ended;        /* its side of the stream */
     struct edge_exchange exchange;
 };
@@ -118,6 +123,12 @@ static uint64_t front_held(const struct edge_exchange *exchange)
     return h2_stream_held(of(exchange)->stream);
 }
 
+/* By what waits for the socket; that has a time of its own. */
+static bool front_is_queued(const struct edge_exchange *exchange)
+{
+    return of(exchange)->h2->out.bytes > 0;
+}
+
 static void front_wake(struct edge_exchange *exchange)
 {
     make_ready(of(exchange));
@@ -130,6 +141,7 @@ static const struct edge_front h2_front = {.protocols = {"HTTP/2.0", "HTTP/2.0"}
                                            .abort = front_abort,
                                            .room = front_room,
                                            .held = front_held,
+                                           .is_queued = front_is_queued,
                                            .wake = front_wake};
 
 /* ---- requests */
@@ -186,6 +198,12 @@ static void run_request(struct request *request)
     }
 }
 
+/* Its streams share what the client can do: bytes of one are counted as if all had moved as many. */
+static void moved(struct request *request, uint64_t bytes)
+{
+    edge_exchange_moved(&request->exchange, bytes * h2_session_streams(request->h2->session));
+}
+
 /* ---- from the session */
 
 static void on_head(void *context, struct h2_stream *stream, struct http_head *head)
@@ -227,9 +245,10 @@ static void on_data(void *context, struct h2_stream *stream, struct slice data)
         slice_release(&data);
         return;
     }
-    request->owed += data.length;
+    uint32_t length = data.length;
+    request->owed += length;
     edge_exchange_body(&request->exchange, data);
-    edge_exchange_made_progress(&request->exchange);
+    moved(request, length);
     make_ready(request);
 }
 
@@ -251,7 +270,9 @@ static void on_room(void *context, struct h2_stream *stream)
     (void)context;
     if (!request)
         return;
-    edge_exchange_made_progress(&request->exchange);
+    uint64_t taken = request->exchange.bytes_out - h2_stream_held(stream);
+    moved(request, taken - request->taken);
+    request->taken = taken;
     run_request(request);
 }
 
@@ -286,37 +307,101 @@ static const struct h2_events events = {.on_head = on_head,
                                         .on_closed = on_closed,
                                         .on_priority = on_priority};
 
+static void gone(struct edge_h2 *h2)
+{
+    edge_wire_set_reset(&h2->wire);
+    h2->is_over = true;
+}
+
 /* ---- time */
 
-static void set_deadline(struct edge_h2 *h2, uint64_t timeout_ns)
+static void set_deadline(struct edge_h2 *h2, uint64_t deadline_ns)
 {
     struct loop *loop = h2->worker->loop;
-    h2->deadline_ns = loop_now_ns(loop) + timeout_ns;
+    h2->deadline_ns = deadline_ns;
     if (!loop_timer_is_running(&h2->timer) || h2->timer.node.key > h2->deadline_ns)
         loop_timer_start(loop, &h2->timer, h2->deadline_ns);
 }
 
-static void set_wait(struct edge_h2 *h2, bool has_sent)
+/* The client took so much off the wire; what it does not take while the wire is free are streams, by their windows. */
+static void note_taking(struct edge_h2 *h2, uint64_t sent, bool was_blocked)
 {
     const struct conf_edge *conf = edge_conf(h2->worker)->self->edge;
-    enum h2_wait wait = !h2->session                       ? WAIT_END
-                        : h2->out.bytes || h2->unsent      ? WAIT_WIRE
-                        : !h2_session_streams(h2->session) ? WAIT_REQUEST
-                                                           : WAIT_NOTHING;
-    if (wait == h2->wait && !(wait == WAIT_WIRE && has_sent))
+    uint64_t before = h2->content_sent;
+    h2->content_sent = h2_session_content_sent(h2->session);
+    edge_pace_move(&h2->taking, loop_now_ns(h2->worker->loop),
+                   conf ? conf->body_timeout_ns : EDGE_LINGER_NS, conf ? conf->download_rate : 0,
+                   was_blocked ? sent : h2->content_sent - before, h2->out.bytes || h2->unsent);
+}
+
+static enum h2_wait wait_for(const struct edge_h2 *h2)
+{
+    if (!h2->session)
+        return WAIT_END;
+    if (h2->taking.is_behind)
+        return WAIT_WIRE;
+    if (h2_session_head(h2->session))
+        return WAIT_HEAD;
+    return h2_session_streams(h2->session) ? WAIT_NOTHING : WAIT_REQUEST;
+}
+
+static void set_wait(struct edge_h2 *h2)
+{
+    const struct conf_edge *conf = edge_conf(h2->worker)->self->edge;
+    enum h2_wait wait = wait_for(h2);
+    if (wait == WAIT_WIRE && h2->deadline_ns != h2->taking.deadline_ns)
+        h2->wait = WAIT_NOTHING; /* it got more time, or less */
+    if (wait == WAIT_HEAD && h2->head != h2_session_head(h2->session))
+        h2->wait = WAIT_NOTHING; /* another one */
+    if (wait == h2->wait)
         return;
     h2->wait = wait;
+    uint64_t now_ns = loop_now_ns(h2->worker->loop);
     switch (wait) {
     case WAIT_NOTHING:
         break;
     case WAIT_REQUEST:
-        set_deadline(h2, conf ? conf->idle_timeout_ns : EDGE_LINGER_NS);
+        set_deadline(h2, now_ns + (!conf                              ? EDGE_LINGER_NS
+                                   : h2_session_requests(h2->session) ? conf->idle_timeout_ns
+                                                                      : conf->first_timeout_ns));
+        break;
+    case WAIT_HEAD:
+        h2->head = h2_session_head(h2->session);
+        set_deadline(h2, now_ns + (conf ? conf->header_timeout_ns : EDGE_LINGER_NS));
         break;
     case WAIT_WIRE:
-        set_deadline(h2, conf ? conf->body_timeout_ns : EDGE_LINGER_NS);
+        set_deadline(h2, h2->taking.deadline_ns);
         break;
     case WAIT_END:
-        set_deadline(h2, EDGE_LINGER_NS);
+        set_deadline(h2, now_ns + (conf ? conf->linger_timeout_ns : EDGE_LINGER_NS));
+        break;
+    }
+}
+
+static void on_late(struct edge_h2 *h2)
+{
+    switch (h2->wait) {
+    case WAIT_NOTHING:
+        break;
+    case WAIT_REQUEST:
+        edge_timed_out(h2_session_requests(h2->session) ? EDGE_TIMEOUT_IDLE : EDGE_TIMEOUT_FIRST);
+        h2_session_end(h2->session);
+        break;
+    case WAIT_HEAD: /* nothing else can come before its end */
+        edge_timed_out(EDGE_TIMEOUT_HEADER);
+        h2_session_end(h2->session);
+        break;
+    case WAIT_WIRE:
+        edge_timed_out(EDGE_TIMEOUT_DOWNLOAD);
+        if (h2->out.bytes)
+            gone(h2);
+        else
+            h2_session_forget(h2->session);
+        h2->taking = (struct edge_pace){0};
+        break;
+    case WAIT_END:
+        edge_timed_out(EDGE_TIMEOUT_LINGER);
+        h2->is_over = true;
         break;
     }
 }
@@ -330,23 +415,11 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         loop_timer_start(loop, timer, h2->deadline_ns);
         return;
     }
-    if (h2->wait == WAIT_REQUEST) {
-        h2_session_end(h2->session);
-    } else {
-        if (h2->wait == WAIT_WIRE)
-            edge_wire_set_reset(&h2->wire);
-        h2->is_over = true;
-    }
+    on_late(h2);
     loop_task_queue(loop, &h2->task);
 }
 
 /* ---- the wire */
-
-static void gone(struct edge_h2 *h2)
-{
-    edge_wire_set_reset(&h2->wire);
-    h2->is_over = true;
-}
 
 static void read_client(struct edge_h2 *h2)
 {
@@ -366,15 +439,15 @@ static void read_client(struct edge_h2 *h2)
     h2->is_over |= ended || h2->lingered > EDGE_LINGER_BYTES;
 }
 
-/* True: bytes went out. */
-static bool write_client(struct edge_h2 *h2)
+/* How many bytes went out. */
+static uint64_t write_client(struct edge_h2 *h2)
 {
     int sent = h2->out.bytes ? edge_wire_write(&h2->wire, &h2->out) : 0;
     if (sent < 0) {
         slice_queue_clear(&h2->out);
         gone(h2);
     }
-    return sent > 0;
+    return sent > 0 ? (uint64_t)sent : 0;
 }
 
 static bool has_work(const struct edge_h2 *h2)
@@ -382,11 +455,11 @@ static bool has_work(const struct edge_h2 *h2)
     return h2->in.count || !list_is_empty(&h2->ready) || h2_session_has_output(h2->session);
 }
 
-/* Feeds, runs, pulls and writes until nothing is left, or the wire takes no more. True: bytes went out. */
-static bool move(struct edge_h2 *h2)
+/* Feeds, runs, pulls and writes until nothing is left, or the wire takes no more. */
+static void move(struct edge_h2 *h2)
 {
-    uint64_t now_ns = loop_now_ns(h2->worker->loop);
-    bool has_sent = false;
+    uint64_t now_ns = loop_now_ns(h2->worker->loop), sent = 0;
+    bool was_blocked = h2->out.bytes;
     int rounds = 0;
     do {
         if (h2->in.count && !h2->out.bytes && h2_session_feed(h2->session, &h2->in, now_ns) < 0)
@@ -396,9 +469,9 @@ static bool move(struct edge_h2 *h2)
             run_request(CONTAINER_OF(item, struct request, ready));
         }
         h2_session_pull(h2->session, &h2->out, OUT_MOST);
-        has_sent |= write_client(h2);
+        sent += write_client(h2);
     } while (!h2->is_over && !h2->out.bytes && has_work(h2) && ++rounds < ROUNDS_MOST);
-    return has_sent;
+    note_taking(h2, sent, was_blocked || h2->out.bytes);
 }
 
 /* Every stream ends; what waited for its turn does too. */
@@ -448,11 +521,10 @@ static void drain(struct edge_h2 *h2)
 static void run(struct loop *loop, struct loop_task *task)
 {
     struct edge_h2 *h2 = CONTAINER_OF(task, struct edge_h2, task);
-    bool has_sent = false;
     if (!h2->is_over && h2->session) {
         if (!edge_is_up(h2->worker) || !edge_conf(h2->worker)->self->edge)
             drain(h2);
-        has_sent = move(h2);
+        move(h2);
         if (!h2->out.bytes && h2_session_is_over(h2->session))
             end_session(h2);
         else if (h2->read_ended && !h2->in.count)
@@ -462,7 +534,7 @@ static void run(struct loop *loop, struct loop_task *task)
         h2_free(h2);
         return;
     }
-    set_wait(h2, has_sent);
+    set_wait(h2);
     uint32_t wanted = 0;
     if (!h2->read_ended && !h2->out.bytes)
         wanted |= EPOLLIN;
@@ -499,7 +571,7 @@ void edge_h2_start(struct edge_worker *worker, struct edge_wire *wire,
     list_init(&h2->ready);
     list_push_back(&worker->h2_clients, &h2->link);
     metric_add(&edge_h2_connections, 1);
-    h2_settings_init(&settings, &worker->limits);
+    edge_limits_h2(worker, &settings);
     h2->session = h2_session_new(&settings, &events, h2, &worker->random);
     loop_task_queue(worker->loop, &h2->task);
 }

@@ -24,18 +24,6 @@ static void watch_all(struct edge_worker *worker, uint32_t events)
     worker->is_paused = events == 0;
 }
 
-static void take_settings(struct edge_worker *worker)
-{
-    const struct conf_edge *conf = edge_conf(worker)->self->edge;
-    worker->limits = http_limits_default;
-    if (!conf)
-        return;
-    worker->limits.line_bytes = conf->request_line_bytes;
-    worker->limits.head_bytes = conf->header_bytes;
-    worker->limits.fields = conf->fields_limit;
-    worker->limits.body_bytes = conf->body_bytes ? conf->body_bytes : UINT64_MAX;
-}
-
 /* At the limit accepting pauses and goes on many times a second. */
 static void warn_of_limit(struct edge_worker *worker, uint32_t limit)
 {
@@ -74,7 +62,7 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
     struct edge_worker *worker = listener->worker;
     (void)events;
     uint32_t limit = connection_limit(worker);
-    take_settings(worker);
+    edge_limits_take(worker);
     for (int i = 0; i < EDGE_ACCEPTS; i++) {
         struct address peer;
         int fd;
@@ -152,7 +140,7 @@ int edge_listeners_open(struct edge_worker *worker)
     uint32_t id = worker_id(worker->worker);
     int result = 0;
     worker->accept_pause.fire = on_pause_over;
-    take_settings(worker);
+    edge_limits_take(worker);
     for (size_t i = 0; i < options->listeners.http_count && result == 0; i++)
         result =
             add(worker, options->listeners.http[i * options->workers + id], SIZE_MAX, false, false);

@@ -69,7 +69,7 @@ void edge_port_carry(struct edge_worker *worker, int fd, const struct address *p
     list_push_back(&worker->ports, &started->link);
     struct link_splice_options options = {.fd = fd,
                                           .stream = stream,
-                                          .idle_timeout_ns = EDGE_TUNNEL_IDLE_NS,
+                                          .idle_timeout_ns = conf->self->edge->tunnel_timeout_ns,
                                           .done = on_done,
                                           .owner = started};
     started->splice = link_splice_start(worker->loop, &options);

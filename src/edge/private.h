@@ -25,11 +25,32 @@ enum {
     EDGE_DECISION_RULES = 16,   /* numbers of rules in a decision's id */
     EDGE_DECISION_BYTES = EDGE_SNAPSHOT_BYTES + EDGE_DECISION_RULES * 6,
 };
-#define EDGE_TUNNEL_IDLE_NS \
-    (3600ull * 1000000000) /* an upgraded or passed-through connection without a byte */
-#define EDGE_LINGER_NS       (2ull * 1000000000)
+#define EDGE_LINGER_NS       (2ull * 1000000000)  /* where the edge is no edge any more */
 #define EDGE_ACCEPT_PAUSE_NS (100ull * 1000000)   /* out of descriptors: others get time to end */
 #define EDGE_WARN_EVERY_NS   (10ull * 1000000000) /* of the same limit */
+
+/* Time-outs, for the counters: word, text. */
+// clang-format off
+#define EDGE_TIMEOUT_LIST(X)                                                                        \
+    X(PROXY,     "proxy_protocol", "the PROXY header did not come in time")                         \
+    X(HANDSHAKE, "handshake", "the handshake took too long")                                        \
+    X(FIRST,     "first", "no request came")                                                        \
+    X(HEADER,    "header", "the request did not come in time")                                      \
+    X(IDLE,      "idle", "no further request came")                                                 \
+    X(UPLOAD,    "upload", "the request did not come in time")                                      \
+    X(DOWNLOAD,  "download", "the client took its answer too slowly")                               \
+    X(GATEWAY,   "gateway", "no answer came in time")                                               \
+    X(ANSWER,    "answer", "the origin stood still")                                                \
+    X(TUNNEL,    "tunnel", "nobody said anything")                                                  \
+    X(LINGER,    "linger", "the client did not close")
+// clang-format on
+
+enum edge_timeout {
+#define X(name, word, text) EDGE_TIMEOUT_##name,
+    EDGE_TIMEOUT_LIST(X)
+#undef X
+        EDGE_TIMEOUTS
+};
 
 struct edge_worker;
 
@@ -95,6 +116,13 @@ static inline bool edge_is_up(const struct edge_worker *worker)
 {
     return atomic_load_explicit(&worker->edge->admin, memory_order_relaxed) == EDGE_UP;
 }
+
+/* ---- limits.c */
+void edge_limits_take(struct edge_worker *worker); /* into worker->limits */
+void edge_limits_h2(const struct edge_worker *worker, struct h2_settings *settings);
+/* Counts it, and says what it was. */
+const char *edge_timed_out(enum edge_timeout timeout);
+void edge_limits_register_metrics(void);
 
 /* ---- listener.c */
 MUST_USE int edge_listeners_open(struct edge_worker *worker);

@@ -28,6 +28,9 @@ static enum edge_next take(struct edge_exchange *exchange)
         return refuse(exchange, 503, "this node is no edge any more");
     exchange->body_timeout_ns = edge->body_timeout_ns;
     exchange->gateway_timeout_ns = edge->gateway_timeout_ns;
+    exchange->tunnel_timeout_ns = edge->tunnel_timeout_ns;
+    exchange->upload_rate = edge->upload_rate;
+    exchange->download_rate = edge->download_rate;
     if (head->method == HTTP_METHOD_TRACE)
         return refuse(exchange, 405, "TRACE is not offered here");
     const struct conf_site *site = head->host.length ? conf_find_host(conf, head->host) : NULL;

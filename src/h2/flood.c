@@ -80,6 +80,7 @@ bool h2_flood_frame(struct h2_session *session, const nghttp2_frame_hd *frame)
 
 void h2_flood_sent(struct h2_session *session, size_t bytes)
 {
+    session->content_sent += bytes;
     session->sent_bytes += bytes;
     h2_flood_give(session, H2_RATE_WINDOW_UPDATES,
                   (uint32_t)(session->sent_bytes / H2_WINDOW_BYTES));

@@ -165,11 +165,17 @@ void h2_session_drain(struct h2_session *session);
 /* Ends all at once, with GOAWAY NO_ERROR. */
 void h2_session_end(struct h2_session *session);
 
+/* Gives up the streams whose context is NULL: their answers are whole, and the client does not take them. on_closed() follows. */
+void h2_session_forget(struct h2_session *session);
+
 bool h2_session_is_over(
     const struct h2_session *session); /* nothing more to take or to send: close */
 enum h2_cause h2_session_cause(const struct h2_session *session);
-uint32_t h2_session_streams(const struct h2_session *session);      /* open now */
+uint32_t h2_session_streams(const struct h2_session *session); /* open now */
+/* The stream whose head has begun and not ended; 0: none. */
+uint32_t h2_session_head(const struct h2_session *session);
 uint64_t h2_session_requests(const struct h2_session *session);     /* since the start */
+uint64_t h2_session_content_sent(const struct h2_session *session); /* bytes, since the start */
 uint64_t h2_session_memory_bytes(const struct h2_session *session); /* of libnghttp2 */
 
 /* ---- Streams ---- */

@@ -8,6 +8,7 @@
  *   stream.c   the life of a stream's record
  *   flood.c    what a client may do how often
  *   memory.c   the memory of libnghttp2, counted
+ *   ids.c      identifiers of streams that have been
  */
 #ifndef H2_PRIVATE_H
 #define H2_PRIVATE_H
@@ -73,6 +74,14 @@ enum h2_answer_state {
 
 enum { H2_EARLY_PRIORITIES = 8 }; /* PRIORITY_UPDATEs kept for requests that are yet to come */
 
+enum { H2_RESETS_REMEMBERED = 32 };
+
+struct h2_ids {
+    uint32_t highest;   /* that HEADERS named */
+    uint32_t forgotten; /* the highest of the resets that are remembered no more */
+    uint32_t resets[H2_RESETS_REMEMBERED], next;
+};
+
 struct h2_session {
     nghttp2_session *nghttp2;
     struct h2_settings settings;
@@ -89,11 +98,13 @@ struct h2_session {
     uint64_t memory_bytes, memory_most;
     uint64_t rates[H2_RATE_COUNT]; /* see flood.c */
     uint64_t sent_bytes;           /* of content, since credit for window updates was given */
+    uint64_t content_sent;         /* of content, since the start */
+    struct h2_ids ids;
     enum h2_cause cause;
     enum h2_drain_state drain;
-    bool is_ended;  /* the last GOAWAY was queued because of `cause`, or by the caller */
-    bool is_broken; /* not even that can be sent */
-    uint32_t open;
+    bool is_ended;        /* the last GOAWAY was queued because of `cause`, or by the caller */
+    bool is_broken;       /* not even that can be sent */
+    uint32_t open, heads; /* streams; those whose head is not complete */
     uint64_t requests;
     struct {
         uint32_t stream;
@@ -180,6 +191,11 @@ bool h2_flood_take(struct h2_session *session, enum h2_rate_id rate);
 void h2_flood_give(struct h2_session *session, enum h2_rate_id rate, uint32_t count);
 bool h2_flood_frame(struct h2_session *session, const nghttp2_frame_hd *frame);
 void h2_flood_sent(struct h2_session *session, size_t bytes); /* of content */
+
+/* ---- ids.c */
+/* HEADERS for an identifier that no open stream has; false: no client may send them. */
+bool h2_ids_take(struct h2_ids *ids, uint32_t id);
+void h2_ids_note_reset(struct h2_ids *ids, uint32_t id); /* from here */
 
 /* ---- memory.c */
 nghttp2_mem h2_memory_of(struct h2_session *session);

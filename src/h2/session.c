@@ -12,7 +12,8 @@
 #include "base/memory.h"
 
 enum {
-    SHARED_LEAST = 1024, /* smaller content is copied, so that it does not keep a whole chunk */
+    /* Smaller content is copied: what a client sends bit by bit must not hold a chunk for each bit. */
+    SHARED_LEAST = CHUNK_BYTES / 4,
     LAST_WORDS_BYTES = 64 << 10, /* of memory beyond the limit, for GOAWAY */
     RATE_OUT_OF_REACH = 1 << 30,
     EXTENSION_FIRST = 0xb, /* the first frame type that libnghttp2 does not know, but for 0x10 */
@@ -85,11 +86,24 @@ static int outcome(const struct h2_session *session)
 
 /* ---- from libnghttp2: what came */
 
+/* False: HEADERS that no client may send. libnghttp2 ignores them, for it knows of streams only while they are open. */
+static bool may_open(struct h2_session *session, const nghttp2_frame_hd *frame)
+{
+    uint32_t id = (uint32_t)frame->stream_id;
+    if (nghttp2_session_get_stream_user_data(session->nghttp2, frame->stream_id))
+        return true;
+    if (id > session->ids.highest && session->open >= session->settings.streams)
+        h2_ids_note_reset(&session->ids, id); /* it will be refused, with what follows of it */
+    return h2_ids_take(&session->ids, id) || session->drain == H2_DRAIN_FINAL || session->is_ended;
+}
+
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *frame, void *context)
 {
     (void)nghttp2;
     struct h2_session *session = context;
     h2_flood_frame(session, frame);
+    if (frame->type == NGHTTP2_HEADERS && frame->stream_id && !may_open(session, frame))
+        h2_session_fail(session, H2_CAUSE_PROTOCOL);
     /* RFC 9113 section 6.3; libnghttp2 looks at no PRIORITY frame once RFC 9218 has taken its place. */
     if (frame->type == NGHTTP2_PRIORITY && frame->stream_id == 0)
         h2_session_fail(session, H2_CAUSE_PROTOCOL);
@@ -250,6 +264,7 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_RST_STREAM:
+        h2_ids_note_reset(&session->ids, (uint32_t)frame->hd.stream_id);
         /* libnghttp2 found a mistake of the client. */
         if (!stream || !stream->was_reset)
             h2_flood_take(session, H2_RATE_ERRORS);
@@ -497,6 +512,15 @@ void h2_session_end(struct h2_session *session)
         terminate(session, NGHTTP2_NO_ERROR);
 }
 
+void h2_session_forget(struct h2_session *session)
+{
+    LIST_EACH (item, after, &session->streams) {
+        struct h2_stream *stream = CONTAINER_OF(item, struct h2_stream, link);
+        if (h2_stream_is_known(stream) && !stream->context && !stream->was_reset)
+            h2_stream_submit_reset(stream, NGHTTP2_CANCEL);
+    }
+}
+
 bool h2_session_is_over(const struct h2_session *session)
 {
     return session->is_broken || (!nghttp2_session_want_read(session->nghttp2) &&
@@ -513,9 +537,19 @@ uint32_t h2_session_streams(const struct h2_session *session)
     return session->open;
 }
 
+uint32_t h2_session_head(const struct h2_session *session)
+{
+    return session->heads ? session->ids.highest : 0;
+}
+
 uint64_t h2_session_requests(const struct h2_session *session)
 {
     return session->requests;
+}
+
+uint64_t h2_session_content_sent(const struct h2_session *session)
+{
+    return session->content_sent;
 }
 
 uint64_t h2_session_memory_bytes(const struct h2_session *session)

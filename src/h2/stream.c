@@ -17,12 +17,14 @@ struct h2_stream *h2_stream_new(struct h2_session *session, int32_t id)
     list_push_back(&session->streams, &stream->link);
     list_init(&stream->due);
     session->open++;
+    session->heads++;
     return stream;
 }
 
 void h2_stream_set_request(struct h2_stream *stream, enum h2_request_state state)
 {
     INVARIANT(stream->request != H2_REQUEST_GONE || state == H2_REQUEST_GONE);
+    stream->session->heads -= stream->request == H2_REQUEST_HEAD && state != H2_REQUEST_HEAD;
     stream->request = state;
 }
 
@@ -77,6 +79,7 @@ void h2_stream_free(struct h2_stream *stream)
     drop_content(stream);
     list_remove(&stream->link);
     stream->session->open--;
+    stream->session->heads -= stream->request == H2_REQUEST_HEAD;
     arena_clear(&stream->arena);
     memory_free(stream);
 }

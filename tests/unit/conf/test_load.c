@@ -29,6 +29,9 @@ static const char network[] =
     "      access_log: { path: access.log, format: combined }\n"
     "      limits: { connections: 7, header: 64k, body: 2G }\n"
     "      timeouts: { header: 250ms, idle: 5m }\n"
+    "      clients: { ipv4_prefix: 24, request_rate: 50, exempt: [192.0.2.0/24] }\n"
+    "      http2: { streams: 64, connection_unread: 2M, pings: 3 }\n"
+    "      proxy_protocol: { from: [192.0.2.1, \"2001:db8::/64\"], timeout: 1s }\n"
     "  gw-1:\n"
     "    public_key: " KEY_B "\n"
     "    private_key: /etc/causeway/gw-1.key\n"
@@ -113,6 +116,19 @@ static void node_settings_are_read(void **state)
     assert_int_equal(edge->header_timeout_ns, 250000000);
     assert_true(edge->idle_timeout_ns == 300000000000);
     assert_int_equal(edge->fields_limit, 128);
+    assert_int_equal(edge->upload_rate, 512);
+    assert_true(edge->tunnel_timeout_ns == 3600000000000 && edge->linger_timeout_ns == 2000000000);
+    assert_int_equal(edge->clients.ipv4_bits, 24);
+    assert_int_equal(edge->clients.ipv6_bits, 56);
+    assert_int_equal(edge->clients.requests_per_s, 50);
+    assert_int_equal(edge->clients.connections, 4096);
+    assert_int_equal(edge->clients.exempt.count, 1);
+    assert_int_equal(edge->http2.streams, 64);
+    assert_int_equal(edge->http2.connection_unread_bytes, 2 << 20);
+    assert_int_equal(edge->http2.pings_per_s, 3);
+    assert_int_equal(edge->http2.unknown_per_s, 10);
+    assert_int_equal(edge->proxy_protocol.from.count, 2);
+    assert_true(edge->proxy_protocol.timeout_ns == 1000000000);
 
     const struct conf_node *gateway = conf_find_node(conf, "gw-1");
     assert_int_equal(gateway->workers, 4);

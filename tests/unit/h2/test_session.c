@@ -255,6 +255,49 @@ static void RFC9113_8_1_an_early_answer_stops_the_request(void **state)
     fixture_stop(&fixture);
 }
 
+/* Section 5.1.1: they are lower than others and open nothing, and yet they are right. */
+static void trailers_of_a_stream_that_was_reset_are_let_pass(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_start(&fixture, NULL);
+    fixture.answers = true;
+    put_headers(&fixture, 0, 1, ":method: POST\n:scheme: https\n:authority: a\n:path: /\n");
+    put_get(&fixture, 3);
+    assert_int_equal(feed(&fixture), 0);
+    answer(&fixture, 1, 403, 0);
+    sent(&fixture, false);
+    put_headers(&fixture, NGHTTP2_FLAG_END_STREAM, 1, "x-checksum: 1\n");
+    assert_int_equal(feed(&fixture), 0);
+    put_headers(&fixture, NGHTTP2_FLAG_END_STREAM, 3, "x-checksum: 1\n"); /* had ended */
+    assert_int_equal(feed(&fixture), ERROR_CLOSED);
+    assert_int_equal(h2_session_cause(fixture.session), H2_CAUSE_PROTOCOL);
+    fixture_stop(&fixture);
+}
+
+static void what_nobody_takes_can_be_given_up(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_start(&fixture, NULL);
+    put_settings(&fixture, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 10);
+    put_get(&fixture, 1);
+    put_get(&fixture, 3);
+    assert_int_equal(feed(&fixture), 0);
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        answer(&fixture, id, 200, 100);
+        write_zeros(&fixture, id, 100);
+        h2_stream_end(stream_of(&fixture, id), NULL);
+    }
+    sent(&fixture, false);
+    assert_int_equal(h2_session_content_sent(fixture.session), 20);
+    h2_stream_set_context(stream_of(&fixture, 3), &fixture);
+    h2_session_forget(fixture.session);
+    assert_non_null(strstr(sent(&fixture, false), "RST_STREAM 1 8\n"));
+    assert_int_equal(h2_session_streams(fixture.session), 1);
+    fixture_stop(&fixture);
+}
+
 /* ---- windows */
 
 static void credit_comes_only_for_what_was_consumed(void **state)
@@ -680,6 +723,8 @@ int main(void)
         cmocka_unit_test(trailers_follow_the_content),
         cmocka_unit_test(what_is_not_whole_does_not_look_whole),
         cmocka_unit_test(RFC9113_8_1_an_early_answer_stops_the_request),
+        cmocka_unit_test(trailers_of_a_stream_that_was_reset_are_let_pass),
+        cmocka_unit_test(what_nobody_takes_can_be_given_up),
         cmocka_unit_test(credit_comes_only_for_what_was_consumed),
         cmocka_unit_test(RFC9113_6_9_1_more_than_the_window_is_an_error_of_the_stream),
         cmocka_unit_test(the_window_of_the_connection_never_leaks),

@@ -18,7 +18,7 @@ BUILD := build-$(subst $(comma),-,$(SAN))
 SETUP := -Db_sanitize=$(SAN) -Dwerror=false
 endif
 
-.PHONY: all deps test demo bench check endurance fairness fuzz install clean help
+.PHONY: all deps test demo bench check endurance never-drop fairness fuzz install clean help
 .NOTPARALLEL:
 
 all: deps $(BUILD)/build.ninja
@@ -51,6 +51,9 @@ fuzz: deps
 endurance: all
 	@tests/endurance --build $(BUILD) --seconds $(SECONDS)
 
+never-drop: all
+	@tests/never_drop --build $(BUILD)
+
 fairness: all
 	@tools/fairness --build $(BUILD) $(if $(QUICK),--quick)
 
@@ -69,6 +72,7 @@ help:
 	@echo 'make fuzz            every fuzzer for SECONDS=60; FUZZ=name for one'
 	@echo 'make bench           speed beside named peers; QUICK=1, BENCH=bench/dns for one'
 	@echo 'make fairness        share of a link beside real TCP, 810 cells, drawn in $(BUILD)/fairness/; QUICK=1 for a third'
+	@echo 'make never-drop      100 reloads and 10 upgrades under 1,000 requests a second: nothing may fail'
 	@echo 'make endurance       connections come and go over a lossy link for SECONDS=60; SAN=address for leaks'
 	@echo 'make install         below PREFIX=/usr/local; DESTDIR is respected'
 	@echo 'make clean           remove the build folders'

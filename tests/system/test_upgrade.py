@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """causeway upgrade: another program file takes over a running node, and nobody notices."""
-import asyncio
 import http.client
 import os
 import shutil
@@ -14,6 +13,7 @@ import pytest
 from lab.causeway import Causeway, Keys, is_alive
 from lab.process import wait_until
 from lab.servers import start_nginx
+from never_drop import Conversation
 
 CLIENTS = 6
 
@@ -108,30 +108,6 @@ class Resolvers(Visitors):
             time.sleep(0.1)
 
 
-class Conversation:
-    """A WebSocket that stands all the while."""
-
-    def __init__(self, node):
-        self.node, self.is_over, self.said, self.failure = node, False, 0, None
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.talk()))
-        self.thread.start()
-
-    async def talk(self):
-        import websockets
-        try:
-            async with websockets.connect("ws://chat.example/", host="127.0.0.1", port=self.node.port) as connection:
-                while not self.is_over:
-                    await connection.send(str(self.said))
-                    assert await asyncio.wait_for(connection.recv(), 20) == str(self.said)
-                    self.said += 1
-                    await asyncio.sleep(0.05)
-        except Exception as error:  # whatever ends it early is the failure
-            self.failure = f"{type(error).__name__}: {error}"
-
-    def end(self):
-        self.is_over = True
-        self.thread.join()
-
 
 def elders(node):
     return {elder["name"] for elder in node.status()["elders"]}
@@ -139,7 +115,7 @@ def elders(node):
 
 def test_L10_upgrades_drop_nothing(node, causeway_program):
     pid, children = node.pid, {child["pid"] for child in node.status()["children"]}
-    talk = Conversation(node)
+    talk = Conversation(node.port)
     wait_until(lambda: talk.said > 2 or talk.failure, 10, "the WebSocket stands")
     crowd, resolvers = Visitors(node), Resolvers(node)
     try:
@@ -243,7 +219,7 @@ sites:
     node = Causeway(lab, program, text, "edge")
     node.port = port
     wait_until(lambda: visit(node) == 200, 10, "the site answers")
-    talk = Conversation(node)
+    talk = Conversation(node.port)
     wait_until(lambda: talk.said > 2 or talk.failure, 10, "the WebSocket stands")
     crowd = Visitors(node)
     most = 0

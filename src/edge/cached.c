@@ -308,20 +308,12 @@ static void over(struct edge_exchange *exchange)
     struct edge_cached *cached = exchange->cached;
     if (!cached)
         return;
-    if (cached->fill && cached->is_filling && exchange->answer_ended)
-        store_fill_end(&cached->fill);
-    else if (cached->fill && cached->is_filling)
-        store_fill_fail(&cached->fill);
-    else if (cached->fill)
-        store_fill_leave(&cached->fill);
+    store_fill_leave(&cached->fill);
     store_reader_close(&cached->reader);
     store_object_release(store_of(exchange), &cached->object);
     text_clear(&cached->key);
     exchange->cached = NULL;
 }
 
-const struct edge_step edge_step_cache = {.name = "cache",
-                                          .take = take,
-                                          .answer = edge_cached_take_head,
-                                          .data = edge_cached_take_data,
-                                          .over = over};
+const struct edge_step edge_step_cache = {
+    .name = "cache", .take = take, .answer = edge_cached_take_head, .over = over};

@@ -6,9 +6,10 @@
  *                     fresh
  *   take --> look up -------> answer it (cached_answer.c)
  *              |  stale, or nothing             304, or an error that a stale one covers
- *              `--> join --> fetch it --> link --> cached_fill.c ---------> answer it
- *                     |                               `--> stored as it streams by
- *                     `--> somebody fetches it: wait, then answer as it comes
+ *              `--> join --> ask for it --> link --> cached_fill.c -------> answer it
+ *                     |                                 | to be stored: fetch.c brings it to the store,
+ *                     |                                 v                   whatever becomes of who asked
+ *                     `--> somebody asks for it: wait, then read it as it comes --> answer it
  */
 #ifndef EDGE_CACHED_H
 #define EDGE_CACHED_H
@@ -20,6 +21,9 @@
 enum {
     EDGE_REFRESHES_MOST = 256
 }; /* of a worker at once: stale answers validated behind clients' backs */
+enum {
+    EDGE_FETCHES_UNREAD_MOST = 256 /* of a worker: those that go on for who comes later */
+};
 #define EDGE_PASS_NS \
     (10ull * 1000000000) /* so long nobody waits for what turned out not to be stored */
 
@@ -40,9 +44,9 @@ struct edge_cached {
     struct cache_judgement judgement;
     bool is_validation; /* what was sent on asks whether `object` is still right */
 
-    struct store_fill *fill;    /* we fetch */
-    bool is_filling;            /* the store has its head, and takes its data */
-    struct store_reader reader; /* somebody else does */
+    struct store_fill *fill;    /* we fetch: until it is answered */
+    bool is_filling;            /* the store has its head: the rest is a fetch's (fetch.c) */
+    struct store_reader reader; /* of what we or somebody else fetches */
 
     /* The answer from the store: where we are in it. */
     struct cache_answer answer;
@@ -66,13 +70,18 @@ uint64_t edge_cached_now_s(void);
 /* ---- cached_answer.c */
 /* Answers with `facts` and `fields`; content comes from `object`, or from the reader where there is none. */
 enum edge_next edge_cached_answer(struct edge_cached *cached);
+/* Answers with the origin's own head, which is the exchange's; content comes from the reader. */
+enum edge_next edge_cached_answer_fetched(struct edge_cached *cached);
 /* The Cache-Status field of an answer. */
 MUST_USE int edge_cached_add_status(struct edge_cached *cached, struct http_fields *fields,
                                     bool is_hit);
 
 /* ---- cached_fill.c: what comes back */
 enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http_head *answer);
-void edge_cached_take_data(struct edge_exchange *exchange, const struct slice *data);
+
+/* ---- fetch.c */
+/* The rest of the exchange's answer goes to the store by itself; takes the fill, and the exchange's stream. */
+void edge_fetch_start(struct edge_exchange *exchange, struct store_fill **fill);
 
 /* ---- refresh.c: exchanges without a client */
 extern const struct edge_front edge_refresh_front;

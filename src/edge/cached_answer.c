@@ -110,16 +110,21 @@ static int pull_reader(struct edge_exchange *exchange, struct slice_queue *out, 
 
 /* ---- head */
 
+static int add_own_fields(struct edge_exchange *exchange, struct http_fields *fields)
+{
+    int result = http_add_via(fields, 1, span_text(edge_conf(exchange->worker)->self->name));
+    if (result == 0)
+        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, span_text(exchange->request_id));
+    return result;
+}
+
 static int write_head(struct edge_cached *cached, struct http_head *head)
 {
     struct edge_exchange *exchange = cached->exchange;
     int result = cache_answer_head(head, &cached->answer, &cached->judgement, &cached->facts,
                                    &cached->fields);
     if (result == 0)
-        result = http_add_via(&head->fields, 1, span_text(edge_conf(exchange->worker)->self->name));
-    if (result == 0)
-        result =
-            http_fields_set(&head->fields, HTTP_NAME_X_REQUEST_ID, span_text(exchange->request_id));
+        result = add_own_fields(exchange, &head->fields);
     if (result == 0)
         result = edge_cached_add_status(cached, &head->fields,
                                         cached->why == CACHE_FORWARD_NONE ||
@@ -161,5 +166,15 @@ enum edge_next edge_cached_answer(struct edge_cached *cached)
         edge_exchange_answer_from(exchange, pull_reader);
     else
         edge_exchange_answer_from(exchange, cached->answer.count ? pull_ranges : pull_whole);
+    return EDGE_TAKEN;
+}
+
+enum edge_next edge_cached_answer_fetched(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    if (add_own_fields(exchange, &exchange->answer.fields))
+        edge_exchange_page(exchange, 502, "the answer has too many fields");
+    else
+        edge_exchange_answer_from(exchange, pull_reader);
     return EDGE_TAKEN;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What comes back from the origin: stored as it streams by; a 304 that makes a stored answer fresh again; an error that a stale one
+ * What comes back from the origin: handed over to the store; a 304 that makes a stored answer fresh again; an error that a stale one
  * covers; an answer to an unsafe request, which makes others invalid.
  */
 #include "edge/cached.h"
@@ -189,6 +189,23 @@ static void fail(struct edge_cached *cached)
         store_fill_fail(&cached->fill);
 }
 
+/* From here on it is fetched for everybody: who asked first reads it like the others. */
+static enum edge_next share(struct edge_cached *cached)
+{
+    struct edge_exchange *exchange = cached->exchange;
+    bool is_read = !exchange->front->is_background;
+    if (is_read) {
+        store_fill_read(cached->fill, &cached->reader);
+        (void)store_reader_look(&cached->reader); /* its content is what we want */
+    }
+    edge_fetch_start(exchange, &cached->fill);
+    if (is_read)
+        return edge_cached_answer_fetched(cached);
+    edge_exchange_own_head(exchange)->status = 204; /* to nobody */
+    edge_exchange_answer(exchange, &(struct slice_queue){0});
+    return EDGE_TAKEN;
+}
+
 static bool is_covered(const struct edge_cached *cached, const struct http_head *answer)
 {
     return cached->object && cached->judgement.may_answer_for_errors &&
@@ -212,7 +229,10 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
             return take_not_modified(cached, answer);
         if (cached->ask.is_head && cached->object)
             compare_head(cached, answer);
-        if (cached->fill)
+        if (cached->fill && !exchange->stream_finished)
+            store_fill_leave(
+                &cached->fill); /* its request is still on its way: it may not be left */
+        else if (cached->fill)
             store_it(cached, answer);
         metric_add(&edge_cache_misses, cached->ask.route == CACHE_ROUTE_LOOKUP);
     } else {
@@ -222,12 +242,5 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
         edge_exchange_page(exchange, 502, "the answer has too many fields");
         return EDGE_TAKEN;
     }
-    return EDGE_NEXT;
-}
-
-void edge_cached_take_data(struct edge_exchange *exchange, const struct slice *data)
-{
-    struct edge_cached *cached = exchange->cached;
-    if (cached && cached->fill && cached->is_filling)
-        store_fill_data(cached->fill, span_of(slice_data(data), data->length), now_ns(cached));
+    return cached->is_filling ? share(cached) : EDGE_NEXT;
 }

@@ -239,6 +239,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->ports);
     list_init(&own->greetings);
     list_init(&own->refreshes);
+    list_init(&own->fetches);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
@@ -255,6 +256,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_clients_abort(own);
     edge_h2_clients_abort(own);
     edge_refreshes_abort(own);
+    edge_fetches_abort(own);
     edge_ports_abort(own);
     edge_greetings_abort(own);
     edge_flows_abort(own);

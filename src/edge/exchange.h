@@ -244,6 +244,8 @@ void edge_files_answer(struct edge_exchange *exchange, const struct rules_files 
 void edge_files_close(struct edge_exchange *exchange); /* nothing open is fine */
 
 /* ---- up.c */
+/* The head of the answer is here, the request is out as a whole: what is still to come is another exchange's, which was only initialised. */
+void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *to);
 void edge_exchange_set_ring(struct edge_exchange *exchange,
                             uint8_t ring); /* the site's, or a rule's */
 void edge_exchange_go_up(struct edge_exchange *exchange);

@@ -87,6 +87,8 @@ struct edge_worker {
     struct rules_matcher *matcher;
     struct list refreshes; /* of refresh.c */
     uint32_t refresh_count;
+    struct list fetches; /* of fetch.c */
+    uint32_t fetches_unread;
     struct loop_timer store_tick; /* of the first worker */
 };
 
@@ -258,6 +260,9 @@ void edge_trace_register_metrics(void);
 
 /* ---- refresh.c */
 void edge_refreshes_abort(struct edge_worker *worker);
+
+/* ---- fetch.c */
+void edge_fetches_abort(struct edge_worker *worker);
 
 /* ---- store.c: the one store of all workers */
 void edge_store_open(struct edge *edge);

@@ -118,6 +118,24 @@ static void open_stream(struct edge_exchange *exchange)
     edge_exchange_page(exchange, 503, "no gateway can be reached");
 }
 
+void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *to)
+{
+    INVARIANT(from->stream && from->stream_finished && from->answer_began);
+    to->stream = from->stream;
+    from->stream = NULL;
+    link_stream_attach(to->stream, &stream_events, to);
+    slice_queue_move(&to->from_link, &from->from_link);
+    http_form_reader_move(&to->reader, &from->reader, &to->answer, &to->answer_arena);
+    to->owed = from->owed;
+    to->stream_ended = from->stream_ended;
+    to->stream_finished = to->request_ended = to->answer_began = true;
+    to->body_timeout_ns = from->body_timeout_ns;
+    from->owed = 0;
+    from->stream_ended = from->stream_finished = false;
+    edge_exchange_set_state(to, EXCHANGE_LINK);
+    edge_exchange_made_progress(to);
+}
+
 /* Another gateway may have more luck, while nothing of the request but its head was sent. */
 static bool can_repeat(const struct edge_exchange *exchange, uint32_t code)
 {

@@ -520,3 +520,17 @@ void http_form_reader_clear(struct http_form_reader *reader)
     unpacker_clear(&reader->unpacker);
     reader->compressor = NULL;
 }
+
+void http_form_reader_move(struct http_form_reader *to, struct http_form_reader *from,
+                           struct http_head *head, struct arena *arena)
+{
+    *head = *from->head;
+    head->fields = (struct http_fields){.arena = arena};
+    http_form_reader_clear(to);
+    *to = *from;
+    to->head = head;
+    to->arena = arena;
+    to->trailers = (struct http_fields){.arena = arena};
+    from->unpacker = (struct unpacker){0};
+    http_form_reader_clear(from);
+}

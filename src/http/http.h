@@ -464,6 +464,9 @@ void http_form_reader_start_response(struct http_form_reader *reader,
  * outlives the message. */
 void http_form_reader_unpack(struct http_form_reader *reader, struct compressor *compressor);
 void http_form_reader_clear(struct http_form_reader *reader); /* zero-initialised is fine */
+/* Behind the head, which `head` becomes a copy of but for its fields: `to` reads the rest, `from` is cleared. */
+void http_form_reader_move(struct http_form_reader *to, struct http_form_reader *from,
+                           struct http_head *head, struct arena *arena);
 
 /* Takes bytes from the front of the queue. Every name, value, method, target and host is checked
  * as the HTTP/1.1 parser does. Events as there: HEAD (1xx but 101: another follows), DATA (a

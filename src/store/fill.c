@@ -74,7 +74,17 @@ static void let_pieces_go(struct store_fill *fill)
 {
     struct fill_piece *first = fill->first;
     fill->first = NULL;
+    fill->cut_at = fill->buffered + STORE_BEHIND_MOST;
     piece_release(fill, first);
+}
+
+/* For the store as a whole. */
+static bool is_too_much(const struct store_fill *fill)
+{
+    const struct store *store = fill->store;
+    return fill->received > store->options.object_bytes_most ||
+           atomic_load_explicit(&store->fill_bytes, memory_order_relaxed) >
+               store->options.memory_bytes / 4 * FILLS_PART;
 }
 
 /* ---- life */
@@ -285,6 +295,7 @@ static void conclude(struct store_fill **pointer, enum fill_state state)
     struct store *store = fill->store;
     *pointer = NULL;
     fill->made_room = NULL;
+    atomic_store(&fill->is_watched, false);
     pthread_mutex_lock(&fill->lock);
     fill->state = state;
     fill_wake(fill);
@@ -421,10 +432,10 @@ void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns)
         fill->received += part;
         data = span_from(data, part);
     }
-    bool is_too_large = fill->received > fill->store->options.object_bytes_most;
+    bool is_too_large = is_too_much(fill);
     if (fill->first && (is_too_large || !atomic_load(&fill->is_linked)))
         let_pieces_go(fill);
-    fill->is_cut |= !fill->first && fill->buffered > STORE_BEHIND_MOST;
+    fill->is_cut |= !fill->first && fill->buffered > fill->cut_at;
     fill_wake(fill);
     pthread_mutex_unlock(&fill->lock);
     if (is_too_large)
@@ -447,6 +458,20 @@ void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context
 {
     fill->made_room = made_room;
     fill->room_context = context;
+    atomic_store(&fill->is_watched, true);
+}
+
+bool store_fill_is_read(struct store_fill *fill)
+{
+    pthread_mutex_lock(&fill->lock);
+    bool is_read = fill->reader_count > 0;
+    pthread_mutex_unlock(&fill->lock);
+    return is_read;
+}
+
+bool store_fill_is_kept(struct store_fill *fill)
+{
+    return fill->first && atomic_load(&fill->is_linked);
 }
 
 void store_fill_read(struct store_fill *fill, struct store_reader *reader)

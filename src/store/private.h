@@ -25,7 +25,9 @@ enum {
     EVICT_HELD_MOST = 16,      /* objects in use that are passed over in search of room */
     SWEEP_CHAINS = 8192,       /* looked through in a tick */
     SWEEP_CHAINS_LOCKED = 16,  /* under one lock */
-    FILLS_SHARE = 2,           /* one in so many bytes of the budget may belong to fills */
+    FILLS_SHARE =
+        2, /* one in so many bytes of the budget may belong to fills: others go past the store, */
+    FILLS_PART = 3, /* and at so many quarters of it those that grow are not kept */
 };
 
 /* What a block of that size takes from the heap. */
@@ -236,6 +238,7 @@ struct store_fill {
     struct fill_piece *first;    /* NULL: too large to be kept, pieces go when all have read them */
     struct fill_piece *last;
     bool is_cut;       /* its readers were too far behind: they are cut off */
+    uint64_t cut_at;   /* when so much is buffered */
     uint64_t received; /* written by the filler's worker only */
     uint64_t buffered;
     int64_t length;
@@ -246,6 +249,7 @@ struct store_fill {
     /* The filler's. */
     struct worker *filler;
     struct message room_message; /* holds a reference while posted */
+    _Atomic bool is_watched;     /* it wants to be told */
     _Atomic bool is_room_wanted, is_room_posted;
     void (*made_room)(void *context);
     void *room_context;

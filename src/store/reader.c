@@ -148,10 +148,11 @@ static bool step(struct store_fill *fill, struct store_reader *reader)
     return true;
 }
 
-static void tell_room(struct store_fill *fill)
+static void tell_filler(struct store_fill *fill)
 {
-    if (!atomic_load(&fill->is_room_wanted) || fill->first ||
-        fill->buffered > STORE_WINDOW_BYTES / 2)
+    bool has_room = atomic_load(&fill->is_room_wanted) && !fill->first &&
+                    fill->buffered <= STORE_WINDOW_BYTES / 2;
+    if (!has_room && (fill->reader_count || !atomic_load(&fill->is_watched)))
         return;
     atomic_store(&fill->is_room_wanted, false);
     if (!fill->filler || atomic_exchange(&fill->is_room_posted, true))
@@ -183,7 +184,7 @@ uint64_t store_reader_pull(struct store_reader *reader, struct slice_queue *out,
         reader->offset += part;
         pulled += part;
     }
-    tell_room(fill);
+    tell_filler(fill);
     pthread_mutex_unlock(&fill->lock);
     return pulled;
 }
@@ -211,7 +212,7 @@ void store_reader_close(struct store_reader *reader)
     struct fill_piece *piece = reader->piece;
     reader->piece = NULL;
     piece_release(fill, piece);
-    tell_room(fill);
+    tell_filler(fill);
     pthread_mutex_unlock(&fill->lock);
     reader->fill = NULL;
     reader->has_begun = false;

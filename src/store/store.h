@@ -158,8 +158,12 @@ MUST_USE int store_fill_answer(struct store_fill **pointer, const struct store_a
 void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns);
 /* How many bytes it takes now: much, but where the answer is not kept after all (too large, purged meanwhile) and its readers are behind. */
 uint64_t store_fill_room(struct store_fill *fill);
-/* Called on the filler's worker when there is room again after there was none. */
+/* Called on the filler's worker when there is room again after there was none, or when the last reader has left. */
 void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context), void *context);
+bool store_fill_is_read(struct store_fill *fill); /* somebody waits for it */
+bool store_fill_is_kept(
+    struct store_fill
+        *fill); /* and will be found by others: no purge took it, it is not too large */
 /* The filler's own client reads like the others do, but is never let go. Before any data. */
 void store_fill_read(struct store_fill *fill, struct store_reader *reader);
 /* Whole: kept from now on. All of these null. */

@@ -1,64 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The disk tier as the store sees it: an index from hashes to places, purges that are remembered for as long as older records are, and a thread that
- * writes what was kept, reads what is asked for, and at the start goes through the segments, the newest first.
+ * The disk tier as the store sees it, and its thread, which owns the folder: takes it over, goes through what is there, reads what is asked for,
+ * writes what was kept, and lets go of it.
+ *
+ *   CLOSED <-- no folder --+-- a folder --> OPENING --> OPEN --> (another folder, or none)
+ *                                           ^  | '----> WAITING: another process has it --> OPENING
+ *                                           |  '------> FAILED --.
+ *                                           '--------------------'
  *
  * A load is a fill whose filler is the disk: it puts the object into memory and lets the waiters go to look again, so that
  * what comes from the disk is judged like everything else.
  */
 #include "store/disk.h"
 
-#include "base/hash.h"
-
-struct disk_entry {
-    struct table_node node; /* by the hash of the key, its part too */
-    uint64_t place;
-    uint64_t choice; /* hash of rule and selector */
-};
-
-/* Records of a lesser order are meant. */
-struct disk_mark {
-    uint64_t order;
-    struct store_purge purge; /* `what` is its own */
-};
-
-struct disk_job {
-    struct disk_job *next;
-    struct store_fill *fill;     /* to be loaded from `place`, or */
-    struct store_object *object; /* to be written, or */
-    uint8_t *purge;              /* likewise */
-    uint64_t place, order;
-    size_t bytes; /* of the purge's record, or of memory that the object takes */
-};
-
-struct disk_queue {
-    struct disk_job *first, **last;
-    uint32_t count;
-    uint64_t bytes;
-};
-
-struct disk {
-    struct store *store;
-    pthread_t thread;
-    struct disk_log log;    /* the thread's */
-    uint32_t scanned;       /* segments from this number on are in the index; the thread's */
-    uint64_t scan_until_ns; /* likewise */
-    _Atomic uint64_t order; /* grows with each purge; greater than any of earlier runs */
-    pthread_mutex_t lock;   /* the innermost one: of all that follows */
-    pthread_cond_t has_work, is_idle;
-    struct disk_queue loads, writes;
-    bool is_busy, is_scanned, is_stopping;
-    struct table index;
-    struct disk_mark *marks;
-    uint32_t mark_count, mark_capacity;
-    uint64_t floor; /* records of a lesser order are forgotten */
-    uint64_t bytes, writes_done, loads_done, bad, dropped;
-};
-
-static uint64_t choice_hash(struct span rule, struct span selector)
-{
-    return rule.length ? hash_span(selector, hash_span(rule, 0)) : 0;
-}
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 /* ---- queues, under the lock */
 
@@ -82,208 +42,83 @@ static struct disk_job *queue_pop(struct disk_queue *queue)
     return job;
 }
 
-/* ---- the index, under the lock */
-
-static uint64_t key_hash(const struct disk *disk, struct span key)
+static void queue_init(struct disk_queue *queue)
 {
-    return hash_span(key, disk->store->options.seed);
-}
-
-static struct disk_entry *entry_of(const struct disk *disk, uint64_t hash, uint64_t choice)
-{
-    for (struct table_node *node = NULL; (node = table_next(&disk->index, hash, node)) != NULL;)
-        if (CONTAINER_OF(node, struct disk_entry, node)->choice == choice)
-            return CONTAINER_OF(node, struct disk_entry, node);
-    return NULL;
-}
-
-/* The newer one of two stays. */
-static void index_add(struct disk *disk, uint64_t hash, uint64_t choice, uint64_t place)
-{
-    struct disk_entry *entry = entry_of(disk, hash, choice);
-    if (!entry) {
-        if (disk->index.count >= DISK_ENTRIES_MOST)
-            return;
-        entry = NEW(struct disk_entry);
-        entry->node.hash = hash;
-        entry->choice = choice;
-        table_add(&disk->index, &entry->node);
-    }
-    if (entry->place < place)
-        entry->place = place;
-}
-
-static void index_remove(struct disk *disk, uint64_t hash, uint64_t place)
-{
-    for (struct table_node *node = NULL; (node = table_next(&disk->index, hash, node)) != NULL;) {
-        struct disk_entry *entry = CONTAINER_OF(node, struct disk_entry, node);
-        if (entry->place != place)
-            continue;
-        table_remove(&disk->index, node);
-        memory_free(entry);
-        return;
-    }
-}
-
-bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place)
-{
-    uint64_t hash = key_hash(disk, key);
-    *place = 0;
-    pthread_mutex_lock(&disk->lock);
-    if (disk->loads.count >= DISK_LOADS_MOST) {
-    } else if (choice->rule_length) {
-        const struct disk_entry *entry =
-            entry_of(disk, hash,
-                     choice_hash(span_of(choice->rule, choice->rule_length),
-                                 span_of(choice->selector, choice->selector_length)));
-        *place = entry ? entry->place : 0;
-    } else {
-        for (struct table_node *node = NULL;
-             (node = table_next(&disk->index, hash, node)) != NULL;) {
-            const struct disk_entry *entry = CONTAINER_OF(node, struct disk_entry, node);
-            if (entry->place > *place)
-                *place = entry->place;
-        }
-    }
-    pthread_mutex_unlock(&disk->lock);
-    return *place != 0;
-}
-
-/* ---- purges */
-
-/* Under the lock; takes no reference of `what`. */
-static void mark_add(struct disk *disk, uint64_t order, const struct store_purge *purge)
-{
-    if (disk->mark_count ==
-        DISK_PURGES_MOST) { /* too many to remember: the older half of time is forgotten */
-        uint32_t half = DISK_PURGES_MOST / 2;
-        for (uint32_t i = 0; i < half; i++) {
-            if (disk->marks[i].order > disk->floor)
-                disk->floor = disk->marks[i].order;
-            memory_free((void *)(uintptr_t)disk->marks[i].purge.what.data);
-        }
-        memmove(disk->marks, disk->marks + half, half * sizeof *disk->marks);
-        disk->mark_count = half;
-    }
-    if (disk->mark_count == disk->mark_capacity) {
-        disk->mark_capacity = disk->mark_capacity ? disk->mark_capacity * 2 : 64;
-        disk->marks = memory_resize(disk->marks, disk->mark_capacity, sizeof *disk->marks);
-    }
-    struct disk_mark *mark = &disk->marks[disk->mark_count++];
-    *mark = (struct disk_mark){order, *purge};
-    mark->purge.what.data = memory_raw(purge->what.length + 1);
-    if (purge->what.length)
-        memcpy((void *)(uintptr_t)mark->purge.what.data, purge->what.data, purge->what.length);
-}
-
-void disk_purge(struct disk *disk, const struct store_purge *purge)
-{
-    struct slice_queue bytes = {0};
-    struct disk_job *job = NEW(struct disk_job);
-    store_purge_write(purge, &bytes);
-    job->bytes = bytes.bytes;
-    job->purge = memory_raw(bytes.bytes);
-    slice_queue_peek(&bytes, 0, job->purge, bytes.bytes);
-    slice_queue_clear(&bytes);
-    pthread_mutex_lock(&disk->lock);
-    job->order = atomic_fetch_add(&disk->order, 1) + 1;
-    mark_add(disk, job->order, purge);
-    queue_push(disk, &disk->writes, job);
-    pthread_mutex_unlock(&disk->lock);
-}
-
-static bool has_tag(const struct disk_item *item, uint64_t tag)
-{
-    for (uint16_t i = 0; i < item->record.tag_count; i++) {
-        uint64_t hash;
-        memcpy(&hash, item->meta + i * sizeof hash, sizeof hash);
-        if (hash == tag)
-            return true;
-    }
-    return false;
-}
-
-static bool purge_hits(const struct store_purge *purge, const struct disk_item *item)
-{
-    if (purge->site != item->record.site)
-        return false;
-    switch (purge->kind) {
-    case STORE_PURGE_KEY:
-        return store_key_is_of(disk_item_part(item, DISK_KEY), purge->what);
-    case STORE_PURGE_PREFIX:
-        return span_starts(disk_item_part(item, DISK_KEY), purge->what);
-    case STORE_PURGE_TAG:
-        return has_tag(item, tag_hash(purge->site, purge->what));
-    case STORE_PURGE_SITE:
-        return true;
-    }
-    return true;
-}
-
-/* False: a purge took it since it was written. */
-static bool is_spared(struct disk *disk, const struct disk_item *item, bool *is_stale)
-{
-    bool is_spared = true;
-    *is_stale = false;
-    pthread_mutex_lock(&disk->lock);
-    is_spared = item->record.order >= disk->floor;
-    for (uint32_t i = 0; is_spared && i < disk->mark_count; i++) {
-        const struct disk_mark *mark = &disk->marks[i];
-        if (mark->order <= item->record.order || !purge_hits(&mark->purge, item))
-            continue;
-        is_spared = mark->purge.is_soft;
-        *is_stale = true;
-    }
-    pthread_mutex_unlock(&disk->lock);
-    return is_spared;
+    *queue = (struct disk_queue){.last = &queue->first};
 }
 
 /* ---- writing, on the thread */
 
-/* Drops what is over the budget, and what the index knows of it, a piece at a time. */
+static void count_error(struct disk *disk, int error)
+{
+    pthread_mutex_lock(&disk->lock);
+    disk->error = error;
+    disk->errors++;
+    pthread_mutex_unlock(&disk->lock);
+}
+
+static void drop_segment(struct disk *disk)
+{
+    if (disk->scan.segment == disk->log.oldest)
+        disk_scan_clear(&disk->scan); /* there is nothing older */
+    disk_log_drop(&disk->log);
+    uint64_t from = disk->log.oldest ? (uint64_t)disk->log.oldest->number << 32 : UINT64_MAX;
+    uint64_t chain = 0;
+    do {
+        pthread_mutex_lock(&disk->lock);
+        chain = disk_index_forget(disk, from, chain);
+        pthread_mutex_unlock(&disk->lock);
+    } while (chain);
+}
+
+/* What is over the budget, or more than the index may take. */
 static void drop_oldest(struct disk *disk)
 {
-    while (disk->log.bytes > disk->log.bytes_most && disk->log.oldest != disk->log.newest) {
-        disk_log_drop(&disk->log);
-        uint64_t from = (uint64_t)disk->log.oldest->number << 32;
-        for (uint64_t i = 0, chains = 1; i < chains; i += 64) {
-            pthread_mutex_lock(&disk->lock);
-            chains = disk->index.chains;
-            for (uint64_t k = i; k < chains && k < i + 64; k++)
-                for (struct table_node *node = table_chain(&disk->index, k), *next; node;
-                     node = next) {
-                    struct disk_entry *entry = CONTAINER_OF(node, struct disk_entry, node);
-                    next = node->next;
-                    if (entry->place >= from)
-                        continue;
-                    table_remove(&disk->index, node);
-                    memory_free(entry);
-                }
-            pthread_mutex_unlock(&disk->lock);
-        }
-    }
+    while (disk->log.oldest != disk->log.newest &&
+           (disk->log.bytes > disk->log.bytes_most || disk->index.count > disk->index_most))
+        drop_segment(disk);
+}
+
+/* At the front of each segment the numbers of all sites: those before it may be dropped. */
+static bool write_numbers(struct disk *disk)
+{
+    struct purged_site *list = memory_new((disk->numbers.count + 1) * sizeof *list);
+    uint64_t place;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < disk->numbers.size; i++)
+        if (disk->numbers.list[i].sequence)
+            list[count++] = disk->numbers.list[i];
+    const struct disk_record record = {.kind = DISK_NUMBERS,
+                                       .head_length = (uint32_t)(count * sizeof *list),
+                                       .order = disk->written};
+    int result =
+        disk_log_append(&disk->log, &record, span_of(list, record.head_length), NULL, 0, &place);
+    memory_free(list);
+    return result == 0;
 }
 
 static bool append(struct disk *disk, const struct disk_record *record, struct span meta,
                    const struct slice *slices, uint32_t count, uint64_t *place)
 {
-    bool is_written = disk_log_append(&disk->log, record, meta, slices, count, place) == 0;
-    drop_oldest(disk);
+    bool is_written = disk_log_make_room(&disk->log, disk_record_bytes(record)) == 0 &&
+                      (disk->log.newest->bytes || !disk->numbers.count || write_numbers(disk)) &&
+                      disk_log_append(&disk->log, record, meta, slices, count, place) == 0;
+    int error = is_written ? 0 : errno;
     pthread_mutex_lock(&disk->lock);
     disk->bytes = disk->log.bytes;
     disk->writes_done += is_written;
-    disk->bad += !is_written;
+    disk->errors += !is_written;
+    disk->error = error;
     pthread_mutex_unlock(&disk->lock);
     return is_written;
 }
 
 /* Nothing purged or replaced it since it was kept: then it is older than any purge to come. */
-static bool may_be_written(struct disk *disk, struct store_object *object, uint64_t *order)
+static bool may_be_written(struct disk *disk, struct store_object *object)
 {
     struct shard *shard = store_shard(disk->store, object->node.hash);
     reader_online();
     pthread_mutex_lock(&shard->lock);
-    *order = atomic_load(&disk->order);
     bool may = object->is_kept && !store_object_is_purged(object) &&
                purge_spares(disk->store, shard, object) && !store_object_is_purged(object);
     pthread_mutex_unlock(&shard->lock);
@@ -291,9 +126,21 @@ static bool may_be_written(struct disk *disk, struct store_object *object, uint6
     return may;
 }
 
+static void pause_writes(struct disk *disk)
+{
+    struct stat status;
+    disk->pause_ns = clock_now_ns() + DISK_RETRY_NS;
+    if (fstat(disk->log.folder, &status) < 0 || !status.st_nlink) { /* nobody will find it again */
+        disk->has_failed = true;
+        count_error(disk, ENOENT);
+    }
+}
+
 static void write_object(struct disk *disk, struct store_object *object)
 {
-    struct disk_record record = {
+    const struct disk_record record = {
+        .kind = DISK_OBJECT,
+        .order = disk->written, /* purges that are not in the log yet do mean it, if they do */
         .body_bytes = object->body_bytes,
         .site = object->site,
         .head_length = object->head.length,
@@ -304,7 +151,7 @@ static void write_object(struct disk *disk, struct store_object *object)
         .tag_count = object->tag_count,
     };
     uint64_t place;
-    if (!may_be_written(disk, object, &record.order))
+    if (!may_be_written(disk, object))
         return;
     size_t tail = object->tag_count * sizeof(uint64_t) + object->facts_length + object->key_length +
                   object->rule_length + object->selector_length;
@@ -316,12 +163,67 @@ static void write_object(struct disk *disk, struct store_object *object)
     if (append(disk, &record, span_of(meta, tail + head.length), object_slices(object),
                object->slice_count, &place)) {
         pthread_mutex_lock(&disk->lock);
-        index_add(disk, key_hash(disk, store_object_key(object)),
-                  choice_hash(store_object_rule(object), object_selector(object)), place);
+        disk_index_add(disk, disk_key_hash(disk, store_object_key(object)),
+                       disk_choice(store_object_rule(object), object_selector(object)), place);
         pthread_mutex_unlock(&disk->lock);
+        drop_oldest(disk);
+    } else {
+        pause_writes(disk);
     }
     memory_free(meta);
 }
+
+static void drop_write(struct disk *disk, struct disk_job *job)
+{
+    pthread_mutex_lock(&disk->lock);
+    disk->dropped++;
+    pthread_mutex_unlock(&disk->lock);
+    store_object_release(disk->store, &job->object);
+    memory_free(job);
+}
+
+static void run_write(struct disk *disk, struct disk_job *job)
+{
+    if (clock_now_ns() < disk->pause_ns) {
+        drop_write(disk, job);
+        return;
+    }
+    write_object(disk, job->object);
+    store_object_release(disk->store, &job->object);
+    memory_free(job);
+}
+
+/* One that cannot be written makes room for itself; where that does not help, what is there cannot be trusted any more. */
+static void run_purge(struct disk *disk, struct disk_job *job)
+{
+    const struct disk_record record = {.kind = DISK_PURGE,
+                                       .head_length = (uint32_t)job->bytes,
+                                       .order = job->order};
+    struct span meta = span_of(job->purge, job->bytes);
+    uint64_t place;
+    bool is_written = append(disk, &record, meta, NULL, 0, &place);
+    while (!is_written && disk->log.oldest != disk->log.newest) {
+        drop_segment(disk);
+        is_written = append(disk, &record, meta, NULL, 0, &place);
+    }
+    if (is_written) {
+        pthread_mutex_lock(&disk->lock);
+        disk->written = job->order;
+        pthread_mutex_unlock(&disk->lock);
+        disk->is_unsynced = true;
+        if (job->sequence)
+            (void)purge_numbers_raise(&disk->numbers, job->site, job->sequence);
+        drop_oldest(disk);
+    } else {
+        while (disk->log.oldest)
+            drop_segment(disk);
+        disk->has_failed = true;
+    }
+    memory_free(job->purge);
+    memory_free(job);
+}
+
+/* ---- what others want to be written */
 
 void disk_write(struct disk *disk, struct store_object *object)
 {
@@ -329,14 +231,15 @@ void disk_write(struct disk *disk, struct store_object *object)
     job->object = store_object_retain(object);
     job->bytes = object->charge;
     pthread_mutex_lock(&disk->lock);
-    bool has_room = disk->writes.count < DISK_WRITES_MOST && !disk->is_stopping &&
+    bool is_open = disk->state == STORE_DISK_OPEN;
+    bool has_room = is_open && disk->writes.count < DISK_WRITES_MOST &&
                     disk->writes.bytes < disk->store->options.memory_bytes / DISK_WRITES_SHARE &&
                     object->head.length <= DISK_HEAD_MOST &&
-                    object->body_bytes <= disk->log.segment_bytes;
+                    object->body_bytes <= disk->object_most;
     if (has_room)
         queue_push(disk, &disk->writes, job);
     else
-        disk->dropped++;
+        disk->dropped += is_open;
     pthread_mutex_unlock(&disk->lock);
     if (has_room)
         return;
@@ -344,27 +247,41 @@ void disk_write(struct disk *disk, struct store_object *object)
     memory_free(job);
 }
 
-static void run_write(struct disk *disk, struct disk_job *job)
+/* Under the lock: to be written as the next in order. */
+static void queue_purge(struct disk *disk, struct disk_mark *mark)
 {
-    uint64_t place;
-    if (job->object) {
-        write_object(disk, job->object);
-        store_object_release(disk->store, &job->object);
+    struct slice_queue bytes = {0};
+    struct disk_job *job = NEW(struct disk_job);
+    store_purge_write(&mark->purge, &bytes);
+    job->bytes = bytes.bytes;
+    job->purge = memory_raw(bytes.bytes);
+    slice_queue_peek(&bytes, 0, job->purge, bytes.bytes);
+    slice_queue_clear(&bytes);
+    job->order = mark->order = ++disk->order;
+    job->site = mark->purge.site;
+    job->sequence = mark->purge.sequence;
+    disk_marks_add(disk, mark);
+    queue_push(disk, &disk->purges, job);
+}
+
+void disk_purge(struct disk *disk, const struct store_purge *purge)
+{
+    struct disk_mark mark;
+    pthread_mutex_lock(&disk->lock);
+    if (disk->state == STORE_DISK_OPEN) {
+        disk_mark_set(&mark, 0, purge);
+        queue_purge(disk, &mark);
     } else {
-        const struct disk_record record = {.is_purge = 1,
-                                           .head_length = (uint32_t)job->bytes,
-                                           .order = job->order};
-        (void)append(disk, &record, span_of(job->purge, job->bytes), NULL, 0, &place);
-        memory_free(job->purge);
+        disk_marks_wait(disk, purge);
     }
-    memory_free(job);
+    pthread_mutex_unlock(&disk->lock);
 }
 
 /* ---- loading, on the thread */
 
 static bool is_wanted(const struct disk_item *item, const struct store_fill *fill)
 {
-    return !item->record.is_purge && item->record.site == fill->site &&
+    return item->record.kind == DISK_OBJECT && item->record.site == fill->site &&
            span_equal(disk_item_part(item, DISK_KEY), fill->key_span) &&
            (!fill->rule.length ||
             (span_equal(disk_item_part(item, DISK_RULE), fill->rule) &&
@@ -377,11 +294,16 @@ static struct store_object *load(struct disk *disk, const struct store_fill *fil
     struct store_object *object = NULL;
     struct disk_item item;
     struct chunk *body = NULL;
-    bool is_stale;
-    if (disk_log_read(&disk->log, place, &item) < 0)
+    if (disk_log_read(&disk->log, place, &item) < 0) {
+        memory_free(item.meta);
         return NULL;
-    if (is_wanted(&item, fill) && is_spared(disk, &item, &is_stale) &&
-        disk_log_read_body(&disk->log, place, &item, &body) == 0) {
+    }
+    bool is_stale, may = is_wanted(&item, fill) &&
+                         item.record.body_bytes <= disk->store->options.object_bytes_most;
+    pthread_mutex_lock(&disk->lock);
+    may = may && disk_marks_spare(disk, &item, &is_stale);
+    pthread_mutex_unlock(&disk->lock);
+    if (may && disk_log_read_body(&disk->log, place, &item, &body) == 0) {
         const struct store_answer answer = {
             .head = disk_item_part(&item, DISK_HEAD),
             .facts = disk_item_part(&item, DISK_FACTS),
@@ -399,6 +321,26 @@ static struct store_object *load(struct disk *disk, const struct store_fill *fil
     return object;
 }
 
+static void end_load(struct disk_job *job, struct store_object *object)
+{
+    reader_online();
+    fill_loaded(&job->fill, object);
+    reader_offline();
+    memory_free(job);
+}
+
+static void run_load(struct disk *disk, struct disk_job *job)
+{
+    struct store_object *object = load(disk, job->fill, job->place);
+    pthread_mutex_lock(&disk->lock);
+    disk->loads_done += object != NULL;
+    disk->bad += !object;
+    if (!object)
+        disk_index_remove(disk, disk_key_hash(disk, job->fill->key_span), job->place);
+    pthread_mutex_unlock(&disk->lock);
+    end_load(job, object);
+}
+
 void disk_load(struct disk *disk, struct store_fill *fill, uint64_t place)
 {
     struct disk_job *job = NEW(struct disk_job);
@@ -409,133 +351,225 @@ void disk_load(struct disk *disk, struct store_fill *fill, uint64_t place)
     pthread_mutex_unlock(&disk->lock);
 }
 
-static void run_load(struct disk *disk, struct disk_job *job)
+/* ---- the folder, on the thread */
+
+static void set_state(struct disk *disk, enum store_disk_state state)
 {
-    struct store_object *object = load(disk, job->fill, job->place);
-    pthread_mutex_lock(&disk->lock);
-    disk->loads_done += object != NULL;
-    disk->bad += !object;
-    if (!object)
-        index_remove(disk, key_hash(disk, job->fill->key_span), job->place);
-    pthread_mutex_unlock(&disk->lock);
-    reader_online();
-    fill_loaded(&job->fill, object);
-    reader_offline();
-    memory_free(job);
+    disk->state = state;
 }
 
-/* ---- the start: segments of earlier runs, the newest first */
-
-struct found {
-    struct disk_entry *entries;
-    size_t count, capacity;
-};
-
-static void run_loads(struct disk *disk)
+/* Its owner, if nobody else is. */
+static void try_folder(struct disk *disk)
 {
-    pthread_mutex_lock(&disk->lock);
-    while (disk->loads.count) {
-        struct disk_job *job = queue_pop(&disk->loads);
-        pthread_mutex_unlock(&disk->lock);
-        run_load(disk, job);
-        pthread_mutex_lock(&disk->lock);
+    enum store_disk_state state = STORE_DISK_OPENING;
+    int own = openat(disk->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = errno;
+    if (own < 0) {
+        state = STORE_DISK_FAILED;
+    } else if (flock(own, LOCK_EX | LOCK_NB) < 0) {
+        error = errno;
+        state = error == EWOULDBLOCK ? STORE_DISK_WAITING : STORE_DISK_FAILED;
+        close(own);
+    } else if (disk_log_open(&disk->log, own, disk->bytes_most, disk->store->options.seed) < 0) {
+        error = errno;
+        state = STORE_DISK_FAILED;
     }
-    pthread_mutex_unlock(&disk->lock);
-}
-
-static void found_purge(struct disk *disk, const struct disk_item *item)
-{
-    struct store_purge purge;
-    if (store_purge_read(disk_item_part(item, DISK_HEAD), &purge) <= 0)
-        return;
-    pthread_mutex_lock(&disk->lock);
-    mark_add(disk, item->record.order, &purge);
-    pthread_mutex_unlock(&disk->lock);
-    if (purge.sequence)
-        purge_restore_number(disk->store, &purge);
-}
-
-static void found_object(struct disk *disk, struct found *found, const struct disk_item *item,
-                         uint64_t place)
-{
-    if (found->count == found->capacity) {
-        found->capacity = found->capacity ? found->capacity * 2 : 1024;
-        found->entries = memory_resize(found->entries, found->capacity, sizeof *found->entries);
+    if (state == STORE_DISK_OPENING) {
+        if (disk->is_forgotten)
+            while (disk->log.oldest != disk->log.newest)
+                disk_log_drop(&disk->log);
+        disk_scan_begin(disk);
     }
-    found->entries[found->count++] = (struct disk_entry){
-        .node.hash = key_hash(disk, disk_item_part(item, DISK_KEY)),
-        .choice = choice_hash(disk_item_part(item, DISK_RULE), disk_item_part(item, DISK_SELECTOR)),
-        .place = place,
-    };
+    disk->has_waited |= state == STORE_DISK_WAITING;
+    disk->try_ns = clock_now_ns() + (state == STORE_DISK_WAITING ? DISK_WAIT_NS : DISK_RETRY_NS);
+    pthread_mutex_lock(&disk->lock);
+    if (state == STORE_DISK_FAILED) {
+        disk->error = error;
+        disk->errors++;
+    } else {
+        disk->error = 0;
+    }
+    set_state(disk, state);
+    pthread_mutex_unlock(&disk->lock);
 }
 
-/* What is in a segment counts from when all of its purges are known. */
-static void scan_segment(struct disk *disk, const struct disk_segment *segment)
+/* What purges there were is known: those since come behind them, but for those that are among them. */
+static void take_over(struct disk *disk)
 {
-    struct found found = {0};
-    struct disk_item item;
-    uint64_t place = (uint64_t)segment->number << 32;
-    for (uint32_t i = 1; disk_log_read(&disk->log, place, &item) == 0; i++) {
-        if (item.record.is_purge)
-            found_purge(disk, &item);
+    struct store *store = disk->store;
+    pthread_mutex_lock(&store->purge_lock);
+    for (uint32_t i = 0; i < disk->numbers.size; i++)
+        if (disk->numbers.list[i].sequence)
+            purge_restore_number(store, &disk->numbers.list[i], disk->has_waited);
+    pthread_mutex_lock(&disk->lock);
+    disk->order = disk->written = disk->scan.end;
+    for (uint32_t i = 0; i < disk->pending.count; i++) {
+        struct disk_mark *mark = &disk->pending.list[i];
+        if (mark->purge.sequence &&
+            mark->purge.sequence <= purge_numbers_get(&disk->numbers, mark->purge.site))
+            memory_free((void *)(uintptr_t)mark->purge.what.data);
         else
-            found_object(disk, &found, &item, place);
-        memory_free(item.meta);
-        place += disk_record_bytes(&item.record);
-        if (i % 256 == 0)
-            run_loads(disk);
+            queue_purge(disk, mark);
     }
-    for (size_t i = 0; i < found.count;) {
-        pthread_mutex_lock(&disk->lock);
-        for (size_t k = 0; k < 64 && i < found.count; k++, i++)
-            index_add(disk, found.entries[i].node.hash, found.entries[i].choice,
-                      found.entries[i].place);
-        pthread_mutex_unlock(&disk->lock);
-    }
-    memory_free(found.entries);
+    disk->pending.count = 0;
+    disk_marks_clear(&disk->pending);
+    disk->is_forgotten = disk->has_waited = false;
+    disk->pause_ns = 0;
+    disk->bytes = disk->log.bytes;
+    set_state(disk, STORE_DISK_OPEN);
+    pthread_mutex_unlock(&disk->lock);
+    pthread_mutex_unlock(&store->purge_lock);
 }
 
-/* The next older segment; those that there is no time for go. */
-static void scan_some(struct disk *disk)
+/* Under the lock, which it lets go of: purges, as they must not be lost, loads, and as there is time what else is to be written. */
+static void finish_jobs(struct disk *disk)
 {
-    const struct disk_segment *next = NULL;
-    for (const struct disk_segment *segment = disk->log.oldest;
-         segment && segment->number < disk->scanned; segment = segment->next)
-        next = segment;
-    if (next && clock_now_ns() < disk->scan_until_ns) {
-        scan_segment(disk, next);
-        disk->scanned = next->number;
-        return;
+    uint64_t until_ns = clock_now_ns() + DISK_LEAVE_NS;
+    while (disk->purges.count || disk->loads.count || disk->writes.count) {
+        bool may = !disk->has_failed;
+        struct disk_job *job = disk->purges.count  ? queue_pop(&disk->purges)
+                               : disk->loads.count ? queue_pop(&disk->loads)
+                                                   : queue_pop(&disk->writes);
+        pthread_mutex_unlock(&disk->lock);
+        bool is_late = clock_now_ns() >= until_ns;
+        if (job->purge && may) {
+            run_purge(disk, job);
+        } else if (job->purge) {
+            memory_free(job->purge); /* it is remembered for when there is a folder */
+            memory_free(job);
+        } else if (job->fill && may && !is_late) {
+            run_load(disk, job);
+        } else if (job->fill) {
+            end_load(job, NULL);
+        } else if (may && !is_late) {
+            run_write(disk, job);
+        } else {
+            drop_write(disk, job);
+        }
+        pthread_mutex_lock(&disk->lock);
     }
-    while (disk->log.oldest && disk->log.oldest->number < disk->scanned)
-        disk_log_drop(&disk->log);
+}
+
+/* Under the lock, which it lets go of. Nothing comes in any more from the first moment on. */
+static void leave(struct disk *disk, enum store_disk_state state)
+{
+    uint64_t chain = 0;
+    bool was_open = disk->state == STORE_DISK_OPEN;
+    set_state(disk, state);
+    finish_jobs(disk);
+    if (was_open)
+        disk_marks_leave(disk);
+    disk_marks_clear(&disk->marks);
+    do
+        chain = disk_index_forget(disk, UINT64_MAX, chain);
+    while (chain);
+    disk->bytes = 0;
+    disk->has_failed = false;
+    pthread_mutex_unlock(&disk->lock);
+    disk_scan_clear(&disk->scan);
+    purge_numbers_clear(&disk->numbers);
+    if (disk->is_unsynced && disk->log.newest)
+        disk_log_sync(&disk->log);
+    disk->is_unsynced = false;
+    if (disk->log.folder >= 0)
+        disk_log_close(&disk->log);
     pthread_mutex_lock(&disk->lock);
-    disk->is_scanned = true;
-    disk->bytes = disk->log.bytes;
+}
+
+/* Under the lock. */
+static void take_given(struct disk *disk)
+{
+    if (disk->folder >= 0)
+        close(disk->folder);
+    disk->folder = disk->given;
+    disk->given = -1;
+    disk->is_given = false;
+    set_state(disk, disk->folder < 0 ? STORE_DISK_CLOSED : STORE_DISK_OPENING);
+}
+
+void disk_use_folder(struct disk *disk, int folder)
+{
+    int own = folder < 0 ? -1 : fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_lock(&disk->lock);
+    if (disk->given >= 0)
+        close(disk->given);
+    disk->given = own;
+    disk->is_given = true;
+    pthread_cond_signal(&disk->has_work);
     pthread_mutex_unlock(&disk->lock);
 }
 
 /* ---- the thread */
 
-/* Under the lock, which it lets go of. */
-static void work(struct disk *disk)
+static void open_some(struct disk *disk)
 {
-    struct disk_job *job = NULL;
-    bool is_load = disk->loads.count > 0;
-    if (is_load)
-        job = queue_pop(&disk->loads);
-    else if (disk->writes.count)
-        job = queue_pop(&disk->writes);
+    if (disk->log.folder < 0)
+        try_folder(disk);
+    else
+        (void)disk_scan_some(disk);
+    if (disk->log.folder >= 0 && disk_scan_knows_purges(disk))
+        take_over(disk);
+}
+
+static void sync_purges(struct disk *disk)
+{
+    disk_log_sync(&disk->log);
+    disk->is_unsynced = false;
+    disk->sync_ns = clock_now_ns() + DISK_SYNC_NS;
+}
+
+/* Under the lock, which it lets go of. False: there is nothing to do. */
+static bool work(struct disk *disk)
+{
+    struct disk_queue *queue = disk->purges.count  ? &disk->purges
+                               : disk->loads.count ? &disk->loads
+                               : disk->writes.count && !(disk->scans_next && disk->scan.segment)
+                                   ? &disk->writes
+                                   : NULL;
+    bool is_open = disk->state == STORE_DISK_OPEN, is_opening = disk->state == STORE_DISK_OPENING;
+    bool syncs = is_open && disk->is_unsynced && clock_now_ns() >= disk->sync_ns;
+    if (!is_opening && !syncs && !(is_open && (queue || disk->scan.segment)))
+        return false;
+    struct disk_job *job = is_open && queue && !syncs ? queue_pop(queue) : NULL;
     disk->is_busy = true;
     pthread_mutex_unlock(&disk->lock);
-    if (!job)
-        scan_some(disk);
-    else if (is_load)
+    disk->scans_next = queue == &disk->writes;
+    if (is_opening)
+        open_some(disk);
+    else if (syncs)
+        sync_purges(disk);
+    else if (!job)
+        (void)disk_scan_some(disk);
+    else if (job->purge)
+        run_purge(disk, job);
+    else if (job->fill)
         run_load(disk, job);
     else
         run_write(disk, job);
     pthread_mutex_lock(&disk->lock);
+    disk->bytes = disk->log.bytes;
     disk->is_busy = false;
+    return true;
+}
+
+static bool is_due(const struct disk *disk)
+{
+    return (disk->state == STORE_DISK_WAITING || disk->state == STORE_DISK_FAILED) &&
+           clock_now_ns() >= disk->try_ns;
+}
+
+/* Under the lock: until something comes in, or the time for something. */
+static void wait(struct disk *disk)
+{
+    uint64_t until_ns = disk->state == STORE_DISK_WAITING || disk->state == STORE_DISK_FAILED
+                            ? disk->try_ns
+                        : disk->is_unsynced ? disk->sync_ns
+                                            : 0;
+    const struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+    pthread_cond_broadcast(&disk->is_idle);
+    if (until_ns)
+        pthread_cond_timedwait(&disk->has_work, &disk->lock, &until);
+    else
+        pthread_cond_wait(&disk->has_work, &disk->lock);
 }
 
 static void *run(void *argument)
@@ -545,16 +579,21 @@ static void *run(void *argument)
     reader_enter();
     reader_offline();
     pthread_mutex_lock(&disk->lock);
-    for (;;) {
-        if (disk->loads.count || disk->writes.count || (!disk->is_scanned && !disk->is_stopping)) {
-            work(disk);
-            continue;
+    while (!disk->is_stopping) {
+        if (disk->is_given) {
+            leave(disk, STORE_DISK_OPENING);
+            take_given(disk);
+        } else if (disk->has_failed) {
+            leave(disk, STORE_DISK_FAILED);
+            disk->try_ns = clock_now_ns() + DISK_RETRY_NS;
+        } else if (is_due(disk)) {
+            set_state(disk, STORE_DISK_OPENING);
+        } else if (!work(disk)) {
+            wait(disk);
         }
-        pthread_cond_broadcast(&disk->is_idle);
-        if (disk->is_stopping)
-            break;
-        pthread_cond_wait(&disk->has_work, &disk->lock);
     }
+    leave(disk, STORE_DISK_CLOSED);
+    pthread_cond_broadcast(&disk->is_idle);
     pthread_mutex_unlock(&disk->lock);
     reader_online();
     reader_leave();
@@ -562,10 +601,28 @@ static void *run(void *argument)
     return NULL;
 }
 
+static bool is_settled(const struct disk *disk)
+{
+    if (disk->is_given || disk->is_busy || disk->has_failed)
+        return false;
+    switch (disk->state) {
+    case STORE_DISK_OPENING:
+        return false;
+    case STORE_DISK_OPEN:
+        return !disk->loads.count && !disk->purges.count && !disk->writes.count &&
+               !disk->scan.segment;
+    case STORE_DISK_CLOSED:
+    case STORE_DISK_WAITING:
+    case STORE_DISK_FAILED:
+        break;
+    }
+    return true;
+}
+
 void disk_settle(struct disk *disk)
 {
     pthread_mutex_lock(&disk->lock);
-    while (disk->loads.count || disk->writes.count || disk->is_busy || !disk->is_scanned)
+    while (!is_settled(disk))
         pthread_cond_wait(&disk->is_idle, &disk->lock);
     pthread_mutex_unlock(&disk->lock);
 }
@@ -573,30 +630,34 @@ void disk_settle(struct disk *disk)
 struct disk *disk_open(struct store *store, int folder, uint64_t bytes_most)
 {
     struct disk *disk = NEW(struct disk);
+    pthread_condattr_t attributes;
     disk->store = store;
-    if (disk_log_open(&disk->log, folder, bytes_most) < 0) {
-        memory_free(disk);
-        return NULL;
-    }
-    disk->scanned = disk->log.newest->number;
-    disk->scan_until_ns = clock_now_ns() + DISK_SCAN_NS;
-    atomic_init(&disk->order, (uint64_t)disk->log.newest->number << 32);
-    disk->loads.last = &disk->loads.first;
-    disk->writes.last = &disk->writes.first;
-    disk->bytes = disk->log.bytes;
+    disk->bytes_most = bytes_most;
+    disk->object_most = bytes_most / DISK_SEGMENTS;
+    if (disk->object_most < DISK_SEGMENT_LEAST)
+        disk->object_most = DISK_SEGMENT_LEAST;
+    disk->index_most = store->options.memory_bytes / DISK_INDEX_SHARE / DISK_ENTRY_BYTES;
+    disk->log.folder = disk->folder = disk->given = -1;
+    queue_init(&disk->loads);
+    queue_init(&disk->purges);
+    queue_init(&disk->writes);
     table_init(&disk->index);
     pthread_mutex_init(&disk->lock, NULL);
-    pthread_cond_init(&disk->has_work, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&disk->has_work, &attributes);
     pthread_cond_init(&disk->is_idle, NULL);
+    pthread_condattr_destroy(&attributes);
+    disk_use_folder(disk, folder);
     if (pthread_create(&disk->thread, NULL, run, disk) == 0)
         return disk;
+    if (disk->given >= 0)
+        close(disk->given);
     table_clear(&disk->index);
-    disk_log_close(&disk->log);
     memory_free(disk);
     return NULL;
 }
 
-/* What waits to be written is. */
 void disk_close(struct disk **closed)
 {
     struct disk *disk = *closed;
@@ -608,21 +669,19 @@ void disk_close(struct disk **closed)
     pthread_cond_signal(&disk->has_work);
     pthread_mutex_unlock(&disk->lock);
     pthread_join(disk->thread, NULL);
-    for (uint64_t i = 0; i < disk->index.chains; i++)
-        for (struct table_node *node; (node = table_chain(&disk->index, i)) != NULL;) {
-            table_remove(&disk->index, node);
-            memory_free(CONTAINER_OF(node, struct disk_entry, node));
-        }
+    if (disk->given >= 0)
+        close(disk->given);
+    if (disk->folder >= 0)
+        close(disk->folder);
     table_clear(&disk->index);
-    for (uint32_t i = 0; i < disk->mark_count; i++)
-        memory_free((void *)(uintptr_t)disk->marks[i].purge.what.data);
-    memory_free(disk->marks);
-    disk_log_close(&disk->log);
+    disk_marks_clear(&disk->pending);
     pthread_mutex_destroy(&disk->lock);
     pthread_cond_destroy(&disk->has_work);
     pthread_cond_destroy(&disk->is_idle);
     memory_free(disk);
 }
+
+/* ---- what is told of it */
 
 void disk_count(struct disk *disk, struct store_counts *counts)
 {
@@ -632,6 +691,16 @@ void disk_count(struct disk *disk, struct store_counts *counts)
     counts->disk_writes = disk->writes_done;
     counts->disk_loads = disk->loads_done;
     counts->disk_bad = disk->bad;
+    counts->disk_errors = disk->errors;
     counts->disk_dropped = disk->dropped;
     pthread_mutex_unlock(&disk->lock);
+}
+
+enum store_disk_state disk_state(struct disk *disk, int *error)
+{
+    pthread_mutex_lock(&disk->lock);
+    enum store_disk_state state = disk->state;
+    *error = disk->error;
+    pthread_mutex_unlock(&disk->lock);
+    return state;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records and segments. Every record carries two checksums (XXH3): one of what says what it is, seeded by its place, so that neither a torn nor
- * a foreign nor a misplaced one passes; and one of the body, looked at whenever it is read. What does not check is not there.
+ * Records and segments. Every record carries three checksums (XXH3): of its head, seeded by its place and by a number that is the folder's own, so
+ * that neither a torn nor a foreign nor a misplaced one passes, nor one that lies within a body; of what says what it is; and of the
+ * body, looked at whenever it is read. What does not check is not there.
  */
 #include "store/disk.h"
 
@@ -16,9 +17,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define MAGIC 0x3130657261637763u /* "cwcare01" */
+static const uint64_t magic = 0x3230657261637763u; /* "cwcare02" */
+static const char salt_name[] = "salt";
 
-enum { NAME_BYTES = 24, VECTORS = 64 };
+enum { NAME_BYTES = 24, VECTORS = 64, WINDOW_BYTES = 65536 };
 
 static void name_of(uint32_t number, char name[NAME_BYTES])
 {
@@ -49,12 +51,12 @@ struct span disk_item_part(const struct disk_item *item, int part)
     return span_of(at, lengths[part]);
 }
 
-static uint64_t check_of(const struct disk_record *record, struct span meta, uint64_t place)
+static uint64_t check_of(const struct disk_log *log, const struct disk_record *record,
+                         uint64_t place)
 {
-    const size_t skipped = offsetof(struct disk_record, body_check);
-    uint64_t head =
-        hash_span(span_of((const uint8_t *)record + skipped, sizeof *record - skipped), place);
-    return hash_span(meta, head);
+    const size_t skipped = offsetof(struct disk_record, meta_check);
+    return hash_span(span_of((const uint8_t *)record + skipped, sizeof *record - skipped),
+                     log->salt ^ place);
 }
 
 static uint64_t check_of_body(const struct slice *slices, uint32_t count)
@@ -78,14 +80,22 @@ static int add_segment(struct disk_log *log, uint32_t number, int flags)
     name_of(number, name);
     int fd = openat(log->folder, name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        int saved = errno;
         if (fd >= 0)
             close(fd);
+        errno = saved;
         return ERROR_IO;
+    }
+    if (!flags && !status.st_size) { /* a run in which nothing was written */
+        unlinkat(log->folder, name, 0);
+        close(fd);
+        return 0;
     }
     struct disk_segment *segment = NEW(struct disk_segment);
     segment->number = number;
     segment->fd = fd;
-    segment->bytes = (uint64_t)status.st_size;
+    segment->bytes = status.st_size < UINT32_MAX ? (uint64_t)status.st_size
+                                                 : UINT32_MAX; /* none of ours is longer */
     log->bytes += segment->bytes;
     if (log->newest)
         log->newest->next = segment;
@@ -125,7 +135,31 @@ static uint32_t *list_segments(int folder, size_t *count)
     return numbers;
 }
 
-int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most)
+struct salt {
+    uint64_t salt, check;
+};
+
+/* The folder's own number; where there is none, nothing in it is ours. */
+static bool take_salt(struct disk_log *log, uint64_t fresh)
+{
+    struct salt salt = {0};
+    int fd = openat(log->folder, salt_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    bool is_there = pread(fd, &salt, sizeof salt, 0) == sizeof salt &&
+                    salt.check == XXH3_64bits(&salt.salt, sizeof salt.salt);
+    if (!is_there) {
+        salt = (struct salt){fresh, XXH3_64bits(&fresh, sizeof fresh)};
+        is_there = pwrite(fd, &salt, sizeof salt, 0) == sizeof salt;
+    }
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    log->salt = salt.salt;
+    return is_there;
+}
+
+int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most, uint64_t fresh_salt)
 {
     size_t count;
     *log = (struct disk_log){.folder = folder, .bytes_most = bytes_most};
@@ -134,6 +168,10 @@ int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most)
         log->segment_bytes = DISK_SEGMENT_LEAST;
     if (log->segment_bytes > DISK_SEGMENT_MOST)
         log->segment_bytes = DISK_SEGMENT_MOST;
+    if (!take_salt(log, fresh_salt)) {
+        disk_log_close(log);
+        return ERROR_IO;
+    }
     uint32_t *numbers = list_segments(folder, &count);
     for (size_t i = 0; i < count; i++)
         (void)(add_segment(log, numbers[i], 0) < 0); /* unreadable: what is in it is not there */
@@ -148,12 +186,16 @@ int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most)
 
 void disk_log_close(struct disk_log *log)
 {
+    int saved = errno;
     for (struct disk_segment *segment = log->oldest, *next; segment; segment = next) {
         next = segment->next;
         close(segment->fd);
         memory_free(segment);
     }
     log->oldest = log->newest = NULL;
+    close(log->folder); /* and with it goes its lock */
+    log->folder = -1;
+    errno = saved;
 }
 
 void disk_log_drop(struct disk_log *log)
@@ -206,21 +248,26 @@ static struct iovec vector_of(struct span span)
     return (struct iovec){(void *)(uintptr_t)span.data, span.length};
 }
 
+int disk_log_make_room(struct disk_log *log, uint64_t length)
+{
+    if (!log->newest->bytes || log->newest->bytes + length <= log->segment_bytes)
+        return 0;
+    return add_segment(log, log->newest->number + 1, O_CREAT | O_EXCL);
+}
+
 /* A record that cannot be written whole leaves a segment that ends there. */
 int disk_log_append(struct disk_log *log, const struct disk_record *given, struct span meta,
                     const struct slice *slices, uint32_t count, uint64_t *place)
 {
     struct disk_record record = *given;
     uint64_t length = disk_record_bytes(&record);
-    if (log->newest->bytes && log->newest->bytes + length > log->segment_bytes &&
-        add_segment(log, log->newest->number + 1, O_CREAT | O_EXCL) < 0)
-        return ERROR_IO;
     struct disk_segment *segment = log->newest;
     uint64_t offset = segment->bytes;
-    record.magic = MAGIC;
+    record.magic = magic;
+    record.meta_check = hash_span(meta, log->salt);
     record.body_check = check_of_body(slices, count);
     *place = (uint64_t)segment->number << 32 | offset;
-    record.check = check_of(&record, meta, *place);
+    record.check = check_of(log, &record, *place);
     struct iovec vectors[VECTORS];
     int used = 0;
     vectors[used++] = (struct iovec){&record, sizeof record};
@@ -243,9 +290,16 @@ int disk_log_append(struct disk_log *log, const struct disk_record *given, struc
     segment->bytes += length;
     log->bytes += length;
     return 0;
-failed:
+failed:;
+    int saved = errno;
     (void)(ftruncate(segment->fd, (off_t)segment->bytes) < 0);
+    errno = saved;
     return ERROR_IO;
+}
+
+void disk_log_sync(struct disk_log *log)
+{
+    (void)(fdatasync(log->newest->fd) < 0); /* the next write finds out, too */
 }
 
 /* ---- reading */
@@ -266,32 +320,62 @@ static bool read_all(int fd, uint64_t offset, void *to, uint64_t length)
     return true;
 }
 
-static bool is_plausible(const struct disk_record *record, const struct disk_segment *segment,
-                         uint64_t offset)
+/* Whether the head is right; else it says nothing, not even how long the record is. */
+static bool read_record(const struct disk_log *log, const struct disk_segment *segment,
+                        uint64_t place, struct disk_record *record)
 {
-    return record->magic == MAGIC && record->head_length <= DISK_HEAD_MOST &&
-           record->body_bytes <= segment->bytes &&
-           disk_record_bytes(record) <= segment->bytes - offset;
+    return read_all(segment->fd, (uint32_t)place, record, sizeof *record) &&
+           record->magic == magic && record->check == check_of(log, record, place) &&
+           record->head_length <= DISK_HEAD_MOST && record->body_bytes <= UINT32_MAX;
 }
 
 int disk_log_read(const struct disk_log *log, uint64_t place, struct disk_item *item)
 {
     const struct disk_segment *segment = segment_at(log, place);
-    uint64_t offset = (uint32_t)place;
     *item = (struct disk_item){0};
-    if (!segment || offset + sizeof item->record > segment->bytes ||
-        !read_all(segment->fd, offset, &item->record, sizeof item->record) ||
-        !is_plausible(&item->record, segment, offset))
+    uint64_t left =
+        segment && segment->bytes > (uint32_t)place ? segment->bytes - (uint32_t)place : 0;
+    if (left < sizeof item->record)
+        return ERROR_CLOSED;
+    if (!read_record(log, segment, place, &item->record))
         return ERROR_INVALID;
+    if (disk_record_bytes(&item->record) > left)
+        return item->record.kind == DISK_PURGE ? ERROR_INVALID : ERROR_CLOSED;
+    item->is_placed = true;
     item->meta_length = meta_bytes(&item->record);
     item->meta = memory_raw(item->meta_length + 1);
-    if (read_all(segment->fd, offset + sizeof item->record, item->meta, item->meta_length) &&
-        item->record.check ==
-            check_of(&item->record, span_of(item->meta, item->meta_length), place))
+    if (read_all(segment->fd, (uint32_t)place + sizeof item->record, item->meta,
+                 item->meta_length) &&
+        item->record.meta_check == hash_span(span_of(item->meta, item->meta_length), log->salt))
         return 0;
     memory_free(item->meta);
     item->meta = NULL;
     return ERROR_INVALID;
+}
+
+uint64_t disk_log_seek(const struct disk_log *log, uint64_t place)
+{
+    const struct disk_segment *segment = segment_at(log, place);
+    uint8_t *window = memory_raw(WINDOW_BYTES);
+    uint64_t found = 0;
+    for (uint64_t at = (uint32_t)place + 1;
+         !found && segment && at + sizeof(struct disk_record) <= segment->bytes;) {
+        uint64_t length = segment->bytes - at < WINDOW_BYTES ? segment->bytes - at : WINDOW_BYTES;
+        if (!read_all(segment->fd, at, window, length))
+            break;
+        for (const uint8_t *from = window, *hit;
+             !found &&
+             (hit = memmem(from, length - (size_t)(from - window), &magic, sizeof magic)) != NULL;
+             from = hit + 1) {
+            struct disk_record record;
+            uint64_t here = (place & ~(uint64_t)UINT32_MAX) | (at + (uint64_t)(hit - window));
+            if (read_record(log, segment, here, &record))
+                found = here;
+        }
+        at += length < sizeof magic ? length : length - sizeof magic + 1;
+    }
+    memory_free(window);
+    return found;
 }
 
 int disk_log_read_body(const struct disk_log *log, uint64_t place, const struct disk_item *item,

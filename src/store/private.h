@@ -119,6 +119,11 @@ struct purged_site {
     uint64_t site, sequence;
 };
 
+struct purge_numbers {
+    struct purged_site *list; /* open addressing; sequence 0: free */
+    uint32_t size, count;
+};
+
 struct store {
     struct disk *disk; /* NULL: none */
     struct store_options options;
@@ -131,8 +136,7 @@ struct store {
     _Atomic uint64_t newest; /* order of the last one */
     void *_Atomic pending;   /* struct pending_purges; NULL: none */
     pthread_mutex_t purge_lock;
-    struct purged_site *sites; /* open addressing; sequence 0: free */
-    uint32_t sites_size, site_count;
+    struct purge_numbers numbers;
     /* The tick's own. */
     uint64_t sweep_target, sweep_chain;
     uint32_t sweep_shard, stall_shard;
@@ -179,9 +183,13 @@ struct store_object *shard_find(struct store *store, struct shard *shard, uint64
 /* Under the shard's lock, by a reader (loop.h): whether purges leave it be; it may become stale by the way. */
 bool purge_spares(struct store *store, struct shard *shard, struct store_object *object);
 void purge_sweep(struct store *store);
-/* Of an earlier run. */
-void purge_restore_number(struct store *store, const struct store_purge *purge);
+/* What is on disk has those up to that number behind it. `is_late`: what is in memory may not. Under purge_lock. */
+void purge_restore_number(struct store *store, const struct purged_site *site, bool is_late);
 void purge_clear(struct store *store);
+uint64_t purge_numbers_get(const struct purge_numbers *numbers, uint64_t site); /* 0: none */
+/* False: there are too many sites. */
+bool purge_numbers_raise(struct purge_numbers *numbers, uint64_t site, uint64_t sequence);
+void purge_numbers_clear(struct purge_numbers *numbers);
 
 /* ---- fills */
 

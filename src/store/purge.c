@@ -174,65 +174,81 @@ static int purge_others(struct store *store, const struct store_purge *purge)
 
 /* ---- numbers of sites */
 
-static struct purged_site *site_place(const struct store *store, uint64_t site)
+static struct purged_site *place_of(const struct purge_numbers *numbers, uint64_t site)
 {
-    uint32_t mask = store->sites_size - 1;
+    uint32_t mask = numbers->size - 1;
     uint32_t index = (uint32_t)(site * 0x9e3779b97f4a7c15u >> 32) & mask;
-    while (store->sites[index].sequence && store->sites[index].site != site)
+    while (numbers->list[index].sequence && numbers->list[index].site != site)
         index = (index + 1) & mask;
-    return &store->sites[index];
+    return &numbers->list[index];
 }
 
-static void grow_sites(struct store *store)
+static void grow(struct purge_numbers *numbers)
 {
-    struct purged_site *old = store->sites;
-    uint32_t size = store->sites_size;
-    store->sites_size = size ? size * 2 : 64;
-    store->sites = memory_new(store->sites_size * sizeof *store->sites);
+    struct purged_site *old = numbers->list;
+    uint32_t size = numbers->size;
+    numbers->size = size ? size * 2 : 64;
+    numbers->list = memory_new(numbers->size * sizeof *numbers->list);
     for (uint32_t i = 0; i < size; i++)
         if (old[i].sequence)
-            *site_place(store, old[i].site) = old[i];
+            *place_of(numbers, old[i].site) = old[i];
     memory_free(old);
 }
 
-/* Under purge_lock. */
-static int number(struct store *store, const struct store_purge *purge)
+uint64_t purge_numbers_get(const struct purge_numbers *numbers, uint64_t site)
 {
-    if (store->site_count * 2 >= store->sites_size)
-        grow_sites(store);
-    const struct purged_site *site = site_place(store, purge->site);
-    if (purge->sequence <= site->sequence)
+    return numbers->size ? place_of(numbers, site)->sequence : 0;
+}
+
+bool purge_numbers_raise(struct purge_numbers *numbers, uint64_t site, uint64_t sequence)
+{
+    if (numbers->count * 2 >= numbers->size)
+        grow(numbers);
+    struct purged_site *place = place_of(numbers, site);
+    if (!place->sequence && numbers->count == STORE_SITES_MOST)
+        return false;
+    numbers->count += !place->sequence && sequence;
+    if (sequence > place->sequence)
+        *place = (struct purged_site){site, sequence};
+    return true;
+}
+
+void purge_numbers_clear(struct purge_numbers *numbers)
+{
+    memory_free(numbers->list);
+    *numbers = (struct purge_numbers){0};
+}
+
+/* Under purge_lock. */
+static int number(const struct store *store, const struct store_purge *purge)
+{
+    const struct purge_numbers *numbers = &store->numbers;
+    uint64_t sequence = purge_numbers_get(numbers, purge->site);
+    if (purge->sequence <= sequence)
         return ERROR_REPLAY;
-    if (!site->sequence && store->site_count == STORE_SITES_MOST)
+    if (!sequence && numbers->count == STORE_SITES_MOST)
         return ERROR_LIMIT;
-    if (purge->sequence != site->sequence + 1 && purge->kind != STORE_PURGE_SITE)
+    if (purge->sequence != sequence + 1 && purge->kind != STORE_PURGE_SITE)
         return ERROR_INCOMPLETE;
     return 0;
 }
 
-static void remember_number(struct store *store, const struct store_purge *purge)
+void purge_restore_number(struct store *store, const struct purged_site *site, bool is_late)
 {
-    struct purged_site *site = site_place(store, purge->site);
-    store->site_count += !site->sequence;
-    *site = (struct purged_site){purge->site, purge->sequence};
-}
-
-void purge_restore_number(struct store *store, const struct store_purge *purge)
-{
-    pthread_mutex_lock(&store->purge_lock);
-    if (store->site_count * 2 >= store->sites_size)
-        grow_sites(store);
-    const struct purged_site *site = site_place(store, purge->site);
-    if (purge->sequence > site->sequence &&
-        (site->sequence || store->site_count < STORE_SITES_MOST))
-        remember_number(store, purge);
-    pthread_mutex_unlock(&store->purge_lock);
+    const struct store_purge purge = {.site = site->site,
+                                      .kind = STORE_PURGE_SITE,
+                                      .is_soft = true};
+    if (site->sequence <= purge_numbers_get(&store->numbers, site->site))
+        return;
+    if (is_late && purge_others(store, &purge) < 0)
+        return; /* they come again, by their numbers */
+    (void)purge_numbers_raise(&store->numbers, site->site, site->sequence);
 }
 
 uint64_t store_purge_sequence(struct store *store, uint64_t site)
 {
     pthread_mutex_lock(&store->purge_lock);
-    uint64_t sequence = store->sites_size ? site_place(store, site)->sequence : 0;
+    uint64_t sequence = purge_numbers_get(&store->numbers, site);
     pthread_mutex_unlock(&store->purge_lock);
     return sequence;
 }
@@ -250,7 +266,7 @@ int store_purge(struct store *store, const struct store_purge *purge)
     if (!error && store->disk)
         disk_purge(store->disk, purge);
     if (!error && purge->sequence)
-        remember_number(store, purge);
+        (void)purge_numbers_raise(&store->numbers, purge->site, purge->sequence);
     pthread_mutex_unlock(&store->purge_lock);
     return error;
 }
@@ -308,7 +324,7 @@ void purge_clear(struct store *store)
     struct pending_purges *pending = atomic_load(&store->pending);
     if (pending)
         release_pending(pending);
-    memory_free(store->sites);
+    purge_numbers_clear(&store->numbers);
 }
 
 /* ---- as records of a log: length of what follows (4 bytes, big-endian like all), site (8), sequence (8), kind (1), soft (1), what */

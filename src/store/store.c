@@ -41,7 +41,7 @@ int store_open(struct store **opened, const struct store_options *options)
         store->disk = disk_open(store, options->disk_folder, options->disk_bytes);
     if (options->disk_bytes && !store->disk) {
         store_close(opened);
-        return ERROR_IO;
+        return ERROR_LIMIT;
     }
     return 0;
 }
@@ -83,6 +83,25 @@ void store_settle(struct store *store)
 {
     if (store->disk)
         disk_settle(store->disk);
+}
+
+enum store_disk_state store_disk_state(struct store *store, int *error)
+{
+    *error = 0;
+    return store->disk ? disk_state(store->disk, error) : STORE_DISK_CLOSED;
+}
+
+void store_use_folder(struct store *store, int folder)
+{
+    if (store->disk)
+        disk_use_folder(store->disk, folder);
+}
+
+bool store_knows_purges(struct store *store)
+{
+    int error;
+    enum store_disk_state state = store_disk_state(store, &error);
+    return state != STORE_DISK_OPENING && state != STORE_DISK_WAITING;
 }
 
 void store_tick(struct store *store, uint64_t now_ns)

@@ -44,9 +44,9 @@ struct store_options {
     uint64_t stall_ns;          /* 0: STORE_STALL_NS */
     uint64_t seed;              /* of the tables: random */
     uint64_t disk_bytes;        /* 0: no disk tier */
-    int disk_folder; /* a descriptor of its folder, which stays the caller's, open for as long as the store is */
+    int disk_folder;            /* as for store_use_folder() */
 };
-/* ERROR_NOT_FOUND: no such policy. ERROR_IO: nothing can be written to the folder. */
+/* ERROR_NOT_FOUND: no such policy. ERROR_LIMIT: no thread is to be had for the disk. */
 MUST_USE int store_open(struct store **opened, const struct store_options *options);
 /* When nobody holds an object, a fill or a reader. */
 void store_close(struct store **closed);
@@ -54,6 +54,33 @@ void store_close(struct store **closed);
 void store_tick(struct store *store, uint64_t now_ns);
 /* Waits until the disk tier has nothing to do; on no worker. */
 void store_settle(struct store *store);
+
+/* ---- the disk tier
+ *
+ * A process at a time owns a folder: another one waits until it lets go of it, and keeps answers in memory only. Whatever goes wrong
+ * there costs nothing but what is not found.
+ */
+// clang-format off
+#define STORE_DISK_STATE_LIST(X)                                                                    \
+    X(CLOSED, "there is none")                                                                      \
+    X(OPENING, "looks through what is there")                                                       \
+    X(WAITING, "another process has the folder")                                                    \
+    X(OPEN, "in use")                                                                               \
+    X(FAILED, "cannot be used, and is tried again")
+// clang-format on
+enum store_disk_state {
+#define X(name, text) STORE_DISK_##name,
+    STORE_DISK_STATE_LIST(X)
+#undef X
+};
+/* *error: errno of what went wrong last, and has not gone well since; 0: nothing. */
+enum store_disk_state store_disk_state(struct store *store, int *error);
+/* From now on that folder, by a descriptor that stays the caller's (O_PATH is enough); -1: none. What waits is written, for 2 s at most, and
+ * the one before is let go of, soon: it does not block. Without disk_bytes: nothing. */
+void store_use_folder(struct store *store, int folder);
+/* The numbers of purges that the disk remembers are known, or are not to be expected soon: until then store_purge_sequence() may be too low. */
+bool store_knows_purges(struct store *store);
+
 /* The names of the policies, for the configuration: NULL ends them. */
 const char *store_policy_name(size_t index);
 
@@ -239,8 +266,9 @@ MUST_USE int store_purge_read(struct span log, struct store_purge *purge);
     X(disk_bytes, "bytes on disk")                                                                  \
     X(disk_writes, "records written")                                                               \
     X(disk_loads, "objects read back into memory")                                                  \
-    X(disk_bad, "records that were torn, foreign, purged since, or could not be written")           \
-    X(disk_dropped, "objects not written because too much waited to be")
+    X(disk_bad, "records that were torn, foreign, or purged since")                                 \
+    X(disk_errors, "times that the folder could not be opened, or written to")                      \
+    X(disk_dropped, "objects not written because too much waited to be, or nothing could be")
 // clang-format on
 struct store_counts {
 #define X(name, text) uint64_t name;

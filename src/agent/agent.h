@@ -38,6 +38,8 @@ struct agent_host {
     void (*look)(void *owner, struct agent_view *view); /* zeroed before; each period */
     /* The next round trip of visitors that is worth telling; false: none at present. */
     bool (*next_latency)(void *owner, struct measure_latency *latency);
+    /* What the edge holds of a site with a cache: the one behind `*at`, which begins at 0 and is moved on; false: no more. */
+    bool (*next_held)(void *owner, size_t *at, struct measure_held *held);
     const struct worker_set *(*workers)(void *owner); /* NULL: none run yet */
     struct link_set *links;                           /* NULL: none */
 };

@@ -102,6 +102,7 @@ struct agent {
     size_t first_item, item_count;
     uint64_t allowance_ns;    /* when the byte rate of latencies was filled up last */
     uint64_t allowance_bytes; /* of latencies that may go now */
+    size_t next_held;         /* site to be told of */
     void (*on_request)(void *owner, const struct measure_item *item);
     void *request_owner;
     bool is_leaving;

@@ -152,6 +152,21 @@ static void put_further_links(struct outbox *outbox)
     }
 }
 
+/* One datagram's at a time; the next ones follow. */
+static void put_held(struct outbox *outbox)
+{
+    enum { RECORDS_AT_ONCE = 90 };
+    struct agent *agent = outbox->agent;
+    const struct agent_host *host = &agent->options.host;
+    struct measure_item item = {.kind = MEASURE_HELD};
+    int count = 0;
+    while (host->next_held && count < RECORDS_AT_ONCE &&
+           host->next_held(host->owner, &agent->next_held, &item.held) && put(outbox, &item))
+        count++;
+    if (count < RECORDS_AT_ONCE)
+        agent->next_held = 0;
+}
+
 static void put_load(struct outbox *outbox, uint64_t now_ns)
 {
     struct load *load = &outbox->agent->load;
@@ -162,6 +177,7 @@ static void put_load(struct outbox *outbox, uint64_t now_ns)
             put(outbox, &item);
     }
     put_further_links(outbox);
+    put_held(outbox);
     load_told(load, now_ns);
 }
 

@@ -68,6 +68,13 @@ static bool next_latency(void *owner, struct measure_latency *latency)
     return edge && edge_next_latency(edge, latency);
 }
 
+static bool next_held(void *owner, size_t *at, struct measure_held *held)
+{
+    const struct agent_role *role = owner;
+    const struct edge *edge = role->front ? front_edge(role->front) : NULL;
+    return edge && edge_next_held(edge, at, held);
+}
+
 static int start(struct child *child, void **state, struct text *why)
 {
     const struct conf_node *self = child_conf(child)->self;
@@ -83,6 +90,7 @@ static int start(struct child *child, void **state, struct text *why)
                                     .host = {.owner = role,
                                              .look = look,
                                              .next_latency = next_latency,
+                                             .next_held = next_held,
                                              .workers = workers,
                                              .links =
                                                  role->front ? front_links(role->front) : NULL}};

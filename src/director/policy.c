@@ -346,7 +346,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 static const struct {
     const char *name, *text;
 } builtins[] = {
-    {"best", "sum latency link loss setup gateway cost held"},
+    {"best", "sum latency link loss setup gateway cost"},
     {"nearest", "sort latency"},
     {"fewest-connections", "sort latency | sort connections"},
     {"most-free-ram", "sort latency | sort ram"},
@@ -448,6 +448,17 @@ bool director_policy_parse(struct span text, struct director_policy *policy, str
         if (span_equal_nocase(text, span_text(builtins[i].name)))
             text = span_text(builtins[i].text);
     return read_steps(&reader, text);
+}
+
+bool director_policy_reads(const struct director_policy *policy, enum director_component component)
+{
+    for (int i = 0; i < policy->step_count; i++) {
+        const struct director_step *step = &policy->steps[i];
+        bool is_one = step->kind == DIRECTOR_STEP_FILTER || step->kind == DIRECTOR_STEP_SORT;
+        if (step->weights[component] != 0 || (is_one && step->component == component))
+            return true;
+    }
+    return false;
 }
 
 /* ---- the run ---- */

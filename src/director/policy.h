@@ -86,6 +86,9 @@ struct director_policy {
 bool director_policy_parse(struct span text, struct director_policy *policy,
                            struct text *complaint);
 
+/* Whether any step looks at the component. */
+bool director_policy_reads(const struct director_policy *policy, enum director_component component);
+
 /* The built-in ones by number: name and text; false behind the last. */
 bool director_policy_builtin(size_t index, const char **name, const char **text);
 

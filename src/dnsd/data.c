@@ -90,8 +90,8 @@ static void take_reporters(struct dnsd_data *data, const struct conf *conf)
 
 static int compare_ids(const void *a, const void *b)
 {
-    uint64_t first = ((const struct dnsd_gateway *)a)->id;
-    uint64_t second = ((const struct dnsd_gateway *)b)->id;
+    uint64_t first = ((const struct dnsd_id *)a)->id;
+    uint64_t second = ((const struct dnsd_id *)b)->id;
     return (first > second) - (first < second);
 }
 
@@ -102,17 +102,26 @@ static void take_gateways(struct dnsd_data *data)
         const struct dnsd_reporter *reporter = &data->reporters[i];
         if (reporter->numbers[MEASURE_GATEWAY] != UINT32_MAX)
             data->gateways[data->gateway_count++] =
-                (struct dnsd_gateway){reporter->id, reporter->numbers[MEASURE_GATEWAY]};
+                (struct dnsd_id){reporter->id, reporter->numbers[MEASURE_GATEWAY]};
     }
     qsort(data->gateways, data->gateway_count, sizeof *data->gateways, compare_ids);
 }
 
+static uint32_t find_id(const struct dnsd_id *list, size_t count, uint64_t id)
+{
+    const struct dnsd_id wanted = {.id = id};
+    const struct dnsd_id *found = bsearch(&wanted, list, count, sizeof *list, compare_ids);
+    return found ? found->number : UINT32_MAX;
+}
+
 uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id)
 {
-    const struct dnsd_gateway wanted = {.id = id};
-    const struct dnsd_gateway *found =
-        bsearch(&wanted, data->gateways, data->gateway_count, sizeof *data->gateways, compare_ids);
-    return found ? found->number : UINT32_MAX;
+    return find_id(data->gateways, data->gateway_count, id);
+}
+
+uint32_t dnsd_data_inventory(const struct dnsd_data *data, uint64_t id)
+{
+    return find_id(data->inventories, data->inventory_count, id);
 }
 
 /* The numbers of those nodes that have one, to `to`. */
@@ -171,6 +180,23 @@ static struct director_policy *take_policies(const struct conf *conf, struct dir
             sites[i].policy = &policies[i];
     }
     return policies;
+}
+
+/* Only where a policy asks for it: sites with an inventory are ranked one by one. */
+static void take_inventories(struct dnsd_data *data, const struct conf *conf,
+                             struct director_site *sites)
+{
+    const struct crypto *crypto = crypto_openssl();
+    data->inventories = memory_new((conf->site_count + 1) * sizeof *data->inventories);
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_site *site = &conf->sites[i];
+        sites[i].has_inventory = site->cache.is_on && sites[i].policy &&
+                                 director_policy_reads(sites[i].policy, DIRECTOR_HELD);
+        if (sites[i].has_inventory)
+            data->inventories[data->inventory_count++] =
+                (struct dnsd_id){measure_name_id(crypto, span_text(site->name)), (uint32_t)i};
+    }
+    qsort(data->inventories, data->inventory_count, sizeof *data->inventories, compare_ids);
 }
 
 /* Edges weigh what they carry, by the first measure that all of them give. */
@@ -242,6 +268,7 @@ static struct director *make_director(struct dnsd_data *data, const struct conf 
     take_capacities(conf, &edges);
     size_t before = why->length;
     struct director_policy *policies = take_policies(conf, sites, why);
+    take_inventories(data, conf, sites);
     struct director_options options = {.maps = data->maps->maps,
                                        .edges = edges.items,
                                        .edge_count = edges.count,
@@ -335,6 +362,7 @@ void dnsd_data_release(struct dnsd_data *data)
         memory_free(data->hosts[i]);
     memory_free(data->hosts);
     memory_free(data->gateways);
+    memory_free(data->inventories);
     dnsd_settings_clear(&data->settings);
     memory_free(data);
 }

@@ -31,6 +31,7 @@ void dnsd_facts_clear(struct dnsd_facts *facts)
     for (size_t role = 0; role < MEASURE_ROLES; role++)
         memory_free(facts->nodes[role]);
     memory_free(facts->links);
+    memory_free(facts->held);
     latency_table_free(facts->latencies);
 }
 
@@ -65,9 +66,29 @@ static void move_links(struct dnsd_facts *facts, const struct dnsd_data *data,
                 to[edges[e] * after + gateways[g]] = facts->links[e * before + g];
 }
 
+/* What nobody has told yet of an edge that reports counts as nothing: a store begins empty. */
+static uint16_t *new_held(const struct dnsd_data *data)
+{
+    size_t count = data->role_counts[MEASURE_EDGE] * data->site_count;
+    return data->inventory_count ? memory_new((count + 1) * sizeof(uint16_t)) : NULL;
+}
+
+static void move_held(const struct dnsd_facts *facts, const struct dnsd_data *data,
+                      const uint32_t *edges, uint16_t *to)
+{
+    const struct dnsd_data *old = facts->data;
+    for (size_t i = 0; to && facts->held && i < old->inventory_count; i++) {
+        uint32_t site = dnsd_data_inventory(data, old->inventories[i].id);
+        for (size_t e = 0; site != UINT32_MAX && e < old->role_counts[MEASURE_EDGE]; e++)
+            if (edges[e] != UINT32_MAX)
+                to[edges[e] * data->site_count + site] =
+                    facts->held[e * old->site_count + old->inventories[i].number];
+    }
+}
+
 static void move(struct dnsd_facts *facts, const struct dnsd_data *data,
                  struct director_node_facts *nodes[MEASURE_ROLES],
-                 struct director_link_facts *links)
+                 struct director_link_facts *links, uint16_t *held)
 {
     uint32_t *maps[MEASURE_ROLES];
     for (size_t role = 0; role < MEASURE_ROLES; role++) {
@@ -77,6 +98,7 @@ static void move(struct dnsd_facts *facts, const struct dnsd_data *data,
                 nodes[role][maps[role][i]] = facts->nodes[role][i];
     }
     move_links(facts, data, maps[MEASURE_EDGE], maps[MEASURE_GATEWAY], links);
+    move_held(facts, data, maps[MEASURE_EDGE], held);
     latency_table_renumber(facts->latencies, maps[MEASURE_EDGE],
                            facts->data->role_counts[MEASURE_EDGE]);
     for (size_t role = 0; role < MEASURE_ROLES; role++)
@@ -93,14 +115,17 @@ void dnsd_facts_take(struct dnsd_facts *facts, const struct dnsd_data *data)
     }
     struct director_link_facts *links = memory_new(
         (data->role_counts[MEASURE_EDGE] * data->role_counts[MEASURE_GATEWAY] + 1) * sizeof *links);
+    uint16_t *held = new_held(data);
     if (facts->data)
-        move(facts, data, nodes, links);
+        move(facts, data, nodes, links, held);
     for (size_t role = 0; role < MEASURE_ROLES; role++) {
         memory_free(facts->nodes[role]);
         facts->nodes[role] = nodes[role];
     }
     memory_free(facts->links);
     facts->links = links;
+    memory_free(facts->held);
+    facts->held = held;
     facts->data = data;
 }
 
@@ -152,6 +177,15 @@ static void take_latency(struct dnsd_facts *facts, const struct dnsd_reporter *f
         facts->on_latency(facts->owner, from, told);
 }
 
+static void take_held(struct dnsd_facts *facts, const struct dnsd_reporter *from,
+                      const struct measure_held *told)
+{
+    uint32_t edge = from->numbers[MEASURE_EDGE];
+    uint32_t site = dnsd_data_inventory(facts->data, told->site);
+    if (edge != UINT32_MAX && site != UINT32_MAX && told->share <= 1000)
+        facts->held[edge * facts->data->site_count + site] = told->share;
+}
+
 void dnsd_facts_measured(struct dnsd_facts *facts, const struct dnsd_reporter *from,
                          const struct measure_message *message, uint64_t now_ns)
 {
@@ -172,6 +206,9 @@ void dnsd_facts_measured(struct dnsd_facts *facts, const struct dnsd_reporter *f
         case MEASURE_HEALTH:
             if (facts->on_health)
                 facts->on_health(facts->owner, from, &item.health);
+            break;
+        case MEASURE_HELD:
+            take_held(facts, from, &item.held);
             break;
         case MEASURE_PROBE:
             break; /* ours to ask, not to be asked */
@@ -210,6 +247,7 @@ struct director_facts dnsd_facts_view(const struct dnsd_facts *facts, uint64_t n
                                    .gateways = facts->nodes[MEASURE_GATEWAY],
                                    .links = facts->links,
                                    .latencies = facts->latencies,
+                                   .held = facts->held,
                                    .now_ns = now_ns};
 }
 

@@ -102,7 +102,8 @@ struct dnsd_reporter {
     uint32_t numbers[MEASURE_ROLES]; /* as edge, gateway, server; UINT32_MAX: is none */
 };
 
-struct dnsd_gateway {
+/* The number of a gateway, or a site, that nodes name by an id. */
+struct dnsd_id {
     uint64_t id;
     uint32_t number;
 };
@@ -143,8 +144,10 @@ struct dnsd_data {
     size_t reporter_count;
     char **hosts; /* of each site the first one */
     size_t site_count;
-    struct dnsd_gateway *gateways; /* by id */
+    struct dnsd_id *gateways; /* by id */
     size_t gateway_count;
+    struct dnsd_id *inventories; /* likewise: sites whose policies ask what edges hold of them */
+    size_t inventory_count;
     size_t role_counts[MEASURE_ROLES]; /* edges, gateways, servers: with and without keys */
     struct dnsd_settings settings;
     struct dnsd_keys *keys; /* of signed zones */
@@ -156,6 +159,8 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
 void dnsd_data_release(struct dnsd_data *data);
 /* The number of the gateway that has this id; UINT32_MAX: none has. */
 uint32_t dnsd_data_gateway(const struct dnsd_data *data, uint64_t id);
+/* Likewise of the site with an inventory that has this measure_name_id(). */
+uint32_t dnsd_data_inventory(const struct dnsd_data *data, uint64_t id);
 
 /* ---- decisions.c */
 
@@ -194,6 +199,7 @@ struct dnsd_facts {
     const struct dnsd_data *data;                     /* whose numbers these are */
     struct director_node_facts *nodes[MEASURE_ROLES]; /* edges, gateways, servers */
     struct director_link_facts *links;                /* [edge][gateway] */
+    uint16_t *held; /* [edge][site]; NULL: no site has an inventory */
     struct latency_table *latencies;
     /* What others make of measurements; NULL: nobody. */
     void (*on_health)(void *owner, const struct dnsd_reporter *vantage,

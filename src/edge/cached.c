@@ -255,6 +255,7 @@ static enum edge_next look_up(struct edge_cached *cached)
 {
     struct edge_exchange *exchange = cached->exchange;
     struct store_query query = edge_cached_query(cached);
+    exchange->was_looked_up = true;
     cached->object = store_find(store_of(exchange), &query);
     judge(cached);
     if (exchange->front == &edge_refresh_front)

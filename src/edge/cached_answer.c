@@ -158,6 +158,7 @@ enum edge_next edge_cached_answer(struct edge_cached *cached)
         return EDGE_TAKEN;
     }
     count(cached);
+    exchange->was_held = !cached->reader.fill;
     cached->at = cached->index = 0;
     cached->is_head_due = cached->answer.is_multipart;
     if (!cached->answer.has_content)

@@ -331,11 +331,32 @@ struct edge_counts edge_read_counts(const struct edge *edge)
                                 .bytes = metric_read(&edge_bytes_out)};
 }
 
+static void list_sites(const struct edge *edge, struct edge_sites *list[WORKERS_LIMIT])
+{
+    for (uint32_t i = 0; i < edge->options.workers; i++)
+        list[i] = edge->workers[i].sites;
+}
+
+bool edge_next_held(const struct edge *edge, size_t *at, struct measure_held *held)
+{
+    const struct conf *conf = conf_current(&edge->options.conf);
+    struct edge_sites *list[WORKERS_LIMIT];
+    list_sites(edge, list);
+    while (*at < conf->site_count) {
+        const struct conf_site *site = &conf->sites[(*at)++];
+        if (!site->cache.is_on || !edge_route_serves(conf, site))
+            continue;
+        held->site = measure_name_id(crypto_openssl(), span_text(site->name));
+        held->share = (uint16_t)edge_sites_held(list, edge->options.workers, site->name);
+        return true;
+    }
+    return false;
+}
+
 static json_t *sites_status(const struct edge *edge)
 {
     struct edge_sites *list[WORKERS_LIMIT];
-    for (uint32_t i = 0; i < edge->options.workers; i++)
-        list[i] = edge->workers[i].sites;
+    list_sites(edge, list);
     return edge_sites_status(list, edge->options.workers, clock_now_ns());
 }
 

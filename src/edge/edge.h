@@ -64,6 +64,9 @@ struct edge_counts edge_read_counts(const struct edge *edge);
 /* The next round trip of visitors that is worth telling; false: none at present. On one thread, which may be any. */
 struct measure_latency;
 bool edge_next_latency(struct edge *edge, struct measure_latency *latency);
+/* What it holds of a site with a cache: the one behind `*at`, which begins at 0 and is moved on; false: no more. A reader's thread. */
+struct measure_held;
+bool edge_next_held(const struct edge *edge, size_t *at, struct measure_held *held);
 json_t *edge_status(struct edge *edge); /* any thread; a new reference */
 
 #endif

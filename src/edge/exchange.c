@@ -106,7 +106,8 @@ static void write_log(struct edge_exchange *exchange)
     metric_observe_ns(&edge_latency, total_ns);
     if (exchange->site)
         edge_sites_count(worker->sites, exchange->site, loop_now_ns(worker->loop),
-                         &(struct edge_site_request){status, exchange->bytes_out, total_ns});
+                         &(struct edge_site_request){status, exchange->bytes_out, total_ns,
+                                                     exchange->was_looked_up, exchange->was_held});
     if (!worker->edge->access_log)
         return;
     char decision[EDGE_DECISION_BYTES], cache[CACHE_STATUS_MOST];
@@ -270,6 +271,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->step = 0;
     exchange->rings_below = 0;
     exchange->has_head = exchange->request_ended = exchange->body_was_sent = false;
+    exchange->was_looked_up = exchange->was_held = false;
     exchange->answer_began = exchange->answer_ended = exchange->is_tunnel = false;
     exchange->tries = 0;
     exchange->repeats = 0;

@@ -105,6 +105,7 @@ struct edge_exchange {
     const struct http_fields *trailers; /* of the request, from the front */
     struct slice_queue to_link;
     struct http_form_content content; /* on its way there */
+    bool was_looked_up, was_held;     /* in the store; which had what the client got */
     bool has_head, request_ended, body_was_sent;
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;

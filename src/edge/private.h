@@ -244,11 +244,14 @@ void edge_visitors_second(struct edge_worker *worker);
 struct edge_site_request {
     unsigned status; /* 0: there was no answer */
     uint64_t bytes, total_ns;
+    bool was_looked_up, was_held; /* in the store; which had it */
 };
 struct edge_sites *edge_sites_new(void);
 void edge_sites_free(struct edge_sites **freed);
 void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_ns,
                       const struct edge_site_request *request);
+/* Thousandths of what was lately looked up that the store had; 0 where nothing was. Any thread. */
+unsigned edge_sites_held(struct edge_sites *const *list, size_t count, const char *name);
 /* [{"name": ..., "requests": ..., "requests_per_s": ..., "p50_ms": ...}]; any thread; a new reference. */
 json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
 

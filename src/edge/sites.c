@@ -9,14 +9,17 @@
 #include "base/memory.h"
 
 enum {
-    PLACES = 512,            /* of a worker's table; a power of two */
-    SITES_SHOWN = PLACES / 2 /* others are in the sums of all only */
+    PLACES = 512,             /* of a worker's table; a power of two */
+    SITES_SHOWN = PLACES / 2, /* others are in the sums of all only */
+    LOOK_UPS = 4096,          /* so many are remembered, or half of it */
+    LOOK_UPS_LEAST = 16,      /* few say little: these count as if nothing had been there */
 };
 
 struct site_counts {
     char *name;
     uint64_t hash;
     _Atomic uint64_t requests, errors, bytes;
+    _Atomic uint64_t look_ups, held;
     struct recent *recent;
 };
 
@@ -85,6 +88,22 @@ static void add(_Atomic uint64_t *counter, uint64_t count)
                           memory_order_relaxed);
 }
 
+static void halve(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) / 2,
+                          memory_order_relaxed);
+}
+
+static void count_look_up(struct site_counts *site, bool was_held)
+{
+    add(&site->look_ups, 1);
+    add(&site->held, was_held);
+    if (atomic_load_explicit(&site->look_ups, memory_order_relaxed) < LOOK_UPS)
+        return;
+    halve(&site->look_ups);
+    halve(&site->held);
+}
+
 void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_ns,
                       const struct edge_site_request *request)
 {
@@ -95,9 +114,25 @@ void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_n
     add(&site->errors, request->status >= 500 || request->status == 0);
     add(&site->bytes, request->bytes);
     recent_add(site->recent, now_ns, request->total_ns);
+    if (request->was_looked_up)
+        count_look_up(site, request->was_held);
 }
 
 /* ---- reading */
+
+unsigned edge_sites_held(struct edge_sites *const *list, size_t count, const char *name)
+{
+    uint64_t look_ups = LOOK_UPS_LEAST, held = 0, hash = hash_of(name);
+    for (size_t i = 0; i < count; i++) {
+        struct site_counts *site =
+            atomic_load_explicit(place_of(list[i], name, hash), memory_order_acquire);
+        if (!site)
+            continue;
+        look_ups += atomic_load_explicit(&site->look_ups, memory_order_relaxed);
+        held += atomic_load_explicit(&site->held, memory_order_relaxed);
+    }
+    return held < look_ups ? (unsigned)(held * 1000 / look_ups) : 1000;
+}
 
 static bool is_told(struct edge_sites *const *list, size_t before, const struct site_counts *site)
 {

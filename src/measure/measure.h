@@ -98,6 +98,7 @@ enum measure_kind {
     MEASURE_LATENCY =
         3,              /* between the sender and a client network; on the wire 3 is IPv4, 4 IPv6 */
     MEASURE_HEALTH = 5, /* of somebody else, as the sender sees it */
+    MEASURE_HELD = 6,   /* what an edge holds of a site */
     MEASURE_PROBE = 16, /* in a REQUEST: an address to probe; on the wire 16 is IPv4, 17 IPv6 */
 };
 
@@ -131,6 +132,12 @@ struct measure_health {
 };
 enum measure_subject { MEASURE_SUBJECT_NODE, MEASURE_SUBJECT_ORIGIN };
 
+/* How much of what a site's visitors ask an edge for lies there. */
+struct measure_held {
+    uint64_t site;  /* measure_name_id() of its name */
+    uint16_t share; /* thousandths */
+};
+
 /* The first 8 bytes of SHA-256: a short name of whatever both configurations name alike. */
 uint64_t measure_name_id(const struct crypto *crypto, struct span name);
 
@@ -141,6 +148,7 @@ struct measure_item {
         struct status_gateway link;
         struct measure_latency latency;
         struct measure_health health;
+        struct measure_held held;
         struct address probe; /* a host that had spoken to an edge; port 0 */
     };
 };

@@ -19,6 +19,7 @@ enum {
     TYPE_LATENCY_4 = MEASURE_LATENCY,
     TYPE_LATENCY_6 = 4,
     TYPE_HEALTH = MEASURE_HEALTH,
+    TYPE_HELD = MEASURE_HELD,
     TYPE_PROBE_4 = MEASURE_PROBE,
     TYPE_PROBE_6 = 17,
 
@@ -142,6 +143,18 @@ static void read_health(struct reader *reader, struct measure_health *health)
     health->rtt_us = read_u32(reader);
 }
 
+static uint8_t *write_held(uint8_t *at, const struct measure_held *held)
+{
+    at = store_u64(at, held->site);
+    return store_u16(at, held->share);
+}
+
+static void read_held(struct reader *reader, struct measure_held *held)
+{
+    held->site = read_u64(reader);
+    held->share = read_u16(reader);
+}
+
 /* --- sections --- */
 
 static uint8_t *write_record(uint8_t *at, const struct measure_item *item, uint8_t *type)
@@ -157,6 +170,8 @@ static uint8_t *write_record(uint8_t *at, const struct measure_item *item, uint8
         return write_latency(at, &item->latency);
     case MEASURE_HEALTH:
         return write_health(at, &item->health);
+    case MEASURE_HELD:
+        return write_held(at, &item->held);
     case MEASURE_PROBE:
         *type = item->probe.family == 6 ? TYPE_PROBE_6 : TYPE_PROBE_4;
         return write_address(at, &item->probe);
@@ -208,6 +223,10 @@ static bool read_record(struct span record, uint8_t type, struct measure_item *i
         item->kind = MEASURE_HEALTH;
         read_health(&reader, &item->health);
         break;
+    case TYPE_HELD:
+        item->kind = MEASURE_HELD;
+        read_held(&reader, &item->held);
+        break;
     case TYPE_PROBE_4:
     case TYPE_PROBE_6:
         item->kind = MEASURE_PROBE;
@@ -219,8 +238,8 @@ static bool read_record(struct span record, uint8_t type, struct measure_item *i
 
 static bool is_known(uint8_t type)
 {
-    static const uint8_t known[] = {TYPE_LOAD,   TYPE_LINK,    TYPE_LATENCY_4, TYPE_LATENCY_6,
-                                    TYPE_HEALTH, TYPE_PROBE_4, TYPE_PROBE_6};
+    static const uint8_t known[] = {TYPE_LOAD,   TYPE_LINK, TYPE_LATENCY_4, TYPE_LATENCY_6,
+                                    TYPE_HEALTH, TYPE_HELD, TYPE_PROBE_4,   TYPE_PROBE_6};
     return memchr(known, type, sizeof known) != NULL;
 }
 

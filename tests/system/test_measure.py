@@ -3,7 +3,9 @@
 distances; and nothing that others send does."""
 import json
 import os
+import pathlib
 import socket
+import sys
 import time
 import urllib.request
 
@@ -13,7 +15,7 @@ from lab import wait_until
 from lab.causeway import Causeway, Keys
 
 DISTANCES = {"near": 20, "far": 90}  # round trips in ms of the visitors' networks
-REPORTS, HTTP, ADMIN = 8053, 8080, 9180
+REPORTS, HTTP, ADMIN, ORIGIN = 8053, 8080, 9180, 8081
 
 
 def home(visitor, version):
@@ -25,8 +27,8 @@ def home(visitor, version):
 class Network:
     """`core` has the DNS node and an edge, `web` a content server; visitors live behind wide-area links."""
 
-    def __init__(self, lab, program, version):
-        self.lab, self.program, self.version = lab, program, version
+    def __init__(self, lab, program, version, site=""):
+        self.lab, self.program, self.version, self.site = lab, program, version, site
         self.core, self.web = lab.namespace("core"), lab.namespace("web")
         self.link = lab.connect(self.core, self.web)
         self.keys = Keys(lab, program, "ns", "ams", "fra", "www")
@@ -73,7 +75,8 @@ nodes:
 sites:
   shop:
     hosts: [www.shop.example]
-    origins: ["http://127.0.0.1:1"]
+    origins: ["http://127.0.0.1:{ORIGIN}"]
+    {self.site}
 zones:
   shop.example:
     ns: [ns1.shop.example]
@@ -92,6 +95,10 @@ zones:
 
     def latencies(self, client):
         return json.loads(self.dns.run("latency", client, "--json").stdout)
+
+    def get(self, path):
+        """The head of an answer."""
+        return self.core.run("curl", "-sS", "-D", "-", "-o", os.devnull, "-H", "Host: www.shop.example", f"http://127.0.0.1:{HTTP}{path}").stdout
 
     def metric(self, name):
         with self.core.entered():
@@ -156,6 +163,28 @@ def ask(visitor, address, source, port):
         sock.sendall(b"GET / HTTP/1.1\r\nHost: www.shop.example\r\nConnection: close\r\n\r\n")
         while sock.recv(65536):
             pass
+
+
+def test_R6_what_an_edge_holds_of_a_site_is_told(lab, causeway_program):
+    network = Network(lab, causeway_program, 4, site="cache: {on: true}\n    director: {policy: 'sum latency held'}")
+    page = pathlib.Path(lab.path("files")) / "page"
+    page.parent.mkdir()
+    page.write_text("a page")
+    os.utime(page, (1e9, 1e9))  # so old that it stays fresh for a day
+    origin = lab.start("files", [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", page.parent, str(ORIGIN)], network.core)
+    network.start("fra", network.core)
+
+    def held():
+        told = json.loads(network.dns.run("explain", "www.shop.example", "--client", "198.18.1.7", "--json").stdout)
+        return told["candidates"][0]["values"]["held"]
+
+    assert held()["value"] == 0 and held()["penalty_ms"] == 50
+    wait_until(lambda: "200" in network.get("/page"), what="the page comes from its origin", every=0.2)
+    for _ in range(200):
+        assert "hit" in network.get("/page")
+    value = wait_until(lambda: held()["value"] > 800 and held(), timeout=8, what="what the edge holds is told")
+    assert value["from"] == "report" and 800 < value["value"] < 1000 and value["penalty_ms"] < 10
+    origin.stop()
 
 
 def test_R6_visitors_round_trips_reach_the_dns_node(network):

@@ -17,7 +17,7 @@ static const uint64_t second = 1000000000, ms = 1000000;
 
 static void count(struct edge_sites *sites, const char *name, uint64_t now_ns, unsigned status)
 {
-    const struct edge_site_request request = {status, 100, 20 * ms};
+    const struct edge_site_request request = {.status = status, .bytes = 100, .total_ns = 20 * ms};
     edge_sites_count(sites, name, now_ns, &request);
 }
 
@@ -55,6 +55,35 @@ static void sites_of_all_workers_are_added_up(void **state)
         edge_sites_free(&list[i]);
 }
 
+static void look_up(struct edge_sites *sites, int count, bool was_held)
+{
+    const struct edge_site_request request = {.status = 200,
+                                              .was_looked_up = true,
+                                              .was_held = was_held};
+    for (int i = 0; i < count; i++)
+        edge_sites_count(sites, "shop", 100 * second, &request);
+}
+
+static void R6_what_is_held_follows_the_look_ups_of_late(void **state)
+{
+    (void)state;
+    struct edge_sites *list[] = {edge_sites_new(), edge_sites_new()};
+    assert_int_equal(edge_sites_held(list, 2, "shop"), 0);
+    look_up(list[0], 4, true);
+    assert_int_equal(edge_sites_held(list, 2, "shop"), 200); /* few look-ups say little */
+    look_up(list[0], 480, true);
+    look_up(list[1], 500, false);
+    assert_int_equal(edge_sites_held(list, 2, "shop"), 484);
+    look_up(list[0], 100000, true);
+    look_up(list[1], 100000, false);
+    assert_in_range(edge_sites_held(list, 2, "shop"), 350, 650);
+    look_up(list[1], 100000, true);
+    assert_true(edge_sites_held(list, 2, "shop") > 990);
+    assert_int_equal(edge_sites_held(list, 2, "blog"), 0);
+    for (int i = 0; i < 2; i++)
+        edge_sites_free(&list[i]);
+}
+
 static void more_sites_than_are_shown_cost_nothing(void **state)
 {
     (void)state;
@@ -74,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sites_of_all_workers_are_added_up),
+        cmocka_unit_test(R6_what_is_held_follows_the_look_ups_of_late),
         cmocka_unit_test(more_sites_than_are_shown_cost_nothing),
     };
     return cmocka_run_group_tests_name("edge/sites", tests, NULL, NULL);

@@ -62,7 +62,8 @@ static struct address random_network(struct random *random, bool is_v6)
 static struct measure_item random_item(struct random *random)
 {
     static const enum measure_kind kinds[] = {MEASURE_LOAD,    MEASURE_LINK,   MEASURE_LATENCY,
-                                              MEASURE_LATENCY, MEASURE_HEALTH, MEASURE_PROBE};
+                                              MEASURE_LATENCY, MEASURE_HEALTH, MEASURE_HELD,
+                                              MEASURE_PROBE};
     struct measure_item item;
     memset(&item, 0, sizeof item);
     item.kind = kinds[random_below(random, sizeof kinds / sizeof *kinds)];
@@ -101,6 +102,10 @@ static struct measure_item random_item(struct random *random)
         item.health.age_s = (uint16_t)random_u64(random);
         item.health.streak = (uint16_t)random_u64(random);
         item.health.rtt_us = (uint32_t)random_u64(random);
+        break;
+    case MEASURE_HELD:
+        item.held.site = random_u64(random);
+        item.held.share = (uint16_t)random_u64(random);
         break;
     case MEASURE_PROBE:
         item.probe = random_network(random, random_below(random, 2));

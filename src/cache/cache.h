@@ -162,6 +162,7 @@ struct cache_facts {
     uint32_t zero;        /* no padding that could hold anything */
     uint64_t length;      /* bytes of the whole representation; UINT64_MAX: not known yet */
     uint64_t first, last; /* with CACHE_PARTIAL */
+    uint64_t content;     /* a number of it alone, the caller's: a 304 keeps it; 0: it has none */
 };
 
 /* May this response be stored, and what is there to remember? `request` is as it was sent to the origin, `request_s` when.

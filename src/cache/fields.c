@@ -118,7 +118,8 @@ enum cache_refusal cache_validation_freshen(struct cache_facts *facts, struct ht
     *facts = (struct cache_facts){.flags = before.flags & CACHE_PARTIAL,
                                   .length = before.length,
                                   .first = before.first,
-                                  .last = before.last};
+                                  .last = before.last,
+                                  .content = before.content};
     return response_judge(facts, policy, &request->fields, before.status, updated, &answer->fields,
                           request_s, response_s);
 }

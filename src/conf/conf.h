@@ -167,6 +167,7 @@ struct conf_edge {
     enum conf_log_format access_log_format; /* JSON or COMBINED */
     uint64_t cache_bytes;                   /* 256 MiB; 0: no cache */
     enum conf_eviction cache_policy;        /* S3FIFO */
+    uint32_t encoders_limit;                /* 64: of a worker at once */
     uint32_t connections_limit;             /* 65536 */
     uint32_t flows_limit;                   /* 16384: clients of UDP ports at once */
     uint32_t request_line_bytes;            /* 8192 */
@@ -447,6 +448,27 @@ struct conf_site_cache {
 
 /* What becomes of the trace context of requests (docs/edge.md). */
 enum conf_trace { CONF_TRACE_PASS, CONF_TRACE_START, CONF_TRACE_DROP };
+enum conf_encoding {
+    CONF_ENCODING_GZIP,
+    CONF_ENCODING_BROTLI,
+    CONF_ENCODING_ZSTD,
+    CONF_ENCODINGS,
+};
+enum conf_encode_answers { CONF_ENCODE_ALL, CONF_ENCODE_PUBLIC };
+enum conf_encode_origin { CONF_ENCODE_ASK_IDENTITY, CONF_ENCODE_ASK_AS_CLIENT };
+
+/* What edges compress for clients (C3). */
+struct conf_site_encode {
+    bool is_on;                    /* false */
+    enum conf_encoding *encodings; /* zstd br gzip */
+    size_t encoding_count;
+    struct conf_texts types;          /* none: those that gain */
+    uint64_t least_bytes;             /* 512 */
+    enum conf_encode_answers answers; /* ALL */
+    enum conf_encode_origin origin;   /* ASK_IDENTITY */
+    bool is_kept;                     /* true: stored answers are encoded once */
+    uint8_t levels[CONF_ENCODINGS];   /* 5 5 3 */
+};
 
 struct conf_site {
     const char *name;
@@ -463,6 +485,7 @@ struct conf_site {
     uint8_t weight;  /* share of a ring beside other sites, 16 */
     uint16_t number; /* on the wire; never 0; the same in every node with this file */
     struct conf_site_cache cache;
+    struct conf_site_encode encode;
     enum conf_compress compress; /* as the link's, by default */
     enum conf_trace trace;       /* PASS */
     uint32_t trace_every;        /* 100: of the traces that edges begin, one is sampled */

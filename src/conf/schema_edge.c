@@ -13,6 +13,10 @@ static const struct setting edge_limit_settings[] = {
     {"flows", &type_integer, MEMBER(conf_edge, flows_limit), RANGE("1", "1048576"),
      .preset = "16384",
      .help = "Clients of UDP ports at once; for a newcomer the one that was silent longest goes."},
+    {"encoders", &type_integer, MEMBER(conf_edge, encoders_limit), RANGE("0", "65536"),
+     .preset = "64",
+     .help = "Answers that a worker compresses at once, each in up to 13 MiB by encoding and level "
+             "(docs/encode.md); more go out as they are."},
     {"request_line", &type_size, MEMBER(conf_edge, request_line_bytes), RANGE("256", "64k"),
      .preset = "8k", .help = "Longest request line; a longer one is answered with 414."},
     {"header", &type_size, MEMBER(conf_edge, header_bytes), RANGE("1k", "256k"), .preset = "32k",

@@ -186,6 +186,8 @@ static const struct setting rule_settings[] = {
     {"priority", &type_choice, MEMBER(rules_rule, priority), .words = priorities,
      .preset_note = "as the site's ring", .help = "Who goes first on the link: rings 0 to 4."},
     {"cache", SECTION(cache_section), MEMBER(rules_rule, cache), .help = "How the cache is used."},
+    {"encode", &type_flag, MEMBER(rules_rule, encode),
+     .help = "Off: answers go out as they are, where the site compresses them."},
     {"request", SECTION(request_section), MEMBER(rules_rule, request),
      .help = "Header fields for the origin."},
     {"response", SECTION(response_section), MEMBER(rules_rule, response),

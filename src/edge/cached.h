@@ -68,6 +68,8 @@ bool edge_cached_open(struct edge_cached *cached, const struct store_object *obj
 uint64_t edge_cached_now_s(void);
 
 /* ---- cached_answer.c */
+/* While the head of an answer passes: it is all of `object`, which stays where it is until the exchange is over. */
+bool edge_cached_is_whole(const struct edge_exchange *exchange);
 /* Answers with `facts` and `fields`; content comes from `object`, or from the reader where there is none. */
 enum edge_next edge_cached_answer(struct edge_cached *cached);
 /* Answers with the origin's own head, which is the exchange's; content comes from the reader. */
@@ -77,6 +79,8 @@ MUST_USE int edge_cached_add_status(struct edge_cached *cached, struct http_fiel
                                     bool is_hit);
 
 /* ---- cached_fill.c: what comes back */
+/* The tags of a stored answer, which borrow from its fields; how many. */
+size_t edge_cached_tags(struct span tags[STORE_TAGS_MOST], const struct http_fields *fields);
 enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http_head *answer);
 
 /* ---- fetch.c */

@@ -63,6 +63,11 @@ static int pull_whole(struct edge_exchange *exchange, struct slice_queue *out, u
     return 0;
 }
 
+bool edge_cached_is_whole(const struct edge_exchange *exchange)
+{
+    return exchange->pull == pull_whole;
+}
+
 static void pull_part_head(struct edge_cached *cached, struct slice_queue *out)
 {
     char text[CACHE_PART_HEAD_MOST];

@@ -20,7 +20,7 @@ static uint64_t now_ns(const struct edge_cached *cached)
 enum { TAGS_TEXT_MOST = 4096 };
 
 /* Surrogate-Key by spaces, Cache-Tag by commas. */
-static size_t read_tags(struct span *tags, const struct http_fields *fields)
+size_t edge_cached_tags(struct span tags[STORE_TAGS_MOST], const struct http_fields *fields)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < fields->count; i++) {
@@ -63,7 +63,7 @@ static enum cache_refusal pack(struct packed *packed, const struct edge_cached *
                                            .rule = text_span(&packed->rule),
                                            .selector = text_span(&packed->selector),
                                            .tags = packed->tags,
-                                           .tag_count = read_tags(packed->tags, fields)};
+                                           .tag_count = edge_cached_tags(packed->tags, fields)};
     return CACHE_REFUSAL_NONE;
 }
 
@@ -90,6 +90,7 @@ static void store_it(struct edge_cached *cached, const struct http_head *answer)
     uint64_t response_s = edge_cached_now_s();
     cached->refusal = cache_response_judge(&facts, &cached->policy, &exchange->head, answer,
                                            cached->request_s, response_s);
+    facts.content = random_u64(&exchange->worker->random);
     if (cached->refusal == CACHE_REFUSAL_NONE &&
         cache_response_fields(&fields, &cached->policy, &answer->fields, response_s))
         cached->refusal = CACHE_REFUSAL_FIELDS;

@@ -51,6 +51,8 @@ static bool take_head(struct edge_exchange *exchange)
 static void end_answer(struct edge_exchange *exchange, const struct http_fields *trailers)
 {
     exchange->answer_ended = true;
+    if (exchange->filter)
+        exchange->filter->end(exchange);
     if (exchange->front->end(exchange, trailers) < 0) {
         edge_exchange_abort(exchange, "trailers cannot be passed on");
         return;
@@ -60,16 +62,25 @@ static void end_answer(struct edge_exchange *exchange, const struct http_fields 
     edge_exchange_conclude(exchange);
 }
 
-static bool has_room(const struct edge_exchange *exchange)
+static bool has_room(struct edge_exchange *exchange)
 {
-    return exchange->front->room(exchange) > 0;
+    return exchange->front->room(exchange) > 0 &&
+           (!exchange->filter || exchange->filter->wants(exchange));
+}
+
+void edge_exchange_give(struct edge_exchange *exchange, struct slice data)
+{
+    exchange->bytes_out += data.length;
+    exchange->front->data(exchange, data);
 }
 
 static void give(struct edge_exchange *exchange, struct slice data)
 {
-    exchange->bytes_out += data.length;
     edge_exchange_pass_data(exchange, &data);
-    exchange->front->data(exchange, data);
+    if (exchange->filter)
+        exchange->filter->data(exchange, data);
+    else
+        edge_exchange_give(exchange, data);
 }
 
 static bool take_answer(struct edge_exchange *exchange)
@@ -110,7 +121,7 @@ static bool read_stream(struct edge_exchange *exchange)
     return exchange->from_link.bytes > before || exchange->stream_ended;
 }
 
-static bool wants_answer(const struct edge_exchange *exchange)
+static bool wants_answer(struct edge_exchange *exchange)
 {
     return exchange->state == EXCHANGE_LINK && !exchange->answer_ended && has_room(exchange);
 }

@@ -132,6 +132,7 @@ static void register_metrics(void)
     edge_rules_register_metrics();
     edge_trace_register_metrics();
     edge_limits_register_metrics();
+    edge_encode_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -179,7 +180,9 @@ struct edge *edge_new(const struct edge_options *options)
         crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
         edge->workers[i].visitors = edge_visitors_new(seed);
         edge->workers[i].sites = edge_sites_new();
+        edge->workers[i].encoding = edge_encoding_new();
     }
+    edge->keeper = edge_keeper_new();
     edge_store_open(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
@@ -199,12 +202,14 @@ void edge_free(struct edge **freed)
     if (edge->access_log)
         log_file_close(&edge->access_log);
     edge_tls_free(&edge->tls);
+    edge_keeper_free(&edge->keeper);
     edge_store_close(edge);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
         rules_matcher_free(&edge->workers[i].matcher);
         edge_visitors_free(&edge->workers[i].visitors);
         edge_sites_free(&edge->workers[i].sites);
+        edge_encoding_free(&edge->workers[i].encoding);
     }
     rules_buckets_free(&edge->buckets);
     memory_free(edge->workers);
@@ -261,6 +266,8 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_greetings_abort(own);
     edge_flows_abort(own);
     edge_store_stop(own);
+    edge_encoding_stop(own);
+    edge_keeper_stop(edge->keeper);
     loop_timer_stop(own->loop, &own->second);
     text_clear(&own->log_line);
     own->edge = NULL;
@@ -394,6 +401,7 @@ json_t *edge_status(struct edge *edge)
     json_object_set_new(status, "p99_ms",
                         json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
     json_object_set_new(status, "cache", edge_store_status(edge));
+    json_object_set_new(status, "encode", edge_encode_status());
     json_object_set_new(status, "sites", sites_status(edge));
     return status;
 }

@@ -10,7 +10,13 @@
 #include "base/memory.h"
 
 const struct edge_step *const edge_steps[] = {
-    &edge_step_site, &edge_step_trace, &edge_step_rules, &edge_step_cache, &edge_step_link, NULL,
+    &edge_step_site,
+    &edge_step_trace,
+    &edge_step_encode,
+    &edge_step_rules,
+    &edge_step_cache,
+    &edge_step_link,
+    NULL,
 };
 
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state)
@@ -266,6 +272,8 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     arena_clear(&exchange->answer_arena);
     edge_exchange_set_state(exchange, EXCHANGE_IDLE);
     exchange->pull = NULL;
+    exchange->filter = NULL;
+    exchange->encodes = false;
     exchange->site = NULL;
     exchange->trailers = NULL;
     exchange->step = 0;

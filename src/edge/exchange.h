@@ -23,6 +23,7 @@
 #include "cache/cache.h"
 #include "edge/pace.h"
 #include "edge/private.h"
+#include "encode/encode.h"
 #include "tls/tls.h"
 
 // clang-format off
@@ -52,6 +53,13 @@ struct edge_exchange;
  * end. Negative: it was cut short. */
 typedef int edge_pull_function(struct edge_exchange *exchange, struct slice_queue *out,
                                uint64_t limit, bool *ended);
+
+/* What stands between an answer's content and the front, as the steps have seen it. It gives on by edge_exchange_give(). */
+struct edge_filter {
+    bool (*wants)(struct edge_exchange *exchange); /* false: front->wake() once it does */
+    void (*data)(struct edge_exchange *exchange, struct slice data); /* takes the reference */
+    void (*end)(struct edge_exchange *exchange); /* nothing more comes: the rest goes out */
+};
 
 /* The protocol's side. All calls but wake() come out of calls of the front or of wake()'s causes, and only gather: the front writes when
  * it runs next. */
@@ -100,6 +108,8 @@ struct edge_exchange {
     char request_id[EDGE_REQUEST_ID_BYTES];
     const char *site;                   /* its name, in `arena`; NULL: not known yet */
     unsigned step;                      /* of edge_steps */
+    bool encodes;                       /* the site wants answers encoded */
+    struct edge_encode *encode;         /* of the encode step; NULL: it has nothing to do with it */
     struct edge_cached *cached;         /* of the cache step; NULL: it has nothing to do with it */
     struct slice_queue body;            /* of the request, before it has a stream */
     const struct http_fields *trailers; /* of the request, from the front */
@@ -113,9 +123,10 @@ struct edge_exchange {
 
     /* The answer. */
     struct link_stream *stream;
-    struct slice_queue from_link; /* or all that is left of our own content */
-    edge_pull_function *pull;     /* where our own content comes from; NULL: all of it is here */
-    uint64_t owed;                /* bytes read from the stream, credit not yet given */
+    struct slice_queue from_link;     /* or all that is left of our own content */
+    const struct edge_filter *filter; /* NULL: content goes to the front as it is */
+    edge_pull_function *pull; /* where our own content comes from; NULL: all of it is here */
+    uint64_t owed;            /* bytes read from the stream, credit not yet given */
     bool stream_ended, stream_finished; /* from there, from here */
     struct arena answer_arena;
     struct http_form_reader reader;
@@ -204,6 +215,7 @@ struct edge_step {
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_site;      /* site.c */
 extern const struct edge_step edge_step_trace;     /* trace.c */
+extern const struct edge_step edge_step_encode;    /* encode.c */
 extern const struct edge_step edge_step_rules;     /* rules.c */
 extern const struct edge_step edge_step_cache;     /* cached.c */
 extern const struct edge_step edge_step_link;      /* up.c */
@@ -216,6 +228,8 @@ const struct conf_site *edge_exchange_site(const struct edge_exchange *exchange)
 /* The answer's head passes the steps before the one that answers. TAKEN: one of them has answered instead. */
 enum edge_next edge_exchange_pass_head(struct edge_exchange *exchange);
 void edge_exchange_pass_data(struct edge_exchange *exchange, const struct slice *data);
+/* Content as the client gets it; takes the reference. */
+void edge_exchange_give(struct edge_exchange *exchange, struct slice data);
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state);
 /* Resets the stream with the code, if it is any, and lets go of it. */
 void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code);
@@ -237,6 +251,15 @@ MUST_USE int edge_timing_add(const struct edge_exchange *exchange, struct http_f
 /* ---- cached_answer.c */
 /* What Cache-Status says behind the node's name, in `out`; empty: the site has no cache. */
 struct span edge_cached_words(const struct edge_exchange *exchange, char out[CACHE_STATUS_MOST]);
+/* ---- encode.c */
+/* A rule says so: the request goes on as it came, and so does its answer. */
+void edge_encode_leave(struct edge_exchange *exchange);
+/* For an answer of our own, complete but for its content, which may be at hand in other encodings: of those that the client wants `has` is
+ * asked, the best first. IDENTITY: none of them. */
+enum encoding edge_encode_pick(const struct edge_exchange *exchange, const struct http_head *answer,
+                               bool (*has)(void *context, enum encoding encoding), void *context);
+void edge_encode_register_metrics(void);
+json_t *edge_encode_status(void); /* a new reference */
 
 /* ---- files.c */
 /* Answers with the file at that path, which is decoded and has no dot segments. */

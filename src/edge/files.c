@@ -4,7 +4,7 @@
  * code that chooses them for stored answers (src/cache).
  *
  * The kernel keeps every path beneath the root: openat2() with RESOLVE_BENEATH follows neither ".." nor a symbolic link that leads out
- * of it. Names that begin with a dot are not served, but for /.well-known/. The node's user must be able to read the files; they
+ * of it. A file beside it with .br, .zst or .gz behind its name, and not older, is the same encoded (C3). Names that begin with a dot are not served, but for /.well-known/. The node's user must be able to read the files; they
  * are read by the worker, from the kernel's cache as a rule.
  */
 #include "cache/cache.h"
@@ -229,9 +229,50 @@ static int add_range(struct http_fields *fields, const struct cache_answer *chos
     return http_fields_add(fields, HTTP_NAME_CONTENT_RANGE, span_text(text));
 }
 
-/* The open file is the exchange's. */
-static void send_file(struct edge_exchange *exchange, const struct stat *status, const char *name)
+/* ---- encoded by its owner */
+
+/* The file that is served, and the one that goes out for it. */
+struct found {
+    struct edge_exchange *exchange;
+    const char *root, *name;
+    const struct stat *status;
+    struct stat coded;
+};
+
+/* Opens the one that is encoded so, instead. One that is older was made of something else. */
+static bool open_coded(void *context, enum encoding encoding)
 {
+    struct found *found = context;
+    const char *name =
+        arena_format(&found->exchange->arena, "%s%s", found->name, encoding_suffix(encoding));
+    int fd = open_beneath(found->root, name);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &found->coded) < 0 || !S_ISREG(found->coded.st_mode) || !found->coded.st_size ||
+        found->coded.st_mtim.tv_sec < found->status->st_mtim.tv_sec) {
+        close(fd);
+        return false;
+    }
+    close(found->exchange->file->fd);
+    found->exchange->file->fd = fd;
+    return true;
+}
+
+/* Where the answer is all of the file. */
+static int choose_coded(struct found *found, struct http_head *answer)
+{
+    enum encoding encoding = edge_encode_pick(found->exchange, answer, open_coded, found);
+    if (!encoding)
+        return 0;
+    int result = encode_add_vary(&answer->fields);
+    return result < 0 ? result : encode_head(answer, encoding, (uint64_t)found->coded.st_size);
+}
+
+/* The open file is the exchange's. */
+static void send_file(struct edge_exchange *exchange, const char *root, const struct stat *status,
+                      const char *name)
+{
+    struct found found = {exchange, root, name, status, {0}};
     struct http_head *answer = edge_exchange_own_head(exchange);
     struct cache_answer chosen;
     char tag[TAG_BYTES];
@@ -246,15 +287,17 @@ static void send_file(struct edge_exchange *exchange, const struct stat *status,
         result = add_range(&answer->fields, &chosen, (uint64_t)status->st_size);
     if (result == 0)
         result = edge_rules_edit(exchange, answer);
-    if (result < 0) {
-        edge_exchange_page(exchange, 500, "what a rule of the site makes of this answer is none");
-        return;
-    }
     answer->status = chosen.status;
     answer->keeps_alive = true;
     answer->body = HTTP_BODY_LENGTH;
     answer->has_length = chosen.status != 304;
     answer->content_length = chosen.status == 416 ? 0 : chosen.content_length;
+    if (result == 0 && chosen.status == 200)
+        result = choose_coded(&found, answer);
+    if (result < 0) {
+        edge_exchange_page(exchange, 500, "what a rule of the site makes of this answer is none");
+        return;
+    }
     exchange->file->at = chosen.count ? chosen.ranges[0].first : 0;
     exchange->file->left = answer->content_length;
     edge_exchange_answer_from(exchange, pull);
@@ -316,5 +359,5 @@ void edge_files_answer(struct edge_exchange *exchange, const struct rules_files 
     }
     exchange->file = ARENA_NEW(&exchange->arena, struct edge_file);
     exchange->file->fd = fd;
-    send_file(exchange, &status, name);
+    send_file(exchange, files->root, &status, name);
 }

@@ -9,6 +9,7 @@ struct http_head *edge_exchange_own_head(struct edge_exchange *exchange)
     edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
     slice_queue_clear(&exchange->from_link);
     exchange->pull = NULL;
+    exchange->filter = NULL;
     arena_clear(&exchange->answer_arena);
     http_head_init(&exchange->answer, &exchange->answer_arena);
     exchange->answer.minor = 1;
@@ -19,6 +20,7 @@ static void answer_with(struct edge_exchange *exchange, struct slice_queue *cont
                         edge_pull_function *pull)
 {
     struct http_head *answer = &exchange->answer;
+    exchange->pull = pull; /* steps may look at where the content comes from */
     if (edge_exchange_pass_head(exchange) == EDGE_TAKEN) {
         slice_queue_clear(content);
         return;
@@ -32,9 +34,9 @@ static void answer_with(struct edge_exchange *exchange, struct slice_queue *cont
     if (http_status_has_body(answer->status) &&
         !(exchange->has_head && exchange->head.method == HTTP_METHOD_HEAD)) {
         slice_queue_move(&exchange->from_link, content);
-        exchange->pull = pull;
     } else {
         answer->body = HTTP_BODY_NONE;
+        exchange->pull = NULL;
         slice_queue_clear(content);
     }
     if ((!http_fields_has(&answer->fields, HTTP_NAME_DATE) &&

@@ -85,6 +85,7 @@ struct edge_worker {
     struct edge_visitors *visitors;
     struct edge_sites *sites;
     struct rules_matcher *matcher;
+    struct edge_encoding *encoding;
     struct list refreshes; /* of refresh.c */
     uint32_t refresh_count;
     struct list fetches; /* of fetch.c */
@@ -103,6 +104,7 @@ struct edge {
     struct log_file *access_log;
     bool access_log_is_json;
     struct edge_tls *tls;
+    struct edge_keeper *keeper;    /* encodes stored answers, of encode_stored.c */
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
     _Atomic int admin;             /* enum edge_admin */
     bool keeps_idle;               /* while it drains; written before workers are told */
@@ -260,6 +262,15 @@ void edge_rules_register_metrics(void);
 
 /* ---- trace.c */
 void edge_trace_register_metrics(void);
+/* ---- encode.c: what a worker needs for it */
+struct edge_encoding *edge_encoding_new(void);
+void edge_encoding_free(struct edge_encoding **freed);
+void edge_encoding_stop(struct edge_worker *worker); /* when no exchange is left */
+
+/* ---- encode_stored.c */
+struct edge_keeper *edge_keeper_new(void);
+void edge_keeper_stop(struct edge_keeper *keeper); /* its thread; before the workers are gone */
+void edge_keeper_free(struct edge_keeper **freed);
 
 /* ---- refresh.c */
 void edge_refreshes_abort(struct edge_worker *worker);

@@ -197,6 +197,8 @@ static enum edge_next pass(struct edge_exchange *exchange, const struct rules_de
 
 static enum edge_next act(struct edge_exchange *exchange, const struct rules_decision *decision)
 {
+    if (decision->encode == RULES_NO)
+        edge_encode_leave(exchange);
     metric_add(&rules_outcomes[decision->outcome], 1);
     if (decision->outcome != RULES_FAILED && !exchange->front->is_background &&
         !pay_tolls(exchange, decision))

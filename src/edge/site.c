@@ -51,6 +51,7 @@ static enum edge_next take(struct edge_exchange *exchange)
                                               .client = visitor->address,
                                               .edge_port = visitor->local_port,
                                               .is_https = visitor->is_https};
+    exchange->encodes = site->encode.is_on;
     edge_exchange_set_ring(exchange, site->ring);
     edge_exchange_made_progress(exchange);
     return EDGE_NEXT;

@@ -45,7 +45,8 @@ enum encoding encode_choose(const struct encode_wishes *wishes, const enum encod
 // clang-format off
 #define ENCODE_REASON_LIST(X)                                                                       \
     X(FITS,      "may be encoded")                                                                  \
-    X(STATUS,    "no content, or a part of some")                                                   \
+    X(STATUS,    "no content")                                                                      \
+    X(PART,      "a part: of encoded content there are none; but there was a choice")               \
     X(CODED,     "encoded already")                                                                 \
     X(TYPE,      "of a type that gains nothing")                                                    \
     X(SMALL,     "too small")                                                                       \

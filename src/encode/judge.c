@@ -112,14 +112,15 @@ enum encode_reason encode_judge(const struct encode_policy *policy, const struct
 {
     const struct http_fields *fields = &answer->fields;
     struct span coding = value_of(fields, HTTP_NAME_CONTENT_ENCODING);
-    if (answer->status < 200 || answer->status == 206 || !http_status_has_body(answer->status) ||
-        http_fields_has(fields, HTTP_NAME_CONTENT_RANGE))
+    bool is_part = answer->status == 206;
+    if (answer->status < 200 || !http_status_has_body(answer->status) ||
+        (!is_part && http_fields_has(fields, HTTP_NAME_CONTENT_RANGE)))
         return ENCODE_STATUS;
     if (coding.length && !span_equal_nocase(coding, SPAN("identity")))
         return ENCODE_CODED;
     if (!encode_type_gains(policy, value_of(fields, HTTP_NAME_CONTENT_TYPE)))
         return ENCODE_TYPE;
-    if (answer->has_length && answer->content_length < policy->least_bytes)
+    if (!is_part && answer->has_length && answer->content_length < policy->least_bytes)
         return ENCODE_SMALL;
     if (is_forbidden(fields) || is_forbidden(&request->fields))
         return ENCODE_FORBIDDEN;
@@ -127,5 +128,5 @@ enum encode_reason encode_judge(const struct encode_policy *policy, const struct
         return ENCODE_DIGEST;
     if (policy->only_public && may_hold_secret(request, answer))
         return ENCODE_SECRET;
-    return ENCODE_FITS;
+    return is_part ? ENCODE_PART : ENCODE_FITS;
 }

@@ -179,6 +179,8 @@ static bool act(struct deciding *deciding, size_t number)
         merge_cache(&decision->cache, rule->cache);
     if (rule->server_timing != RULES_UNSAID)
         decision->server_timing = rule->server_timing;
+    if (rule->encode)
+        decision->encode = rule->encode;
     if (rule->origins)
         decision->origins = rule->origins;
     if (rule->limit)

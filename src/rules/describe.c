@@ -66,6 +66,8 @@ void rules_describe(const struct rules_rule *rule, struct text *lines)
         text_add_format(lines, "priority: %s\n", priorities[rule->priority]);
     if (rule->cache)
         describe_cache(rule->cache, lines);
+    if (rule->encode)
+        text_add_format(lines, "encode: %s\n", rule->encode == RULES_YES ? "on" : "off");
     if (rule->request)
         describe_changes(rule->request, "request", lines);
     if (rule->response)

@@ -125,6 +125,7 @@ struct rules_rule {
     /* settings */
     int priority; /* enum rules_priority */
     struct rules_cache *cache;
+    int encode; /* enum rules_yes_no: whether content is encoded for clients */
     struct rules_changes *request, *response;
     int server_timing;   /* enum rules_yes_no */
     const char *rewrite; /* a target */
@@ -214,6 +215,7 @@ struct rules_decision {
     struct span path;             /* decoded, without dot segments: as conditions saw it */
     int priority;                 /* ring; -1: as the site's */
     struct rules_cache cache;     /* members that nobody stated are zero */
+    int encode;                   /* enum rules_yes_no */
     const char *origins;          /* NULL: any */
     int server_timing;            /* enum rules_yes_no */
     struct rules_edits request, response;

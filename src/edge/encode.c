@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Content encodings (C3): the step, and encoding on the fly between an answer's content and the front.
+ */
+#include "edge/encoded.h"
+
+#include "base/memory.h"
+#include "edge/cached.h"
+
+/* ---- counters */
+
+#define LEFT_HELP  "Answers of sites that encode which went out as they were, by why."
+#define DONE_HELP  "Answers that went out encoded: on the fly, from the store, from a file."
+#define PLAIN_HELP "Bytes of content that were encoded on the fly."
+#define CODED_HELP "Bytes that they became."
+#define TIME_HELP  "Nanoseconds spent on it."
+
+#define EACH_ENCODING(kind, name, more, help)                  \
+    {                                                          \
+        METRIC(kind, name, "encoding=\"gzip\"" more, help),    \
+            METRIC(kind, name, "encoding=\"br\"" more, help),  \
+            METRIC(kind, name, "encoding=\"zstd\"" more, help) \
+    }
+
+enum left { LEFT_CLIENT = ENCODE_REASON_COUNT, LEFT_RANGE, LEFT_LIMIT, LEFT_COUNT };
+
+static struct metric left_metrics[LEFT_COUNT] = {
+#define X(name, text) \
+    [ENCODE_##name] = \
+        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"" #name "\"", LEFT_HELP),
+    ENCODE_REASON_LIST(X)
+#undef X
+        [LEFT_CLIENT] =
+            METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"CLIENT\"", LEFT_HELP),
+    [LEFT_RANGE] =
+        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"RANGE\"", LEFT_HELP),
+    [LEFT_LIMIT] =
+        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"LIMIT\"", LEFT_HELP),
+};
+static struct metric done_metrics[EDGE_ENCODE_KINDS][ENCODING_COUNT - 1] = {
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"fly\"", DONE_HELP),
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"store\"", DONE_HELP),
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"file\"", DONE_HELP)};
+static struct metric plain_metrics[ENCODING_COUNT - 1] =
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_plain_bytes_total", "", PLAIN_HELP);
+static struct metric coded_metrics[ENCODING_COUNT - 1] =
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_coded_bytes_total", "", CODED_HELP);
+static struct metric time_metrics[ENCODING_COUNT - 1] =
+    EACH_ENCODING(COUNTER, "causeway_edge_encode_ns_total", "", TIME_HELP);
+static struct metric running =
+    METRIC(GAUGE, "causeway_edge_encoders_running", "", "Answers being encoded on the fly.");
+struct metric edge_encode_kept =
+    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"kept\"",
+           "Stored answers that were encoded for all, by what became of it.");
+struct metric edge_encode_useless =
+    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"useless\"",
+           "Stored answers that were encoded for all, by what became of it.");
+struct metric edge_encode_put_off =
+    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"put_off\"",
+           "Stored answers that were encoded for all, by what became of it.");
+
+static const char *const left_names[LEFT_COUNT] = {
+#define X(name, text) [ENCODE_##name] = #name,
+    ENCODE_REASON_LIST(X)
+#undef X
+        [LEFT_CLIENT] = "CLIENT",
+    [LEFT_RANGE] = "RANGE",
+    [LEFT_LIMIT] = "LIMIT",
+};
+
+static json_t *number(const struct metric *metric)
+{
+    return json_integer((json_int_t)metric_read(metric));
+}
+
+void edge_encode_register_metrics(void)
+{
+    for (size_t i = 1; i < LEFT_COUNT; i++)
+        metric_register(&left_metrics[i]);
+    for (size_t i = 0; i < ENCODING_COUNT - 1; i++) {
+        for (size_t kind = 0; kind < EDGE_ENCODE_KINDS; kind++)
+            metric_register(&done_metrics[kind][i]);
+        metric_register(&plain_metrics[i]);
+        metric_register(&coded_metrics[i]);
+        metric_register(&time_metrics[i]);
+    }
+    metric_register(&running);
+    metric_register(&edge_encode_kept);
+    metric_register(&edge_encode_useless);
+    metric_register(&edge_encode_put_off);
+}
+
+json_t *edge_encode_status(void)
+{
+    static const char *const kinds[EDGE_ENCODE_KINDS] = {"fly", "stored", "files"};
+    json_t *status = json_object();
+    json_t *left = json_object();
+    for (enum encoding i = ENCODING_IDENTITY + 1; i < ENCODING_COUNT; i++) {
+        json_t *one = json_object();
+        for (size_t kind = 0; kind < EDGE_ENCODE_KINDS; kind++)
+            json_object_set_new(one, kinds[kind], number(&done_metrics[kind][i - 1]));
+        json_object_set_new(one, "plain_bytes", number(&plain_metrics[i - 1]));
+        json_object_set_new(one, "coded_bytes", number(&coded_metrics[i - 1]));
+        json_object_set_new(one, "ns", number(&time_metrics[i - 1]));
+        json_object_set_new(status, (const char *)encoding_name(i).data, one);
+    }
+    for (size_t i = 1; i < LEFT_COUNT; i++)
+        json_object_set_new(left, left_names[i], number(&left_metrics[i]));
+    json_object_set_new(status, "left", left);
+    json_object_set_new(status, "running", number(&running));
+    json_object_set_new(status, "kept", number(&edge_encode_kept));
+    json_object_set_new(status, "useless", number(&edge_encode_useless));
+    json_object_set_new(status, "put_off", number(&edge_encode_put_off));
+    return status;
+}
+
+void edge_encode_count(enum encoding encoding, enum edge_encode_kind kind)
+{
+    metric_add(&done_metrics[kind][encoding - 1], 1);
+}
+
+/* ---- what the site says */
+
+static void read_policy(struct encode_policy *policy, const struct conf_site_encode *conf)
+{
+    *policy = (struct encode_policy){.types = conf->types.count ? conf->types.items : NULL,
+                                     .type_count = conf->types.count,
+                                     .least_bytes = conf->least_bytes,
+                                     .only_public = conf->answers == CONF_ENCODE_PUBLIC};
+}
+
+static enum encoding encoding_of(enum conf_encoding encoding)
+{
+    static const enum encoding encodings[CONF_ENCODINGS] = {[CONF_ENCODING_GZIP] = ENCODING_GZIP,
+                                                            [CONF_ENCODING_BROTLI] =
+                                                                ENCODING_BROTLI,
+                                                            [CONF_ENCODING_ZSTD] = ENCODING_ZSTD};
+    return encodings[encoding];
+}
+
+static enum encoding choose(const struct edge_encode *encode, const struct conf_site_encode *conf)
+{
+    enum encoding order[CONF_ENCODINGS];
+    for (size_t i = 0; i < conf->encoding_count; i++)
+        order[i] = encoding_of(conf->encodings[i]);
+    return encode_choose(&encode->wishes, order, conf->encoding_count);
+}
+
+size_t edge_encode_best_order(const struct conf_site_encode *conf,
+                              enum encoding order[CONF_ENCODINGS])
+{
+    static const enum conf_encoding best[] = {CONF_ENCODING_BROTLI, CONF_ENCODING_ZSTD,
+                                              CONF_ENCODING_GZIP};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof best / sizeof *best; i++)
+        for (size_t j = 0; j < conf->encoding_count; j++)
+            if (conf->encodings[j] == best[i]) {
+                order[count++] = encoding_of(best[i]);
+                break;
+            }
+    return count;
+}
+
+/* ---- the request */
+
+static enum edge_next take(struct edge_exchange *exchange)
+{
+    struct http_fields *fields = &exchange->head.fields;
+    const struct conf_site *site = exchange->encodes ? edge_exchange_site(exchange) : NULL;
+    bool is_left = exchange->decision && exchange->decision->encode == RULES_NO;
+    if (!site || is_left || exchange->head.upgrades)
+        return EDGE_NEXT;
+    struct edge_encode *encode = ARENA_NEW(&exchange->arena, struct edge_encode);
+    exchange->encode = encode;
+    encode->exchange = exchange;
+    list_init(&encode->waiting);
+    encode->asked = *fields;
+    encode->asked.capacity = fields->count;
+    encode->asked.list = ARENA_ARRAY(&exchange->arena, struct http_field, fields->count);
+    if (fields->count)
+        memcpy(encode->asked.list, fields->list, fields->count * sizeof *fields->list);
+    encode_wishes_read(&encode->wishes, fields);
+    int result = encode_translate_conditions(fields, &encode->wishes);
+    if (result == 0 && site->encode.origin == CONF_ENCODE_ASK_IDENTITY)
+        result = http_fields_set(fields, HTTP_NAME_ACCEPT_ENCODING, SPAN("identity"));
+    if (result == 0)
+        return EDGE_NEXT;
+    edge_exchange_page(exchange, 431, "the request's conditions are too long");
+    return EDGE_TAKEN;
+}
+
+void edge_encode_leave(struct edge_exchange *exchange)
+{
+    if (!exchange->encode)
+        return;
+    exchange->head.fields = exchange->encode->asked;
+    exchange->encode = NULL; /* nothing runs yet */
+}
+
+/* ---- on the fly */
+
+static void stop(struct edge_encode *encode)
+{
+    struct edge_worker *worker = encode->exchange->worker;
+    encode->exchange->filter = NULL;
+    list_remove(&encode->waiting);
+    if (!encode->encoder)
+        return;
+    loop_timer_stop(worker->loop, &encode->flush);
+    encoders_give_back(worker->encoding->encoders, &encode->encoder);
+    metric_add(&running, (uint64_t)-1);
+}
+
+static void put(struct edge_encode *encode, struct span data, enum encode_then then)
+{
+    size_t index = encoder_encoding(encode->encoder) - 1;
+    struct slice_queue out = {0};
+    uint64_t before_ns = clock_now_ns();
+    encoder_put(encode->encoder, data, then, &out);
+    metric_add(&time_metrics[index], clock_now_ns() - before_ns);
+    metric_add(&plain_metrics[index], data.length);
+    metric_add(&coded_metrics[index], out.bytes);
+    while (out.count)
+        edge_exchange_give(encode->exchange, slice_queue_pop(&out, CHUNK_BYTES));
+    slice_queue_clear(&out);
+}
+
+static void on_flush(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_encode *encode = CONTAINER_OF(timer, struct edge_encode, flush);
+    (void)loop;
+    put(encode, (struct span){0}, ENCODE_FLUSH);
+    encode->exchange->front->wake(encode->exchange);
+}
+
+static void on_again(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_encoding *encoding = CONTAINER_OF(timer, struct edge_encoding, again);
+    struct list batch, *item;
+    (void)loop;
+    list_init(&batch);
+    while ((item = list_pop_front(&encoding->waiting)) != NULL)
+        list_push_back(&batch, item);
+    while ((item = list_pop_front(&batch)) != NULL) {
+        struct edge_exchange *exchange = CONTAINER_OF(item, struct edge_encode, waiting)->exchange;
+        exchange->front->wake(exchange);
+    }
+}
+
+static bool wants(struct edge_exchange *exchange)
+{
+    struct edge_encoding *encoding = exchange->worker->encoding;
+    struct edge_encode *encode = exchange->encode;
+    struct loop *loop = exchange->worker->loop;
+    if (encoding->turn_ns != loop_now_ns(loop)) {
+        encoding->turn_ns = loop_now_ns(loop);
+        encoding->left = EDGE_ENCODE_TURN_BYTES;
+    }
+    if (encoding->left)
+        return true;
+    if (list_is_empty(&encode->waiting))
+        list_push_back(&encoding->waiting, &encode->waiting);
+    if (!loop_timer_is_running(&encoding->again))
+        loop_timer_start(loop, &encoding->again, encoding->turn_ns);
+    return false;
+}
+
+static void take_data(struct edge_exchange *exchange, struct slice data)
+{
+    struct edge_encoding *encoding = exchange->worker->encoding;
+    struct edge_encode *encode = exchange->encode;
+    struct loop *loop = exchange->worker->loop;
+    encoding->left -= data.length < encoding->left ? data.length : encoding->left;
+    put(encode, span_of(slice_data(&data), data.length), ENCODE_MORE);
+    slice_release(&data);
+    if (!loop_timer_is_running(&encode->flush))
+        loop_timer_start(loop, &encode->flush, loop_now_ns(loop) + EDGE_ENCODE_FLUSH_NS);
+}
+
+static void take_end(struct edge_exchange *exchange)
+{
+    put(exchange->encode, (struct span){0}, ENCODE_END);
+    stop(exchange->encode);
+}
+
+static const struct edge_filter filter = {.wants = wants, .data = take_data, .end = take_end};
+
+static int start(struct edge_encode *encode, const struct conf_site_encode *conf,
+                 enum encoding encoding, struct http_head *head)
+{
+    static const enum conf_encoding level_of[ENCODING_COUNT] = {
+        [ENCODING_GZIP] = CONF_ENCODING_GZIP,
+        [ENCODING_BROTLI] = CONF_ENCODING_BROTLI,
+        [ENCODING_ZSTD] = CONF_ENCODING_ZSTD};
+    struct edge_exchange *exchange = encode->exchange;
+    struct edge_worker *worker = exchange->worker;
+    const struct conf_edge *edge = edge_conf(worker)->self->edge;
+    struct encode_settings settings = {.level = conf->levels[level_of[encoding]],
+                                       .window_log = ENCODE_WINDOW_LOG,
+                                       .length =
+                                           head->has_length ? head->content_length : UINT64_MAX};
+    bool is_head = exchange->head.method == HTTP_METHOD_HEAD || head->body == HTTP_BODY_NONE;
+    if (!is_head)
+        encode->encoder = encoders_take(worker->encoding->encoders, edge ? edge->encoders_limit : 0,
+                                        encoding, &settings);
+    if (!is_head && !encode->encoder) {
+        metric_add(&left_metrics[LEFT_LIMIT], 1);
+        return 0;
+    }
+    if (encode->encoder) {
+        metric_add(&running, 1);
+        encode->flush.fire = on_flush;
+        exchange->filter = &filter;
+    }
+    edge_encode_count(encoding, EDGE_ENCODE_FLY);
+    return encode_head(head, encoding, UINT64_MAX);
+}
+
+/* ---- the answer */
+
+static void count_left(unsigned reason)
+{
+    metric_add(&left_metrics[reason], 1);
+}
+
+static int encode_answer(struct edge_encode *encode, const struct conf_site_encode *conf,
+                         struct http_head *head)
+{
+    struct encode_policy policy;
+    const struct http_head *request = &encode->exchange->head;
+    read_policy(&policy, conf);
+    enum encode_reason reason = encode_judge(&policy, request, head);
+    if (reason != ENCODE_FITS)
+        count_left(reason);
+    if (reason != ENCODE_FITS && reason != ENCODE_PART)
+        return EDGE_NEXT;
+    enum encoding chosen = choose(encode, conf);
+    int result = encode_add_vary(&head->fields);
+    if (result < 0 || reason == ENCODE_PART)
+        return result < 0 ? result : EDGE_NEXT;
+    if (http_fields_has(&encode->asked, HTTP_NAME_RANGE)) {
+        count_left(LEFT_RANGE);
+        return EDGE_NEXT;
+    }
+    if (!chosen) {
+        count_left(LEFT_CLIENT);
+        return EDGE_NEXT;
+    }
+    if (conf->is_kept && edge_cached_is_whole(encode->exchange)) {
+        result = edge_encode_stored(encode, conf, head);
+        if (result != EDGE_NEXT)
+            return result;
+    }
+    result = start(encode, conf, chosen, head);
+    return result < 0 ? result : EDGE_NEXT;
+}
+
+static int confirm(struct edge_encode *encode, const struct conf_site_encode *conf,
+                   struct http_fields *fields)
+{
+    int result = encode_not_modified(fields, &encode->asked, choose(encode, conf));
+    /* Its type is not told any more: it may have been one for which there was a choice. */
+    if (result == 0)
+        result = encode_add_vary(fields);
+    return result < 0 ? result : EDGE_NEXT;
+}
+
+static enum edge_next answer(struct edge_exchange *exchange, struct http_head *head)
+{
+    struct edge_encode *encode = exchange->encode;
+    if (!encode)
+        return EDGE_NEXT;
+    stop(encode); /* of an answer that came to nothing */
+    const struct conf_site *site = edge_exchange_site(exchange);
+    if (!site || exchange->front->is_background || head->status == 101)
+        return EDGE_NEXT;
+    int result = head->status == 304 ? confirm(encode, &site->encode, &head->fields)
+                                     : encode_answer(encode, &site->encode, head);
+    if (result >= 0)
+        return (enum edge_next)result;
+    stop(encode);
+    edge_exchange_page(exchange, 502, "the answer has too many fields");
+    return EDGE_TAKEN;
+}
+
+enum encoding edge_encode_pick(const struct edge_exchange *exchange, const struct http_head *answer,
+                               bool (*has)(void *context, enum encoding encoding), void *context)
+{
+    const struct edge_encode *encode = exchange->encode;
+    const struct conf_site *site = encode ? edge_exchange_site(exchange) : NULL;
+    struct encode_policy policy;
+    enum encoding order[CONF_ENCODINGS];
+    if (!site || http_fields_has(&encode->asked, HTTP_NAME_RANGE))
+        return ENCODING_IDENTITY;
+    read_policy(&policy, &site->encode);
+    if (encode_judge(&policy, &exchange->head, answer) != ENCODE_FITS)
+        return ENCODING_IDENTITY;
+    size_t count = edge_encode_best_order(&site->encode, order);
+    for (;;) {
+        enum encoding best = encode_choose(&encode->wishes, order, count);
+        if (!best || has(context, best)) {
+            if (best)
+                edge_encode_count(best, EDGE_ENCODE_FILE);
+            return best;
+        }
+        size_t left = 0;
+        for (size_t i = 0; i < count; i++)
+            if (order[i] != best)
+                order[left++] = order[i];
+        count = left;
+    }
+}
+
+static void over(struct edge_exchange *exchange)
+{
+    struct edge_encode *encode = exchange->encode;
+    if (!encode)
+        return;
+    stop(encode);
+    store_object_release(exchange->worker->edge->store, &encode->stored);
+    exchange->encode = NULL;
+}
+
+const struct edge_step edge_step_encode = {
+    .name = "encode", .take = take, .answer = answer, .over = over};
+
+/* ---- of a worker */
+
+struct edge_encoding *edge_encoding_new(void)
+{
+    struct edge_encoding *encoding = NEW(struct edge_encoding);
+    encoding->encoders = encoders_new();
+    encoding->again.fire = on_again;
+    list_init(&encoding->waiting);
+    return encoding;
+}
+
+void edge_encoding_stop(struct edge_worker *worker)
+{
+    loop_timer_stop(worker->loop, &worker->encoding->again);
+}
+
+void edge_encoding_free(struct edge_encoding **freed)
+{
+    if (!*freed)
+        return;
+    encoders_free(&(*freed)->encoders);
+    memory_free(*freed);
+    *freed = NULL;
+}

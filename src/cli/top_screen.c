@@ -194,12 +194,16 @@ static void add_site(struct screen *screen, json_t *site)
     const struct top_view *view = screen->view;
     json_t *before =
         same_in(json_object_get(part(view->before, "front", "edge"), "sites"), site, "name", NULL);
-    char text[4][16];
+    char text[4][16], hits[8] = "-";
+    double grown = rate(view, before, site, "requests");
+    if (grown > 0)
+        snprintf(hits, sizeof hits, "%.1f", 100 * rate(view, before, site, "hits") / grown);
     double per_s =
         view->before ? rate(view, before, site, "requests") : node_number(site, "requests_per_s");
-    add_line(screen, "%-24.24s %7s %9s %9.1f %9.1f %8sbit/s", node_string(site, "name"),
-             count_text(per_s, text[0]), count_text(rate(view, before, site, "errors"), text[1]),
-             node_number(site, "p50_ms"), node_number(site, "p99_ms"),
+    add_line(screen, "%-24.24s %7s %6s %8s %8.1f %8.1f %7sbit/s", node_string(site, "name"),
+             count_text(per_s, text[0]), hits,
+             count_text(rate(view, before, site, "errors"), text[1]), node_number(site, "p50_ms"),
+             node_number(site, "p99_ms"),
              count_text(8 * rate(view, before, site, "bytes_out"), text[2]));
 }
 
@@ -218,8 +222,8 @@ static void add_sites(struct screen *screen, unsigned kept)
     add_line(screen, "%s", "");
     char title[32];
     snprintf(title, sizeof title, "site, by %s", order_words[view->order]);
-    add_line(screen, "%-24s %7s %9s %9s %9s %13s", title, "req/s", "errors/s", "p50 ms", "p99 ms",
-             "out");
+    add_line(screen, "%-24s %7s %6s %8s %8s %8s %12s", title, "req/s", "hit %", "errors/s",
+             "p50 ms", "p99 ms", "out");
     size_t i = 0;
     for (; i < count && (!view->rows || screen->lines + kept + 1 < view->rows); i++)
         add_site(screen, sorted[i]);

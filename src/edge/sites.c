@@ -18,7 +18,7 @@ enum {
 struct site_counts {
     char *name;
     uint64_t hash;
-    _Atomic uint64_t requests, errors, bytes;
+    _Atomic uint64_t requests, errors, hits, bytes;
     _Atomic uint64_t look_ups, held;
     struct recent *recent;
 };
@@ -112,6 +112,7 @@ void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_n
         return;
     add(&site->requests, 1);
     add(&site->errors, request->status >= 500 || request->status == 0);
+    add(&site->hits, request->was_held);
     add(&site->bytes, request->bytes);
     recent_add(site->recent, now_ns, request->total_ns);
     if (request->was_looked_up)
@@ -145,7 +146,7 @@ static bool is_told(struct edge_sites *const *list, size_t before, const struct 
 static json_t *tell(struct edge_sites *const *list, size_t count, const struct site_counts *named,
                     uint64_t now_ns)
 {
-    uint64_t requests = 0, errors = 0, bytes = 0;
+    uint64_t requests = 0, errors = 0, hits = 0, bytes = 0;
     struct recent **recent = memory_new(count * sizeof(struct recent *));
     for (size_t i = 0; i < count; i++) {
         struct site_counts *site =
@@ -154,15 +155,16 @@ static json_t *tell(struct edge_sites *const *list, size_t count, const struct s
             continue;
         requests += atomic_load_explicit(&site->requests, memory_order_relaxed);
         errors += atomic_load_explicit(&site->errors, memory_order_relaxed);
+        hits += atomic_load_explicit(&site->hits, memory_order_relaxed);
         bytes += atomic_load_explicit(&site->bytes, memory_order_relaxed);
         recent[i] = site->recent;
     }
     struct recent_facts facts;
     recent_read(recent, count, now_ns, &facts);
     memory_free((void *)recent);
-    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "name", named->name, "requests",
-                     (json_int_t)requests, "errors", (json_int_t)errors, "bytes_out",
-                     (json_int_t)bytes, "requests_per_s", facts.per_s, "p50_ms",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "name", named->name, "requests",
+                     (json_int_t)requests, "errors", (json_int_t)errors, "hits", (json_int_t)hits,
+                     "bytes_out", (json_int_t)bytes, "requests_per_s", facts.per_s, "p50_ms",
                      (double)facts.p50_ns / 1e6, "p99_ms", (double)facts.p99_ns / 1e6);
 }
 

@@ -50,7 +50,7 @@ def test_L10_top_shows_sites_and_links_without_a_terminal(node):
         visit(node, "/bad")
     out = watcher.communicate(timeout=20)[0]
     line = [line.split() for line in out.splitlines() if line.startswith("shop ")][-1]
-    assert float(line[1]) > 1 and float(line[2]) > 1 and float(line[4]) > 0  # requests and errors each second, p99
+    assert float(line[1]) > 1 and line[2] == "0.0" and float(line[3]) > 1 and float(line[5]) > 0  # requests and errors each second, hits, p99
     for words, complaint in ((("--interval", "0"), "--interval"), (("--times", "x"), "--times")):
         refused = node.run("top", *words, check=False)
         assert refused.returncode == 1 and complaint in refused.stderr

@@ -17,7 +17,11 @@ static const uint64_t second = 1000000000, ms = 1000000;
 
 static void count(struct edge_sites *sites, const char *name, uint64_t now_ns, unsigned status)
 {
-    const struct edge_site_request request = {.status = status, .bytes = 100, .total_ns = 20 * ms};
+    const struct edge_site_request request = {.status = status,
+                                              .bytes = 100,
+                                              .total_ns = 20 * ms,
+                                              .was_looked_up = status == 200,
+                                              .was_held = status == 200};
     edge_sites_count(sites, name, now_ns, &request);
 }
 
@@ -46,6 +50,7 @@ static void sites_of_all_workers_are_added_up(void **state)
     json_t *shop = find(all, "shop"), *blog = find(all, "blog");
     assert_int_equal(json_integer_value(json_object_get(shop, "requests")), 20);
     assert_int_equal(json_integer_value(json_object_get(shop, "errors")), 1);
+    assert_int_equal(json_integer_value(json_object_get(shop, "hits")), 10);
     assert_int_equal(json_integer_value(json_object_get(shop, "bytes_out")), 2000);
     assert_true(json_real_value(json_object_get(shop, "requests_per_s")) > 1.9);
     assert_true(json_real_value(json_object_get(shop, "p99_ms")) > 18);

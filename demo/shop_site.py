@@ -90,7 +90,24 @@ a { color: inherit } nav a { margin-right: 18px; color: var(--soft); text-decora
 .shelf b { display: block; margin-top: 10px } .price { color: var(--accent) } .one { display: flex; gap: 36px; padding: 36px 0; flex-wrap: wrap }
 .one img { width: 480px; max-width: 100%; border-radius: 4px } button, .button { font: inherit; padding: 9px 20px; border: 0;
 border-radius: 4px; background: var(--accent); color: #fff; cursor: pointer } input { font: inherit }
+footer p { margin: 6px 0 0 } h1 { font-weight: 500; letter-spacing: -.01em; margin: 34px 0 0 } .shelf img { transition: transform .2s }
+.shelf a:hover img { transform: translateY(-3px) } .shelf b { font-weight: 600 }
+.welcome { margin: 30px 0 6px; padding: 46px 40px; border-radius: 6px; color: #fdf8ef;
+background: linear-gradient(115deg, #24404d, #3f6d78 55%, #c98d58) } .welcome h1 { margin: 0; font-size: 38px } .welcome p { margin: 8px 0 0 }
 footer { margin-top: 30px; padding-top: 14px; padding-bottom: 40px; border-top: 1px solid var(--line); color: var(--soft); font-size: 15px }
+"""
+
+
+# What the browser knows of the page's way here: its protocol, and the legs that Server-Timing tells.
+WAY = """
+addEventListener("load", () => {
+  const page = performance.getEntriesByType("navigation")[0], legs = page.serverTiming || [];
+  const told = legs.filter(leg => leg.duration >= 0.1).map(leg => `${leg.description} ${leg.duration.toFixed(1)} ms`);
+  const cache = legs.find(leg => leg.name == "cache");
+  const from = page.transferSize == 0 ? "your browser\'s own cache" : cache && cache.description.startsWith("hit") ? "the edge\'s store" : "the origin";
+  document.getElementById("way").textContent = `This page came over ${page.nextHopProtocol || "HTTP"} from ${from}, ` +
+    `${page.responseStart.toFixed(0)} ms after you asked.` + (told.length ? ` Of these: ${told.join(", ")}.` : "");
+});
 """
 
 
@@ -102,7 +119,8 @@ def page(title, body):
 <a href="/upload.html">Send a picture</a><a href="/slow">Stock</a></nav></header>
 <main>
 {body}
-</main><footer>Made by hand in small numbers. This shop is a demonstration; nothing is for sale.</footer></body></html>
+</main><footer>Made by hand in small numbers. This shop is a demonstration; nothing is for sale.
+<p id="way"></p><script>{WAY}</script></footer></body></html>
 """
 
 
@@ -110,13 +128,16 @@ def shelf():
     cards = "\n".join(f'<a href="/{slug}.html"><img src="/{slug}.png" alt="{name}" width="{WIDTH}" height="{HEIGHT}">'
                       f'<b>{name}</b><span class="price">&euro; {price}</span></a>'
                       for slug, name, price, *_ in PRODUCTS)
-    return f'<h1>Things for the house</h1>\n<div class="shelf">\n{cards}\n</div>'
+    return f'{WELCOME}\n<div class="shelf">\n{cards}\n</div>'
 
 
 def product(slug, name, price, text):
     return f"""<div class="one"><img src="/{slug}.png" alt="{name}" width="{WIDTH}" height="{HEIGHT}"><div><h1>{name}</h1>
 <p>{text}</p><p class="price">&euro; {price}</p><p><a class="button" href="/">Back to the shelf</a></p></div></div>"""
 
+
+WELCOME = """<div class="welcome"><h1>Things for the house</h1>
+<p>Eight of them, thrown, turned and spun in a workshop by the water.</p></div>"""
 
 ABOUT = """<h1>About</h1><p>A potter, a carpenter and a retired harbour pilot share a workshop by the water. What they make is shown
 here, and this page reached you through an edge near you, over one link, from one machine far away.</p>"""

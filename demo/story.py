@@ -201,6 +201,9 @@ class Story:
                 f"http://{HOST}{'' if world.http_port == 80 else f':{world.http_port}'}/")
         region = world.regions[0]
         enter = " ".join([*region.visitor.prefix, ""])
+        port = "" if world.https_port == 443 else f":{world.https_port}"
+        say(f"   {enter}chromium --no-sandbox --ignore-certificate-errors --user-data-dir=/tmp/shop "
+            f"--host-resolver-rules='MAP {HOST} {region.edge[4]}' https://{HOST}{port}/")
         say(f"   {enter}dig @{world.dns[4]} -p {world.dns_port} -b {region.source[4]} {HOST}")
         say(f"   {enter}{world.causeway} status -c {region.node.file} --node {region.edge_name}")
         say(f"   {world.wan_command(region, 'set loss=5')}")

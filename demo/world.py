@@ -39,7 +39,7 @@ class Region:
 
 class World:
     """What both forms of the world share. A form sets the addresses and starts its parts."""
-    http_port = 80
+    http_port, https_port = 80, 443
     dns_port = 53
     link_port = 4600
     report_port = 4601
@@ -103,7 +103,8 @@ class World:
 
         for region in self.regions:
             node(region.edge_name, f"region: {region.name}", f"addresses: {listed(region.edge.values())}",
-                 f"edge: {{listen: {listed(at(address, self.http_port) for address in region.edge.values())}}}",
+                 f"edge: {{listen: {listed(at(address, self.http_port) for address in region.edge.values())}, "
+                 f"tls: {{listen: {listed(at(address, self.https_port) for address in region.edge.values())}}}}}",
                  f"admin: {{listen: {listed([self.admin(region)])}}}")
         node("gateway", f"link: {{listen: {listed([self.link_listen()])}, address: \"{gateway_address}\"}}",
              "gateway:", f"  allow_local: {'false' if self.is_emulated else 'true'}",
@@ -113,7 +114,7 @@ class World:
                     f"reports: \"{at(self.dns[4], self.report_port)}\"}}", "admin: off")
         return "\n".join([*lines, "sites:", "  shop:", f"    hosts: [{HOST}, www.{HOST}]",
                           f"    origins: [\"http://{at(self.origin[4], self.origin_port())}\"]",
-                          "    dns: {ttl: 20s, answers: 2}",
+                          "    dns: {ttl: 20s, answers: 2}", "    tls: {self_signed: true}", "    rules: [{server_timing: true}]",
                           "zones:", f"  {HOST}:", f"    ns: [ns1.{HOST}]", f"    records: [\"ns1 A {self.dns[4]}\"]",
                           "regions: regions.txt", ""])
 
@@ -204,7 +205,7 @@ def network_of(address):
 
 class Loopback(World):
     """Everything on 127.0.0.0/8: region n has the network 127.0.n.0/24, its edge .1 and its visitor .100."""
-    http_port = 8080
+    http_port, https_port = 8080, 8443
     dns_port = 5353
     versions = (4,)
     is_emulated = False

@@ -34,6 +34,8 @@ static const char stage_network[] =
     "  shop: { hosts: [www.shop.example], origins: [\"http://192.0.2.9\"], ring: 1,\n"
     "    gateways: [near, far, furthest] }\n"
     "  single: { hosts: [single.example], origins: [\"http://192.0.2.9\"], gateways: [near] }\n"
+    "  coded: { hosts: [coded.example], origins: [\"http://192.0.2.9\"], gateways: [near],\n"
+    "    encode: { on: true, encodings: [gzip], least: 0 } }\n"
     "  moved: { hosts: [moved.example, redir.moved.example], origins: [\"http://192.0.2.9\"],\n"
     "    redirect: { edges_to: redir.moved.example } }\n"
     "  elsewhere: { hosts: [elsewhere.example], origins: [\"http://192.0.2.9\"], edges: [far] }\n";

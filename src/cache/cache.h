@@ -147,6 +147,7 @@ enum {
     CACHE_INVALID = 1 << 9, /* by an unsafe request or a soft purge: never without validation */
     CACHE_STALE_WHILE_BY_ORIGIN = 1 << 10, /* stale-while-revalidate is the origin's word */
     CACHE_STALE_ERROR_BY_ORIGIN = 1 << 11, /* stale-if-error likewise */
+    CACHE_SLICED = 1 << 12, /* no content: that is stored in slices, each under a key of its own */
 };
 
 /* All that decides about later requests. Plain numbers: it may be copied, and written to disk. */
@@ -159,7 +160,7 @@ struct cache_facts {
     uint32_t while_revalidate_s, if_error_s;
     uint16_t status; /* 200 also where it came as 206 */
     uint16_t flags;
-    uint32_t zero;        /* no padding that could hold anything */
+    uint32_t slice_bytes; /* with CACHE_SLICED, else 0: no padding that could hold anything */
     uint64_t length;      /* bytes of the whole representation; UINT64_MAX: not known yet */
     uint64_t first, last; /* with CACHE_PARTIAL */
     uint64_t content;     /* a number of it alone, the caller's: a 304 keeps it; 0: it has none */
@@ -286,6 +287,30 @@ bool cache_parts_combine(const struct cache_facts *a, const struct http_fields *
  * bytes of `newer` where it has them, else of `older`. */
 void cache_parts_facts(struct cache_facts *both, const struct cache_facts *older,
                        const struct cache_facts *newer);
+
+/* ---- Slices: a large representation, asked for and stored in pieces of one size ----
+ *
+ * Its *index* is a stored response without content, which is judged, validated, purged like others; slices are looked for under a key that the
+ * index alone knows. So a purge of the index is one of everything, however many slices there are.
+ */
+
+/* Makes the index of what `part` is about. False: its length is not known, or it has no strong validator: slices could not be told to
+ * belong together. `series` is a number that no other index of this key had: its content's. */
+bool cache_slices_index(struct cache_facts *index, const struct cache_facts *part,
+                        uint32_t slice_bytes, uint64_t series);
+/* Where that slice begins and ends; `number` times slice_bytes is below the length. */
+struct cache_range cache_slice_range(const struct cache_facts *index, uint64_t number);
+/* What it is stored under. */
+MUST_USE int cache_slice_key(struct text *key, struct span name, const struct cache_facts *index,
+                             uint64_t number);
+/* Makes a request ask for a range, and nothing else. With `stored`: of that representation only (If-Match, If-Unmodified-Since). */
+MUST_USE int cache_slice_ask(struct http_fields *request, const struct cache_range *range,
+                             const struct http_fields *stored);
+/* Whether the answer is this slice of this representation. */
+bool cache_slice_matches(const struct http_head *answer, const struct cache_facts *index,
+                         const struct http_fields *stored, uint64_t number);
+/* Where the first range that a request asks for begins; 0 where that cannot be told without the length. */
+uint64_t cache_range_begin(const struct http_head *request);
 
 /* ---- Invalidation (section 4.4) ---- */
 

@@ -115,7 +115,8 @@ enum cache_refusal cache_validation_freshen(struct cache_facts *facts, struct ht
     if (update(updated, policy, stored, &answer->fields) ||
         (!has_date(&answer->fields, response_s) && set_date(updated, response_s)))
         return CACHE_REFUSAL_FIELDS;
-    *facts = (struct cache_facts){.flags = before.flags & CACHE_PARTIAL,
+    *facts = (struct cache_facts){.flags = before.flags & (CACHE_PARTIAL | CACHE_SLICED),
+                                  .slice_bytes = before.slice_bytes,
                                   .length = before.length,
                                   .first = before.first,
                                   .last = before.last,

@@ -5,6 +5,9 @@
  */
 #include "cache/range.h"
 
+/* Nothing is so long: sums of some lengths do not overflow. */
+#define LENGTH_LIMIT (UINT64_C(1) << 60)
+
 /* Takes digits off the front. False: there are none, or too many. */
 static bool take_number(struct span *rest, uint64_t *number)
 {
@@ -84,5 +87,5 @@ int content_range_read(struct span value, uint64_t *first, uint64_t *last, uint6
     if (!take_number(&value, first) || !take(&value, "-") || !take_number(&value, last) ||
         !take(&value, "/") || !take_number(&value, length) || value.length)
         return ERROR_INVALID;
-    return *first <= *last && *last < *length ? 0 : ERROR_INVALID;
+    return *first <= *last && *last < *length && *length < LENGTH_LIMIT ? 0 : ERROR_INVALID;
 }

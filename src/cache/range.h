@@ -17,7 +17,7 @@ enum ranges {
 enum ranges ranges_read(struct span value, uint64_t length, struct cache_range *ranges,
                         uint32_t *count);
 
-/* "bytes 4-9/10". 0; ERROR_INVALID: malformed, or of unknown length. */
+/* "bytes 4-9/10". 0; ERROR_INVALID: malformed, of unknown length, or of one that nothing has. */
 MUST_USE int content_range_read(struct span value, uint64_t *first, uint64_t *last,
                                 uint64_t *length);
 

@@ -444,6 +444,7 @@ struct conf_site_cache {
     uint32_t lifetime_most_s;        /* a year */
     uint32_t while_revalidate_s;     /* 0 */
     uint32_t if_error_s;             /* 0 */
+    uint64_t slice_bytes;            /* 0: whole answers */
 };
 
 /* What becomes of the trace context of requests (docs/edge.md). */

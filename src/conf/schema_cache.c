@@ -44,6 +44,10 @@ static const struct setting site_cache_settings[] = {
     {"stale_if_error", &type_seconds, MEMBER(conf_site, cache.if_error_s), RANGE("0s", "8760h"),
      .preset = "0s",
      .help = "How long a stale answer is used when the origin fails, where it says nothing of it."},
+    {"slice", &type_size, MEMBER(conf_site, cache.slice_bytes), RANGE("0", "64M"), .preset = "0",
+     .help =
+         "What clients ask for by ranges is fetched and stored in pieces of this size, at least "
+         "64k; 0: as clients ask for it."},
 };
 const struct section site_cache_section = {"site cache", "What edges store of the site's answers.",
                                            ROWS(site_cache_settings)};

@@ -90,7 +90,8 @@ static uint32_t select_variant(void *context, struct span rule,
 struct store_query edge_cached_query(struct edge_cached *cached)
 {
     return (struct store_query){.site = cached->site,
-                                .key = text_span(&cached->key),
+                                .key = text_span(cached->is_in_parts ? &cached->part_key
+                                                                     : &cached->key),
                                 .now_ns = loop_now_ns(cached->exchange->worker->loop),
                                 .select = select_variant,
                                 .context = cached};
@@ -110,8 +111,7 @@ bool edge_cached_open(struct edge_cached *cached, const struct store_object *obj
     return true;
 }
 
-/* Judges what was found, or that nothing was. */
-static void judge(struct edge_cached *cached)
+void edge_cached_judge(struct edge_cached *cached)
 {
     if (cached->object && !edge_cached_open(cached, cached->object))
         store_object_release(store_of(cached->exchange), &cached->object);
@@ -188,9 +188,11 @@ static void on_wake(struct store_reader *reader)
 {
     struct edge_cached *cached = CONTAINER_OF(reader, struct edge_cached, reader);
     struct edge_exchange *exchange = cached->exchange;
-    enum edge_next next = EDGE_TAKEN;
-    if (exchange->state == EXCHANGE_STEPS)
-        next = look(cached);
+    edge_cached_go_on(exchange, exchange->state == EXCHANGE_STEPS ? look(cached) : EDGE_TAKEN);
+}
+
+void edge_cached_go_on(struct edge_exchange *exchange, enum edge_next next)
+{
     switch (next) {
     case EDGE_NEXT:
         edge_exchange_proceed(exchange);
@@ -207,7 +209,7 @@ static enum edge_next take_found(struct edge_cached *cached, struct store_object
 {
     store_object_release(store_of(cached->exchange), &cached->object);
     cached->object = found;
-    judge(cached);
+    edge_cached_judge(cached);
     if (cached->judgement.use == CACHE_USE_ANSWER || cached->judgement.use == CACHE_USE_REFRESH)
         return edge_cached_answer(cached);
     ask_for_validation(cached);
@@ -235,10 +237,40 @@ static enum edge_next join(struct edge_cached *cached)
     return EDGE_NEXT;
 }
 
-static enum edge_next refuse(struct edge_exchange *exchange)
+enum edge_next edge_cached_refuse(struct edge_exchange *exchange)
 {
     edge_exchange_page(exchange, 504, "only stored answers are wanted, and none may be used");
     return EDGE_TAKEN;
+}
+
+enum edge_next edge_cached_give_up(struct edge_exchange *exchange)
+{
+    edge_exchange_own_head(exchange)->status = 204;
+    edge_exchange_answer(exchange, &(struct slice_queue){0});
+    return EDGE_TAKEN;
+}
+
+bool edge_cached_make_part_key(struct edge_cached *cached)
+{
+    static const char behind[] = "\0parts"; /* a part of the name, in the store's sense */
+    enum { SLICE_KEY_MOST = 48 };           /* bytes that make the key of a slice of it */
+    if (cached->key.length + SLICE_KEY_MOST > CACHE_KEY_MOST)
+        return false;
+    text_reset(&cached->part_key);
+    text_add_span(&cached->part_key, text_span(&cached->key));
+    text_add_span(&cached->part_key, span_of(behind, sizeof behind - 1));
+    return true;
+}
+
+bool edge_cached_look_for_parts(struct edge_cached *cached)
+{
+    if (!edge_cached_make_part_key(cached))
+        return false;
+    cached->is_in_parts = true;
+    struct store_query query = edge_cached_query(cached);
+    cached->object = store_find(store_of(cached->exchange), &query);
+    edge_cached_judge(cached);
+    return true;
 }
 
 /* Behind a client's back: only to be fetched, by whoever comes first. Else it is over, with an answer to nobody. */
@@ -246,9 +278,7 @@ static enum edge_next take_refresh(struct edge_cached *cached)
 {
     if (cached->judgement.use != CACHE_USE_ANSWER && join(cached) == EDGE_NEXT && cached->fill)
         return EDGE_NEXT;
-    edge_exchange_own_head(cached->exchange)->status = 204;
-    edge_exchange_answer(cached->exchange, &(struct slice_queue){0});
-    return EDGE_TAKEN;
+    return edge_cached_give_up(cached->exchange);
 }
 
 static enum edge_next look_up(struct edge_cached *cached)
@@ -257,9 +287,14 @@ static enum edge_next look_up(struct edge_cached *cached)
     struct store_query query = edge_cached_query(cached);
     exchange->was_looked_up = true;
     cached->object = store_find(store_of(exchange), &query);
-    judge(cached);
+    edge_cached_judge(cached);
     if (exchange->front == &edge_refresh_front)
         return take_refresh(cached);
+    if (!cached->object && (cached->slice_bytes || cached->ask.has_range)) {
+        enum edge_next next = edge_slices_look_up(cached);
+        if (next != EDGE_NEXT || cached->is_in_parts)
+            return next;
+    }
     switch (cached->judgement.use) {
     case CACHE_USE_ANSWER:
         return edge_cached_answer(cached);
@@ -267,7 +302,7 @@ static enum edge_next look_up(struct edge_cached *cached)
         edge_refresh_start(exchange);
         return edge_cached_answer(cached);
     case CACHE_USE_REFUSE:
-        return refuse(exchange);
+        return edge_cached_refuse(exchange);
     case CACHE_USE_VALIDATE:
     case CACHE_USE_FORWARD:
         break;
@@ -277,13 +312,27 @@ static enum edge_next look_up(struct edge_cached *cached)
 
 /* ---- the step */
 
+/* A store that is small has small slices, too. */
+static uint32_t slice_bytes(const struct edge_exchange *exchange, const struct conf_site *site)
+{
+    const struct conf_edge *edge = edge_conf(exchange->worker)->self->edge;
+    uint64_t most = edge->cache_bytes / EDGE_SLICE_SHARE, bytes = site->cache.slice_bytes;
+    if (!bytes)
+        return 0;
+    if (bytes > most)
+        bytes = most;
+    return bytes > EDGE_SLICE_LEAST ? (uint32_t)bytes : EDGE_SLICE_LEAST;
+}
+
 static enum edge_next take(struct edge_exchange *exchange)
 {
     const struct conf_site *site = edge_exchange_site(exchange);
     struct http_head *head = &exchange->head;
+    struct edge_cached *cached = exchange->cached; /* of an errand: it knows what it is for */
     if (!store_of(exchange) || !site || !site->cache.is_on)
-        return EDGE_NEXT;
-    struct edge_cached *cached = ARENA_NEW(&exchange->arena, struct edge_cached);
+        return cached ? edge_cached_give_up(exchange) : EDGE_NEXT;
+    if (!cached)
+        cached = ARENA_NEW(&exchange->arena, struct edge_cached);
     exchange->cached = cached;
     cached->exchange = exchange;
     cached->asked = *head;
@@ -294,14 +343,15 @@ static enum edge_next take(struct edge_exchange *exchange)
     cached->site = hash_span(span_text(exchange->site), 0);
     cached->request_s = edge_cached_now_s();
     read_policy(&cached->policy, &site->cache);
+    cached->slice_bytes = slice_bytes(exchange, site);
     cache_ask_read(&cached->ask, &cached->policy, head);
     cached->why = CACHE_FORWARD_METHOD;
     if (cached->ask.route != CACHE_ROUTE_LOOKUP)
         return EDGE_NEXT;
     cached->why = CACHE_FORWARD_BYPASS;
     if (!follow_rules(&cached->policy, exchange->decision) || !make_key(cached))
-        return EDGE_NEXT;
-    return look_up(cached);
+        return cached->gather ? edge_cached_give_up(exchange) : EDGE_NEXT;
+    return cached->gather ? edge_gather_take(cached) : look_up(cached);
 }
 
 static void over(struct edge_exchange *exchange)
@@ -309,12 +359,22 @@ static void over(struct edge_exchange *exchange)
     struct edge_cached *cached = exchange->cached;
     if (!cached)
         return;
+    if (cached->gather)
+        edge_gather_clear(cached->gather, store_of(exchange));
+    if (cached->part)
+        edge_part_end(cached);
     store_fill_leave(&cached->fill);
     store_reader_close(&cached->reader);
     store_object_release(store_of(exchange), &cached->object);
+    store_object_release(store_of(exchange), &cached->slice);
+    store_object_release(store_of(exchange), &cached->older);
     text_clear(&cached->key);
+    text_clear(&cached->part_key);
     exchange->cached = NULL;
 }
 
-const struct edge_step edge_step_cache = {
-    .name = "cache", .take = take, .answer = edge_cached_take_head, .over = over};
+const struct edge_step edge_step_cache = {.name = "cache",
+                                          .take = take,
+                                          .answer = edge_cached_take_head,
+                                          .data = edge_part_take_data,
+                                          .over = over};

@@ -11,8 +11,8 @@ static struct span write_status(const struct edge_cached *cached, struct span no
                                   .is_hit = cached->was_hit,
                                   .why = cached->why,
                                   .forward_status = cached->forward_status,
-                                  .is_stored = cached->is_filling,
-                                  .is_collapsed = cached->reader.fill != NULL};
+                                  .is_stored = cached->is_filling || cached->part,
+                                  .is_collapsed = cached->reader.fill && !cached->waits_for_slice};
     if (cached->was_hit || cached->object) {
         status.has_ttl = true;
         status.ttl_s = cached->judgement.ttl_s;
@@ -76,28 +76,42 @@ static void pull_part_head(struct edge_cached *cached, struct slice_queue *out)
     cached->is_head_due = false;
 }
 
-/* Ranges, one after the other; each behind its head where there are several. */
+/* Bytes of the representation; how many, or negative. */
+static int64_t take(struct edge_cached *cached, uint64_t from, uint64_t limit,
+                    struct slice_queue *out)
+{
+    if (cached->facts.flags & CACHE_SLICED)
+        return edge_slices_take(cached, from, limit, out);
+    store_object_body(cached->object, from - cached->facts.first, limit, out);
+    return (int64_t)limit;
+}
+
+/* Ranges, one after the other; each behind its head where there are several. All of a representation in slices is one of them. */
 static int pull_ranges(struct edge_exchange *exchange, struct slice_queue *out, uint64_t limit,
                        bool *ended)
 {
     struct edge_cached *cached = exchange->cached;
-    const struct cache_range *range = &cached->answer.ranges[cached->index];
+    const struct cache_range whole = {0, cached->facts.length - 1};
+    uint32_t count = cached->answer.count ? cached->answer.count : 1;
+    const struct cache_range *range =
+        cached->answer.count ? &cached->answer.ranges[cached->index] : &whole;
     if (cached->is_head_due)
         pull_part_head(cached, out);
-    if (cached->index < cached->answer.count) {
-        uint64_t part = least(limit, range->last + 1 - range->first - cached->at);
-        store_object_body(cached->object, range->first - cached->facts.first + cached->at, part,
-                          out);
-        cached->at += part;
+    if (cached->index < count) {
+        uint64_t from = range->first + cached->at;
+        int64_t taken = take(cached, from, least(limit, range->last + 1 - from), out);
+        if (taken < 0)
+            return ERROR_CLOSED;
+        cached->at += (uint64_t)taken;
         if (range->first + cached->at <= range->last)
             return 0;
         cached->index++;
         cached->at = 0;
         cached->is_head_due = cached->answer.is_multipart;
     }
-    if (cached->index == cached->answer.count && cached->is_head_due)
+    if (cached->index == count && cached->is_head_due)
         pull_part_head(cached, out);
-    *ended = cached->index == cached->answer.count;
+    *ended = cached->index == count;
     return 0;
 }
 
@@ -141,7 +155,7 @@ static void count(const struct edge_cached *cached)
 {
     if (cached->forward_status == 304)
         metric_add(&edge_cache_validated, 1);
-    else if (cached->reader.fill)
+    else if (cached->reader.fill && !cached->waits_for_slice)
         metric_add(&edge_cache_collapsed, 1);
     else
         metric_add(cached->judgement.is_stale ? &edge_cache_stale : &edge_cache_hits, 1);
@@ -171,7 +185,10 @@ enum edge_next edge_cached_answer(struct edge_cached *cached)
     else if (!cached->object)
         edge_exchange_answer_from(exchange, pull_reader);
     else
-        edge_exchange_answer_from(exchange, cached->answer.count ? pull_ranges : pull_whole);
+        edge_exchange_answer_from(exchange,
+                                  cached->answer.count || (cached->facts.flags & CACHE_SLICED)
+                                      ? pull_ranges
+                                      : pull_whole);
     return EDGE_TAKEN;
 }
 

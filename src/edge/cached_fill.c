@@ -42,15 +42,9 @@ size_t edge_cached_tags(struct span tags[STORE_TAGS_MOST], const struct http_fie
     return count;
 }
 
-/* What the store is told of an answer: bytes, all in texts that the caller clears. */
-struct packed {
-    struct text head, rule, selector;
-    struct span tags[STORE_TAGS_MOST];
-    struct store_answer answer;
-};
-
-static enum cache_refusal pack(struct packed *packed, const struct edge_cached *cached,
-                               const struct cache_facts *facts, const struct http_fields *fields)
+enum cache_refusal edge_cached_pack(struct edge_packed *packed, const struct edge_cached *cached,
+                                    const struct cache_facts *facts,
+                                    const struct http_fields *fields)
 {
     if (cache_head_pack(&packed->head, fields))
         return CACHE_REFUSAL_FIELDS;
@@ -67,7 +61,7 @@ static enum cache_refusal pack(struct packed *packed, const struct edge_cached *
     return CACHE_REFUSAL_NONE;
 }
 
-static void packed_clear(struct packed *packed)
+void edge_packed_clear(struct edge_packed *packed)
 {
     text_clear(&packed->head);
     text_clear(&packed->rule);
@@ -81,28 +75,47 @@ static void pass(struct edge_cached *cached, unsigned status)
                     cache_status_is_error(status) ? 0 : EDGE_PASS_NS);
 }
 
-static void store_it(struct edge_cached *cached, const struct http_head *answer)
+enum cache_refusal edge_cached_read(const struct edge_cached *cached,
+                                    const struct http_head *answer, struct cache_facts *facts,
+                                    struct http_fields *fields)
 {
     struct edge_exchange *exchange = cached->exchange;
-    struct http_fields fields = {.arena = &exchange->arena};
-    struct packed packed = {0};
-    struct cache_facts facts;
     uint64_t response_s = edge_cached_now_s();
-    cached->refusal = cache_response_judge(&facts, &cached->policy, &exchange->head, answer,
-                                           cached->request_s, response_s);
-    facts.content = random_u64(&exchange->worker->random);
-    if (cached->refusal == CACHE_REFUSAL_NONE &&
-        cache_response_fields(&fields, &cached->policy, &answer->fields, response_s))
-        cached->refusal = CACHE_REFUSAL_FIELDS;
+    enum cache_refusal refusal = cache_response_judge(facts, &cached->policy, &exchange->head,
+                                                      answer, cached->request_s, response_s);
+    facts->content = random_u64(&exchange->worker->random);
+    if (refusal == CACHE_REFUSAL_NONE &&
+        cache_response_fields(fields, &cached->policy, &answer->fields, response_s))
+        refusal = CACHE_REFUSAL_FIELDS;
+    return refusal;
+}
+
+static void store_it(struct edge_cached *cached, const struct http_head *answer)
+{
+    struct http_fields fields = {.arena = &cached->exchange->arena};
+    struct edge_packed packed = {0};
+    struct cache_facts facts;
+    cached->refusal = edge_cached_read(cached, answer, &facts, &fields);
     if (cached->refusal == CACHE_REFUSAL_NONE)
-        cached->refusal = pack(&packed, cached, &facts, &fields);
+        cached->refusal = edge_cached_pack(&packed, cached, &facts, &fields);
     int64_t length = answer->has_length ? (int64_t)answer->content_length : STORE_LENGTH_UNKNOWN;
     if (cached->refusal != CACHE_REFUSAL_NONE)
         pass(cached, answer->status);
-    else
-        cached->is_filling = store_fill_answer(&cached->fill, &packed.answer, length,
-                                               now_ns(cached)) == 0; /* else it is too large */
-    packed_clear(&packed);
+    else if (store_fill_answer(&cached->fill, &packed.answer, length, now_ns(cached)) == 0)
+        cached->is_filling = true;
+    else /* it is too large */
+        edge_slices_note(cached, &facts, &fields);
+    edge_packed_clear(&packed);
+}
+
+void edge_cached_purge(struct edge_cached *cached, bool is_soft)
+{
+    struct store_purge purge = {.site = cached->site,
+                                .kind = STORE_PURGE_KEY,
+                                .is_soft = is_soft,
+                                .what = edge_cached_query(cached).key};
+    if (store_purge(store_of(cached->exchange), &purge))
+        metric_add(&edge_cache_purges_refused, 1);
 }
 
 /* ---- validation */
@@ -112,15 +125,11 @@ static enum edge_next take_not_modified(struct edge_cached *cached, const struct
 {
     struct edge_exchange *exchange = cached->exchange;
     struct http_fields *updated = ARENA_NEW(&exchange->arena, struct http_fields);
-    struct packed packed = {0};
+    struct edge_packed packed = {0};
     struct cache_facts facts = cached->facts;
-    struct store_purge purge = {.site = cached->site,
-                                .kind = STORE_PURGE_KEY,
-                                .what = text_span(&cached->key)};
     updated->arena = &exchange->arena;
     if (!cache_validation_matches(answer, &cached->facts, &cached->fields)) {
-        if (store_purge(store_of(exchange), &purge))
-            metric_add(&edge_cache_purges_refused, 1);
+        edge_cached_purge(cached, false);
         edge_exchange_page(exchange, 502, "the origin confirmed an answer that is not stored");
         return EDGE_TAKEN;
     }
@@ -133,14 +142,14 @@ static enum edge_next take_not_modified(struct edge_cached *cached, const struct
         return EDGE_TAKEN;
     }
     if (refusal == CACHE_REFUSAL_NONE)
-        refusal = pack(&packed, cached, &facts, updated);
+        refusal = edge_cached_pack(&packed, cached, &facts, updated);
     if (cached->fill && refusal == CACHE_REFUSAL_NONE)
         store_fill_refresh(&cached->fill, cached->object, &packed.answer);
     else if (cached->fill)
         pass(cached, 200);
-    if (refusal != CACHE_REFUSAL_NONE && store_purge(store_of(exchange), &purge))
-        metric_add(&edge_cache_purges_refused, 1); /* it must not be stored any more */
-    packed_clear(&packed);
+    if (refusal != CACHE_REFUSAL_NONE)
+        edge_cached_purge(cached, false); /* it must not be stored any more */
+    edge_packed_clear(&packed);
     if (exchange->front == &edge_refresh_front)
         return EDGE_NEXT; /* nobody wants the content */
     cached->fields = *updated;
@@ -154,14 +163,8 @@ static enum edge_next take_not_modified(struct edge_cached *cached, const struct
 /* RFC 9111 section 4.3.5: an answer to HEAD that differs tells that the stored one is old. */
 static void compare_head(struct edge_cached *cached, const struct http_head *answer)
 {
-    struct store_purge purge = {.site = cached->site,
-                                .kind = STORE_PURGE_KEY,
-                                .is_soft = true,
-                                .what = text_span(&cached->key)};
-    if (answer->status == 200 &&
-        !cache_validation_matches(answer, &cached->facts, &cached->fields) &&
-        store_purge(store_of(cached->exchange), &purge))
-        metric_add(&edge_cache_purges_refused, 1);
+    if (answer->status == 200 && !cache_validation_matches(answer, &cached->facts, &cached->fields))
+        edge_cached_purge(cached, true);
 }
 
 /* ---- invalidation */
@@ -218,6 +221,8 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
     struct edge_cached *cached = exchange->cached;
     if (!cached)
         return EDGE_NEXT;
+    if (cached->gather)
+        return edge_gather_take_head(cached, answer);
     if (is_covered(cached, answer)) {
         fail(cached);
         cached->forward_status = answer->status;
@@ -235,6 +240,8 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
                 &cached->fill); /* its request is still on its way: it may not be left */
         else if (cached->fill)
             store_it(cached, answer);
+        else if (answer->status == 206)
+            edge_part_store(cached, answer);
         metric_add(&edge_cache_misses, cached->ask.route == CACHE_ROUTE_LOOKUP);
     } else {
         fail(cached); /* those who wait need not wait for each other's failures */

@@ -133,6 +133,7 @@ static void register_metrics(void)
     edge_trace_register_metrics();
     edge_limits_register_metrics();
     edge_encode_register_metrics();
+    edge_slices_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)

@@ -272,6 +272,9 @@ struct edge_keeper *edge_keeper_new(void);
 void edge_keeper_stop(struct edge_keeper *keeper); /* its thread; before the workers are gone */
 void edge_keeper_free(struct edge_keeper **freed);
 
+/* ---- slices.c */
+void edge_slices_register_metrics(void);
+
 /* ---- refresh.c */
 void edge_refreshes_abort(struct edge_worker *worker);
 

@@ -101,11 +101,12 @@ static bool copy_head(struct edge_exchange *to, const struct http_head *from)
     return true;
 }
 
-void edge_refresh_start(const struct edge_exchange *exchange)
+/* NULL: there are too many, or its head is too large; a later request may have more luck. */
+static struct refresh *begin(const struct edge_exchange *exchange, uint32_t most)
 {
     struct edge_worker *worker = exchange->worker;
-    if (worker->refresh_count == EDGE_REFRESHES_MOST)
-        return; /* a later request will */
+    if (worker->refresh_count >= most)
+        return NULL;
     struct refresh *refresh = NEW(struct refresh);
     struct edge_exchange *own = &refresh->exchange;
     refresh->visitor = *exchange->visitor;
@@ -114,13 +115,36 @@ void edge_refresh_start(const struct edge_exchange *exchange)
     worker->refresh_count++;
     edge_exchange_init(own, &edge_refresh_front, worker, &refresh->visitor);
     edge_exchange_begin(own);
+    edge_rules_repeat(own, exchange);
     if (!copy_head(own, &exchange->head)) {
         refresh_free(refresh);
+        return NULL;
+    }
+    own->request_ended = true;
+    return refresh;
+}
+
+void edge_refresh_start(const struct edge_exchange *exchange)
+{
+    struct refresh *refresh = begin(exchange, EDGE_REFRESHES_MOST);
+    if (!refresh)
+        return;
+    metric_add(&edge_cache_refreshes, 1);
+    edge_exchange_start(&refresh->exchange);
+    wake(&refresh->exchange);
+}
+
+void edge_gather_start(const struct edge_exchange *exchange, struct edge_gather *plan)
+{
+    struct refresh *refresh = begin(exchange, EDGE_GATHERERS_MOST);
+    if (!refresh) {
+        edge_gather_clear(plan, exchange->worker->edge->store);
         return;
     }
-    edge_rules_repeat(own, exchange);
-    metric_add(&edge_cache_refreshes, 1);
-    own->request_ended = true;
+    struct edge_exchange *own = &refresh->exchange;
+    own->cached = ARENA_NEW(&own->arena, struct edge_cached);
+    own->cached->gather = ARENA_NEW(&own->arena, struct edge_gather);
+    *own->cached->gather = *plan;
     edge_exchange_start(own);
     wake(own);
 }

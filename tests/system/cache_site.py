@@ -4,9 +4,11 @@ import getpass
 import http.server
 import re
 import threading
+import types
 
 from lab import wait_until
 from lab.causeway import Causeway
+from road import find
 
 HOST = "www.shop.example"
 
@@ -23,11 +25,12 @@ class Origin:
 
             def do_GET(self):
                 length = int(self.headers.get("Content-Length", 0))
-                self.body = self.rfile.read(length)
+                request = types.SimpleNamespace(command=self.command, path=self.path, headers=self.headers,
+                                                body=self.rfile.read(length))
                 with origin.lock:
-                    origin.seen.append(self)
-                    self.number = len(origin.seen)
-                status, fields, body = origin.answer(self)
+                    origin.seen.append(request)
+                    request.number = len(origin.seen)
+                status, fields, body = origin.answer(request)
                 self.send_response(status)
                 for name, value in fields.items():
                     self.send_header(name, value)
@@ -107,7 +110,7 @@ sites:
         return int(lines[0].split()[1]), {name.lower(): value for name, value in fields.items()}, body
 
     def counts(self):
-        return self.node.status()["edge"]["cache"]
+        return find(self.node.status(), "cache")
 
     def stop(self):
         self.origin.stop()

@@ -34,10 +34,11 @@ static enum http_cause read_length(struct framing *framing, struct span value)
     }
 }
 
-/* "chunked" alone is understood. It must be the last, and once (RFC 9112 section 6.1). */
+/* "chunked" alone is understood. It must be the last, and once (RFC 9112 section 6.1). Empty elements are allowed in lists (RFC 9110 section
+ * 5.6.1), but there are parsers to which "chunked," is another coding, whose content ends elsewhere: not here. */
 static enum http_cause read_coding(struct framing *framing, struct span value)
 {
-    struct span element;
+    struct span element, whole = value;
     bool any = false, unknown = false;
     framing->has_coding = true;
     while (http_list_next(&value, &element)) {
@@ -51,7 +52,7 @@ static enum http_cause read_coding(struct framing *framing, struct span value)
         else
             return HTTP_CAUSE_CODING_INVALID;
     }
-    if (!any)
+    if (!any || (!unknown && !span_equal_nocase(whole, SPAN("chunked"))))
         return HTTP_CAUSE_CODING_INVALID;
     return unknown ? HTTP_CAUSE_CODING_UNKNOWN : HTTP_CAUSE_NONE;
 }

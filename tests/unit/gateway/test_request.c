@@ -71,6 +71,8 @@ static void expect_reset(struct stage *stage, struct link_stream *stream, uint32
     assert_true(list_is_empty(&stage->worker->requests));
 }
 
+static struct http_times told; /* with the last answer */
+
 /* The answer as the edge reads it. */
 static void expect_answer(struct stage *stage, struct link_stream *stream, unsigned status,
                           const char *content)
@@ -95,6 +97,7 @@ static void expect_answer(struct stage *stage, struct link_stream *stream, unsig
             slice_release(&data);
         }
     }
+    told = reader.times;
     assert_int_equal(head.status, status);
     assert_string_equal(body.data ? body.data : "", content);
     text_clear(&body);
@@ -193,6 +196,31 @@ static void a_request_goes_to_an_origin_and_its_connection_is_kept(void **state)
     expect_answer(&stage, stream, 200, "hello");
     assert_int_equal(pending_requests(&stage), 0);
     assert_int_equal(idle_connections(&stage), 1);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void S8_an_edge_that_hears_them_is_told_the_times(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    for (int i = 0; i < 3; i++) {
+        stage.edge.hears_times = i < 2;
+        struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+        if (i == 0)
+            visit(&stage, &origin);
+        read_request(&origin, "\r\n\r\n");
+        answer(&origin, OK);
+        expect_answer(&stage, stream, 200, "hello");
+        assert_int_equal(told.known, i < 2 ? HTTP_TIME_COUNT : 0);
+        if (i < 2)
+            assert_true(told.us[HTTP_TIME_WHOLE] >=
+                        told.us[HTTP_TIME_CONNECT] + told.us[HTTP_TIME_FIRST_BYTE]);
+        if (i == 1) /* on the kept connection */
+            assert_int_equal(told.us[HTTP_TIME_CONNECT], 0);
+    }
     close(origin.fd);
     stage_stop(&stage);
 }
@@ -542,6 +570,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_goes_to_an_origin_and_its_connection_is_kept),
+        cmocka_unit_test(S8_an_edge_that_hears_them_is_told_the_times),
         cmocka_unit_test(a_site_may_name_the_host_that_its_origin_gets),
         cmocka_unit_test(only_what_the_allow_list_names_reaches_an_origin),
         cmocka_unit_test(a_message_without_a_whole_head_is_refused),

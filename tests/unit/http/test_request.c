@@ -145,6 +145,8 @@ static const struct bad_row bad_rows[] = {
     {TEXT(POST "Content-Length: 11\r\n\r\n"), HTTP_CAUSE_BODY_LONG, 413, true},
     {TEXT(POST "Transfer-Encoding:\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
     {TEXT(POST "Transfer-Encoding: ,\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
+    {TEXT(POST "Transfer-Encoding: chunked,\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
+    {TEXT(POST "Transfer-Encoding: , chunked\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
     {TEXT(POST "Transfer-Encoding: chunked, chunked\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
     {TEXT(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
     {TEXT(POST "Transfer-Encoding: chunked, gzip\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, 400, false},
@@ -256,8 +258,8 @@ static const struct good_row good_rows[] = {
           "5;a=\"b\"\r\nhello\r\n0A\r\n, and more\r\n000;last\r\n\r\nGET "),
      "POST / = / on a:0 1.1 body 2 length 0 0 keeps\n  Host: a|1\n  Transfer-Encoding: Chunked|70\n"
      "content hello, and more\nend\n", 4},
-    {TEXT("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: , chunked ,\r\n\r\n0\r\nETag: \"x\"\r\nX-Sum:  1 \r\n\r\n!"),
-     "POST / = / on a:0 1.1 body 2 length 0 0 keeps\n  Host: a|1\n  Transfer-Encoding: , chunked ,|70\n"
+    {TEXT("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nETag: \"x\"\r\nX-Sum:  1 \r\n\r\n!"),
+     "POST / = / on a:0 1.1 body 2 length 0 0 keeps\n  Host: a|1\n  Transfer-Encoding: chunked|70\n"
      "  trailer ETag: \"x\"|23\n  trailer X-Sum: 1|0\nend\n", 1},
     {TEXT("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\nxx"),
      "GET /chat = /chat on a:0 1.1 body 0 length 0 0 keeps upgrades\n  Host: a|1\n  Connection: keep-alive, Upgrade|12\n"

@@ -55,6 +55,7 @@ static const struct row bad_rows[] = {
     {TEXT(OK "Content-Length: 3\r\nContent-Length: 4\r\n\r\n"), HTTP_CAUSE_LENGTH_DUPLICATE, .method = HTTP_METHOD_GET},
     {TEXT(OK "Content-Length: 3,3\r\n\r\n"), HTTP_CAUSE_LENGTH_INVALID, .method = HTTP_METHOD_GET},
     {TEXT(OK "Transfer-Encoding: gzip, chunked\r\n\r\n"), HTTP_CAUSE_CODING_UNKNOWN, .method = HTTP_METHOD_GET},
+    {TEXT(OK "Transfer-Encoding: chunked,\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, .method = HTTP_METHOD_GET},
     {TEXT(OK "Transfer-Encoding: chunked, identity\r\n\r\n"), HTTP_CAUSE_CODING_INVALID, .method = HTTP_METHOD_GET},
     {TEXT("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), HTTP_CAUSE_CODING_VERSION, .method = HTTP_METHOD_GET},
     {TEXT("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"), HTTP_CAUSE_CODING_FORBIDDEN, .method = HTTP_METHOD_GET},

@@ -134,6 +134,8 @@ static void register_metrics(void)
     edge_limits_register_metrics();
     edge_encode_register_metrics();
     edge_slices_register_metrics();
+    edge_guard_register_metrics();
+    edge_proxied_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -175,6 +177,7 @@ struct edge *edge_new(const struct edge_options *options)
     edge->buckets = rules_buckets_new(EDGE_BUCKET_SETS);
     uint64_t rules_seed;
     crypto_openssl()->random(crypto_openssl()->random_state, &rules_seed, sizeof rules_seed);
+    edge->shares = edge_shares_new(settings ? settings->connections_limit : 1, ~rules_seed);
     for (uint32_t i = 0; i < options->workers; i++) {
         uint64_t seed;
         edge->workers[i].matcher = rules_matcher_new(rules_seed);
@@ -213,6 +216,7 @@ void edge_free(struct edge **freed)
         edge_encoding_free(&edge->workers[i].encoding);
     }
     rules_buckets_free(&edge->buckets);
+    edge_shares_free(&edge->shares);
     memory_free(edge->workers);
     memory_free(edge);
 }
@@ -244,6 +248,8 @@ int edge_start(struct edge *edge, struct worker *worker)
     list_init(&own->h2_clients);
     list_init(&own->ports);
     list_init(&own->greetings);
+    list_init(&own->proxied);
+    list_init(&own->waiting);
     list_init(&own->refreshes);
     list_init(&own->fetches);
     crypto_openssl()->random(crypto_openssl()->random_state, &seed, sizeof seed);
@@ -265,6 +271,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_fetches_abort(own);
     edge_ports_abort(own);
     edge_greetings_abort(own);
+    edge_proxied_abort(own);
     edge_flows_abort(own);
     edge_store_stop(own);
     edge_encoding_stop(own);

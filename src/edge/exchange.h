@@ -89,6 +89,8 @@ struct edge_visitor {
     struct address address;
     uint16_t local_port;
     bool is_https;
+    bool is_proxied;          /* by a trusted proxy's word: the socket's other end is the proxy */
+    struct edge_share *share; /* of its network; NULL: not counted */
     const struct tls_session *tls; /* of the connection; NULL: in clear */
 };
 
@@ -117,6 +119,7 @@ struct edge_exchange {
     struct http_form_content content; /* on its way there */
     bool was_looked_up, was_held;     /* in the store; which had what the client got */
     bool has_head, request_ended, body_was_sent;
+    bool has_share; /* counted among its network's requests */
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;
     uint32_t repeats;
@@ -215,10 +218,11 @@ struct edge_step {
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_site;      /* site.c */
 extern const struct edge_step edge_step_trace;     /* trace.c */
-extern const struct edge_step edge_step_encode;    /* encode.c */
-extern const struct edge_step edge_step_rules;     /* rules.c */
-extern const struct edge_step edge_step_cache;     /* cached.c */
-extern const struct edge_step edge_step_link;      /* up.c */
+extern const struct edge_step edge_step_rate, edge_step_share; /* guard.c */
+extern const struct edge_step edge_step_encode;                /* encode.c */
+extern const struct edge_step edge_step_rules;                 /* rules.c */
+extern const struct edge_step edge_step_cache;                 /* cached.c */
+extern const struct edge_step edge_step_link;                  /* up.c */
 /* The step that had waited is done: the following one's turn, and then the front's. */
 void edge_exchange_proceed(struct edge_exchange *exchange);
 
@@ -289,6 +293,9 @@ struct http_head *edge_exchange_own_head(struct edge_exchange *exchange);
 void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content);
 void edge_exchange_answer_from(struct edge_exchange *exchange, edge_pull_function *pull);
 void edge_exchange_page(struct edge_exchange *exchange, unsigned status, const char *cause);
+/* The same, and when it is worth another try. */
+void edge_exchange_page_later(struct edge_exchange *exchange, unsigned status, const char *cause,
+                              uint64_t wait_ns);
 void edge_exchange_redirect(struct edge_exchange *exchange, const char *host);
 
 #endif

@@ -134,6 +134,7 @@ void edge_fetch_start(struct edge_exchange *exchange, struct store_fill **fill)
     *fill = NULL;
     fetch->visitor = *exchange->visitor;
     fetch->visitor.tls = NULL; /* it may end before this does */
+    fetch->visitor.share = NULL;
     list_push_back(&worker->fetches, &fetch->link);
     edge_exchange_init(&fetch->exchange, &fetch_front, worker, &fetch->visitor);
     edge_exchange_hand_over(exchange, &fetch->exchange);

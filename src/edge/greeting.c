@@ -18,10 +18,11 @@ enum {
 
 struct edge_greeting {
     struct list link;
+    struct edge_waiting waiting;
     struct edge_worker *worker;
     struct loop_watch watch;
     struct loop_timer timer;
-    struct address peer;
+    struct edge_arrival arrival;
     size_t seen; /* bytes that were looked at */
 };
 
@@ -31,24 +32,26 @@ static void set_low_mark(int fd, int bytes)
 }
 
 /* The descriptor is the caller's from here on. */
-static int let_go(struct edge_greeting *greeting)
+static struct edge_arrival let_go(struct edge_greeting *greeting)
 {
     struct loop *loop = greeting->worker->loop;
-    int fd = greeting->watch.fd;
+    struct edge_arrival arrival = greeting->arrival;
     loop_watch_remove(loop, &greeting->watch);
     loop_timer_stop(loop, &greeting->timer);
     list_remove(&greeting->link);
+    edge_waiting_end(&greeting->waiting);
     memory_free(greeting);
-    set_low_mark(fd, 1);
-    return fd;
+    set_low_mark(arrival.fd, 1);
+    return arrival;
 }
 
 static void give_up(struct edge_greeting *greeting, enum tls_failure failure)
 {
     struct edge_worker *worker = greeting->worker;
     edge_tls_count_failure(failure);
-    close(let_go(greeting));
-    edge_listeners_client_left(worker);
+    struct edge_arrival arrival = let_go(greeting);
+    close(arrival.fd);
+    edge_listeners_client_left(worker, arrival.share);
 }
 
 /* Who ends the connection; NULL: the edge. */
@@ -69,13 +72,12 @@ static void decide(struct edge_greeting *greeting, struct span name)
     struct edge_worker *worker = greeting->worker;
     const struct conf *conf = edge_conf(worker);
     const struct conf_site *site = passed_site(conf, name);
-    struct address peer = greeting->peer;
-    int fd = let_go(greeting);
+    struct edge_arrival arrival = let_go(greeting);
     if (site)
-        edge_port_carry(worker, fd, &peer, conf,
+        edge_port_carry(worker, &arrival, conf,
                         &(struct edge_port_target){site, site->tls->origin_port, site->ring, true});
     else
-        edge_tls_accept(worker, fd, &peer);
+        edge_tls_accept(worker, &arrival);
 }
 
 static void look(struct edge_greeting *greeting)
@@ -107,18 +109,26 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
 static void on_late(struct loop *loop, struct loop_timer *timer)
 {
     (void)loop;
+    edge_timed_out(EDGE_TIMEOUT_HANDSHAKE);
     give_up(CONTAINER_OF(timer, struct edge_greeting, timer), TLS_FAILURE_TIMEOUT);
 }
 
-void edge_greeting_start(struct edge_worker *worker, int fd, const struct address *peer)
+static void evict(struct edge_waiting *waiting)
+{
+    give_up(CONTAINER_OF(waiting, struct edge_greeting, waiting), TLS_FAILURE_CLOSED);
+}
+
+void edge_greeting_start(struct edge_worker *worker, const struct edge_arrival *arrival)
 {
     const struct conf_edge *conf = edge_conf(worker)->self->edge;
     struct edge_greeting *greeting = NEW(struct edge_greeting);
     greeting->worker = worker;
-    greeting->watch = (struct loop_watch){.fd = fd, .ready = on_ready};
+    greeting->watch = (struct loop_watch){.fd = arrival->fd, .ready = on_ready};
     greeting->timer.fire = on_late;
-    greeting->peer = *peer;
+    greeting->arrival = *arrival;
     list_push_back(&worker->greetings, &greeting->link);
+    edge_waiting_init(&greeting->waiting, evict);
+    edge_waiting_begin(worker, &greeting->waiting);
     uint64_t limit_ns = conf && conf->tls ? conf->tls->handshake_timeout_ns : EDGE_LINGER_NS;
     loop_timer_start(worker->loop, &greeting->timer, loop_now_ns(worker->loop) + limit_ns);
     if (loop_watch_set(worker->loop, &greeting->watch, EPOLLIN) < 0)

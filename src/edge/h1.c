@@ -29,6 +29,7 @@ enum h1_state {
 
 struct edge_h1 {
     struct list link;
+    struct edge_waiting waiting; /* IDLE, HEAD */
     struct edge_worker *worker;
     struct edge_wire wire;
     struct loop_timer timer;
@@ -55,6 +56,8 @@ static void gone(struct edge_h1 *h1, const char *cause);
 static void set_state(struct edge_h1 *h1, enum h1_state state)
 {
     INVARIANT(h1->state != H1_OVER);
+    if (state != H1_IDLE && state != H1_HEAD)
+        edge_waiting_end(&h1->waiting);
     h1->state = state;
 }
 
@@ -272,12 +275,14 @@ static void conclude(struct edge_h1 *h1)
                  !exchange->is_tunnel && settings(h1) && edge_is_up(h1->worker);
     if (h1->state == H1_OVER)
         return;
-    edge_visitors_sample_again(h1->worker, &h1->sampled, edge_wire_fd(&h1->wire),
-                               &h1->visitor.address);
+    if (!h1->visitor.is_proxied)
+        edge_visitors_sample_again(h1->worker, &h1->sampled, edge_wire_fd(&h1->wire),
+                                   &h1->visitor.address);
     edge_exchange_finish(&h1->exchange);
     if (keeps) {
         start_request(h1);
         set_state(h1, H1_IDLE);
+        edge_waiting_begin(h1->worker, &h1->waiting);
         set_idle_deadline(h1);
     } else {
         set_state(h1, H1_CLOSING);
@@ -302,18 +307,20 @@ static void release(struct edge_h1 *h1)
     slice_queue_clear(&h1->in);
     slice_queue_clear(&h1->out);
     list_remove(&h1->link);
+    edge_waiting_end(&h1->waiting);
     memory_free(h1);
 }
 
 static void h1_free(struct edge_h1 *h1)
 {
     struct edge_worker *worker = h1->worker;
+    struct edge_share *share = h1->visitor.share;
     if (h1->out.bytes || h1->state == H1_EXCHANGE)
         edge_wire_set_reset(&h1->wire); /* not whole: it must not look whole */
     edge_wire_close(&h1->wire, worker->loop);
     release(h1);
     metric_add(&edge_connections_open, (uint64_t)-1);
-    edge_listeners_client_left(worker);
+    edge_listeners_client_left(worker, share);
 }
 
 /* ---- up */
@@ -556,19 +563,32 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
     run(h1);
 }
 
+static void evict(struct edge_waiting *waiting)
+{
+    struct edge_h1 *h1 = CONTAINER_OF(waiting, struct edge_h1, waiting);
+    if (h1->out.bytes) { /* of the last answer: it is not the client's turn yet */
+        edge_waiting_begin(h1->worker, waiting);
+        return;
+    }
+    gone(h1, NULL);
+    h1_free(h1);
+}
+
 /* ---- from the worker */
 
-void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer,
+void edge_client_start(struct edge_worker *worker, const struct edge_arrival *arrival,
                        struct tls_context *tls)
 {
     struct edge_h1 *h1 = NEW(struct edge_h1);
-    struct address local;
+    struct address local = arrival->local;
     h1->worker = worker;
     h1->timer.fire = on_timer;
-    h1->visitor.address = address_unmap(peer);
-    if (socket_local(fd, &local) == 0)
+    h1->visitor.address = address_unmap(&arrival->client);
+    h1->visitor.is_proxied = arrival->is_proxied;
+    h1->visitor.share = arrival->share;
+    if (local.family || socket_local(arrival->fd, &local) == 0)
         h1->visitor.local_port = local.port;
-    edge_wire_open(&h1->wire, fd, on_ready);
+    edge_wire_open(&h1->wire, arrival->fd, on_ready);
     if (tls) {
         edge_wire_secure(&h1->wire, tls, TLS_HTTP_1 | TLS_HTTP_2);
         h1->visitor.tls = h1->wire.tls;
@@ -576,6 +596,8 @@ void edge_client_start(struct edge_worker *worker, int fd, const struct address 
     }
     edge_exchange_init(&h1->exchange, &h1_front, worker, &h1->visitor);
     list_push_back(&worker->clients, &h1->link);
+    edge_waiting_init(&h1->waiting, evict);
+    edge_waiting_begin(worker, &h1->waiting);
     metric_add(&edge_connections, 1);
     metric_add(&edge_connections_open, 1);
     start_request(h1);

@@ -40,6 +40,7 @@ enum h2_wait {
 
 struct edge_h2 {
     struct list link;
+    struct edge_waiting waiting; /* WAIT_REQUEST, WAIT_HEAD */
     struct edge_worker *worker;
     struct edge_wire wire;
     struct loop_task task;
@@ -171,8 +172,9 @@ static void request_free(struct request *request)
     list_remove(&request->link);
     list_remove(&request->ready);
     memory_free(request);
-    edge_visitors_sample_again(h2->worker, &h2->sampled, edge_wire_fd(&h2->wire),
-                               &h2->visitor.address);
+    if (!h2->visitor.is_proxied)
+        edge_visitors_sample_again(h2->worker, &h2->sampled, edge_wire_fd(&h2->wire),
+                                   &h2->visitor.address);
 }
 
 static void give_credit(struct request *request)
@@ -355,6 +357,10 @@ static void set_wait(struct edge_h2 *h2)
         h2->wait = WAIT_NOTHING; /* another one */
     if (wait == h2->wait)
         return;
+    if (wait == WAIT_REQUEST)
+        edge_waiting_begin(h2->worker, &h2->waiting);
+    else if (wait != WAIT_HEAD)
+        edge_waiting_end(&h2->waiting);
     h2->wait = wait;
     uint64_t now_ns = loop_now_ns(h2->worker->loop);
     switch (wait) {
@@ -499,6 +505,7 @@ static void end_session(struct edge_h2 *h2)
 static void h2_free(struct edge_h2 *h2)
 {
     struct edge_worker *worker = h2->worker;
+    struct edge_share *share = h2->visitor.share;
     close_session(h2);
     loop_timer_stop(worker->loop, &h2->timer);
     loop_task_cancel(worker->loop, &h2->task);
@@ -506,9 +513,10 @@ static void h2_free(struct edge_h2 *h2)
     slice_queue_clear(&h2->in);
     slice_queue_clear(&h2->out);
     list_remove(&h2->link);
+    edge_waiting_end(&h2->waiting);
     memory_free(h2);
     metric_add(&edge_connections_open, (uint64_t)-1);
-    edge_listeners_client_left(worker);
+    edge_listeners_client_left(worker, share);
 }
 
 static void drain(struct edge_h2 *h2)
@@ -554,6 +562,15 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t ready
     loop_task_queue(loop, &h2->task);
 }
 
+/* With a word, which the socket has room for: it has nothing else to carry. */
+static void evict(struct edge_waiting *waiting)
+{
+    struct edge_h2 *h2 = CONTAINER_OF(waiting, struct edge_h2, waiting);
+    h2_session_end(h2->session);
+    move(h2);
+    h2_free(h2);
+}
+
 /* ---- from the worker */
 
 void edge_h2_start(struct edge_worker *worker, struct edge_wire *wire,
@@ -570,6 +587,7 @@ void edge_h2_start(struct edge_worker *worker, struct edge_wire *wire,
     list_init(&h2->requests);
     list_init(&h2->ready);
     list_push_back(&worker->h2_clients, &h2->link);
+    edge_waiting_init(&h2->waiting, evict);
     metric_add(&edge_h2_connections, 1);
     edge_limits_h2(worker, &settings);
     h2->session = h2_session_new(&settings, &events, h2, &worker->random);

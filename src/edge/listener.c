@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listening sockets of a worker: each worker has its own accept queue (SO_REUSEPORT). At the limit of connections nothing is accepted;
- * clients wait in the kernel's queue until others leave.
+ * Listening sockets of a worker: each worker has its own accept queue (SO_REUSEPORT). At the limit of connections one that owes a request
+ * goes for a new one; where there is none to end, nothing is accepted, and clients wait in the kernel's queue until others leave.
  */
 #include "edge/private.h"
 
@@ -31,29 +31,52 @@ static void warn_of_limit(struct edge_worker *worker, uint32_t limit)
     if (worker->warned_ns && now_ns - worker->warned_ns < EDGE_WARN_EVERY_NS)
         return;
     worker->warned_ns = now_ns;
-    log_warning("edge", "the limit of %u connections is reached: new ones wait", limit);
+    log_warning("edge", "the limit of %u connections is reached: those that owe a request go",
+                limit);
 }
 
-void edge_tls_accept(struct edge_worker *worker, int fd, const struct address *peer)
+static void pause_accepting(struct edge_worker *worker, uint64_t until_ns)
+{
+    metric_add(&edge_paused, 1);
+    watch_all(worker, 0);
+    if (until_ns != UINT64_MAX)
+        loop_timer_start(worker->loop, &worker->accept_pause, until_ns);
+}
+
+void edge_tls_accept(struct edge_worker *worker, const struct edge_arrival *arrival)
 {
     struct tls_context *context = edge_tls_context(worker->edge->tls);
     if (context) {
-        edge_client_start(worker, fd, peer, context);
+        edge_client_start(worker, arrival, context);
         return;
     }
-    close(fd); /* TLS was just taken out of the configuration */
-    edge_listeners_client_left(worker);
+    close(arrival->fd); /* TLS was just taken out of the configuration */
+    edge_listeners_client_left(worker, arrival->share);
 }
 
-static void start_client(struct edge_worker *worker, int fd, const struct address *peer,
-                         bool is_tls)
+void edge_enter(struct edge_worker *worker, const struct edge_arrival *arrival,
+                const struct edge_entrance *entrance)
 {
-    if (!is_tls)
-        edge_client_start(worker, fd, peer, NULL);
+    if (entrance->port_index != SIZE_MAX)
+        edge_port_start(worker, arrival, entrance->port_index);
+    else if (!entrance->is_tls)
+        edge_client_start(worker, arrival, NULL);
     else if (edge_tls_passes(worker->edge->tls))
-        edge_greeting_start(worker, fd, peer);
+        edge_greeting_start(worker, arrival);
     else
-        edge_tls_accept(worker, fd, peer);
+        edge_tls_accept(worker, arrival);
+}
+
+static void take(struct edge_listener *listener, struct edge_arrival *arrival)
+{
+    struct edge_worker *worker = listener->worker;
+    worker->connections++;
+    if (edge_proxied_is_from(worker, &arrival->client))
+        edge_proxied_start(worker, arrival, &listener->entrance);
+    else if (edge_guard_admit(worker, arrival))
+        edge_enter(worker, arrival, &listener->entrance);
+    else
+        edge_guard_refuse(worker, arrival->fd);
 }
 
 static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
@@ -64,32 +87,27 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
     uint32_t limit = connection_limit(worker);
     edge_limits_take(worker);
     for (int i = 0; i < EDGE_ACCEPTS; i++) {
-        struct address peer;
-        int fd;
+        struct edge_arrival arrival = {0};
         if (worker->connections >= limit) {
-            metric_add(&edge_paused, 1);
             warn_of_limit(worker, limit);
-            watch_all(worker, 0);
+            uint64_t until_ns = edge_guard_make_room(worker);
+            if (!until_ns)
+                continue;
+            pause_accepting(worker, until_ns);
             return;
         }
-        int result = socket_accept(watch->fd, &peer, &fd);
+        int result = socket_accept(watch->fd, &arrival.client, &arrival.fd);
         if (result == ERROR_AGAIN)
             return;
         if (result == ERROR_LIMIT) {
-            metric_add(&edge_paused, 1);
             log_error("edge",
                       "no descriptors are left: raise the limit of open files (causeway doctor)");
-            watch_all(worker, 0);
-            loop_timer_start(loop, &worker->accept_pause, loop_now_ns(loop) + EDGE_ACCEPT_PAUSE_NS);
+            worker->has_no_descriptors = true;
+            pause_accepting(worker, loop_now_ns(loop) + EDGE_ACCEPT_PAUSE_NS);
             return;
         }
-        if (result < 0)
-            continue; /* that connection is gone already */
-        worker->connections++;
-        if (listener->port_index == SIZE_MAX)
-            start_client(worker, fd, &peer, listener->is_tls);
-        else
-            edge_port_start(worker, fd, &peer, listener->port_index);
+        if (result == 0) /* else that connection is gone already */
+            take(listener, &arrival);
     }
 }
 
@@ -98,22 +116,26 @@ static void on_datagrams(struct loop *loop, struct loop_watch *watch, uint32_t e
     struct edge_listener *listener = CONTAINER_OF(watch, struct edge_listener, watch);
     (void)loop;
     (void)events;
-    edge_flows_receive(listener->worker, watch->fd, listener->port_index);
+    edge_flows_receive(listener->worker, watch->fd, listener->entrance.port_index);
 }
 
 static void on_pause_over(struct loop *loop, struct loop_timer *timer)
 {
     struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, accept_pause);
     (void)loop;
+    worker->has_no_descriptors = false;
     watch_all(worker, EPOLLIN);
 }
 
-void edge_listeners_client_left(struct edge_worker *worker)
+void edge_listeners_client_left(struct edge_worker *worker, struct edge_share *share)
 {
+    edge_share_leave(share);
     worker->connections--;
-    if (worker->is_paused && !loop_timer_is_running(&worker->accept_pause) &&
-        worker->connections < connection_limit(worker))
-        watch_all(worker, EPOLLIN);
+    if (!worker->is_paused || worker->has_no_descriptors ||
+        worker->connections >= connection_limit(worker))
+        return;
+    loop_timer_stop(worker->loop, &worker->accept_pause);
+    watch_all(worker, EPOLLIN);
 }
 
 static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_udp, bool is_tls)
@@ -122,11 +144,10 @@ static int add(struct edge_worker *worker, int fd, size_t port_index, bool is_ud
         return ERROR_LIMIT;
     struct edge_listener *listener = &worker->listeners[worker->listener_count++];
     listener->worker = worker;
-    listener->port_index = port_index;
+    listener->entrance = (struct edge_entrance){.port_index = port_index, .is_tls = is_tls};
     listener->watch.fd = fd;
     listener->watch.ready = is_udp ? on_datagrams : on_ready;
     listener->is_udp = is_udp;
-    listener->is_tls = is_tls;
     if (is_udp && socket_want_local(fd) < 0)
         log_warning("edge", "answers of a UDP port may leave from another address: %s",
                     strerror(errno));
@@ -159,5 +180,5 @@ void edge_listeners_close(struct edge_worker *worker)
     for (size_t i = 0; i < worker->listener_count; i++)
         loop_watch_remove(worker->loop, &worker->listeners[i].watch);
     worker->listener_count = 0;
-    worker->is_paused = false;
+    worker->is_paused = worker->has_no_descriptors = false;
 }

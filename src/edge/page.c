@@ -59,23 +59,32 @@ void edge_exchange_answer_from(struct edge_exchange *exchange, edge_pull_functio
     answer_with(exchange, &(struct slice_queue){0}, pull);
 }
 
+/* `name` and `value`: a field of its own; value NULL: none. */
 static void answer_page(struct edge_exchange *exchange, unsigned status, const char *cause,
-                        const char *location)
+                        enum http_name name, const char *value)
 {
     struct http_head *answer = edge_exchange_own_head(exchange);
     struct slice_queue content = {0};
     exchange->cause = cause;
     struct span page = http_error_page(answer, exchange->has_head ? &exchange->head : NULL, status,
                                        span_text(cause), span_text(exchange->request_id));
-    if (location && http_fields_set(&answer->fields, HTTP_NAME_LOCATION, span_text(location)) < 0)
-        location = NULL; /* its target has an odd byte: the page alone says so */
+    if (value && http_fields_set(&answer->fields, name, span_text(value)) < 0)
+        value = NULL; /* it has an odd byte: the page alone says so */
     slice_queue_append(&content, page);
     edge_exchange_answer(exchange, &content);
 }
 
 void edge_exchange_page(struct edge_exchange *exchange, unsigned status, const char *cause)
 {
-    answer_page(exchange, status, cause, NULL);
+    answer_page(exchange, status, cause, HTTP_NAME_RETRY_AFTER, NULL);
+}
+
+void edge_exchange_page_later(struct edge_exchange *exchange, unsigned status, const char *cause,
+                              uint64_t wait_ns)
+{
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)(wait_ns / 1000000000 + 1));
+    answer_page(exchange, status, cause, HTTP_NAME_RETRY_AFTER, seconds);
 }
 
 /* R2: the name that the redirector owns, for the same target; what is not to be repeated keeps its method. */
@@ -87,7 +96,8 @@ void edge_exchange_redirect(struct edge_exchange *exchange, const char *host)
     char *location =
         arena_format(head->fields.arena, "%s://%s%.*s",
                      exchange->visitor->is_https ? "https" : "http", host, SPAN_ARGS(target));
-    answer_page(exchange, is_plain ? 302 : 307, "this site is found elsewhere", location);
+    answer_page(exchange, is_plain ? 302 : 307, "this site is found elsewhere", HTTP_NAME_LOCATION,
+                location);
 }
 
 void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause)

@@ -6,6 +6,7 @@
 #define EDGE_PRIVATE_H
 
 #include "edge/edge.h"
+#include "edge/guard.h"
 #include "edge/tls.h"
 #include "h2/h2.h"
 #include "http/http.h"
@@ -54,11 +55,16 @@ enum edge_timeout {
 
 struct edge_worker;
 
+/* Where connections come in. */
+struct edge_entrance {
+    size_t port_index; /* of conf->self->edge->ports; SIZE_MAX: HTTP */
+    bool is_tls;
+};
+
 struct edge_listener {
     struct loop_watch watch;
     struct edge_worker *worker;
-    size_t port_index; /* of conf->self->edge->ports; SIZE_MAX: HTTP */
-    bool is_tls;
+    struct edge_entrance entrance;
     bool is_udp;
 };
 
@@ -71,12 +77,16 @@ struct edge_worker {
     struct list h2_clients;   /* struct edge_h2 */
     struct list ports;        /* struct edge_port */
     struct list greetings;    /* struct edge_greeting */
+    struct list proxied;      /* struct edge_proxied */
+    struct list waiting;      /* struct edge_waiting */
     struct edge_flows *flows; /* NULL: there was none yet */
     struct edge_listener listeners[EDGE_LISTENERS_MOST];
     size_t listener_count;
     struct loop_timer accept_pause;
-    bool is_paused;
-    uint64_t warned_ns; /* of the limit of connections; 0: never */
+    bool is_paused, has_no_descriptors;
+    uint64_t warned_ns;  /* of the limit of connections; 0: never */
+    uint64_t refused_ns; /* of a client network's share; 0: never */
+    uint64_t refusals;   /* since then */
     uint32_t connections;
     struct http_limits limits; /* of the configuration, as of the last accepted connection */
     struct loop_timer second;  /* keeps `date` */
@@ -106,6 +116,7 @@ struct edge {
     struct edge_tls *tls;
     struct edge_keeper *keeper;    /* encodes stored answers, of encode_stored.c */
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
+    struct edge_shares *shares;    /* of client networks, likewise */
     _Atomic int admin;             /* enum edge_admin */
     bool keeps_idle;               /* while it drains; written before workers are told */
 };
@@ -131,13 +142,25 @@ void edge_limits_register_metrics(void);
 /* ---- listener.c */
 MUST_USE int edge_listeners_open(struct edge_worker *worker);
 void edge_listeners_close(struct edge_worker *worker);
-void edge_listeners_client_left(
-    struct edge_worker *worker); /* a connection ended: accepting may go on */
+/* A connection ended: accepting may go on. */
+void edge_listeners_client_left(struct edge_worker *worker, struct edge_share *share);
+/* Takes the descriptor of an arrival that was counted: a passed-through port's, TLS, or in clear. */
+void edge_enter(struct edge_worker *worker, const struct edge_arrival *arrival,
+                const struct edge_entrance *entrance);
+void edge_tls_accept(struct edge_worker *worker, const struct edge_arrival *arrival);
+
+/* ---- proxied.c */
+/* Its connections begin with a header of the PROXY protocol. */
+bool edge_proxied_is_from(const struct edge_worker *worker, const struct address *peer);
+void edge_proxied_start(struct edge_worker *worker, const struct edge_arrival *arrival,
+                        const struct edge_entrance *entrance);
+void edge_proxied_abort(struct edge_worker *worker);
+void edge_proxied_register_metrics(void);
 
 /* ---- h1.c: clients' connections */
 /* Takes the descriptor. */
 /* `tls` NULL: in clear. */
-void edge_client_start(struct edge_worker *worker, int fd, const struct address *peer,
+void edge_client_start(struct edge_worker *worker, const struct edge_arrival *arrival,
                        struct tls_context *tls);
 void edge_clients_drain(struct edge_worker *worker); /* ends the idle ones */
 void edge_clients_abort(struct edge_worker *worker);
@@ -152,7 +175,7 @@ void edge_h2_clients_drain(struct edge_worker *worker); /* says GOAWAY */
 void edge_h2_clients_abort(struct edge_worker *worker);
 
 /* ---- port.c */
-void edge_port_start(struct edge_worker *worker, int fd, const struct address *peer,
+void edge_port_start(struct edge_worker *worker, const struct edge_arrival *arrival,
                      size_t port_index);
 /* Where a connection is carried to. */
 struct edge_port_target {
@@ -161,15 +184,13 @@ struct edge_port_target {
     uint8_t ring;
     bool is_secure;
 };
-void edge_port_carry(struct edge_worker *worker, int fd, const struct address *peer,
+void edge_port_carry(struct edge_worker *worker, const struct edge_arrival *arrival,
                      const struct conf *conf, const struct edge_port_target *target);
 void edge_ports_abort(struct edge_worker *worker);
 
 /* ---- greeting.c: connections at a TLS listener whose site is not known yet. All of these take the descriptor. */
-void edge_greeting_start(struct edge_worker *worker, int fd, const struct address *peer);
+void edge_greeting_start(struct edge_worker *worker, const struct edge_arrival *arrival);
 void edge_greetings_abort(struct edge_worker *worker);
-/* ---- listener.c */
-void edge_tls_accept(struct edge_worker *worker, int fd, const struct address *peer);
 
 /* ---- flow.c */
 /* A datagram waits at the UDP port with that index. */

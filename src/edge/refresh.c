@@ -111,6 +111,7 @@ static struct refresh *begin(const struct edge_exchange *exchange, uint32_t most
     struct edge_exchange *own = &refresh->exchange;
     refresh->visitor = *exchange->visitor;
     refresh->visitor.tls = NULL; /* it may end before this does */
+    refresh->visitor.share = NULL;
     list_push_back(&worker->refreshes, &refresh->link);
     worker->refresh_count++;
     edge_exchange_init(own, &edge_refresh_front, worker, &refresh->visitor);

@@ -525,6 +525,18 @@ MUST_USE int http_host_parse(struct span text, struct arena *arena, struct span 
  * '#', or "*". */
 bool http_is_target(struct span target);
 
+/* A connection's first bytes where a balancer says whose it is: HAProxy's PROXY protocol, version 1 or 2. */
+struct http_proxy_header {
+    size_t length; /* of it all */
+    bool
+        is_local; /* it is the balancer's own, or of no kind that has addresses: those below are not there */
+    struct address source,
+        destination; /* with ports; the destination is what the visitor connected to */
+};
+enum { HTTP_PROXY_HEADER_MOST = 4096 };
+/* 0; ERROR_INCOMPLETE; ERROR_INVALID: no such header, a malformed or a longer one, a checksum that differs. */
+MUST_USE int http_proxy_header_parse(struct span bytes, struct http_proxy_header *header);
+
 enum { HTTP_DATE_BYTES = 30 }; /* with its NUL */
 /* "Sun, 06 Nov 1994 08:49:37 GMT" from seconds since 1970, years 1970 to 9999. Returns `out`. */
 const char *http_date_text(uint64_t seconds, char out[HTTP_DATE_BYTES]);

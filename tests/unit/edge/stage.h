@@ -67,6 +67,7 @@ static inline void stage_start(struct stage *stage)
     list_init(&worker->clients);
     list_init(&worker->h2_clients);
     list_init(&worker->ports);
+    list_init(&worker->waiting);
     http_date_text(1700000000, worker->date);
 }
 

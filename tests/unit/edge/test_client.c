@@ -18,7 +18,7 @@ static int connect_from(struct stage *stage, const struct address *peer)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     stage->worker->connections++;
-    edge_client_start(stage->worker, ends[0], peer, NULL);
+    edge_client_start(stage->worker, &(struct edge_arrival){.fd = ends[0], .client = *peer}, NULL);
     return ends[1];
 }
 
@@ -681,7 +681,7 @@ static void T10_a_port_connection_is_a_tagged_stream_and_counts_in_the_drain(voi
     stage_start(&stage);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     stage.worker->connections++;
-    edge_port_start(stage.worker, ends[0], &visitor, 0);
+    edge_port_start(stage.worker, &(struct edge_arrival){.fd = ends[0], .client = visitor}, 0);
     assert_false(edge_is_drained(stage.edge));
     struct link_stream *stream = fake_stream(0);
     assert_int_equal(stream->open.port, 443);
@@ -709,7 +709,8 @@ static void T10_a_port_without_a_link_is_closed(void **state)
     for (size_t port_index = 0; port_index < 2; port_index++) { /* the second: gone by a reload */
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         stage.worker->connections++;
-        edge_port_start(stage.worker, ends[0], &visitor, port_index);
+        edge_port_start(stage.worker, &(struct edge_arrival){.fd = ends[0], .client = visitor},
+                        port_index);
         assert_true(is_over(ends[1]));
         assert_true(edge_is_drained(stage.edge));
         close(ends[1]);

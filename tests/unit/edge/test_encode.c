@@ -84,7 +84,8 @@ static struct client ask(struct stage *stage)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     stage->worker->connections++;
-    edge_client_start(stage->worker, ends[0], &visitor, NULL);
+    edge_client_start(stage->worker, &(struct edge_arrival){.fd = ends[0], .client = visitor},
+                      NULL);
     assert_int_equal(send(ends[1], GET, sizeof GET - 1, MSG_NOSIGNAL), sizeof GET - 1);
     return (struct client){.fd = ends[1]};
 }

@@ -89,7 +89,8 @@ static void connect_client(struct stage *stage, struct client *client)
     nghttp2_session_callbacks_del(callbacks);
     assert_int_equal(nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, NULL, 0), 0);
     stage->worker->connections++;
-    edge_client_start(stage->worker, ends[0], &visitor, NULL);
+    edge_client_start(stage->worker, &(struct edge_arrival){.fd = ends[0], .client = visitor},
+                      NULL);
 }
 
 /* Both ends until nothing more happens. */

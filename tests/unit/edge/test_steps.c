@@ -69,7 +69,8 @@ static int ask(struct stage *stage, const char *request)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     stage->worker->connections++;
-    edge_client_start(stage->worker, ends[0], &visitor, NULL);
+    edge_client_start(stage->worker, &(struct edge_arrival){.fd = ends[0], .client = visitor},
+                      NULL);
     assert_int_equal(send(ends[1], request, strlen(request), MSG_NOSIGNAL), strlen(request));
     turn_some(stage->worker->loop);
     return ends[1];

@@ -2,7 +2,34 @@
  *
  * Rows of the schema table: content encodings towards clients (C3).
  */
+#include "conf/load.h"
 #include "conf/schema_rows.h"
+
+/* Without parameters: these make no difference. */
+static const char *parse_media(const struct value *value, void *out)
+{
+    struct span text = value->text;
+    bool has_star = false, has_slash = false;
+    for (size_t i = 0; i < text.length; i++) {
+        uint8_t byte = text.data[i];
+        bool is_end = i == 0 || i + 1 == text.length;
+        if (byte <= ' ' || byte >= 0x7f || byte == ';' || byte == ',' ||
+            (byte == '*' && (has_star || !is_end)))
+            return "";
+        has_star |= byte == '*';
+        has_slash |= byte == '/';
+    }
+    if (!has_star && !has_slash)
+        return "";
+    *(const char **)out = arena_text(&value->loader->conf->arena, (const char *)text.data);
+    return NULL;
+}
+
+static const struct type type_media = {.name = "media type",
+                                       .noun = "a media type",
+                                       .form = "like text/css, text/* or *+json",
+                                       .parse = parse_media,
+                                       .is_text = true};
 
 static const struct word encodings[] = {
     {"zstd", CONF_ENCODING_ZSTD}, {"br", CONF_ENCODING_BROTLI}, {"gzip", CONF_ENCODING_GZIP}, {0}};
@@ -20,10 +47,10 @@ static const struct setting site_encode_settings[] = {
      ITEMS(conf_site, encode.encodings, encode.encoding_count), .words = encodings,
      .preset = "zstd, br, gzip",
      .help = "What is offered; of those that a client likes as well, the first."},
-    {"types", &type_text, LIST, TEXTS(conf_site, encode.types),
+    {"types", &type_media, LIST, TEXTS(conf_site, encode.types),
      .preset_note = "text, JSON, XML, JavaScript, WebAssembly, plain fonts",
-     .help = "Media types; one `*` at the beginning or the end stands for anything, as in `text/*` "
-             "and `*+json`."},
+     .help = "What is compressed, instead; one `*` at the beginning or the end stands for "
+             "anything, as in `text/*` and `*+json`."},
     {"least", &type_size, MEMBER(conf_site, encode.least_bytes), RANGE("0", "1G"), .preset = "512",
      .help = "Shorter answers are left as they are."},
     {"answers", &type_choice, MEMBER(conf_site, encode.answers), .words = answers, .preset = "all",

@@ -52,8 +52,9 @@ int encode_add_vary(struct http_fields *answer)
     for (uint32_t i = 0; i < answer->count; i++)
         if (answer->list[i].id == HTTP_NAME_VARY && &answer->list[i] != vary)
             return http_fields_add(answer, HTTP_NAME_VARY, SPAN("Accept-Encoding"));
-    const char *both = arena_format(answer->arena, "%.*s%sAccept-Encoding", SPAN_ARGS(vary->value),
-                                    vary->value.length ? ", " : "");
+    /* In front: what is there may be no list, and end within a quoted string. */
+    const char *both = arena_format(answer->arena, "Accept-Encoding%s%.*s",
+                                    vary->value.length ? ", " : "", SPAN_ARGS(vary->value));
     return http_fields_set(answer, HTTP_NAME_VARY, span_text(both));
 }
 
@@ -123,7 +124,12 @@ static int translate(struct http_fields *request, enum http_name id,
         while (http_list_next(&list, &element)) {
             text_add(&both, both.length ? ", " : "");
             text_add_span(&both, element);
-            enum encoding encoding = tag_read(&tag, element) ? tag_undo(&tag) : ENCODING_IDENTITY;
+            /* "*", or what is no list of tags to everybody: a backslash may hide the quote behind it. */
+            if (!tag_read(&tag, element) || span_find(tag.inner, '\\') < tag.inner.length) {
+                text_clear(&both);
+                return 0;
+            }
+            enum encoding encoding = tag_undo(&tag);
             if (!encoding || (wishes && !wishes->quality[encoding]))
                 continue;
             is_ours = true;

@@ -232,6 +232,18 @@ static const struct bad_file bad_files[] = {
      EDGE
      "    region: \"a\\0b\"\n",
      "7:13: region: 'a?b': control characters and line breaks have no place in it\n"},
+    {"media types and encodings that are none",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], encode: { on: true, encodings: [brotli], br: 11,\n"
+     "    types: [text, \"a*b\", \"a/b; c=d\", \"text/*\", image/bmp, \"*+json\", \"**\"] } }\n",
+     "6:91: encodings: 'brotli': it may be zstd, br, gzip\n"
+     "6:104: br: '11': it must be from 0 to 6\n"
+     "7:13: types: 'text' is not a media type (like text/css, text/* or *+json)\n"
+     "7:19: types: 'a*b' is not a media type (like text/css, text/* or *+json)\n"
+     "7:26: types: 'a/b; c=d' is not a media type (like text/css, text/* or *+json)\n"
+     "7:69: types: '**' is not a media type (like text/css, text/* or *+json)\n"},
     {"several at once",
      NODE
      EDGE

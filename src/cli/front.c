@@ -148,8 +148,15 @@ static int start(struct child *child, void **state, struct text *why)
                                         .tcp_count = link_tcp_sockets.count};
     memcpy(link_options.private_key, private_key.bytes, CONF_KEY_BYTES);
     memcpy(link_options.public_key, public_key.bytes, CONF_KEY_BYTES);
+    link_options.has_purges =
+        (self->edge && self->edge->cache_bytes) || (self->gateway && self->gateway->purges);
     if (self->gateway) {
-        struct gateway_options options = {.conf = source, .workers = workers};
+        struct gateway_options options = {
+            .conf = source,
+            .workers = workers,
+            .has_purges = self->gateway->purges != NULL,
+            .purge_files = {child_listener(child, LISTENER_PURGES, NULL, 0),
+                            child_listener(child, LISTENER_PURGES_2, NULL, 0)}};
         front->gateway = gateway_new(&options);
         link_options.accept = gateway_accept;
         link_options.accept_argument = front->gateway;
@@ -238,6 +245,8 @@ static void drain(void *state, bool is_replaced)
     struct front *front = state;
     if (is_replaced)
         link_set_leave(front->links, child_workers(front->child));
+    if (is_replaced && front->gateway)
+        gateway_set_replaced(front->gateway);
     if (front->edge)
         edge_drain(front->edge, child_workers(front->child), is_replaced);
 }
@@ -248,7 +257,7 @@ static bool is_drained(const void *state)
     return !front->edge || edge_is_drained(front->edge);
 }
 
-/* An edge is of use when it can reach a gateway. */
+/* An edge is of use when it can reach a gateway, and may use its store. */
 static bool is_ready(const void *state, struct text *why)
 {
     const struct front *front = state;
@@ -261,7 +270,7 @@ static bool is_ready(const void *state, struct text *why)
         up += link_is_up(link);
     }
     if (!gateways || up)
-        return true;
+        return !front->edge || edge_is_current(front->edge, why);
     text_add(why, "no link to a gateway is up");
     return false;
 }
@@ -352,6 +361,8 @@ static json_t *inquire(void *state, const json_t *question)
 {
     struct front *front = state;
     const char *verb = json_string_value(json_object_get(question, "verb"));
+    if (verb && strcmp(verb, "purge") == 0)
+        return gateway_purge_inquire(front->gateway, child_conf(front->child), question);
     return verb && strcmp(verb, "link") == 0 ? link_set_inquire(front->links, question) : NULL;
 }
 

@@ -198,6 +198,12 @@ struct conf_allow {
     const uint64_t *edge_set, *site_set; /* private: the same as bits by index */
 };
 
+/* The log of purges of the sites whose first gateway this is (C2). */
+struct conf_purges {
+    const char *folder;
+    uint64_t log_bytes; /* 4 MiB */
+};
+
 struct conf_gateway {
     struct conf_allow *allow;
     size_t allow_count;
@@ -206,6 +212,7 @@ struct conf_gateway {
     size_t dial_count;
     bool
         allow_local; /* origins on loopback are allowed; link-local ones never are unless this is set; default false */
+    struct conf_purges *purges; /* NULL: none are taken */
 };
 
 enum conf_cookies { CONF_COOKIES_OFF, CONF_COOKIES_ON, CONF_COOKIES_REQUIRED };

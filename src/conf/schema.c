@@ -114,6 +114,8 @@ static const struct setting gateway_settings[] = {
      .help = "Edges that this gateway dials, because they cannot reach it (NAT)."},
     {"allow_local", &type_boolean, MEMBER(conf_gateway, allow_local), .preset = "false",
      .help = "Origins at loopback and link-local addresses may be used."},
+    {"purges", SECTION(purges_section), MEMBER(conf_gateway, purges),
+     .help = "Takes purges (`causeway purge`) of the sites whose first gateway it is."},
 };
 static const struct section gateway_section = {
     "gateway",

@@ -51,3 +51,14 @@ static const struct setting site_cache_settings[] = {
 };
 const struct section site_cache_section = {"site cache", "What edges store of the site's answers.",
                                            ROWS(site_cache_settings)};
+
+static const struct setting purges_settings[] = {
+    {"folder", &type_path, MEMBER(conf_purges, folder), RESTART, .preset = "/var/lib/causeway",
+     .help = "Folder of the log; it is made for the node's user alone, and must last."},
+    {"log", &type_size, MEMBER(conf_purges, log_bytes), RANGE("4K", "1G"), .preset = "4M", RESTART,
+     .help = "Size of the log at which its older half is dropped. Edges that were away for longer "
+             "take all that they have of the site for stale."},
+};
+const struct section purges_section = {
+    "purges", "Purges of the sites whose first gateway this is (docs/cache.md).",
+    ROWS(purges_settings), sizeof(struct conf_purges)};

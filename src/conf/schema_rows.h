@@ -25,7 +25,7 @@ enum { LIST_LIMIT = 4096 };
 #define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
 
 /* schema_cache.c */
-extern const struct section edge_cache_section, site_cache_section;
+extern const struct section edge_cache_section, site_cache_section, purges_section;
 /* schema_edge.c */
 extern const struct section edge_limits_section, edge_timeouts_section, edge_http2_section,
     edge_clients_section, edge_proxy_section;

@@ -3,8 +3,7 @@
  * The cache step: what the store has is judged; what it does not have is fetched once for all who want it.
  */
 #include "edge/cached.h"
-
-#include "base/hash.h"
+#include "edge/purges.h"
 
 uint64_t edge_cached_now_s(void)
 {
@@ -312,6 +311,13 @@ static enum edge_next look_up(struct edge_cached *cached)
 
 /* ---- the step */
 
+/* An answer whose slices are gathered began when it might. */
+static bool may_use_store(const struct edge_cached *cached, const struct conf_site *site)
+{
+    return cached->gather ||
+           edge_purges_allow(cached->exchange->worker->edge, site->index, cached->site);
+}
+
 /* A store that is small has small slices, too. */
 static uint32_t slice_bytes(const struct edge_exchange *exchange, const struct conf_site *site)
 {
@@ -340,7 +346,7 @@ static enum edge_next take(struct edge_exchange *exchange)
         struct rules_facts facts = facts_of(exchange);
         cached->asked.target = rules_cache_target(exchange->decision, &facts, &exchange->arena);
     }
-    cached->site = hash_span(span_text(exchange->site), 0);
+    cached->site = purge_site(span_text(exchange->site));
     cached->request_s = edge_cached_now_s();
     read_policy(&cached->policy, &site->cache);
     cached->slice_bytes = slice_bytes(exchange, site);
@@ -349,7 +355,8 @@ static enum edge_next take(struct edge_exchange *exchange)
     if (cached->ask.route != CACHE_ROUTE_LOOKUP)
         return EDGE_NEXT;
     cached->why = CACHE_FORWARD_BYPASS;
-    if (!follow_rules(&cached->policy, exchange->decision) || !make_key(cached))
+    if (!follow_rules(&cached->policy, exchange->decision) || !may_use_store(cached, site) ||
+        !make_key(cached))
         return cached->gather ? edge_cached_give_up(exchange) : EDGE_NEXT;
     return cached->gather ? edge_gather_take(cached) : look_up(cached);
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "crypto/crypto.h"
 #include "edge/exchange.h"
+#include "edge/purges.h"
 
 #include <errno.h>
 
@@ -136,6 +137,7 @@ static void register_metrics(void)
     edge_slices_register_metrics();
     edge_guard_register_metrics();
     edge_proxied_register_metrics();
+    edge_purges_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -188,6 +190,7 @@ struct edge *edge_new(const struct edge_options *options)
     }
     edge->keeper = edge_keeper_new();
     edge_store_open(edge);
+    edge->purges = edge_purges_new(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
         edge->access_log_is_json = settings->access_log_format == CONF_LOG_JSON;
@@ -207,6 +210,7 @@ void edge_free(struct edge **freed)
         log_file_close(&edge->access_log);
     edge_tls_free(&edge->tls);
     edge_keeper_free(&edge->keeper);
+    edge_purges_free(&edge->purges);
     edge_store_close(edge);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
@@ -256,6 +260,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     random_seed(&own->random, seed);
     on_second(own->loop, &own->second);
     edge_store_start(own);
+    edge_purges_start(own);
     return edge->options.waits ? 0 : edge_listeners_open(own);
 }
 
@@ -273,6 +278,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_greetings_abort(own);
     edge_proxied_abort(own);
     edge_flows_abort(own);
+    edge_purges_stop(own);
     edge_store_stop(own);
     edge_encoding_stop(own);
     edge_keeper_stop(edge->keeper);
@@ -289,6 +295,7 @@ static void reopen(struct worker *worker, void *argument)
     if (edge_listeners_open(own) < 0)
         log_error("edge", "cannot watch the new listeners: %s", strerror(errno));
     edge_flows_follow(own);
+    edge_purges_follow(own);
 }
 
 void edge_serve(struct edge *edge, struct worker_set *workers)
@@ -325,6 +332,11 @@ void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle)
     edge->keeps_idle = keeps_idle;
     atomic_store(&edge->admin, EDGE_DRAIN);
     workers_run_on_all(workers, drain, edge);
+}
+
+bool edge_is_current(const struct edge *edge, struct text *why)
+{
+    return edge_purges_are_current(edge, why);
 }
 
 bool edge_is_drained(const struct edge *edge)
@@ -410,6 +422,7 @@ json_t *edge_status(struct edge *edge)
                         json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
     json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "encode", edge_encode_status());
+    json_object_set_new(status, "purges", edge_purges_status(edge));
     json_object_set_new(status, "sites", sites_status(edge));
     return status;
 }

@@ -47,6 +47,8 @@ void edge_reload(struct edge *edge, struct worker_set *workers,
 /* Accepts nothing more. Idle connections end; with `keeps_idle` only behind their next answer, so that no request meets a
  * connection that is being closed. */
 void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle);
+/* Its store may be used: no purge is known to be missing. Main thread. */
+bool edge_is_current(const struct edge *edge, struct text *why);
 bool edge_is_drained(const struct edge *edge);
 void edge_stop(struct edge *edge, struct worker *worker);
 void edge_set_admin(

@@ -111,6 +111,7 @@ struct edge {
     const struct edge_step *const *steps; /* what becomes of a request; NULL ends them */
     struct edge_worker *workers;          /* by worker id */
     struct store *store;                  /* NULL: nothing is kept */
+    struct edge_purges *purges;           /* purges.h; NULL: likewise */
     struct log_file *access_log;
     bool access_log_is_json;
     struct edge_tls *tls;

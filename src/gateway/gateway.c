@@ -5,7 +5,7 @@
 #include "gateway/gateway.h"
 
 #include "base/memory.h"
-#include "gateway/private.h"
+#include "gateway/purge.h"
 
 struct metric gateway_requests =
     METRIC(COUNTER, "causeway_gateway_requests_total", "", "Requests that came over links.");
@@ -79,6 +79,7 @@ static void register_metrics(void)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
     gateway_health_metrics_register();
+    gateway_purge_metrics_register();
 }
 
 struct gateway *gateway_new(const struct gateway_options *options)
@@ -87,6 +88,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     register_metrics();
     gateway->options = *options;
     gateway->workers = memory_new(options->workers * sizeof *gateway->workers);
+    gateway->purges = gateway_purges_new(gateway);
     return gateway;
 }
 
@@ -98,6 +100,7 @@ void gateway_free(struct gateway **freed)
     *freed = NULL;
     for (uint32_t i = 0; i < gateway->options.workers; i++)
         gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
+    gateway_purges_free(&gateway->purges);
     memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);
     memory_free(gateway);
@@ -116,11 +119,14 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
     list_init(&own->requests);
     list_init(&own->ports);
     list_init(&own->flows);
+    list_init(&own->purge_sessions);
     gateway_pools_reload(own);
     if (worker_id(worker) == 0) {
         gateway->resolver =
             gateway_resolver_start(gateway, worker_peers(worker), gateway_conf(own));
         gateway->health = gateway_health_start(own);
+        if (gateway->purges)
+            gateway_purges_start(gateway->purges, worker_peers(worker));
     }
     return 0;
 }
@@ -132,6 +138,8 @@ void gateway_reload(struct gateway *gateway, struct worker *worker)
     if (worker_id(worker) == 0) {
         gateway_resolver_follow(gateway->resolver, gateway_conf(own));
         gateway_health_follow(gateway->health);
+        if (gateway->purges)
+            gateway_purges_follow(gateway->purges);
     }
 }
 
@@ -143,10 +151,13 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
     gateway_requests_abort(own);
     gateway_ports_abort(own);
     gateway_flows_abort(own);
+    gateway_purge_sessions_abort(own);
     gateway_pools_free(own);
     if (worker_id(worker) == 0) {
         gateway_resolver_stop(&gateway->resolver);
         gateway_health_stop(&gateway->health);
+        if (gateway->purges)
+            gateway_purges_stop(gateway->purges);
     }
     own->gateway = NULL;
 }
@@ -158,10 +169,18 @@ void gateway_accept(void *argument, struct link *link, struct link_stream *strea
     struct gateway_worker *worker = &gateway->workers[worker_id(worker_current())];
     if (open->flags & TRANSPORT_OPEN_HTTP)
         gateway_request_accept(worker, link, stream);
+    else if (open->flags & TRANSPORT_OPEN_PURGES)
+        gateway_purge_accept(worker, link, stream);
     else if (open->flags & TRANSPORT_OPEN_DATAGRAMS)
         gateway_flow_accept(worker, link, stream, open);
     else
         gateway_port_accept(worker, link, stream, open);
+}
+
+void gateway_set_replaced(struct gateway *gateway)
+{
+    if (gateway->purges)
+        gateway_purges_set_replaced(gateway->purges);
 }
 
 struct gateway_counts gateway_read_counts(const struct gateway *gateway)
@@ -173,7 +192,6 @@ struct gateway_counts gateway_read_counts(const struct gateway *gateway)
 
 json_t *gateway_status(struct gateway *gateway)
 {
-    (void)gateway;
     const struct {
         const char *name;
         struct metric *metric;
@@ -202,5 +220,9 @@ json_t *gateway_status(struct gateway *gateway)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         json_object_set_new(status, rows[i].name,
                             json_integer((json_int_t)metric_read(rows[i].metric)));
+    if (gateway->purges)
+        json_object_set_new(status, "purges",
+                            gateway_purges_status(gateway->purges,
+                                                  conf_current(&gateway->options.conf)));
     return status;
 }

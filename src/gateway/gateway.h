@@ -18,6 +18,9 @@ struct gateway;
 struct gateway_options {
     struct conf_source conf;
     uint32_t workers;
+    bool
+        has_purges; /* it has a log of purges: two descriptors, open for reading and writing, which stay the caller's */
+    int purge_files[2];
 };
 
 struct gateway *gateway_new(const struct gateway_options *options);
@@ -35,6 +38,11 @@ struct gateway_counts {
     uint32_t requests_open;
     uint64_t requests; /* since the start */
 };
+/* Another process of this node serves: it writes the log of purges, too. */
+void gateway_set_replaced(struct gateway *gateway);
+/* Answers {"verb": "purge", ...} (docs/operation.md); a new reference. On the main thread. NULL: this node is no gateway. */
+json_t *gateway_purge_inquire(struct gateway *gateway, const struct conf *conf,
+                              const json_t *question);
 struct gateway_counts gateway_read_counts(const struct gateway *gateway);
 json_t *gateway_status(struct gateway *gateway); /* any thread; a new reference */
 

@@ -68,6 +68,8 @@ struct gateway_worker {
     struct list requests; /* struct gateway_request */
     struct list ports;    /* struct gateway_port */
     struct list flows;    /* struct gateway_flow */
+    struct list purge_sessions;
+    struct message purge_message; /* there is more in the log of purges */
     uint32_t flow_count;
     struct resolved_name *names; /* of origins, as last resolved */
     size_t name_count;
@@ -80,6 +82,7 @@ struct gateway {
     struct gateway_worker *workers;    /* by worker id */
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
     struct gateway_health *health;     /* likewise */
+    struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
     void *_Atomic down;                /* struct gateway_down: what health checks find */
 };
 

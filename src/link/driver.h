@@ -138,6 +138,8 @@ struct link {
     _Atomic bool is_up;
     _Atomic bool packs; /* the peer understands packed frames */
     _Atomic bool hears_times;
+    _Atomic bool has_purges;
+    _Atomic uint64_t ups;
     _Atomic uint32_t srtt_us, loss_ppm;
     pthread_mutex_t facts_lock; /* once a second, and by status */
     struct transport_facts facts;

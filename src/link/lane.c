@@ -35,6 +35,10 @@ static void publish(struct lane *lane)
                           memory_order_relaxed);
     atomic_store_explicit(&link->hears_times, facts.features & TRANSPORT_FEATURE_TIMES,
                           memory_order_relaxed);
+    atomic_store_explicit(&link->has_purges, facts.features & TRANSPORT_FEATURE_PURGES,
+                          memory_order_relaxed);
+    if (is_usable && !atomic_load_explicit(&link->is_up, memory_order_relaxed))
+        atomic_fetch_add_explicit(&link->ups, 1, memory_order_relaxed);
     atomic_store_explicit(&link->has_session, facts.state == TRANSPORT_STATE_UP,
                           memory_order_relaxed);
     atomic_store_explicit(&link->is_up, is_usable, memory_order_release);
@@ -212,7 +216,8 @@ void lane_new(struct driver *driver, struct link *link)
     config.random_seed = now_ns ^ hash_span(span_of(link->key, CONF_KEY_BYTES), link->slot);
     config.wall_offset_ns = clock_wall_ns() - now_ns;
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
-    config.features = TRANSPORT_FEATURE_PACKED | TRANSPORT_FEATURE_TIMES;
+    config.features = TRANSPORT_FEATURE_PACKED | TRANSPORT_FEATURE_TIMES |
+                      (set->options.has_purges ? TRANSPORT_FEATURE_PURGES : 0);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, link->weights, sizeof config.weights);
     static const enum ecn_codepoint marks[] = {

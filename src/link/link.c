@@ -447,6 +447,16 @@ bool link_is_up(const struct link *link)
     return atomic_load_explicit(&link->is_up, memory_order_acquire);
 }
 
+bool link_has_purges(const struct link *link)
+{
+    return atomic_load_explicit(&link->has_purges, memory_order_relaxed);
+}
+
+uint64_t link_ups(const struct link *link)
+{
+    return atomic_load_explicit(&link->ups, memory_order_relaxed);
+}
+
 struct link_quality link_read_quality(const struct link *link)
 {
     return (struct link_quality){link_is_up(link), atomic_load(&link->srtt_us),

@@ -37,6 +37,7 @@ struct link_options {
     size_t listen_count;
     const int *tcp_listeners; /* likewise, of `link_tcp_listen` */
     size_t tcp_count;
+    bool has_purges; /* this node tells, or wants to hear, of purges */
     link_accept_function *accept;
     void *accept_argument;
 };
@@ -80,7 +81,11 @@ const uint8_t *link_peer_key(const struct link *link); /* any thread; CONF_KEY_B
 bool link_is_up(const struct link *link);              /* any thread */
 bool link_packs(const struct link *link);       /* any thread: the peer understands packed frames */
 bool link_hears_times(const struct link *link); /* likewise, TIMES frames */
-json_t *link_compress_status(void);             /* any thread; a new reference */
+/* Any thread: both ends have something to do with purges. */
+bool link_has_purges(const struct link *link);
+/* Any thread: how often it came up, from nothing or from an outage; counted before link_is_up() says so. */
+uint64_t link_ups(const struct link *link);
+json_t *link_compress_status(void); /* any thread; a new reference */
 struct link_quality {
     bool is_up;
     uint32_t srtt_us, loss_ppm;

@@ -95,10 +95,10 @@ static void on_command_done(void *owner, struct report *report)
            json_pack("{s:O, s:O}", "answers", report->answers, "missing", report->missing));
 }
 
-/* Answered with data, and nothing changes by it. */
+/* Answered with data. Nothing changes by it, but for purges, which the gateway logs itself. */
 static bool is_question(const char *verb)
 {
-    static const char *const verbs[] = {"explain", "latency", "link", "stats"};
+    static const char *const verbs[] = {"explain", "latency", "link", "purge", "stats"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verb, verbs[i]) == 0)
             return true;

@@ -38,6 +38,8 @@ static const struct {
     [LISTENER_ECHO] = {"echo", "front", true, false},
     [LISTENER_ECHO_6] = {"echo-6", "front", true, false},
     [LISTENER_GAUGES] = {"gauges", "front", true, false},
+    [LISTENER_PURGES] = {"purges", "front", false, false},
+    [LISTENER_PURGES_2] = {"purges-2", "front", false, false},
 };
 
 enum { DNS_BUFFER_BYTES = 4 << 20 };
@@ -295,6 +297,48 @@ static void want_echo(struct opening *opening, enum listener_kind kind)
     open->is_wanted = true;
 }
 
+/* What a crash must not lose: the file's name too. */
+static int open_lasting(const char *folder, const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    int place = fd < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (place >= 0 && fsync(place) == 0)) {
+        if (place >= 0)
+            close(place);
+        return fd;
+    }
+    int saved = errno;
+    if (place >= 0)
+        close(place);
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static void want_purges(struct opening *opening, const struct conf_node *node)
+{
+    static const enum listener_kind files[] = {LISTENER_PURGES, LISTENER_PURGES_2};
+    for (int i = 0; i < 2; i++) {
+        struct descriptor *open = descriptors_find(opening->table, kinds[files[i]].name);
+        if (!open) {
+            const char *folder = node->gateway->purges->folder;
+            struct text path = {.limit = PATH_MAX};
+            text_add_format(&path, "%s/purges-%s.%d", folder, node->name, i + 1);
+            int fd = open_lasting(folder, path.data);
+            if (fd < 0) {
+                text_add_format(opening->errors, "cannot open the log of purges %s: %s\n",
+                                path.data, strerror(errno));
+                opening->result = ERROR_IO;
+            }
+            text_clear(&path);
+            if (fd < 0)
+                return;
+            open = descriptors_add(opening->table, kinds[files[i]].name, kinds[files[i]].child, fd);
+        }
+        open->is_wanted = true;
+    }
+}
+
 static void want_node(struct opening *opening, const struct conf_node *node)
 {
     want_log(opening, node->log_path, NULL);
@@ -323,6 +367,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
     }
     if (node->agent && node->agent->gauges.count)
         want_gauges(opening, node);
+    if (node->gateway && node->gateway->purges)
+        want_purges(opening, node);
     if (node->edge && opening->is_probing) {
         want_echo(opening, LISTENER_ECHO);
         want_echo(opening, LISTENER_ECHO_6);

@@ -311,6 +311,8 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
     result = identity_find(node->user, &supervisor->identity, errors);
     if (result == 0 && node->history)
         result = folder_make(node->history->folder, &supervisor->identity, errors);
+    if (result == 0 && node->gateway && node->gateway->purges)
+        result = folder_make(node->gateway->purges->folder, &supervisor->identity, errors);
     if (result == 0)
         result = upgrade_take(supervisor, errors);
     if (result == 0 && !supervisor->is_successor)

@@ -102,6 +102,8 @@ enum listener_kind {
     LISTENER_ECHO,     /* ICMP, worker 0 only, no address; -1: not allowed */
     LISTENER_ECHO_6,   /* ICMPv6, likewise */
     LISTENER_GAUGES,   /* Unix datagrams, worker 0 only, no address */
+    LISTENER_PURGES,   /* the two files of the log of purges, worker 0 only, no address */
+    LISTENER_PURGES_2,
 };
 /* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:
  * never close it. -1: not configured. `address` as configured; NULL for Unix sockets. Main

@@ -180,15 +180,17 @@ enum {
     TRANSPORT_OPEN_SECURE = 2,    /* carried undecrypted, never compressed */
     TRANSPORT_OPEN_DATAGRAMS = 8, /* a flow: a stream that datagrams go with (T12) */
     TRANSPORT_OPEN_TEST = 16,     /* a measurement by the ends of the link themselves */
+    TRANSPORT_OPEN_PURGES = 32,   /* docs/protocol/purge.md; only where both ends offer it */
     TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS |
-                           TRANSPORT_OPEN_TEST,
+                           TRANSPORT_OPEN_TEST | TRANSPORT_OPEN_PURGES,
 };
 
 /* What ends tell each other in the handshake; a session has those of both. */
 enum {
     /* Packed frames of the message form, with the dictionary of docs/protocol/message.md. Another dictionary is another feature. */
     TRANSPORT_FEATURE_PACKED = 1,
-    TRANSPORT_FEATURE_TIMES = 2, /* TIMES frames of the message form */
+    TRANSPORT_FEATURE_TIMES = 2,  /* TIMES frames of the message form */
+    TRANSPORT_FEATURE_PURGES = 4, /* of an edge with a cache, of a gateway with a log of purges */
 };
 
 enum transport_event_kind {

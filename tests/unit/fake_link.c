@@ -136,6 +136,16 @@ bool link_hears_times(const struct link *link)
     return link->hears_times;
 }
 
+bool link_has_purges(const struct link *link)
+{
+    return link->has_purges;
+}
+
+uint64_t link_ups(const struct link *link)
+{
+    return link->ups;
+}
+
 bool link_packs(const struct link *link)
 {
     (void)link;

@@ -18,6 +18,8 @@ struct link {
     bool is_up, is_self, is_to_gateway, hears_times;
     bool refuses; /* link_stream_open() fails, though it looks as if it were up */
     uint32_t srtt_us, loss_ppm;
+    bool has_purges;
+    uint64_t ups;
 };
 
 struct link_set {

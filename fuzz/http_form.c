@@ -91,6 +91,11 @@ static bool write_frames(struct slice_queue *out, const struct message *message,
                                    .edge_port = 80,
                                    .is_https = message->used & 1,
                                    .priority = 1};
+    const struct http_times times = {.us = {message->used, UINT64_MAX, 3},
+                                     .known = (uint8_t)(message->used % (HTTP_TIME_COUNT + 1))};
+    bool has_times = context->is_response && message->used & 2;
+    if (has_times)
+        http_form_write_times(out, &times);
     int result = context->is_response ? http_form_write_response(out, &message->head)
                                       : http_form_write_request(out, &opening, &message->head);
     must(result == 0 || result == ERROR_LIMIT); /* longer than 2^62, at most */
@@ -99,6 +104,8 @@ static bool write_frames(struct slice_queue *out, const struct message *message,
     write_content(out, message, message->head.body, http_form_write_data);
     if (message->trailers.count)
         must(http_form_write_trailers(out, &message->trailers) == 0);
+    if (has_times)
+        http_form_write_times(out, &times);
     http_form_write_end(out);
     return true;
 }

@@ -423,6 +423,7 @@ json_t *edge_status(struct edge *edge)
     json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "encode", edge_encode_status());
     json_object_set_new(status, "purges", edge_purges_status(edge));
+    json_object_set_new(status, "traces", edge_trace_status());
     json_object_set_new(status, "sites", sites_status(edge));
     return status;
 }

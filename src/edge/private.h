@@ -284,6 +284,7 @@ void edge_rules_register_metrics(void);
 
 /* ---- trace.c */
 void edge_trace_register_metrics(void);
+json_t *edge_trace_status(void); /* a new reference */
 /* ---- encode.c: what a worker needs for it */
 struct edge_encoding *edge_encoding_new(void);
 void edge_encoding_free(struct edge_encoding **freed);

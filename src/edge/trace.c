@@ -23,6 +23,14 @@ void edge_trace_register_metrics(void)
         metric_register(&traces[i]);
 }
 
+json_t *edge_trace_status(void)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "passed", (json_int_t)metric_read(&traces[PASSED]),
+                     "started", (json_int_t)metric_read(&traces[STARTED]), "malformed",
+                     (json_int_t)metric_read(&traces[MALFORMED]), "dropped",
+                     (json_int_t)metric_read(&traces[DROPPED]));
+}
+
 static void start(struct edge_exchange *exchange, const struct conf_site *site,
                   struct http_trace *trace)
 {

@@ -53,10 +53,10 @@ def test_S8_legs_are_told_apart(road):
     durations = {entry.split(";")[0].strip(): float(entry.split("dur=")[1].split(";")[0]) for entry in told.split(",") if "dur=" in entry}
     assert {"head", "edge", "upstream", "link", "queue", "connect", "origin"} == set(durations), told
     assert durations["upstream"] >= durations["origin"] + 18 and 145 <= durations["origin"] and durations["link"] > 15
-    assert 'cache;desc="fwd=miss;stored"' in told
+    assert 'cache;desc="fwd=miss;stored' in told
     line = line_of(road, fields["x-request-id"], "id")
-    assert line["cache"] == "fwd=miss;stored" and line["gateway"] == "gateway" and "client_body_us" not in line
-    assert line["origin_first_byte_us"] >= 145000 and line["origin_us"] >= line["origin_first_byte_us"]
+    assert line["cache"].startswith("fwd=miss;stored") and line["gateway"] == "gateway" and "client_body_us" not in line
+    assert line["origin_first_byte_us"] >= 145000
     assert line["upstream_us"] >= line["origin_first_byte_us"] + line["queue_us"] + line["connect_us"] + 18000
     assert line["first_byte_seconds"] * 1e6 + 2 >= line["client_head_us"] + line["edge_us"] + line["upstream_us"] - 2
     assert line["link_rtt_us"] > 15000
@@ -69,6 +69,7 @@ def test_S8_legs_are_told_apart(road):
     assert "server-timing" not in fields_of(road.curl("/echo", "-i", "--data-binary", "x" * 100000).stdout)
     line = line_of(road, "/echo")
     assert line["client_body_us"] >= 0 and line["cache"] == "fwd=method"
+    assert line["origin_us"] >= line["origin_first_byte_us"]  # not fetched for others too: its end is known
 
 
 def test_S8_the_rules_that_decided_stand_in_the_log(road):
@@ -79,7 +80,7 @@ def test_S8_the_rules_that_decided_stand_in_the_log(road):
     assert "edge_us" in line_of(road, "/no") and "gateway" not in line_of(road, "/no")
 
 
-def test_S8_a_trace_goes_through_as_it_came(road):
+def test_a_trace_goes_through_as_it_came(road):
     given = ["-H", f"traceparent: {PARENT}", "-H", "tracestate: a=1,b@c=2", "-H", "tracestate: d=3"]
     for path in ("/echo", "/echo?stored"):
         seen = road.seen(path, *given)
@@ -105,3 +106,5 @@ def test_S8_a_trace_goes_through_as_it_came(road):
     node.reload(text.replace("trace: pass", "trace: drop"))
     wait_until(lambda: "traceparent" not in road.seen("/echo?then", *given)["by_name"], 10, "traces are taken out")
     assert "tracestate" not in road.seen("/echo?then2", *given)["by_name"]
+    traces = road.part("traces", "edge")
+    assert traces["passed"] == 4 and traces["malformed"] == 2 and traces["started"] >= 2 and traces["dropped"] >= 2, traces

@@ -200,7 +200,7 @@ static void a_request_goes_to_an_origin_and_its_connection_is_kept(void **state)
     stage_stop(&stage);
 }
 
-static void S8_an_edge_that_hears_them_is_told_the_times(void **state)
+static void an_edge_that_hears_them_is_told_the_times(void **state)
 {
     struct stage stage;
     struct visit origin;
@@ -570,7 +570,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_goes_to_an_origin_and_its_connection_is_kept),
-        cmocka_unit_test(S8_an_edge_that_hears_them_is_told_the_times),
+        cmocka_unit_test(an_edge_that_hears_them_is_told_the_times),
         cmocka_unit_test(a_site_may_name_the_host_that_its_origin_gets),
         cmocka_unit_test(only_what_the_allow_list_names_reaches_an_origin),
         cmocka_unit_test(a_message_without_a_whole_head_is_refused),

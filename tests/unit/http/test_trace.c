@@ -110,7 +110,7 @@ static unsigned count(const struct http_fields *fields, enum http_name id)
     return found;
 }
 
-static void S8_what_may_be_passed_on_is_and_nothing_else(void **state)
+static void what_may_be_passed_on_is_and_nothing_else(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -137,7 +137,7 @@ static void S8_what_may_be_passed_on_is_and_nothing_else(void **state)
     }
 }
 
-static void S8_what_begins_here_can_be_read(void **state)
+static void what_begins_here_can_be_read(void **state)
 {
     (void)state;
     struct random random;
@@ -156,8 +156,8 @@ static void S8_what_begins_here_can_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(S8_what_may_be_passed_on_is_and_nothing_else),
-        cmocka_unit_test(S8_what_begins_here_can_be_read),
+        cmocka_unit_test(what_may_be_passed_on_is_and_nothing_else),
+        cmocka_unit_test(what_begins_here_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

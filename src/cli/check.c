@@ -3,6 +3,7 @@
  * causeway check: reads a configuration as `run` would, and says what is wrong with it.
  */
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "conf/conf.h"
 #include "dnsd/dnsd.h"
 
@@ -71,6 +72,17 @@ static bool has_good_zones(const struct conf *conf, struct text *findings)
     return is_good;
 }
 
+/* Not having it keeps no node from starting. */
+static void look_at_cache(const struct conf *conf, struct text *findings)
+{
+    struct text sentence = {0};
+    const char *advice;
+    if (conf->self && conf->self->edge && conf->self->edge->cache_disk &&
+        doctor_judge_cache(conf->self, &sentence, &advice) != FINDING_OK)
+        text_add_format(findings, "%s: warning: %s; %s\n", conf->file, sentence.data, advice);
+    text_clear(&sentence);
+}
+
 static int run_check(const struct cli_arguments *arguments)
 {
     const char *file = cli_value(arguments, "config");
@@ -88,6 +100,8 @@ static int run_check(const struct cli_arguments *arguments)
     struct conf *conf =
         conf_load(file, text_span(&content), node ? node : CONF_NO_NODE, &reader, &findings);
     bool is_good = conf && has_good_zones(conf, &findings);
+    if (conf)
+        look_at_cache(conf, &findings);
     if (cli_value(arguments, "json")) {
         write_json(&answer, file, conf, is_good, text_span(&findings));
     } else {
@@ -107,7 +121,8 @@ static int run_check(const struct cli_arguments *arguments)
 
 static const struct cli_option options[] = {
     {"config", 'c', "FILE", "the configuration; default " CLI_CONFIG_FILE},
-    {"node", 'n', "NAME", "check what this node needs as well: its private key can be read"},
+    {"node", 'n', "NAME",
+     "check what this node needs as well: its private key, its cache's folder"},
     {"json", 0, NULL, "findings as one JSON object"},
     {0}};
 const struct cli_verb verb_check = {

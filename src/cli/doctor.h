@@ -22,6 +22,9 @@ void doctor_add(struct doctor *doctor, enum finding_level level, const char *che
 
 void doctor_check_kernel(struct doctor *doctor, const struct conf *conf); /* conf may be NULL */
 void doctor_check_sockets(struct doctor *doctor);
+/* Of a node whose edge has a disk tier: a sentence, and what to do unless all is well. */
+enum finding_level doctor_judge_cache(const struct conf_node *node, struct text *sentence,
+                                      const char **advice);
 void doctor_check_node(struct doctor *doctor, const struct conf *conf,
                        const struct conf_node *node);
 

@@ -190,11 +190,23 @@ static void check_run_dir(struct doctor *doctor, const struct conf_node *node)
                "name a folder of its own in run_dir");
 }
 
+static void check_cache(struct doctor *doctor, const struct conf_node *node)
+{
+    struct text sentence = {0};
+    const char *advice;
+    if (!node->edge || !node->edge->cache_disk)
+        return;
+    enum finding_level level = doctor_judge_cache(node, &sentence, &advice);
+    doctor_add(doctor, level, "cache folder", sentence.data, advice);
+    text_clear(&sentence);
+}
+
 void doctor_check_node(struct doctor *doctor, const struct conf *conf, const struct conf_node *node)
 {
     check_user(doctor, node);
     check_key(doctor, node);
     check_run_dir(doctor, node);
+    check_cache(doctor, node);
     check_listeners(doctor, node);
     check_mtu(doctor, conf, node);
 }

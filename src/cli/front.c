@@ -91,6 +91,11 @@ static struct edge_listeners edge_descriptors(const struct child *child,
                                    .port_count = ports.count};
 }
 
+static int cache_folder(const struct child *child, const struct conf_node *self)
+{
+    return self->edge->cache_disk ? child_folder(child, self->edge->cache_disk->path) : -1;
+}
+
 static void free_edge_descriptors(struct edge_listeners *listeners)
 {
     memory_free((int *)(uintptr_t)listeners->http);
@@ -173,7 +178,8 @@ static int start(struct child *child, void **state, struct text *why)
                                        .links = front->links,
                                        .workers = workers,
                                        .listeners = edge_descriptors(child, self),
-                                       .waits = child_is_successor(child)};
+                                       .waits = child_is_successor(child),
+                                       .cache_folder = cache_folder(child, self)};
         memcpy(options.public_key, public_key.bytes, CONF_KEY_BYTES);
         front->edge = edge_new(&options);
         free_edge_descriptors(&options.listeners);
@@ -228,6 +234,7 @@ static int reload(void *state, struct text *why)
     if (front->edge) {
         struct edge_listeners listeners = edge_descriptors(front->child, conf->self);
         edge_reload(front->edge, workers, &listeners);
+        edge_use_cache_folder(front->edge, cache_folder(front->child, conf->self));
         free_edge_descriptors(&listeners);
     }
     return result;

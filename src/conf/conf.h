@@ -155,6 +155,11 @@ struct conf_proxy_protocol {
     uint64_t timeout_ns;       /* 3 s: to the end of the header */
 };
 
+struct conf_cache_disk {
+    const char *path; /* a folder; the supervisor makes it, for the node's user alone */
+    uint64_t bytes;   /* 10 GiB */
+};
+
 struct conf_edge {
     struct conf_addresses listen; /* HTTP */
     struct conf_edge_tls *tls;    /* NULL: none */
@@ -168,6 +173,7 @@ struct conf_edge {
     uint64_t cache_bytes;                   /* 256 MiB; 0: no cache */
     enum conf_eviction cache_policy;        /* S3FIFO */
     uint32_t encoders_limit;                /* 64: of a worker at once */
+    struct conf_cache_disk *cache_disk;     /* NULL: memory only */
     uint32_t connections_limit;             /* 65536 */
     uint32_t flows_limit;                   /* 16384: clients of UDP ports at once */
     uint32_t request_line_bytes;            /* 8192 */

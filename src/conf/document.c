@@ -192,22 +192,34 @@ static void write_rows(struct text *text, const struct format *format, const cha
 }
 
 static void write_section(struct text *text, const struct format *format, const char *path,
-                          const struct section *section)
+                          const struct section *section);
+
+/* The sections within it, those of its groups among them. */
+static void write_inner(struct text *text, const struct format *format, const char *path,
+                        const struct section *section)
 {
-    format->section(text, *path ? path : "The file", section->help);
-    write_rows(text, format, "", section);
     for (size_t i = 0; i < section->count; i++) {
         const struct setting *setting = &section->settings[i];
         static const char *const behind[] = {
-            [SHAPE_ONE] = "", [SHAPE_LIST] = "[]", [SHAPE_MAP] = ".NAME"};
-        if (setting->type != &type_section || setting->shape == SHAPE_IN_PLACE ||
-            setting->section == section)
+            [SHAPE_ONE] = "", [SHAPE_IN_PLACE] = "", [SHAPE_LIST] = "[]", [SHAPE_MAP] = ".NAME"};
+        if (setting->type != &type_section || setting->section == section)
             continue;
         char inner[PATH_TEXT_BYTES];
         snprintf(inner, sizeof inner, "%s%s%s%s", path, *path ? "." : "", setting->name,
                  behind[setting->shape]);
-        write_section(text, format, inner, setting->section);
+        if (setting->shape == SHAPE_IN_PLACE)
+            write_inner(text, format, inner, setting->section);
+        else
+            write_section(text, format, inner, setting->section);
     }
+}
+
+static void write_section(struct text *text, const struct format *format, const char *path,
+                          const struct section *section)
+{
+    format->section(text, *path ? path : "The file", section->help);
+    write_rows(text, format, "", section);
+    write_inner(text, format, path, section);
 }
 
 static void write_document(struct text *text, const struct format *format)

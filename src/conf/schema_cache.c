@@ -8,11 +8,25 @@ static const struct word eviction_policies[] = {
     {"s3fifo", CONF_EVICT_S3FIFO}, {"lru", CONF_EVICT_LRU},       {"lfu", CONF_EVICT_LFU},
     {"fifo", CONF_EVICT_FIFO},     {"random", CONF_EVICT_RANDOM}, {0}};
 
+static const struct setting cache_disk_settings[] = {
+    {"path", &type_path, MEMBER(conf_cache_disk, path), REQUIRED, RESTART,
+     .help =
+         "A folder of its own for each node; it is made for the node's user alone. Use `causeway "
+         "doctor` to see whether it will do."},
+    {"size", &type_size, MEMBER(conf_cache_disk, bytes), RANGE("16M", "16384G"), .preset = "10G",
+     RESTART, .help = "Bytes that it may take."},
+};
+static const struct section cache_disk_section = {
+    "edge cache disk", "A folder where stored answers survive a restart; docs/cache.md.",
+    ROWS(cache_disk_settings), sizeof(struct conf_cache_disk)};
+
 static const struct setting edge_cache_settings[] = {
     {"memory", &type_size, MEMBER(conf_edge, cache_bytes), RANGE("0", "1024G"), .preset = "256M",
      RESTART, .help = "Memory for stored answers of all sites; 0: none are stored."},
     {"policy", &type_choice, MEMBER(conf_edge, cache_policy), .words = eviction_policies,
      .preset = "s3fifo", RESTART, .help = "Which answers make room for others."},
+    {"disk", SECTION(cache_disk_section), MEMBER(conf_edge, cache_disk), RESTART,
+     .help = "Answers are kept on disk, too."},
 };
 const struct section edge_cache_section = {"edge cache", "Answers that the edge keeps.",
                                            ROWS(edge_cache_settings)};

@@ -131,6 +131,7 @@ static void register_metrics(void)
     for (size_t i = H2_CAUSE_NONE + 1; i < H2_CAUSE_COUNT; i++)
         metric_register(&edge_h2_ended[i]);
     edge_rules_register_metrics();
+    edge_store_register_metrics();
     edge_trace_register_metrics();
     edge_limits_register_metrics();
     edge_encode_register_metrics();
@@ -235,8 +236,10 @@ static void on_second(struct loop *loop, struct loop_timer *timer)
     struct edge_worker *worker = CONTAINER_OF(timer, struct edge_worker, second);
     set_date(worker);
     edge_visitors_second(worker);
-    if (worker_id(worker->worker) == 0)
+    if (worker_id(worker->worker) == 0) {
         edge_tls_second(worker->edge->tls);
+        edge_store_second(worker->edge, loop_now_ns(loop));
+    }
     loop_timer_start(loop, timer, loop_now_ns(loop) + 1000000000);
 }
 
@@ -331,6 +334,7 @@ void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle)
 {
     edge->keeps_idle = keeps_idle;
     atomic_store(&edge->admin, EDGE_DRAIN);
+    edge_use_cache_folder(edge, -1);
     workers_run_on_all(workers, drain, edge);
 }
 

@@ -35,6 +35,7 @@ struct edge_options {
     uint8_t public_key[CONF_KEY_BYTES]; /* of this node */
     struct edge_listeners listeners;    /* copied */
     bool waits;                         /* nobody is accepted before edge_serve() */
+    int cache_folder;                   /* of the disk tier, a descriptor; -1: it cannot be used */
 };
 
 struct edge *edge_new(const struct edge_options *options);
@@ -44,7 +45,9 @@ void edge_serve(struct edge *edge, struct worker_set *workers);
 /* After the snapshot was swapped: other listeners. Called on no worker; returns when all workers have them. */
 void edge_reload(struct edge *edge, struct worker_set *workers,
                  const struct edge_listeners *listeners);
-/* Accepts nothing more. Idle connections end; with `keeps_idle` only behind their next answer, so that no request meets a
+/* The same folder is harmless, another one takes its place. */
+void edge_use_cache_folder(struct edge *edge, int folder);
+/* Accepts nothing more, and lets go of the cache's folder. Idle connections end; with `keeps_idle` only behind their next answer, so that no request meets a
  * connection that is being closed. */
 void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle);
 /* Its store may be used: no purge is known to be missing. Main thread. */

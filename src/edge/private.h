@@ -104,6 +104,7 @@ struct edge_worker {
 };
 
 struct edge_step; /* exchange.h */
+struct edge_disk; /* store.c */
 struct store;
 
 struct edge {
@@ -112,6 +113,7 @@ struct edge {
     struct edge_worker *workers;          /* by worker id */
     struct store *store;                  /* NULL: nothing is kept */
     struct edge_purges *purges;           /* purges.h; NULL: likewise */
+    struct edge_disk *disk;               /* what was told of its disk tier */
     struct log_file *access_log;
     bool access_log_is_json;
     struct edge_tls *tls;
@@ -310,6 +312,9 @@ void edge_store_close(struct edge *edge);
 void edge_store_start(struct edge_worker *worker); /* its regular work, on the first worker */
 void edge_store_stop(struct edge_worker *worker);
 json_t *edge_store_status(const struct edge *edge); /* a new reference */
+void edge_store_register_metrics(void);
+/* Once a second: logs and counts what became of the disk tier. */
+void edge_store_second(struct edge *edge, uint64_t now_ns);
 
 /* ---- metrics */
 extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];

@@ -494,6 +494,8 @@ void disk_use_folder(struct disk *disk, int folder)
         close(disk->given);
     disk->given = own;
     disk->is_given = true;
+    if (own >= 0 && disk->state == STORE_DISK_CLOSED)
+        set_state(disk, STORE_DISK_OPENING); /* purges are remembered from here on */
     pthread_cond_signal(&disk->has_work);
     pthread_mutex_unlock(&disk->lock);
 }

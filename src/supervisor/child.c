@@ -191,6 +191,14 @@ int child_listener(const struct child *child, enum listener_kind kind,
     return found ? found->fd : -1;
 }
 
+int child_folder(const struct child *child, const char *path)
+{
+    char name[DESCRIPTOR_NAME_BYTES];
+    folder_name(path, name);
+    const struct descriptor *found = descriptors_find(&child->descriptors, name);
+    return found ? found->fd : -1;
+}
+
 /* ---- the log: files come as descriptors */
 
 static struct child *the_child; /* the log's opener has no argument */

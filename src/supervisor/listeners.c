@@ -227,6 +227,34 @@ static void want_log(struct opening *opening, const char *path, const char *chil
     open->is_wanted = true;
 }
 
+static bool leads_to(int fd, const char *path)
+{
+    struct stat open, named;
+    return fstat(fd, &open) == 0 && stat(path, &named) == 0 && open.st_dev == named.st_dev &&
+           open.st_ino == named.st_ino;
+}
+
+/* Not having it is no error: a disk that broke must not keep an edge from coming up. One that was mounted again since is another one. */
+static void want_cache(struct opening *opening, const struct conf_cache_disk *disk)
+{
+    char name[DESCRIPTOR_NAME_BYTES];
+    folder_name(disk->path, name);
+    struct descriptor *open = descriptors_find(opening->table, name);
+    if (!open || !leads_to(open->fd, disk->path)) {
+        struct text why = {.limit = 2 * PATH_MAX};
+        int fd;
+        if (folder_open(disk->path, opening->table->owner, &fd, &why) == 0)
+            open = descriptors_add(opening->table, name, "front", fd);
+        else
+            text_add_format(opening->errors,
+                            "warning: answers are kept in memory only until the next reload: %s\n",
+                            why.data);
+        text_clear(&why);
+    }
+    if (open)
+        open->is_wanted = true;
+}
+
 /* Who may write it decides whose numbers are told: its owner, and the configured group. */
 static int bind_gauges(const struct conf_node *node, const char *path)
 {
@@ -344,6 +372,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
     want_log(opening, node->log_path, NULL);
     if (node->edge) {
         want_log(opening, node->edge->access_log, "front");
+        if (node->edge->cache_disk)
+            want_cache(opening, node->edge->cache_disk);
         want_all(opening, LISTENER_HTTP, &node->edge->listen);
         if (node->edge->tls)
             want_all(opening, LISTENER_TLS, &node->edge->tls->listen);
@@ -421,11 +451,16 @@ void descriptors_left(struct descriptors *table, uint8_t child_bit, bool is_gone
     descriptors_close_unwanted(table);
 }
 
-static const char log_prefix[] = "log:";
+static const char log_prefix[] = "log:", folder_prefix[] = "folder:";
 
 void log_name(const char *path, char name[DESCRIPTOR_NAME_BYTES])
 {
     snprintf(name, DESCRIPTOR_NAME_BYTES, "%s%s", log_prefix, path);
+}
+
+void folder_name(const char *path, char name[DESCRIPTOR_NAME_BYTES])
+{
+    snprintf(name, DESCRIPTOR_NAME_BYTES, "%s%s", folder_prefix, path);
 }
 
 void logs_reopen(struct descriptors *table)

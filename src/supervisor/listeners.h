@@ -7,11 +7,12 @@
 #ifndef SUPERVISOR_LISTENERS_H
 #define SUPERVISOR_LISTENERS_H
 
+#include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
 enum { DESCRIPTOR_NAME_BYTES = 4096 + 8, LISTENERS_LIMIT = 65536 };
 
-/* "http:192.0.2.1:80/3", "control"; "log:/var/log/..." for log files. */
+/* "http:192.0.2.1:80/3", "control"; "log:/var/log/..." for log files, "folder:/var/cache/..." likewise. */
 struct descriptor {
     char *name;
     const char *child; /* who gets it: a role's `child`; NULL: all */
@@ -25,11 +26,13 @@ struct descriptor {
 struct descriptors {
     struct descriptor *items;
     size_t count, capacity;
+    const struct identity *owner; /* of folders that are made */
 };
 
 void listener_name(enum listener_kind kind, const struct address *address, uint32_t worker,
                    char name[DESCRIPTOR_NAME_BYTES]);
 void log_name(const char *path, char name[DESCRIPTOR_NAME_BYTES]);
+void folder_name(const char *path, char name[DESCRIPTOR_NAME_BYTES]);
 struct descriptor *descriptors_find(const struct descriptors *table, const char *name);
 /* Owns the descriptor; replaces one of the same name. */
 struct descriptor *descriptors_add(struct descriptors *table, const char *name, const char *child,

@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -37,19 +38,72 @@ int identity_find(const char *name, struct identity *identity, struct text *why)
     return 0;
 }
 
+static bool may_write(const struct stat *status, const struct identity *identity)
+{
+    mode_t needed = S_IRUSR | S_IWUSR | S_IXUSR;
+    if (identity->user == 0)
+        return true;
+    if (status->st_uid != identity->user)
+        needed >>= status->st_gid == identity->group ? 3 : 6;
+    return (status->st_mode & needed) == needed;
+}
+
+static int judge_status(const char *path, const struct stat *status,
+                        const struct identity *identity, struct text *why)
+{
+    if (!S_ISDIR(status->st_mode))
+        text_add_format(why, "%s is no folder", path);
+    else if (!may_write(status, identity))
+        text_add_format(
+            why,
+            "%s belongs to uid %u and has mode %04o, %s may not write to it: give it to "
+            "that user, or name a folder in it that is made then",
+            path, (unsigned)status->st_uid, (unsigned)(status->st_mode & 07777), identity->name);
+    else
+        return 0;
+    return ERROR_DENIED;
+}
+
+int folder_judge(const char *path, const struct identity *identity, struct text *why)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    char *parent = slash > path ? strndup(path, (size_t)(slash - path)) : strdup(slash ? "/" : ".");
+    int result = ERROR_NOT_FOUND;
+    if (stat(path, &status) == 0) {
+        result = judge_status(path, &status, identity, why);
+    } else if (errno != ENOENT || !parent || stat(parent, &status)) {
+        text_add_format(why, "%s cannot be made: %s", path, strerror(errno));
+        result = ERROR_IO;
+    }
+    free(parent);
+    return result;
+}
+
+int folder_open(const char *path, const struct identity *identity, int *out, struct text *why)
+{
+    struct stat status;
+    bool is_new = mkdir(path, 0700) == 0;
+    int fd = is_new || errno == EEXIST ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool is_open = fd >= 0 &&
+                   (!is_new || !identity->is_changed ||
+                    fchownat(fd, "", identity->user, identity->group, AT_EMPTY_PATH) == 0) &&
+                   fstat(fd, &status) == 0;
+    if (!is_open)
+        text_add_format(why, "the folder %s: %s", path, strerror(errno));
+    int result = is_open ? judge_status(path, &status, identity, why) : ERROR_IO;
+    *out = fd;
+    if (result && fd >= 0)
+        close(fd);
+    return result;
+}
+
 int folder_make(const char *path, const struct identity *identity, struct text *why)
 {
-    bool is_new = mkdir(path, 0700) == 0;
-    int fd = is_new || errno == EEXIST ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                                       : -1;
-    if (fd < 0 || (is_new && identity->is_changed && fchown(fd, identity->user, identity->group))) {
-        text_add_format(why, "the folder %s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return ERROR_IO;
-    }
-    close(fd);
-    return 0;
+    int fd, result = folder_open(path, identity, &fd, why);
+    if (result == 0)
+        close(fd);
+    return result;
 }
 
 static void give_up_privileges(const struct identity *identity)

@@ -21,8 +21,13 @@ struct identity {
 /* `name` NULL: "causeway", else "nobody". ERROR_NOT_FOUND with a sentence. */
 MUST_USE int identity_find(const char *name, struct identity *identity, struct text *why);
 
-/* A folder of this identity's own, mode 0700; its parents exist. */
+/* A folder of this identity's own, which is made with mode 0700 where it is missing and its parent is not; by a descriptor that leads there and
+ * allows nothing (O_PATH): this process may have no right to look into it. A sentence in `why` where that identity could not write to it. */
+MUST_USE int folder_open(const char *path, const struct identity *identity, int *fd,
+                         struct text *why);
 MUST_USE int folder_make(const char *path, const struct identity *identity, struct text *why);
+/* Whether folder_open() would do, without making anything: 0, ERROR_NOT_FOUND where it would be made, or why not. */
+MUST_USE int folder_judge(const char *path, const struct identity *identity, struct text *why);
 
 /* Executes this very program as `causeway child NAME`, with `socket` as descriptor 3 and nothing
  * else open but 0 to 2. The child is killed when the supervisor dies. The pid, or -1 with errno. */

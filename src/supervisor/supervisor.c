@@ -43,6 +43,13 @@ static struct conf *load(const char *file, const char *node, struct bundle *bund
     return conf;
 }
 
+int supervisor_judge_folder(const char *path, const char *user, struct text *why)
+{
+    struct identity identity;
+    int result = identity_find(user, &identity, why);
+    return result ? result : folder_judge(path, &identity, why);
+}
+
 static bool has_roles(const struct supervisor_options *options, const struct conf_node *node)
 {
     for (size_t i = 0; options->roles[i]; i++)
@@ -309,6 +316,7 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
         return ERROR_CONFIG;
     }
     result = identity_find(node->user, &supervisor->identity, errors);
+    supervisor->descriptors.owner = &supervisor->identity;
     if (result == 0 && node->history)
         result = folder_make(node->history->folder, &supervisor->identity, errors);
     if (result == 0 && node->gateway && node->gateway->purges)

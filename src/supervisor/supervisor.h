@@ -111,6 +111,12 @@ enum listener_kind {
 int child_listener(const struct child *child, enum listener_kind kind,
                    const struct address *address, uint32_t worker);
 
+/* The folder of that name, which the supervisor opened: by a descriptor that stays the child's, for openat(2). -1: it cannot be used. */
+int child_folder(const struct child *child, const char *path);
+
+/* Why that user (NULL: as identity of the children) could not use the folder, as a sentence; 0: he could; ERROR_NOT_FOUND: it is made at the start. */
+MUST_USE int supervisor_judge_folder(const char *path, const char *user, struct text *why);
+
 /* What /status shows of the whole node, once all children have said theirs: `done` gets it, borrowed. On the main thread.
  * ERROR_LIMIT: too many at once. child_look_forget() before the owner goes; NULL inside is fine. */
 struct report;

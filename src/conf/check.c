@@ -417,6 +417,32 @@ static void check_site_limits(struct loader *loader)
                      "limits: kept is more than connections");
 }
 
+static bool is_linked(const struct conf_node *edge, const struct conf_node *gateway)
+{
+    for (size_t i = 0; i < edge->edge->gateway_count; i++)
+        if (edge->edge->gateways[i] == gateway)
+            return true;
+    return false;
+}
+
+/* An edge hears of purges over its link to the gateway that numbers them. */
+static void check_purges_arrive(struct loader *loader)
+{
+    SITES(loader->conf, site)
+    {
+        const struct conf_node *first = site->gateway_count ? site->gateways[0] : NULL;
+        if (!site->cache.is_on || !first || !first->gateway || !first->gateway->purges)
+            continue;
+        for (size_t i = 0; i < site->edge_count; i++)
+            if (site->edges[i]->edge && !is_linked(site->edges[i], first))
+                report_warning(&loader->report,
+                               place_or(loader, &site->edges[i]->edge->gateways, &site->hosts),
+                               "edge '%s' has no link to '%s', which numbers the purges of '%s': "
+                               "it hears of none",
+                               site->edges[i]->name, first->name, site->name);
+    }
+}
+
 /* --- DNS -------------------------------------------------------------------------------------- */
 
 static bool has_dns(const struct conf *conf)
@@ -580,6 +606,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_sites_are_allowed,
     check_origins,
     check_site_limits,
+    check_purges_arrive,
     check_dns_and_zones,
     check_zones_differ,
     check_zones_have_servers,

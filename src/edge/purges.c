@@ -462,22 +462,27 @@ void edge_purges_free(struct edge_purges **freed)
     memory_free(purges);
 }
 
+static bool is_first(const struct edge_worker *worker)
+{
+    return worker == worker->edge->workers;
+}
+
 void edge_purges_start(struct edge_worker *worker)
 {
-    if (worker->edge->purges && worker_id(worker->worker) == 0)
+    if (worker->edge->purges && is_first(worker))
         on_tick(worker->loop, &worker->edge->purges->tick);
 }
 
 void edge_purges_follow(struct edge_worker *worker)
 {
-    if (worker->edge->purges && worker_id(worker->worker) == 0)
+    if (worker->edge->purges && is_first(worker))
         read_conf(worker->edge->purges);
 }
 
 void edge_purges_stop(struct edge_worker *worker)
 {
     struct edge_purges *purges = worker->edge->purges;
-    if (!purges || worker_id(worker->worker) != 0)
+    if (!purges || !is_first(worker))
         return;
     loop_timer_stop(worker->loop, &purges->tick);
     LIST_EACH (item, after, &purges->sources)

@@ -346,7 +346,9 @@ static int compact(struct purge_log *log, const uint64_t *sites, size_t count)
         take_records(log, text_span(&kept), &reason);
         log->compactions++;
         purge_log_unlock(log);
-        log->compact_at = log->most_bytes > 2 * log->end ? log->most_bytes : 2 * log->end;
+        /* So many sites that what stays is not much less: every record would write all of them again. */
+        bool is_crowded = log->end > log->most_bytes / 4 * 3;
+        log->compact_at = is_crowded ? 2 * log->end : log->most_bytes;
     }
     text_clear(&kept);
     return result;

@@ -284,6 +284,31 @@ static const struct bad_file bad_relations[] = {
      "    gateway: { allow: [{ edges: [me], sites: [s], ports: [25] }] }\n"
      "    edge: { listen: [\":80\"], ports: [{ listen: \":25\", site: s, port: 26 }] }\n",
      "6:48: warning: no gateway allows 'me' port 26 of 's': clients will be refused\n"},
+    {"an edge that hears of no purges",
+     "nodes:\n"
+     "  e:\n"
+     "    private_key: a.key\n"
+     "    public_key: "
+     KEY_A
+     "\n"
+     "    edge: { listen: [\":80\"], gateways: [g] }\n"
+     "  f:\n"
+     "    private_key: b.key\n"
+     "    public_key: "
+     KEY_B
+     "\n"
+     "    link: { listen: [\"192.0.2.2:4500\"] }\n"
+     "    gateway: { purges: {} }\n"
+     "  g:\n"
+     "    private_key: c.key\n"
+     "    public_key: "
+     KEY_C
+     "\n"
+     "    link: { listen: [\"192.0.2.3:4500\"] }\n"
+     "    gateway: { allow: [{ edges: [e], sites: [s] }] }\n"
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], cache: { on: true } }\n",
+     "5:30: warning: edge 'e' has no link to 'f', which numbers the purges of 's': it hears of none\n"},
     {"a ring of 5",
      NODE
      EDGE

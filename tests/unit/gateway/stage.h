@@ -11,6 +11,7 @@
 #include "network.h"
 #include "turn.h"
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ struct stage {
     struct gateway_worker *worker;
     int listeners[STAGE_ORIGINS]; /* -1: that origin refuses connections */
     struct address origins[STAGE_ORIGINS];
+    int purge_files[2];
 };
 
 /* Listeners on loopback; with no backlog to speak of they accept what a test makes. */
@@ -67,6 +69,9 @@ static inline void stage_start(struct stage *stage, const char *site, const char
     stage->stranger = (struct link){.name = "stranger", .is_up = true};
     memcpy(stage->edge.key, conf_find_node(stage->conf, "edge")->public_key, CONF_KEY_BYTES);
     struct gateway_options options = {.conf = {network_current, &stage->conf}, .workers = 1};
+    for (int i = 0; i < 2; i++)
+        options.purge_files[i] = stage->purge_files[i] = memfd_create("purges", MFD_CLOEXEC);
+    options.has_purges = stage->conf->self->gateway->purges != NULL;
     stage->gateway = gateway_new(&options);
     metrics_thread_start();
     struct gateway_worker *worker = stage->worker = &stage->gateway->workers[0];
@@ -79,6 +84,7 @@ static inline void stage_start(struct stage *stage, const char *site, const char
     list_init(&worker->requests);
     list_init(&worker->ports);
     list_init(&worker->flows);
+    list_init(&worker->purge_sessions);
     gateway_pools_reload(worker);
 }
 
@@ -94,6 +100,8 @@ static inline void stage_stop(struct stage *stage)
     for (int i = 0; i < STAGE_ORIGINS; i++)
         if (stage->listeners[i] >= 0)
             close(stage->listeners[i]);
+    for (int i = 0; i < 2; i++)
+        close(stage->purge_files[i]);
     fake_clear();
 }
 

@@ -100,8 +100,7 @@ void store_use_folder(struct store *store, int folder)
 bool store_knows_purges(struct store *store)
 {
     int error;
-    enum store_disk_state state = store_disk_state(store, &error);
-    return state != STORE_DISK_OPENING && state != STORE_DISK_WAITING;
+    return store_disk_state(store, &error) != STORE_DISK_OPENING;
 }
 
 void store_tick(struct store *store, uint64_t now_ns)

@@ -6,6 +6,7 @@
 #include "kept.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -58,6 +59,7 @@ static int remove_folder(void **state)
 {
     (void)state;
     each_file(remove_file, NULL);
+    unlinkat(folder, "salt", 0);
     close(folder);
     rmdir(path);
     reader_leave();
@@ -376,6 +378,205 @@ static void C1_killed_while_writing(void **state)
     assert_true(found > 0);
 }
 
+/* ---- purges and damage: the log of this folder's only segment, or the first of them */
+
+struct bytes {
+    uint8_t data[1 << 16];
+    ssize_t length;
+    char name[256];
+};
+
+static void read_first(const char *name, void *context)
+{
+    struct bytes *bytes = context;
+    struct stat status;
+    if (fstatat(folder, name, &status, 0) < 0 || !status.st_size)
+        return;
+    int fd = openat(folder, name, O_RDONLY);
+    snprintf(bytes->name, sizeof bytes->name, "%s", name);
+    bytes->length = read(fd, bytes->data, sizeof bytes->data);
+    close(fd);
+}
+
+/* One bit so many bytes behind the n-th place where that text is. */
+static void flip_at(const char *text, int n, int behind)
+{
+    static struct bytes bytes;
+    each_file(read_first, &bytes);
+    const uint8_t *at = bytes.data;
+    for (int i = 0; i <= n; i++) {
+        at = memmem(at + (i > 0), (size_t)(bytes.data + bytes.length - at), text, strlen(text));
+        assert_non_null(at);
+    }
+    off_t place = at - bytes.data + behind;
+    int fd = openat(folder, bytes.name, O_WRONLY);
+    uint8_t byte = bytes.data[place] ^ 4;
+    assert_int_equal(pwrite(fd, &byte, 1, place), 1);
+    close(fd);
+}
+
+static void purge_odd(struct store *store, uint64_t sequence)
+{
+    const struct store_purge purge = {
+        .site = 1, .sequence = sequence, .kind = STORE_PURGE_TAG, .what = SPAN("odd")};
+    assert_int_equal(store_purge(store, &purge), 0);
+}
+
+static void C2_a_purge_that_damage_took_takes_what_is_older(void **state)
+{
+    (void)state;
+    for (int is_head = 0; is_head < 2; is_head++) {
+        struct store *store = open_tier(8 << 20, 64 << 20);
+        put_number(store, 2001);
+        put_number(store, 2006);
+        store_settle(store);
+        purge_odd(store, 0);
+        store_settle(store);
+        put_number(store, 2004);
+        store_settle(store);
+        store_close(&store);
+        flip_at("odd", 0, is_head ? -60 : 0); /* the name of a tag stands in purges only */
+        store = open_tier(8 << 20, 64 << 20);
+        assert_int_equal(check(store, 2001), GONE);
+        assert_int_equal(check(store, 2006), GONE); /* nobody knows */
+        assert_int_equal(check(store, 2004), FRESH);
+        store_close(&store);
+        each_file(remove_file, NULL);
+    }
+}
+
+static void C1_what_stands_behind_damage_is_found(void **state)
+{
+    (void)state;
+    struct store *store = open_tier(8 << 20, 64 << 20);
+    for (uint64_t i = 2001; i < 2005; i++) {
+        put_number(store, i);
+        store_settle(store);
+    }
+    store_close(&store);
+    flip_at("cwcare", 1, 20); /* in the head of the second record: how long it is cannot be told */
+    store = open_tier(8 << 20, 64 << 20);
+    assert_int_equal(check(store, 2001), FRESH);
+    assert_int_equal(check(store, 2002), GONE);
+    assert_int_equal(check(store, 2003), FRESH);
+    assert_int_equal(check(store, 2004), FRESH);
+    store_close(&store);
+}
+
+static void C2_numbers_outlive_the_segment_they_were_written_to(void **state)
+{
+    (void)state;
+    struct store *store = open_tier(8 << 20, 2 << 20);
+    put_number(store, 3001);
+    purge_odd(store, 1);
+    for (uint64_t i = 1; i < 800; i++) {
+        put_number(store, i);
+        store_settle(store);
+    }
+    assert_int_equal(check(store, 3001), GONE);
+    store_close(&store);
+    store = open_tier(8 << 20, 2 << 20);
+    assert_int_equal(store_purge_sequence(store, 1), 1);
+    assert_int_equal(check(store, 799), FRESH);
+    store_close(&store);
+}
+
+/* ---- owners */
+
+static enum store_disk_state state_of(struct store *store)
+{
+    int error;
+    return store_disk_state(store, &error);
+}
+
+static void wait_for(struct store *store, enum store_disk_state state)
+{
+    for (int i = 0; state_of(store) != state && i < 2000; i++)
+        usleep(5000);
+    assert_int_equal(state_of(store), state);
+    store_settle(store);
+}
+
+static void C1_one_process_at_a_time_has_the_folder(void **state)
+{
+    (void)state;
+    struct store *first = open_tier(8 << 20, 64 << 20), *second;
+    put_number(first, 4001);
+    put_number(first, 4002);
+    store_settle(first);
+    purge_odd(first, 1);
+    put_number(first, 4003); /* behind the purge */
+    store_settle(first);
+    second = open_tier(
+        8 << 20,
+        64 << 20); /* a lock is the descriptor's: two of a process are as good as two processes */
+    assert_int_equal(state_of(first), STORE_DISK_OPEN);
+    assert_int_equal(state_of(second), STORE_DISK_WAITING);
+    assert_int_equal(check(second, 4002), GONE);
+    purge_odd(second, 1); /* the same: the log has it */
+    struct store_purge purge = {.site = 1, .kind = STORE_PURGE_KEY, .what = key_of(4002)};
+    assert_int_equal(store_purge(second, &purge), 0); /* another one, which the log has not */
+    put_number(second, 4005);
+    store_use_folder(first, -1);
+    wait_for(second, STORE_DISK_OPEN);
+    assert_int_equal(state_of(first), STORE_DISK_CLOSED);
+    assert_int_equal(check(second, 4001), GONE);
+    assert_int_equal(check(second, 4002), GONE);
+    assert_int_equal(check(second, 4003), FRESH);
+    assert_int_equal(check(first, 4003), FRESH); /* in memory */
+    put_number(second, 4006);
+    store_settle(second);
+    store_close(&first);
+    store_close(&second);
+    second = open_tier(8 << 20, 64 << 20);
+    assert_int_equal(store_purge_sequence(second, 1), 1);
+    assert_int_equal(check(second, 4002), GONE);
+    assert_int_equal(check(second, 4003), FRESH);
+    assert_int_equal(check(second, 4006), FRESH);
+    store_close(&second);
+}
+
+/* What the one before did meanwhile is not known of what is in memory. */
+static void C2_who_waited_takes_a_site_for_stale_where_purges_were_done_elsewhere(void **state)
+{
+    (void)state;
+    struct store *first = open_tier(8 << 20, 64 << 20);
+    struct store *second = open_tier(8 << 20, 64 << 20);
+    put_number(second, 4007);
+    purge_odd(first, 1);
+    store_settle(first);
+    store_close(&first);
+    wait_for(second, STORE_DISK_OPEN);
+    assert_int_equal(store_purge_sequence(second, 1), 1);
+    assert_int_equal(check(second, 4007), STALE);
+    store_close(&second);
+}
+
+static void C1_a_folder_that_cannot_be_used_costs_only_misses(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct store_options options = {
+        .memory_bytes = 8 << 20, .seed = 42, .disk_bytes = 64 << 20, .disk_folder = -1};
+    int error, file = openat(folder, "file", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(store_open(&store, &options), 0);
+    put_number(store, 1);
+    assert_int_equal(check(store, 1), FRESH);
+    store_use_folder(store, file);
+    wait_for(store, STORE_DISK_FAILED);
+    assert_int_equal(store_disk_state(store, &error), STORE_DISK_FAILED);
+    assert_int_equal(error, ENOTDIR);
+    assert_int_equal(check(store, 1), FRESH);
+    store_use_folder(store, folder);
+    wait_for(store, STORE_DISK_OPEN);
+    put_number(store, 2);
+    store_settle(store);
+    assert_int_equal(counts_of(store).disk_objects, 1);
+    store_close(&store);
+    close(file);
+    unlinkat(folder, "file", 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
@@ -387,6 +588,12 @@ int main(void)
         TEST(C2_the_disk_has_a_budget),
         TEST(C1_a_damaged_file_is_a_miss),
         TEST(C1_foreign_files_are_misses),
+        TEST(C2_a_purge_that_damage_took_takes_what_is_older),
+        TEST(C1_what_stands_behind_damage_is_found),
+        TEST(C2_numbers_outlive_the_segment_they_were_written_to),
+        TEST(C1_one_process_at_a_time_has_the_folder),
+        TEST(C2_who_waited_takes_a_site_for_stale_where_purges_were_done_elsewhere),
+        TEST(C1_a_folder_that_cannot_be_used_costs_only_misses),
         TEST(C1_killed_while_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
     SPARE_LIMIT = 0, /* it sees what is used behind its end */
 #else
-    SPARE_LIMIT = 64,
+    SPARE_LIMIT = 256,
 #endif
 };
 

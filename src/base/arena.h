@@ -25,7 +25,7 @@ void arena_rewind(
     struct arena *arena);              /* as arena_clear(), but a block stays for what comes next */
 void arena_clear(struct arena *arena); /* frees everything; the arena may be used again */
 void arena_cache_drain(
-    void); /* frees the blocks that this thread keeps for its next arenas (at most 256 KiB); call it at thread end */
+    void); /* frees the blocks that this thread keeps for its next arenas (at most 1 MiB); call it at thread end */
 
 #define ARENA_NEW(arena, type)          ((type *)arena_take((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))

@@ -202,6 +202,15 @@ uint8_t *slice_queue_extend(struct slice_queue *queue, uint32_t length)
     return chunk->data;
 }
 
+void slice_queue_trim(struct slice_queue *queue, uint32_t length)
+{
+    struct slice *last = slice_at(queue, queue->count - 1);
+    INVARIANT(last->length > length && chunk_is_sole(last->chunk));
+    last->chunk->filled -= length;
+    last->length -= length;
+    queue->bytes -= length;
+}
+
 void slice_queue_move(struct slice_queue *to, struct slice_queue *from)
 {
     if (!to->count) {

@@ -65,6 +65,9 @@ void slice_queue_append(struct slice_queue *queue,
 uint8_t *slice_queue_extend(struct slice_queue *queue,
                             uint32_t length); /* `length` bytes more, in one piece, for the caller
                                                  to fill in before anything else happens */
+void slice_queue_trim(
+    struct slice_queue *queue,
+    uint32_t length); /* takes back so many of the bytes that extend gave just now */
 void slice_queue_move(struct slice_queue *to,
                       struct slice_queue *from); /* everything; `from` is left empty */
 void slice_queue_consume(struct slice_queue *queue,

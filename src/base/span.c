@@ -54,3 +54,12 @@ int span_number(struct span span, uint64_t *number)
     *number = value;
     return 0;
 }
+
+struct span span_decimal(uint64_t number, uint8_t room[SPAN_DIGITS])
+{
+    uint8_t *at = room + SPAN_DIGITS;
+    do
+        *--at = (uint8_t)('0' + number % 10);
+    while (number /= 10);
+    return span_of(at, (size_t)(room + SPAN_DIGITS - at));
+}

@@ -62,4 +62,8 @@ struct span span_trim(struct span span);
 /* Digits only, whole span, no overflow. 0, ERROR_INVALID or ERROR_LIMIT. */
 int span_number(struct span span, uint64_t *number) __attribute__((warn_unused_result));
 
+/* The reverse: the digits, at the end of `room`. */
+enum { SPAN_DIGITS = 20 };
+struct span span_decimal(uint64_t number, uint8_t room[SPAN_DIGITS]);
+
 #endif

@@ -220,8 +220,9 @@ int cache_answer_head(struct http_head *head, const struct cache_answer *answer,
         result = add_text(&head->fields, HTTP_NAME_CONTENT_TYPE, text);
     }
     if (!result) {
-        snprintf(text, sizeof text, "%u", judgement->age_s);
-        result = add_text(&head->fields, HTTP_NAME_AGE, text);
+        uint8_t digits[SPAN_DIGITS];
+        result =
+            http_fields_set(&head->fields, HTTP_NAME_AGE, span_decimal(judgement->age_s, digits));
     }
     return result;
 }

@@ -4,28 +4,33 @@
  */
 #include "cache/cache.h"
 
-#include <stdio.h>
-
 struct writer {
     char *out;
     size_t length;
 };
 
 /* Whole, or not at all: a cut member would not be one. */
-static void write_text(struct writer *writer, const char *text)
+static void write_span(struct writer *writer, struct span text)
 {
-    size_t length = strlen(text);
-    if (length > CACHE_STATUS_MOST - writer->length)
+    if (text.length > CACHE_STATUS_MOST - writer->length)
         return;
-    memcpy(writer->out + writer->length, text, length);
-    writer->length += length;
+    memcpy(writer->out + writer->length, text.data, text.length);
+    writer->length += text.length;
 }
 
-static void write_number(struct writer *writer, const char *parameter, int64_t number)
+/* `name` as ";name=". */
+static void write_number(struct writer *writer, struct span name, int64_t number)
 {
-    char text[64];
-    snprintf(text, sizeof text, ";%s=%lld", parameter, (long long)number);
-    write_text(writer, text);
+    enum { NAME_MOST = 16 };
+    uint8_t digits[SPAN_DIGITS], text[NAME_MOST + 1 + SPAN_DIGITS];
+    struct span decimal =
+        span_decimal(number < 0 ? (uint64_t)0 - (uint64_t)number : (uint64_t)number, digits);
+    size_t length = name.length;
+    memcpy(text, name.data, name.length);
+    if (number < 0)
+        text[length++] = '-';
+    memcpy(text + length, decimal.data, decimal.length);
+    write_span(writer, span_of(text, length + decimal.length));
 }
 
 static bool is_token(struct span text)
@@ -35,12 +40,13 @@ static bool is_token(struct span text)
 }
 
 /* A token where it is one, else a string of what may stand in one. */
-static void write_word(struct writer *writer, const char *before, struct span word)
+static void write_word(struct writer *writer, struct span before, struct span word)
 {
-    enum { WORD_MOST = 128 };
-    char text[WORD_MOST * 2 + 32];
+    enum { WORD_MOST = 128, BEFORE_MOST = 16 };
+    uint8_t text[BEFORE_MOST + WORD_MOST * 2 + 2];
     bool is_plain = is_token(word);
-    size_t at = (size_t)snprintf(text, 24, "%s", before);
+    size_t at = before.length;
+    memcpy(text, before.data, before.length);
     if (!is_plain)
         text[at++] = '"';
     for (size_t i = 0; i < word.length && i < WORD_MOST; i++) {
@@ -49,12 +55,11 @@ static void write_word(struct writer *writer, const char *before, struct span wo
             byte = '?';
         if (byte == '"' || byte == '\\')
             text[at++] = '\\';
-        text[at++] = (char)byte;
+        text[at++] = byte;
     }
     if (!is_plain)
         text[at++] = '"';
-    text[at] = 0;
-    write_text(writer, text);
+    write_span(writer, span_of(text, at));
 }
 
 static const char *forward_text(enum cache_forward why)
@@ -70,20 +75,20 @@ static const char *forward_text(enum cache_forward why)
 struct span cache_status_write(const struct cache_status *status, char out[CACHE_STATUS_MOST])
 {
     struct writer writer = {.out = out};
-    write_word(&writer, "", status->cache);
+    write_word(&writer, SPAN(""), status->cache);
     if (status->is_hit)
-        write_text(&writer, ";hit");
+        write_span(&writer, SPAN(";hit"));
     else if (status->why != CACHE_FORWARD_NONE)
-        write_text(&writer, forward_text(status->why));
+        write_span(&writer, span_text(forward_text(status->why)));
     if (!status->is_hit && status->forward_status)
-        write_number(&writer, "fwd-status", status->forward_status);
+        write_number(&writer, SPAN(";fwd-status="), status->forward_status);
     if (status->has_ttl)
-        write_number(&writer, "ttl", status->ttl_s);
+        write_number(&writer, SPAN(";ttl="), status->ttl_s);
     if (!status->is_hit && status->is_stored)
-        write_text(&writer, ";stored");
+        write_span(&writer, SPAN(";stored"));
     if (!status->is_hit && status->is_collapsed)
-        write_text(&writer, ";collapsed");
+        write_span(&writer, SPAN(";collapsed"));
     if (status->detail.length)
-        write_word(&writer, ";detail=", status->detail);
+        write_word(&writer, SPAN(";detail="), status->detail);
     return span_of(out, writer.length);
 }

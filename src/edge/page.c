@@ -45,8 +45,8 @@ static void answer_with(struct edge_exchange *exchange, struct slice_queue *cont
         edge_exchange_abort(exchange, "our own answer cannot be written");
         return;
     }
-    edge_exchange_made_progress(exchange);
     edge_exchange_go_down(exchange);
+    edge_exchange_made_progress(exchange);
 }
 
 void edge_exchange_answer(struct edge_exchange *exchange, struct slice_queue *content)

@@ -53,7 +53,6 @@ static enum edge_next take(struct edge_exchange *exchange)
                                               .is_https = visitor->is_https};
     exchange->encodes = site->encode.is_on;
     edge_exchange_set_ring(exchange, site->ring);
-    edge_exchange_made_progress(exchange);
     return EDGE_NEXT;
 }
 

@@ -6,8 +6,7 @@
 #include "h2/private.h"
 
 enum {
-    STATUS_BYTES = 3,
-    LENGTH_BYTES = 20,
+    NUMBERS_BYTES = 2 * SPAN_DIGITS, /* status and Content-Length */
     COPIED_MOST =
         1024, /* content of a frame that is copied behind its header rather than referred to */
 };
@@ -26,15 +25,6 @@ static bool is_left_out(const struct http_field *field, bool is_tunnel)
 {
     return http_name_is_framing(field->id) || http_name_is_hop_by_hop(field->id) ||
            (is_tunnel && field->id == HTTP_NAME_SEC_WEBSOCKET_ACCEPT);
-}
-
-static struct span decimal(uint64_t number, uint8_t *digits, size_t size)
-{
-    uint8_t *at = digits + size;
-    do
-        *--at = (uint8_t)('0' + number % 10);
-    while (number /= 10);
-    return span_of(at, (size_t)(digits + size - at));
 }
 
 static bool takes_answer(const struct h2_stream *stream)
@@ -138,21 +128,28 @@ static bool has_no_content(const struct h2_stream *stream, const struct http_hea
            (answer->body == HTTP_BODY_LENGTH && !answer->content_length);
 }
 
-static size_t make_pairs(const struct http_head *answer, nghttp2_nv *pairs, uint8_t *digits)
+/* A request id comes once: in the table of the connection it would only push out what comes again. */
+static uint8_t flags_of(const struct http_field *field)
+{
+    return field->id == HTTP_NAME_X_REQUEST_ID ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+}
+
+static size_t make_pairs(const struct http_head *answer, nghttp2_nv *pairs,
+                         uint8_t digits[NUMBERS_BYTES])
 {
     size_t count = 0;
     bool is_tunnel = answer->status == 101;
-    struct span status = decimal(status_of(answer), digits, STATUS_BYTES);
+    struct span status = span_decimal(status_of(answer), digits);
     pairs[count++] = pair(SPAN(":status"), status, NGHTTP2_NV_FLAG_NO_COPY_NAME);
     for (uint32_t i = 0; i < answer->fields.count; i++) {
         const struct http_field *field = &answer->fields.list[i];
         if (!is_left_out(field, is_tunnel))
-            pairs[count++] = pair(field->name, field->value, NGHTTP2_NV_FLAG_NONE);
+            pairs[count++] = pair(field->name, field->value, flags_of(field));
     }
     if (answer->has_length && answer->status >= 200 && answer->status != 204)
-        pairs[count++] = pair(SPAN("content-length"),
-                              decimal(answer->content_length, digits + STATUS_BYTES, LENGTH_BYTES),
-                              NGHTTP2_NV_FLAG_NO_COPY_NAME);
+        pairs[count++] =
+            pair(SPAN("content-length"), span_decimal(answer->content_length, digits + SPAN_DIGITS),
+                 NGHTTP2_NV_FLAG_NO_COPY_NAME);
     return count;
 }
 
@@ -176,7 +173,7 @@ int h2_stream_answer(struct h2_stream *stream, const struct http_head *answer)
     struct h2_session *session = stream->session;
     if (!is_valid(stream, answer))
         return ERROR_INVALID;
-    uint8_t digits[STATUS_BYTES + LENGTH_BYTES];
+    uint8_t digits[NUMBERS_BYTES];
     nghttp2_nv *pairs = ARENA_ARRAY(&stream->arena, nghttp2_nv, answer->fields.count + 2);
     size_t count = make_pairs(answer, pairs, digits);
     if (answer->status < 200 && answer->status != 101) {

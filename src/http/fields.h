@@ -12,6 +12,13 @@
 MUST_USE int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                              struct span value);
 
+/* http_name_text() of each name, and as it is written. */
+extern const struct span http_name_texts[HTTP_NAME_COUNT];
+static inline struct span http_field_name(const struct http_field *field)
+{
+    return field->id != HTTP_NAME_OTHER ? http_name_texts[field->id] : field->name;
+}
+
 /* http_name_of() for what is known to be a token. */
 enum http_name http_name_of_token(struct span text);
 

@@ -33,7 +33,7 @@ static const uint8_t name_at_slot[1 << SLOT_BITS] = {
 #undef X
 };
 
-static const struct span names[HTTP_NAME_COUNT] = {
+const struct span http_name_texts[HTTP_NAME_COUNT] = {
 #define X(name, code, slot, text) [HTTP_NAME_##name] = {(const uint8_t *)(text), sizeof(text) - 1},
     HTTP_NAME_LIST(X)
 #undef X
@@ -41,7 +41,7 @@ static const struct span names[HTTP_NAME_COUNT] = {
 
 struct span http_name_text(enum http_name id)
 {
-    return (unsigned)id < HTTP_NAME_COUNT ? names[id] : (struct span){0};
+    return (unsigned)id < HTTP_NAME_COUNT ? http_name_texts[id] : (struct span){0};
 }
 
 static uint64_t load_8(const uint8_t *bytes)
@@ -90,7 +90,8 @@ enum http_name http_name_of_token(struct span text)
     if (text.length < 2)
         return HTTP_NAME_OTHER;
     enum http_name id = name_at_slot[slot_of(text.data, text.length)];
-    return names[id].length == text.length && is_same_token(text.data, names[id].data, text.length)
+    return http_name_texts[id].length == text.length &&
+                   is_same_token(text.data, http_name_texts[id].data, text.length)
                ? id
                : HTTP_NAME_OTHER;
 }

@@ -45,11 +45,8 @@ static inline void out_varint(struct out *out, uint64_t value)
 
 static inline void out_decimal(struct out *out, uint64_t value)
 {
-    uint8_t digits[20], *at = digits + sizeof digits;
-    do
-        *--at = (uint8_t)('0' + value % 10);
-    while (value /= 10);
-    out_span(out, span_of(at, (size_t)(digits + sizeof digits - at)));
+    uint8_t digits[SPAN_DIGITS];
+    out_span(out, span_decimal(value, digits));
 }
 
 #endif

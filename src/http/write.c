@@ -21,8 +21,7 @@ static void out_fields(struct out *out, const struct http_fields *fields)
         const struct http_field *field = &fields->list[i];
         if (http_name_is_framing(field->id))
             continue;
-        bool is_known = field->id != HTTP_NAME_OTHER;
-        out_field(out, is_known ? http_name_text(field->id) : field->name, field->value);
+        out_field(out, http_field_name(field), field->value);
     }
 }
 
@@ -159,9 +158,32 @@ int http_write_request(struct slice_queue *out, const struct http_head *head)
     return is_request_valid(head) ? write_head(out, head, out_request) : ERROR_INVALID;
 }
 
+/* What an answer's head can have beside its fields: the line, three fields of ours, the empty line. */
+enum { BESIDES_FIELDS = 256 };
+
+static size_t response_bytes_most(const struct http_head *head)
+{
+    size_t bytes = BESIDES_FIELDS;
+    for (uint32_t i = 0; i < head->fields.count; i++) {
+        const struct http_field *field = &head->fields.list[i];
+        bytes += http_field_name(field).length + SPAN(": \r\n").length + field->value.length;
+    }
+    return bytes;
+}
+
+/* Answers are written more often than all else: straight into room that is enough, and what is left of that is given back. */
 int http_write_response(struct slice_queue *out, const struct http_head *head)
 {
-    return is_response_valid(head) ? write_head(out, head, out_response) : ERROR_INVALID;
+    if (!is_response_valid(head))
+        return ERROR_INVALID;
+    size_t most = response_bytes_most(head);
+    if (most > HTTP_HEAD_MOST)
+        return ERROR_LIMIT;
+    struct out store = {slice_queue_extend(out, (uint32_t)most), 0};
+    out_response(&store, head);
+    INVARIANT(store.bytes <= most);
+    slice_queue_trim(out, (uint32_t)(most - store.bytes));
+    return 0;
 }
 
 void http_response_frame(struct http_head *response, const struct http_head *request)

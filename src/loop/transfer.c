@@ -10,6 +10,7 @@
 enum {
     READ_CHUNKS = 4,       /* at most, for each recvmsg() */
     TRANSFER_VECTORS = 64, /* slices for each sendmsg() */
+    GATHERED_MOST = 4096,  /* bytes that are copied into one piece */
 };
 
 /* One call into `count` fresh chunks; what recvmsg() says. */
@@ -26,7 +27,8 @@ static ssize_t read_chunks(int fd, struct slice_queue *bytes, uint32_t wanted, i
     struct msghdr header = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
     ssize_t got;
     do
-        got = recvmsg(fd, &header, 0);
+        got = count == 1 ? recv(fd, vectors[0].iov_base, vectors[0].iov_len, 0)
+                         : recvmsg(fd, &header, 0);
     while (got < 0 && errno == EINTR);
     int error = errno;
     size_t left = got > 0 ? (size_t)got : 0;
@@ -68,14 +70,28 @@ int socket_read(int fd, struct slice_queue *bytes, uint32_t limit, bool *ended)
     return (int)total;
 }
 
+/* A head and a small body are cheaper to copy into one piece than to hand over as a list. */
+static ssize_t send_front(int fd, const struct slice_queue *bytes)
+{
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    struct span front = slice_queue_front(bytes);
+    if (front.length == bytes->bytes)
+        return send(fd, front.data, front.length, flags);
+    if (bytes->bytes <= GATHERED_MOST) {
+        uint8_t gathered[GATHERED_MOST];
+        return send(fd, gathered, slice_queue_peek(bytes, 0, gathered, GATHERED_MOST), flags);
+    }
+    struct iovec vectors[TRANSFER_VECTORS];
+    struct msghdr header = {.msg_iov = vectors};
+    header.msg_iovlen = (size_t)slice_queue_vectors(bytes, vectors, TRANSFER_VECTORS);
+    return sendmsg(fd, &header, flags);
+}
+
 int socket_write(int fd, struct slice_queue *bytes)
 {
     uint64_t total = 0;
     while (bytes->bytes) {
-        struct iovec vectors[TRANSFER_VECTORS];
-        struct msghdr header = {.msg_iov = vectors};
-        header.msg_iovlen = (size_t)slice_queue_vectors(bytes, vectors, TRANSFER_VECTORS);
-        ssize_t sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send_front(fd, bytes);
         if (sent < 0) {
             if (errno == EINTR)
                 continue;

@@ -158,6 +158,8 @@ static int copy_fields(struct http_head *head, const struct cache_answer *answer
 {
     bool has_tag = http_fields_has(stored, HTTP_NAME_ETAG);
     bool is_bare = answer->status == 304 || answer->status == 416;
+    if (!is_bare && !answer->is_multipart)
+        return http_fields_borrow_all(&head->fields, stored);
     for (uint32_t i = 0; i < stored->count; i++) {
         const struct http_field *field = &stored->list[i];
         if ((is_bare && describes_content(field->id, has_tag)) ||

@@ -66,15 +66,9 @@ static bool take_field(struct span *rest, struct http_field *field)
 int cache_head_unpack(struct http_fields *fields, struct arena *arena, struct span packed)
 {
     struct http_field field;
-    uint32_t count = 0;
-    for (struct span rest = packed; rest.length; count++)
-        if (count == HTTP_FIELDS_MOST || !take_field(&rest, &field))
+    *fields = (struct http_fields){.arena = arena};
+    while (packed.length)
+        if (!take_field(&packed, &field) || http_fields_borrow(fields, &field))
             return ERROR_INVALID;
-    *fields = (struct http_fields){.arena = arena, .capacity = count};
-    fields->list = count ? ARENA_ARRAY(arena, struct http_field, count) : NULL;
-    while (packed.length && take_field(&packed, &field)) {
-        fields->list[fields->count++] = field;
-        fields->present[field.id / 64] |= 1ull << (field.id % 64);
-    }
     return 0;
 }

@@ -528,6 +528,8 @@ static void run(struct edge_h1 *h1)
     while (again && h1->state != H1_OVER) {
         bool was_tunnel = h1->exchange.is_tunnel;
         go_up(h1);
+        if (h1->state == H1_IDLE && h1->in.bytes && h1->out.bytes < EDGE_HELD_MOST)
+            continue; /* the next request is here: its answer may leave with this one */
         bool was_full = h1->out.bytes >= EDGE_HELD_MOST;
         write_client(h1);
         edge_exchange_made_room(&h1->exchange);

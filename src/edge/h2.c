@@ -16,6 +16,7 @@
 #include "edge/wire.h"
 
 #include "base/memory.h"
+#include "base/pool.h"
 #include "h2/h2.h"
 
 enum {
@@ -149,7 +150,7 @@ static const struct edge_front h2_front = {.protocols = {"HTTP/2.0", "HTTP/2.0"}
 
 static struct request *request_new(struct edge_h2 *h2, struct h2_stream *stream)
 {
-    struct request *request = NEW(struct request);
+    struct request *request = pool_take_zeroed(sizeof *request);
     request->h2 = h2;
     request->stream = stream;
     list_push_back(&h2->requests, &request->link);
@@ -171,7 +172,7 @@ static void request_free(struct request *request)
     }
     list_remove(&request->link);
     list_remove(&request->ready);
-    memory_free(request);
+    pool_give(request, sizeof *request);
     if (!h2->visitor.is_proxied)
         edge_visitors_sample_again(h2->worker, &h2->sampled, edge_wire_fd(&h2->wire),
                                    &h2->visitor.address);

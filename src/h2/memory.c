@@ -5,7 +5,7 @@
  */
 #include "h2/private.h"
 
-#include "base/memory.h"
+#include "base/pool.h"
 
 #include <stdalign.h>
 
@@ -29,7 +29,7 @@ static void *on_malloc(size_t size, void *context)
 {
     if (!fits(context, size))
         return NULL;
-    return give(context, memory_raw(sizeof(struct block) + size), size);
+    return give(context, pool_take(sizeof(struct block) + size), size);
 }
 
 static void *on_calloc(size_t count, size_t size, void *context)
@@ -37,7 +37,7 @@ static void *on_calloc(size_t count, size_t size, void *context)
     size_t all;
     if (__builtin_mul_overflow(count, size, &all) || !fits(context, all))
         return NULL;
-    return give(context, memory_new(sizeof(struct block) + all), all);
+    return give(context, pool_take_zeroed(sizeof(struct block) + all), all);
 }
 
 static void on_free(void *memory, void *context)
@@ -47,20 +47,20 @@ static void on_free(void *memory, void *context)
         return;
     struct block *block = (struct block *)memory - 1;
     session->memory_bytes -= block->size;
-    memory_free(block);
+    pool_give(block, sizeof *block + block->size);
 }
 
 static void *on_realloc(void *memory, size_t size, void *context)
 {
-    struct h2_session *session = context;
     if (!memory)
         return on_malloc(size, context);
-    struct block *block = (struct block *)memory - 1;
-    size_t before = block->size;
-    if (size > before && !fits(session, size - before))
+    size_t before = ((struct block *)memory - 1)->size;
+    void *moved = on_malloc(size, context); /* for the moment both count */
+    if (!moved)
         return NULL;
-    session->memory_bytes -= before;
-    return give(session, memory_resize(block, 1, sizeof *block + size), size);
+    memcpy(moved, memory, before < size ? before : size);
+    on_free(memory, context);
+    return moved;
 }
 
 nghttp2_mem h2_memory_of(struct h2_session *session)

@@ -4,11 +4,11 @@
  */
 #include "h2/private.h"
 
-#include "base/memory.h"
+#include "base/pool.h"
 
 struct h2_stream *h2_stream_new(struct h2_session *session, int32_t id)
 {
-    struct h2_stream *stream = NEW(struct h2_stream);
+    struct h2_stream *stream = pool_take_zeroed(sizeof *stream);
     stream->session = session;
     stream->id = id;
     stream->priority = HTTP_PRIORITY_DEFAULT;
@@ -81,7 +81,7 @@ void h2_stream_free(struct h2_stream *stream)
     stream->session->open--;
     stream->session->heads -= stream->request == H2_REQUEST_HEAD;
     arena_clear(&stream->arena);
-    memory_free(stream);
+    pool_give(stream, sizeof *stream);
 }
 
 /* ---- for the caller */

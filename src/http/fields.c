@@ -35,21 +35,44 @@ bool http_fields_are_valid(const struct http_fields *fields)
     return true;
 }
 
+/* For so many more, and then some. */
+static int make_room(struct http_fields *fields, uint32_t more)
+{
+    if (fields->count + more <= fields->capacity)
+        return 0;
+    if (fields->count + more > HTTP_FIELDS_MOST)
+        return ERROR_LIMIT;
+    uint32_t capacity = fields->capacity ? fields->capacity * 2 : FIELDS_FIRST;
+    while (capacity < fields->count + more)
+        capacity *= 2;
+    struct http_field *list = ARENA_ARRAY(fields->arena, struct http_field, capacity);
+    if (fields->count)
+        memcpy(list, fields->list, fields->count * sizeof *list);
+    fields->list = list;
+    fields->capacity = capacity;
+    return 0;
+}
+
 int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                     struct span value)
 {
-    if (fields->count == fields->capacity) {
-        if (fields->count >= HTTP_FIELDS_MOST)
-            return ERROR_LIMIT;
-        uint32_t capacity = fields->capacity ? fields->capacity * 2 : FIELDS_FIRST;
-        struct http_field *list = ARENA_ARRAY(fields->arena, struct http_field, capacity);
-        if (fields->count)
-            memcpy(list, fields->list, fields->count * sizeof *list);
-        fields->list = list;
-        fields->capacity = capacity;
-    }
+    if (fields->count == fields->capacity && make_room(fields, 1))
+        return ERROR_LIMIT;
     fields->list[fields->count++] = (struct http_field){name, value, id};
     fields->present[id / 64] |= 1ull << (id % 64);
+    return 0;
+}
+
+int http_fields_borrow_all(struct http_fields *fields, const struct http_fields *from)
+{
+    if (!from->count)
+        return 0;
+    if (make_room(fields, from->count))
+        return ERROR_LIMIT;
+    memcpy(fields->list + fields->count, from->list, from->count * sizeof *from->list);
+    fields->count += from->count;
+    fields->present[0] |= from->present[0];
+    fields->present[1] |= from->present[1];
     return 0;
 }
 

@@ -150,8 +150,9 @@ void http_fields_remove(struct http_fields *fields, enum http_name id);     /* a
 void http_fields_remove_text(struct http_fields *fields, struct span name); /* without case */
 MUST_USE int http_fields_copy(struct http_fields *to,
                               const struct http_fields *from); /* appends all, bytes too */
-/* Appends one of another list, whose bytes outlive this one. 0 or ERROR_LIMIT. */
+/* Appends one, or all, of another list, whose bytes outlive this one. 0 or ERROR_LIMIT. */
 MUST_USE int http_fields_borrow(struct http_fields *fields, const struct http_field *field);
+MUST_USE int http_fields_borrow_all(struct http_fields *fields, const struct http_fields *from);
 
 /* The known name spelled so (any case), else HTTP_NAME_OTHER. */
 enum http_name http_name_of(struct span text);

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "base/slice.h"
 
 #include <pthread.h>
@@ -129,6 +130,7 @@ static void *run_worker(void *argument)
     reader_leave();
     chunk_cache_drain();
     arena_cache_drain();
+    pool_drain();
     return NULL;
 }
 

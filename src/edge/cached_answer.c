@@ -133,7 +133,7 @@ static int add_own_fields(struct edge_exchange *exchange, struct http_fields *fi
 {
     int result = http_add_via(fields, 1, span_text(edge_conf(exchange->worker)->self->name));
     if (result == 0)
-        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, span_text(exchange->request_id));
+        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, edge_exchange_id(exchange));
     return result;
 }
 

@@ -11,9 +11,10 @@ static int add_own_fields(struct edge_exchange *exchange)
     struct http_fields *fields = &exchange->answer.fields;
     int result = http_add_via(fields, 1, span_text(edge_conf(worker)->self->name));
     if (result == 0)
-        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, span_text(exchange->request_id));
+        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, edge_exchange_id(exchange));
     if (result == 0 && !http_fields_has(fields, HTTP_NAME_DATE))
-        result = http_fields_add(fields, HTTP_NAME_DATE, span_text(worker->date));
+        result =
+            http_fields_add(fields, HTTP_NAME_DATE, span_of(worker->date, HTTP_DATE_BYTES - 1));
     return result;
 }
 

@@ -91,7 +91,7 @@ struct edge_visitor {
     bool is_https;
     bool is_proxied;          /* by a trusted proxy's word: the socket's other end is the proxy */
     struct edge_share *share; /* of its network; NULL: not counted */
-    const struct tls_session *tls; /* of the connection; NULL: in clear */
+    struct tls_session *tls;  /* of the connection; NULL: in clear */
 };
 
 struct edge_exchange {
@@ -188,6 +188,11 @@ void edge_exchange_refuse(struct edge_exchange *exchange, enum http_cause cause)
 void edge_exchange_set_urgency(struct edge_exchange *exchange, uint8_t urgency);
 /* The client is gone, or may not go on: no call to the front follows. */
 void edge_exchange_cancel(struct edge_exchange *exchange, uint32_t code, const char *cause);
+
+static inline struct span edge_exchange_id(const struct edge_exchange *exchange)
+{
+    return span_of(exchange->request_id, EDGE_REQUEST_ID_BYTES - 1);
+}
 
 static inline bool edge_exchange_is_over(const struct edge_exchange *exchange)
 {

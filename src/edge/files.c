@@ -316,7 +316,7 @@ static void redirect_to_folder(struct edge_exchange *exchange)
     while (location[slashes] == '/' && location[slashes + 1] == '/')
         slashes++; /* "//name/" would be another host */
     struct span page = http_error_page(answer, &exchange->head, 301, SPAN("this is a folder"),
-                                       span_text(exchange->request_id));
+                                       edge_exchange_id(exchange));
     if (http_fields_set(&answer->fields, HTTP_NAME_LOCATION, span_text(location + slashes)) < 0) {
         edge_exchange_page(exchange, 404, "there is no such file");
         return;

@@ -40,7 +40,8 @@ static void answer_with(struct edge_exchange *exchange, struct slice_queue *cont
         slice_queue_clear(content);
     }
     if ((!http_fields_has(&answer->fields, HTTP_NAME_DATE) &&
-         http_fields_add(&answer->fields, HTTP_NAME_DATE, span_text(exchange->worker->date)) < 0) ||
+         http_fields_add(&answer->fields, HTTP_NAME_DATE,
+                         span_of(exchange->worker->date, HTTP_DATE_BYTES - 1)) < 0) ||
         exchange->front->head(exchange, answer) < 0) {
         edge_exchange_abort(exchange, "our own answer cannot be written");
         return;
@@ -67,7 +68,7 @@ static void answer_page(struct edge_exchange *exchange, unsigned status, const c
     struct slice_queue content = {0};
     exchange->cause = cause;
     struct span page = http_error_page(answer, exchange->has_head ? &exchange->head : NULL, status,
-                                       span_text(cause), span_text(exchange->request_id));
+                                       span_text(cause), edge_exchange_id(exchange));
     if (value && http_fields_set(&answer->fields, name, span_text(value)) < 0)
         value = NULL; /* it has an odd byte: the page alone says so */
     slice_queue_append(&content, page);

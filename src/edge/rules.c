@@ -119,7 +119,7 @@ static void answer_page(struct edge_exchange *exchange, unsigned status, const c
     struct slice_queue content = {0};
     exchange->cause = cause;
     struct span page = http_error_page(answer, &exchange->head, status, span_text(cause),
-                                       span_text(exchange->request_id));
+                                       edge_exchange_id(exchange));
     if ((value.length && http_fields_set(&answer->fields, name, value) < 0) ||
         edge_rules_edit(exchange, answer) < 0) {
         edge_exchange_page(exchange, 500, "what a rule of the site makes of this answer is none");

@@ -47,7 +47,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     if (!is_trusted(edge, &visitor->address))
         http_remove_forwarded(&head->fields);
     exchange->opening = (struct http_opening){.site = span_text(exchange->site),
-                                              .request_id = span_text(exchange->request_id),
+                                              .request_id = edge_exchange_id(exchange),
                                               .client = visitor->address,
                                               .edge_port = visitor->local_port,
                                               .is_https = visitor->is_https};

@@ -81,6 +81,15 @@ static uint32_t line_bytes(struct span name, struct span value)
     return (uint32_t)(name.length + value.length + SPAN(": \r\n").length);
 }
 
+/* Checked already: only to be copied. */
+static int keep(struct h2_stream *stream, enum http_name id, struct span name, struct span value)
+{
+    struct arena *arena = &stream->arena;
+    struct http_field field = {id == HTTP_NAME_OTHER ? arena_copy(arena, name) : http_name_text(id),
+                               arena_copy(arena, value), id};
+    return http_fields_borrow(&stream->head.fields, &field);
+}
+
 static void take_regular(struct h2_stream *stream, struct span name, struct span value)
 {
     const struct http_limits *limits = &stream->session->settings.limits;
@@ -90,8 +99,7 @@ static void take_regular(struct h2_stream *stream, struct span name, struct span
     stream->head_bytes += line_bytes(name, value);
     if (!cause && stream->head_bytes + SPAN("\r\n").length > limits->head_bytes)
         cause = HTTP_CAUSE_HEAD_LONG;
-    if (!cause && (stream->head.fields.count >= limits->fields ||
-                   http_fields_add_text(&stream->head.fields, name, value)))
+    if (!cause && (stream->head.fields.count >= limits->fields || keep(stream, id, name, value)))
         cause = HTTP_CAUSE_HEAD_FIELDS;
     stream->cookies += id == HTTP_NAME_COOKIE;
     refuse(stream, cause);

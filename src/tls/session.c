@@ -29,6 +29,7 @@ struct tls_session {
     unsigned protocols;
     struct tls_facts facts;
     char name[TLS_NAME_BYTES];
+    char covered[TLS_NAME_BYTES]; /* the last host that requests came for, and may; "": none yet */
     enum tls_failure failure;
     int failed; /* what every further call returns; 0: nothing has */
     bool is_open, stopped_at_limit;
@@ -460,7 +461,7 @@ enum tls_failure tls_session_failure(const struct tls_session *session)
     return session->failure;
 }
 
-bool tls_session_covers(const struct tls_session *session, struct span host)
+static bool covers(const struct tls_session *session, struct span host)
 {
     const struct tls_policy *policy = tls_context_policy(session->context, host);
     if (!session->identity || (policy->client != TLS_CLIENT_NONE && policy != session->policy))
@@ -470,4 +471,18 @@ bool tls_session_covers(const struct tls_session *session, struct span host)
             tls_certificate_covers(session->identity->kinds[kind], host))
             return true;
     return false;
+}
+
+/* Most connections are for one host. */
+bool tls_session_covers(struct tls_session *session, struct span host)
+{
+    if (host.length && span_equal(host, span_text(session->covered)))
+        return true;
+    if (!covers(session, host))
+        return false;
+    if (host.length < TLS_NAME_BYTES) {
+        memcpy(session->covered, host.data, host.length);
+        session->covered[host.length] = 0;
+    }
+    return true;
 }

@@ -148,7 +148,7 @@ const struct tls_facts *tls_session_facts(const struct tls_session *session);
 /* Why the handshake failed, once a read or a write has. */
 enum tls_failure tls_session_failure(const struct tls_session *session);
 /* May requests for this host come over the connection? If not: 421 (RFC 9110 section 15.5.20). */
-bool tls_session_covers(const struct tls_session *session, struct span host);
+bool tls_session_covers(struct tls_session *session, struct span host);
 
 /* ---- a look at a client's first message, before anybody answers (T10) */
 struct tls_hello {

@@ -4,5 +4,6 @@
  */
 #include "cli/roles.h"
 
-const struct role *const roles[] = {&front_role,    &agent_role,   &vantage_role, &dns_role,
-                                    &director_role, &history_role, &admin_role,   NULL};
+const struct role *const roles[] = {&front_role, &agent_role,    &vantage_role,
+                                    &dns_role,   &director_role, &history_role,
+                                    &acme_role,  &admin_role,    NULL};

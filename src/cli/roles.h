@@ -13,6 +13,7 @@ extern const struct role vantage_role; /* checks of other edges, round trips on 
 extern const struct role dns_role;
 extern const struct role director_role; /* the front end of content servers */
 extern const struct role history_role;  /* what the node was like */
+extern const struct role acme_role;     /* certificates */
 
 /* The server of the dns role, for roles behind it in the same child; NULL: not this node's. */
 struct dnsd;

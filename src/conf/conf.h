@@ -109,10 +109,36 @@ struct conf_site_certificate {
     struct span certificate, key, ocsp; /* of the sites that this process's own edge serves */
 };
 
+enum conf_acme_challenge { CONF_ACME_HTTP, CONF_ACME_DNS };
+enum conf_acme_key { CONF_ACME_ECDSA, CONF_ACME_RSA };
+enum { CONF_ACME_THUMBPRINT_BYTES = 43 };
+
+/* Certificates that an authority is asked for (docs/acme.md). */
+struct conf_acme {
+    const char *directory;              /* URL */
+    const struct conf_node *node;       /* that orders; default: the first edge of the site */
+    struct conf_texts contacts;         /* mail addresses */
+    struct conf_texts names;            /* default: the site's hosts */
+    enum conf_acme_challenge challenge; /* HTTP */
+    enum conf_acme_key key;             /* ECDSA */
+    bool agrees;                        /* to the authority's terms */
+    uint64_t renew_before_ns;           /* 0: a third of the certificate's life */
+    const char *authorities_path;       /* that vouch for the directory; NULL: the system's */
+    struct span authorities;
+    const char *secret_path;               /* that the site's edges share; NULL: none */
+    struct span secret;                    /* of the ordering process only */
+    const char *binding_id, *binding_path; /* external account binding; NULL: none */
+    struct span binding;                   /* its key; of the ordering process only */
+    const char *zone;       /* where proofs of DNS lie of names outside of our zones; NULL: none */
+    struct span share;      /* what edges elsewhere fetch of the certificate; empty: nothing yet */
+    struct span thumbprint; /* of the account, which proves over HTTP; empty: not known yet */
+};
+
 struct conf_site_tls {
-    struct conf_site_certificate *certificates;
+    struct conf_site_certificate *certificates; /* with `acme`: that which there is */
     size_t certificate_count;
-    bool is_self_signed;
+    struct conf_acme *acme;       /* NULL: none */
+    bool is_self_signed;          /* with `acme`: there is no certificate yet */
     enum conf_tls_client client;  /* off */
     const char *authorities_path; /* NULL: none */
     struct span authorities;
@@ -384,6 +410,8 @@ struct conf_node {
         user; /* to run as when started by root; NULL: "causeway", or "nobody" where that is absent */
     uint64_t upgrade_drain_ns; /* 10 min */
     const char *run_dir;       /* control sockets; default /run/causeway */
+    const char *acme_folder;   /* certificates that ACME brings; default /var/lib/causeway */
+    bool has_acme;             /* derived: it orders certificates, or serves with such */
     const char *log_path;      /* NULL: standard error */
     const char *log_level;
     enum conf_log_format log_format;
@@ -674,6 +702,9 @@ struct conf_reader {
     /* The same for keys of sites and the edge. */
     int (*read_site_key)(void *argument, const char *path, bool is_secret, struct text *content,
                          struct text *why);
+    /* The same for secrets of ordering certificates. */
+    int (*read_order_key)(void *argument, const char *path, bool is_secret, struct text *content,
+                          struct text *why);
     uint64_t now_s; /* since 1970, for dates of certificates; 0: they are not looked at */
 };
 

@@ -208,6 +208,7 @@ void derive(struct loader *loader)
         }
     }
     number_sites(conf);
+    derive_acme(loader);
     derive_probes(loader);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);
@@ -337,6 +338,7 @@ void read_files(struct loader *loader, const char *node)
     if (conf->self && conf->self->has_private_key)
         pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
     read_probe_files(loader);
+    read_acme_files(loader);
     if (conf->self && conf->self->dns)
         read_tsig_files(loader);
     if (!conf->self || conf->self->dns)

@@ -146,6 +146,7 @@ struct conf_reader conf_file_reader(void)
                                 .read_zone_key = read_file,
                                 .map = map_file,
                                 .read_site_key = read_file,
+                                .read_order_key = read_file,
                                 .now_s = (uint64_t)time(NULL)};
 }
 

@@ -87,6 +87,13 @@ void read_tls_files(struct loader *loader);
 void wipe_tls_keys(struct conf_site *site);
 void check_tls(struct loader *loader);
 
+/* ACME (acme.c): who takes part, what is in the node's folder, the secrets of ordering, relations. */
+void derive_acme(struct loader *loader);
+void read_acme_files(struct loader *loader);
+void read_acme_site(struct loader *loader, struct conf_site *site);
+void wipe_acme_keys(struct conf_acme *acme);
+void check_acme(struct loader *loader, const struct conf_site *site);
+
 /* A path of the file: relative ones are relative to its folder. */
 const char *resolve_path(struct loader *loader, struct span path);
 

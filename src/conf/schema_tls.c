@@ -48,6 +48,56 @@ static const struct section certificate_section = {
     "certificates", "A certificate of a site. It serves the names that it has (subjectAltName).",
     ROWS(certificate_settings), sizeof(struct conf_site_certificate)};
 
+static const struct word challenges[] = {{"http", CONF_ACME_HTTP}, {"dns", CONF_ACME_DNS}, {0}};
+static const struct word keys[] = {{"ecdsa", CONF_ACME_ECDSA}, {"rsa", CONF_ACME_RSA}, {0}};
+
+static const struct setting acme_binding_settings[] = {
+    {"id", &type_text, MEMBER(conf_acme, binding_id),
+     .help = "Name of the account at the authority, as it gave it out."},
+    {"key", &type_path, MEMBER(conf_acme, binding_path),
+     .help = "File of the key that came with it, in base64 for URLs. Mode 0600."},
+};
+static const struct section acme_binding_section = {
+    "acme binding", "An account that the authority knows by other means.",
+    ROWS(acme_binding_settings)};
+
+static const struct setting acme_settings[] = {
+    {"directory", &type_text, MEMBER(conf_acme, directory), REQUIRED,
+     .help = "URL of the authority's directory.",
+     .example = "https://acme-v02.api.letsencrypt.org/directory"},
+    {"agree_terms", &type_boolean, MEMBER(conf_acme, agrees), .preset = "false",
+     .help = "That you agree to the authority's terms of service; nothing is ordered without."},
+    {"contact", &type_text, ONE_OR_LIST, TEXTS(conf_acme, contacts),
+     .help = "Mail addresses that the authority may write to."},
+    {"node", &type_node, MEMBER(conf_acme, node), .preset_note = "the first edge of the site",
+     .help = "The one node that orders."},
+    {"challenge", &type_choice, MEMBER(conf_acme, challenge), .words = challenges, .preset = "http",
+     .help = "How the names are proved: at port 80 of every edge, or by our DNS, which wildcards "
+             "need."},
+    {"names", &type_host, LIST, TEXTS(conf_acme, names), .preset_note = "the site's hosts",
+     .help = "Names of the certificate."},
+    {"key", &type_choice, MEMBER(conf_acme, key), .words = keys, .preset = "ecdsa",
+     .help = "Kind of the certificate's key, which is another one each time: P-256, or RSA with "
+             "2048 bits."},
+    {"renew_before", &type_duration, MEMBER(conf_acme, renew_before_ns), RANGE("0s", "8760h"),
+     .preset = "0s", .preset_note = "when the authority says, or a third of its life",
+     .help = "How long before its end a certificate is renewed."},
+    {"secret", &type_path, MEMBER(conf_acme, secret_path),
+     .help = "File of 32 random bytes in base64, the same on all edges of the site: keys are "
+             "derived from it, so that none crosses the network. Needed where several edges serve "
+             "the site. Mode 0600."},
+    {"zone", &type_domain, MEMBER(conf_acme, zone),
+     .help = "Within one of our zones: names that lie elsewhere are proved below it, by an alias "
+             "there; docs/acme.md."},
+    {"authorities", &type_path, MEMBER(conf_acme, authorities_path),
+     .preset_note = "those of the system",
+     .help = "PEM file of the certificates that vouch for the directory's own."},
+    {"binding", GROUP(acme_binding_section), .help = "An account that is known already."},
+};
+static const struct section acme_section = {
+    "acme", "Certificates from an authority that speaks ACME; docs/acme.md.", ROWS(acme_settings),
+    sizeof(struct conf_acme)};
+
 static const struct setting site_tls_settings[] = {
     {"certificates", SECTION(certificate_section), .shape = SHAPE_LIST, .limit = CERTIFICATES_LIMIT,
      ITEMS(conf_site_tls, certificates, certificate_count),
@@ -56,6 +106,8 @@ static const struct setting site_tls_settings[] = {
     {"self_signed", &type_boolean, MEMBER(conf_site_tls, is_self_signed), .preset = "false",
      .help = "For trying out: a certificate that nobody vouches for, made at each start and "
              "reload."},
+    {"acme", SECTION(acme_section), MEMBER(conf_site_tls, acme),
+     .help = "Certificates are ordered and renewed by themselves."},
     {"client_certificates", &type_choice, MEMBER(conf_site_tls, client), .words = clients,
      .preset = "off", .help = "Whether visitors are asked for a certificate, or must have one."},
     {"authorities", &type_path, MEMBER(conf_site_tls, authorities_path),

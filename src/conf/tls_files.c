@@ -160,8 +160,12 @@ void read_tls_files(struct loader *loader)
         !conf->self->edge->tls)
         return;
     for (size_t i = 0; i < conf->site_count; i++)
-        if (conf->sites[i].tls && is_served_by(&conf->sites[i], conf->self))
-            read_site(loader, &conf->sites[i]);
+        if (conf->sites[i].tls && is_served_by(&conf->sites[i], conf->self)) {
+            if (conf->sites[i].tls->acme)
+                read_acme_site(loader, &conf->sites[i]);
+            else
+                read_site(loader, &conf->sites[i]);
+        }
 }
 
 void wipe_tls_keys(struct conf_site *site)
@@ -170,6 +174,8 @@ void wipe_tls_keys(struct conf_site *site)
         if (site->tls->certificates[i].key.length)
             bytes_wipe((void *)(uintptr_t)site->tls->certificates[i].key.data,
                        site->tls->certificates[i].key.length);
+    if (site->tls && site->tls->acme)
+        wipe_acme_keys(site->tls->acme);
 }
 
 /* ---- relations */
@@ -184,15 +190,19 @@ static void check_site(struct loader *loader, const struct conf_site *site)
     const struct conf_site_tls *tls = site->tls;
     struct report *report = &loader->report;
     struct place place = place_of(loader, &site->tls);
-    int ways = (tls->certificate_count != 0) + tls->is_self_signed + tls->passes_through;
+    int ways =
+        tls->passes_through + (tls->acme ? 1 : (tls->certificate_count != 0) + tls->is_self_signed);
     if (!ways)
         report_error(report, place,
-                     "tls: '%s' needs certificates, self_signed: true, or passthrough: true",
+                     "tls: '%s' needs certificates, acme, self_signed: true, or passthrough: true",
                      site->name);
     else if (ways > 1)
-        report_error(report, place,
-                     "tls: only one of certificates, self_signed and passthrough can be for '%s'",
-                     site->name);
+        report_error(
+            report, place,
+            "tls: only one of certificates, acme, self_signed and passthrough can be for '%s'",
+            site->name);
+    if (tls->acme)
+        check_acme(loader, site);
     if (tls->client != CONF_TLS_CLIENT_OFF && !tls->authorities_path)
         report_error(report, place_of(loader, &tls->client),
                      "client_certificates: needs authorities, which vouch for them");

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/span.h"
+#include "base/text.h"
 
 enum {
     KEY_BYTES = 32,      /* X25519 private and public keys, pre-shared keys, secrets */
@@ -185,6 +186,8 @@ struct signature_key *signature_key_derive(enum signature_algorithm algorithm,
                                            const uint8_t seed[SIGNATURE_SEED_BYTES]);
 void signature_key_free(struct signature_key **key);
 const uint8_t *signature_key_public(const struct signature_key *key);
+/* The private key in PEM (PKCS #8). */
+void signature_key_write_pem(const struct signature_key *key, struct text *pem);
 /* Of this process, never used twice. */
 uint64_t signature_key_number(const struct signature_key *key);
 

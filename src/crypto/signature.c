@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 #include <stdatomic.h>
 
 enum {
@@ -176,6 +177,17 @@ void signature_key_free(struct signature_key **owned)
 const uint8_t *signature_key_public(const struct signature_key *key)
 {
     return key->public_key;
+}
+
+void signature_key_write_pem(const struct signature_key *key, struct text *pem)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    const char *data;
+    INVARIANT(bio != NULL);
+    check(PEM_write_bio_PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL));
+    long length = BIO_get_mem_data(bio, &data);
+    text_add_span(pem, span_of(data, (size_t)length));
+    BIO_free(bio);
 }
 
 uint64_t signature_key_number(const struct signature_key *key)

@@ -221,6 +221,7 @@ struct edge_step {
     void (*over)(struct edge_exchange *exchange);
 };
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
+extern const struct edge_step edge_step_acme;      /* acme.c */
 extern const struct edge_step edge_step_site;      /* site.c */
 extern const struct edge_step edge_step_trace;     /* trace.c */
 extern const struct edge_step edge_step_rate, edge_step_share; /* guard.c */

@@ -94,6 +94,11 @@ static bool fill_site(const struct conf_site *site, struct tls_site *out, struct
                              .certificates = list,
                              .client = (enum tls_client)tls->client,
                              .authorities = tls->authorities};
+    if (tls->acme && tls->is_self_signed)
+        log_warning("edge",
+                    "site=%s has no certificate yet: until ACME brings one, visitors get one that "
+                    "nobody vouches for",
+                    site->name);
     if (tls->is_self_signed)
         list[out->certificate_count++] =
             tls_certificate_self_signed(site->hosts.items, site->hosts.count, SELF_SIGNED_DAYS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * On the way: for each file one byte of flags (1: secret, 2: large, 4: a zone's key, 8: a site's), the path behind its length (32 bits), and the
+ * On the way: for each file one byte of flags (1: secret, 2: large, 4: a zone's key, 8: a site's, 16: one of ordering), the path behind its length (32 bits), and the
  * content likewise, or where in the memfd it begins and how long it is (64 bits each).
  */
 #include "supervisor/bundle.h"
@@ -18,6 +18,7 @@ enum {
     FLAG_LARGE = 2,
     FLAG_ZONE_KEY = 4,
     FLAG_SITE_KEY = 8,
+    FLAG_ORDER_KEY = 16,
     PAGE_BYTES = 65536, /* where files begin: a multiple of every machine's pages */
 };
 
@@ -57,7 +58,12 @@ static int record(void *argument, const char *path, bool is_secret, struct text 
 {
     struct bundle *bundle = argument;
     struct conf_reader files = conf_file_reader();
+    const struct bundle_file *known = find_file(bundle, path);
     size_t before = content->length;
+    if (known && !known->is_large && (known->is_secret || !is_secret)) {
+        text_add_span(content, text_span(&known->content));
+        return 0;
+    }
     int result = files.read(files.argument, path, is_secret, content, why);
     if (result == 0 && !find_file(bundle, path))
         bundle_add(bundle, path, is_secret, span_from(text_span(content), before));
@@ -85,6 +91,12 @@ static int record_site_key(void *argument, const char *path, bool is_secret, str
                            struct text *why)
 {
     return record_key(argument, BUNDLE_WITH_SITE_KEYS, path, is_secret, content, why);
+}
+
+static int record_order_key(void *argument, const char *path, bool is_secret, struct text *content,
+                            struct text *why)
+{
+    return record_key(argument, BUNDLE_WITH_ORDER_KEYS, path, is_secret, content, why);
 }
 
 static int map_recorded(const struct bundle *bundle, const struct bundle_file *file,
@@ -132,7 +144,27 @@ struct conf_reader bundle_recorder(struct bundle *bundle)
                                 .argument = bundle,
                                 .read_zone_key = record_zone_key,
                                 .read_site_key = record_site_key,
+                                .read_order_key = record_order_key,
                                 .now_s = conf_file_reader().now_s};
+}
+
+void bundle_copy_without(const struct bundle *bundle, const char *folder, struct bundle *copy)
+{
+    size_t length = strlen(folder);
+    for (size_t i = 0; i < bundle->count; i++) {
+        const struct bundle_file *from = &bundle->files[i];
+        if (strncmp(from->path, folder, length) == 0 && from->path[length] == '/')
+            continue;
+        bundle_add(copy, from->path, from->is_secret, text_span(&from->content));
+        struct bundle_file *to = &copy->files[copy->count - 1];
+        to->key_for = from->key_for;
+        to->is_large = from->is_large;
+        to->offset = from->offset;
+        to->bytes = from->bytes;
+    }
+    copy->memory = bundle->has_memory ? fcntl(bundle->memory, F_DUPFD_CLOEXEC, 4) : -1;
+    copy->has_memory = copy->memory >= 0;
+    copy->memory_bytes = bundle->memory_bytes;
 }
 
 void bundle_seal(const struct bundle *bundle)
@@ -172,7 +204,8 @@ struct conf_reader bundle_reader(const struct bundle *bundle, enum bundle_part p
                             .map = map_bundled,
                             .argument = (void *)bundle,
                             .read_zone_key = part == BUNDLE_WITH_ZONE_KEYS ? read_bundled : NULL,
-                            .read_site_key = part == BUNDLE_WITH_SITE_KEYS ? read_bundled : NULL};
+                            .read_site_key = part == BUNDLE_WITH_SITE_KEYS ? read_bundled : NULL,
+                            .read_order_key = part == BUNDLE_WITH_ORDER_KEYS ? read_bundled : NULL};
 }
 
 static void add_field(struct text *bytes, struct span field)
@@ -187,13 +220,16 @@ void bundle_write(const struct bundle *bundle, enum bundle_part part, struct tex
 {
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if ((file->is_secret && part == BUNDLE_PUBLIC) ||
+        bool is_kept_back =
+            part == BUNDLE_PUBLIC || (part == BUNDLE_WITH_ORDER_KEYS && file->key_for != part);
+        if ((file->is_secret && is_kept_back) ||
             (file->key_for != BUNDLE_PUBLIC && file->key_for != part && part != BUNDLE_WHOLE))
             continue;
         uint8_t flags = (uint8_t)(file->is_secret ? FLAG_SECRET : 0) |
                         (uint8_t)(file->is_large ? FLAG_LARGE : 0) |
                         (uint8_t)(file->key_for == BUNDLE_WITH_ZONE_KEYS ? FLAG_ZONE_KEY : 0) |
-                        (uint8_t)(file->key_for == BUNDLE_WITH_SITE_KEYS ? FLAG_SITE_KEY : 0);
+                        (uint8_t)(file->key_for == BUNDLE_WITH_SITE_KEYS ? FLAG_SITE_KEY : 0) |
+                        (uint8_t)(file->key_for == BUNDLE_WITH_ORDER_KEYS ? FLAG_ORDER_KEY : 0);
         uint8_t place[16];
         store_u64(store_u64(place, file->offset), file->bytes);
         text_add_span(bytes, span_of(&flags, 1));
@@ -223,9 +259,10 @@ static void parse_file(struct bundle *bundle, struct reader *reader)
     bundle_add(bundle, text, flags & FLAG_SECRET, content);
     struct bundle_file *file = &bundle->files[bundle->count - 1];
     file->is_large = flags & FLAG_LARGE;
-    file->key_for = flags & FLAG_ZONE_KEY   ? BUNDLE_WITH_ZONE_KEYS
-                    : flags & FLAG_SITE_KEY ? BUNDLE_WITH_SITE_KEYS
-                                            : BUNDLE_PUBLIC;
+    file->key_for = flags & FLAG_ZONE_KEY    ? BUNDLE_WITH_ZONE_KEYS
+                    : flags & FLAG_SITE_KEY  ? BUNDLE_WITH_SITE_KEYS
+                    : flags & FLAG_ORDER_KEY ? BUNDLE_WITH_ORDER_KEYS
+                                             : BUNDLE_PUBLIC;
     file->offset = offset;
     file->bytes = bytes;
     memory_free(text);

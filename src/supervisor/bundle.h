@@ -13,9 +13,10 @@
 /* What a child gets of it. */
 enum bundle_part {
     BUNDLE_PUBLIC,
-    BUNDLE_WITH_SITE_KEYS, /* this node's secrets, and the keys of sites */
-    BUNDLE_WITH_ZONE_KEYS, /* this node's secrets, and those of the DNS server */
-    BUNDLE_WHOLE,          /* for a supervisor that takes over */
+    BUNDLE_WITH_SITE_KEYS,  /* this node's secrets, and the keys of sites */
+    BUNDLE_WITH_ZONE_KEYS,  /* this node's secrets, and those of the DNS server */
+    BUNDLE_WITH_ORDER_KEYS, /* secrets of ordering certificates alone */
+    BUNDLE_WHOLE,           /* for a supervisor that takes over */
 };
 
 struct bundle_file {
@@ -39,9 +40,11 @@ struct bundle {
 
 void bundle_clear(struct bundle *bundle); /* wipes secrets */
 
-/* A reader of real files that keeps what it read; and nothing can be added any more. */
+/* A reader of real files that keeps what it read, and reads each once; and nothing can be added any more. */
 struct conf_reader bundle_recorder(struct bundle *bundle);
 void bundle_seal(const struct bundle *bundle);
+/* Into `copy`, which is empty: all but the files of that folder, which a recorder then reads anew. */
+void bundle_copy_without(const struct bundle *bundle, const char *folder, struct bundle *copy);
 /* A reader that answers from the bundle only. */
 struct conf_reader bundle_reader(const struct bundle *bundle, enum bundle_part part);
 

@@ -97,14 +97,16 @@ static void publish(struct child *child, struct conf *conf)
 
 static bool needs_secrets(const struct child *child)
 {
-    return strcmp(child->name, "admin") != 0 && strcmp(child->name, "history") != 0;
+    return strcmp(child->name, "admin") != 0 && strcmp(child->name, "history") != 0 &&
+           strcmp(child->name, "acme") != 0;
 }
 
 static enum bundle_part part_of(const struct child *child)
 {
-    return strcmp(child->name, "dns") == 0 ? BUNDLE_WITH_ZONE_KEYS
-           : needs_secrets(child)          ? BUNDLE_WITH_SITE_KEYS
-                                           : BUNDLE_PUBLIC;
+    return strcmp(child->name, "dns") == 0    ? BUNDLE_WITH_ZONE_KEYS
+           : strcmp(child->name, "acme") == 0 ? BUNDLE_WITH_ORDER_KEYS
+           : needs_secrets(child)             ? BUNDLE_WITH_SITE_KEYS
+                                              : BUNDLE_PUBLIC;
 }
 
 /* NULL and a sentence, which is a surprise: the supervisor has checked these bytes. */
@@ -142,6 +144,11 @@ static struct conf *load(const struct child *child, const int *fds, size_t fd_co
 const struct conf_node *child_node(const struct child *child)
 {
     return conf_find_node(child_conf(child), child->node);
+}
+
+const char *child_name_of_node(const struct child *child)
+{
+    return child->node;
 }
 
 struct loop *child_loop(const struct child *child)
@@ -197,6 +204,17 @@ int child_folder(const struct child *child, const char *path)
     folder_name(path, name);
     const struct descriptor *found = descriptors_find(&child->descriptors, name);
     return found ? found->fd : -1;
+}
+
+void child_changed(struct child *child)
+{
+    channel_send(&child->channel, json_pack("{s:s}", "type", "changed"), NULL, 0);
+}
+
+void child_tell(struct child *child, json_t *command)
+{
+    channel_send(&child->channel, json_pack("{s:s, s:o}", "type", "tell", "command", command), NULL,
+                 0);
 }
 
 /* ---- the log: files come as descriptors */
@@ -326,6 +344,14 @@ static void answer_command(const struct child *child, const json_t *command, str
     text_add(answer, text ? text : "[]");
     free(text);
     json_decref(all);
+}
+
+/* Another process's word: nobody waits for an answer. */
+static void on_tell(const struct child *child, const json_t *message)
+{
+    struct text answer = {0};
+    answer_command(child, json_object_get(message, "command"), &answer);
+    text_clear(&answer);
 }
 
 static void answer_inquiry(const struct child *child, const json_t *question, struct text *answer)
@@ -707,6 +733,8 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
         log_reopen();
     else if (strcmp(type, "ask") == 0)
         on_ask(child, message);
+    else if (strcmp(type, "tell") == 0)
+        on_tell(child, message);
     else if (strcmp(type, "part") == 0)
         on_part(child, message, fds, fd_count);
     else if (strcmp(type, "end") == 0)

@@ -13,6 +13,8 @@ static struct metric respawns[COUNTS_CHILDREN] = {
            "Times that a child process was started again."),
     METRIC(COUNTER, "causeway_child_respawns_total", "child=\"history\"",
            "Times that a child process was started again."),
+    METRIC(COUNTER, "causeway_child_respawns_total", "child=\"acme\"",
+           "Times that a child process was started again."),
     METRIC(COUNTER, "causeway_child_respawns_total", "child=\"admin\"",
            "Times that a child process was started again."),
 };
@@ -22,6 +24,8 @@ static struct metric ready[COUNTS_CHILDREN] = {
     METRIC(GAUGE, "causeway_child_ready", "child=\"dns\"",
            "1 when the child process works, 0 when it is not wanted or not yet up."),
     METRIC(GAUGE, "causeway_child_ready", "child=\"history\"",
+           "1 when the child process works, 0 when it is not wanted or not yet up."),
+    METRIC(GAUGE, "causeway_child_ready", "child=\"acme\"",
            "1 when the child process works, 0 when it is not wanted or not yet up."),
     METRIC(GAUGE, "causeway_child_ready", "child=\"admin\"",
            "1 when the child process works, 0 when it is not wanted or not yet up."),

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-enum { COUNTS_CHILDREN = 4 }; /* front, dns, history, admin */
+enum { COUNTS_CHILDREN = 5 }; /* front, dns, history, acme, admin */
 
 void counts_start(void); /* the calling thread counts from here on */
 void counts_respawn(unsigned child);

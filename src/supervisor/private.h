@@ -17,7 +17,7 @@
 #include <signal.h>
 
 enum {
-    CHILDREN = 4,
+    CHILDREN = 5,
     QUESTIONS_LIMIT = 32,
     ELDER_STOP_S = 5, /* longest wait of an elder that serves no visitors, or when the node ends */
 };
@@ -100,6 +100,7 @@ struct supervisor {
     struct loop *loop;
     struct loop_watch signals;
     struct loop_timer tick, watchdog;
+    struct loop_timer refresh; /* files of the `acme` child have changed */
     enum phase phase;
     int exit_status;
     uint64_t started_ns, loaded_wall_ns;
@@ -119,6 +120,9 @@ struct supervisor {
     struct question questions[QUESTIONS_LIMIT];
     uint32_t next_question;
 };
+
+/* ---- supervisor.c */
+void supervisor_refresh_soon(struct supervisor *supervisor); /* certificates of ACME */
 
 /* ---- processes.c */
 void processes_init(struct supervisor *supervisor);

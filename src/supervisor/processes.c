@@ -24,7 +24,7 @@ enum {
     ABORT_S = 2,    /* from SIGABRT to SIGKILL */
 };
 
-static const char *const names[CHILDREN] = {"front", "dns", "history", "admin"};
+static const char *const names[CHILDREN] = {"front", "dns", "history", "acme", "admin"};
 static const char *const state_names[] = {
 #define X(name, text) [PROCESS_##name] = (text),
     PROCESS_STATE_LIST(X)
@@ -97,10 +97,17 @@ static bool is_observer(const struct process *process)
     return strcmp(process->name, "admin") == 0 || strcmp(process->name, "history") == 0;
 }
 
+/* The one that orders certificates: it speaks to strangers, and has secrets of its own alone. */
+static bool is_acme(const struct process *process)
+{
+    return strcmp(process->name, "acme") == 0;
+}
+
 /* The front child gets none of the zones' keys, the DNS server none of the sites'. */
 static enum bundle_part part_of(const struct process *process)
 {
     return is_observer(process)                ? BUNDLE_PUBLIC
+           : is_acme(process)                  ? BUNDLE_WITH_ORDER_KEYS
            : strcmp(process->name, "dns") == 0 ? BUNDLE_WITH_ZONE_KEYS
                                                : BUNDLE_WITH_SITE_KEYS;
 }
@@ -187,6 +194,21 @@ static void on_reloaded(struct process *process, const json_t *message)
              process->name, why);
 }
 
+/* To all others, about its own matters only. */
+static void pass_word(struct process *from, const json_t *message)
+{
+    json_t *command = json_object_get(message, "command");
+    const char *verb = json_string_value(json_object_get(command, "verb"));
+    if (!verb || strcmp(verb, "acme") != 0)
+        return;
+    for (int i = 0; i < CHILDREN; i++) {
+        struct process *process = &from->supervisor->processes[i];
+        if (process != from && process->state == PROCESS_READY)
+            channel_send(&process->channel,
+                         json_pack("{s:s, s:O}", "type", "tell", "command", command), NULL, 0);
+    }
+}
+
 static void on_message(struct channel *channel, const json_t *message, int *fds, size_t fd_count)
 {
     struct process *process = CONTAINER_OF(channel, struct process, channel);
@@ -208,6 +230,10 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
         questions_answer(process, message, fds, fd_count);
     } else if (strcmp(type, "question") == 0 && may_ask) {
         questions_ask(process, message);
+    } else if (strcmp(type, "changed") == 0 && is_acme(process)) {
+        supervisor_refresh_soon(process->supervisor);
+    } else if (strcmp(type, "tell") == 0 && is_acme(process)) {
+        pass_word(process, message);
     } else {
         log_warning("supervisor", "%s sent a message of an unknown type", process->name);
     }

@@ -119,7 +119,10 @@ static void reload(struct supervisor *supervisor)
         conf = NULL;
         bundle_clear(&bundle);
     }
-    if (conf && descriptors_open(&supervisor->descriptors, conf, supervisor->workers, &errors)) {
+    bool has_folder = !conf || !conf->self->has_acme ||
+                      folder_make(conf->self->acme_folder, &supervisor->identity, &errors) == 0;
+    if (conf && (!has_folder ||
+                 descriptors_open(&supervisor->descriptors, conf, supervisor->workers, &errors))) {
         conf_free(conf);
         conf = NULL;
         bundle_clear(&bundle);
@@ -142,6 +145,39 @@ static void reload(struct supervisor *supervisor)
     }
     text_clear(&errors);
     notify_send("READY=1");
+}
+
+/* ---- certificates of ACME */
+
+static const uint64_t refresh_pause_ns = 200000000; /* for several at a time */
+
+void supervisor_refresh_soon(struct supervisor *supervisor)
+{
+    if (supervisor->phase != PHASE_STOPPING && !loop_timer_is_running(&supervisor->refresh))
+        loop_timer_start(supervisor->loop, &supervisor->refresh, clock_now_ns() + refresh_pause_ns);
+}
+
+/* The configuration as it was, with what the folder holds now: an operator's half-written file is none of this. */
+static void on_refresh(struct loop *loop, struct loop_timer *timer)
+{
+    (void)loop;
+    struct supervisor *supervisor = CONTAINER_OF(timer, struct supervisor, refresh);
+    struct text errors = {0};
+    struct bundle bundle = {0};
+    bundle_copy_without(&supervisor->bundle, supervisor->conf->self->acme_folder, &bundle);
+    struct conf_reader reader = bundle_recorder(&bundle);
+    struct conf *conf = conf_load(bundle.files[0].path, text_span(&bundle.files[0].content),
+                                  supervisor->node, &reader, &errors);
+    if (conf) {
+        use(supervisor, conf, &bundle);
+        log_notice("supervisor", "files of acme_folder are taken");
+        processes_reload(supervisor);
+    } else {
+        log_lines(LOG_ERROR, &errors);
+        log_error("supervisor", "files of acme_folder are not taken");
+        bundle_clear(&bundle);
+    }
+    text_clear(&errors);
 }
 
 /* ---- signals */
@@ -321,6 +357,8 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
         result = folder_make(node->history->folder, &supervisor->identity, errors);
     if (result == 0 && node->gateway && node->gateway->purges)
         result = folder_make(node->gateway->purges->folder, &supervisor->identity, errors);
+    if (result == 0 && node->has_acme)
+        result = folder_make(node->acme_folder, &supervisor->identity, errors);
     if (result == 0)
         result = upgrade_take(supervisor, errors);
     if (result == 0 && !supervisor->is_successor)
@@ -333,6 +371,7 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
 static void run(struct supervisor *supervisor)
 {
     supervisor->tick.fire = on_tick;
+    supervisor->refresh.fire = on_refresh;
     loop_timer_start(supervisor->loop, &supervisor->tick, clock_now_ns() + tick_ns);
     if (notify_watchdog_ns()) {
         supervisor->watchdog.fire = on_watchdog;

@@ -22,7 +22,7 @@ struct child;
  * worker_* come on the child's main thread, where child_loop() runs and which is no worker. */
 struct role {
     const char *name;  /* key of its part of /status */
-    const char *child; /* "front", "dns", "admin" */
+    const char *child; /* "front", "dns", "history", "acme", "admin" */
     bool (*is_wanted)(const struct conf_node *node);
 
     /* Before the workers start. 0 and the role's state; else an error and a sentence in `why`: the
@@ -72,6 +72,7 @@ struct role {
 /* ---- what a role may use */
 const struct conf_node *
 child_node(const struct child *child); /* of the present configuration; main thread, or start */
+const char *child_name_of_node(const struct child *child);   /* for as long as the process lives */
 struct loop *child_loop(const struct child *child);          /* of the main thread */
 struct worker_set *child_workers(const struct child *child); /* NULL until they have started */
 uint32_t child_worker_count(const struct child *child);      /* also before */
@@ -123,6 +124,12 @@ struct report;
 MUST_USE int child_look(struct child *child, struct report **look,
                         void (*done)(void *owner, const json_t *status), void *owner);
 void child_look_forget(struct report **look);
+
+/* For the `acme` child alone. Files of its folder have changed: the supervisor reads them, and nothing else, and all take them as at
+ * a reload. */
+void child_changed(struct child *child);
+/* A word to the roles of the other processes, whose command() gets it: {"verb": "acme", ...}. Stolen; nobody answers. */
+void child_tell(struct child *child, json_t *command);
 
 /* ---- the processes */
 struct supervisor_options {

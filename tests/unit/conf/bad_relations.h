@@ -577,11 +577,47 @@ static const struct bad_file bad_relations[] = {
      "  me:\n"
      "    gateway: { allow: [{ edges: [me], sites: [s, none, both, asks] }] }\n"
      "    edge: { tls: { listen: [\":443\"], default_site: s } }\n",
-     "3:65: tls: 'none' needs certificates, self_signed: true, or passthrough: true\n"
-     "4:65: tls: only one of certificates, self_signed and passthrough can be for 'both'\n"
+     "3:65: tls: 'none' needs certificates, acme, self_signed: true, or passthrough: true\n"
+     "4:65: tls: only one of certificates, acme, self_signed and passthrough can be for 'both'\n"
      "4:65: warning: passthrough: no gateway of 'me' allows port 443 of 'both'\n"
      "5:112: client_certificates: needs authorities, which vouch for them\n"
      "9:52: default_site: 's' has no certificate here\n"},
+    {"acme: what an authority would refuse",
+     SITES
+     "  a:\n"
+     "    hosts: [a.example, \"*.a.example\"]\n"
+     "    origins: [\"http://192.0.2.1\"]\n"
+     "    tls:\n"
+     "      acme:\n"
+     "        directory: http://ca.example/dir\n"
+     "        contact: [nobody, \"a@b.example\"]\n"
+     "        binding: { id: x }\n"
+     "        key: rsa\n"
+     "        secret: shared\n"
+     "  b:\n"
+     "    hosts: [b.example]\n"
+     "    origins: [\"http://192.0.2.1\"]\n"
+     "    tls: { acme: { directory: \"https://ca.example/dir\", agree_terms: true, challenge: dns } }\n"
+     "nodes:\n"
+     "  me:\n"
+     "    edge: { tls: { listen: [\":443\"] } }\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s, a, b] }] }\n",
+     "7:7: acme: agree_terms: true is needed: the authority takes nobody else\n"
+     "7:7: acme: a binding needs both id and key\n"
+     "7:7: acme: '*.a.example' can only be proved with challenge: dns\n"
+     "8:20: acme: the directory's URL must begin with https://\n"
+     "9:19: acme: 'nobody' is no mail address\n"
+     "11:14: acme: keys that edges derive from a secret are ECDSA\n"
+     "16:12: acme: 'b.example' lies in none of our zones: give acme.zone, and an alias there (docs/acme.md)\n"},
+    {"acme: beside another way",
+     SITES
+     "  a:\n"
+     "    hosts: [a.example]\n"
+     "    origins: [\"http://192.0.2.1\"]\n"
+     "    tls: { self_signed: true, acme: { directory: \"https://ca.example/dir\", agree_terms: true } }\n"
+     NODE
+     EDGE,
+     "6:31: acme: 'a' cannot have certificates or self_signed: true as well\n"},
     {"node: tls: files that are not there, or no certificates",
      SITES
      "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], tls: { certificates: [{ certificate: none.pem, key: none.key },\n"

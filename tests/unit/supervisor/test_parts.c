@@ -100,12 +100,48 @@ static void expect_large(const struct conf_reader *reader, const char *path, con
     conf_unmap_memory(found);
 }
 
+/* What a process put into its folder is read anew; everything else is as it was when the configuration was read. */
+static void R13_a_folder_alone_is_read_anew(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/causeway-anew-XXXXXX", inside[64], outside[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(inside, sizeof inside, "%s/inside", folder);
+    snprintf(outside, sizeof outside, "%s.outside", folder);
+    write_file(inside, "old", 1);
+    write_file(outside, "old", 1);
+    struct bundle sent = {0}, copy = {0};
+    struct text content = {0}, why = {0};
+    struct conf_reader recorder = bundle_recorder(&sent);
+    assert_int_equal(recorder.read(&sent, inside, false, &content, &why), 0);
+    assert_int_equal(recorder.read(&sent, outside, false, &content, &why), 0);
+    write_file(inside, "new", 1);
+    write_file(outside, "new", 1);
+    bundle_copy_without(&sent, folder, &copy);
+    assert_int_equal(copy.count, 1);
+    recorder = bundle_recorder(&copy);
+    text_reset(&content);
+    assert_int_equal(recorder.read(&copy, inside, false, &content, &why), 0);
+    assert_int_equal(recorder.read(&copy, outside, false, &content, &why), 0);
+    assert_string_equal(content.data, "newold");
+    text_clear(&content);
+    text_clear(&why);
+    bundle_clear(&sent);
+    bundle_clear(&copy);
+    unlink(inside);
+    unlink(outside);
+    rmdir(folder);
+}
+
 /* Keys of sites go to those that serve visitors, those of zones to the DNS server, neither to anybody else. */
 static void R13_keys_go_where_they_are_used(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/causeway-keys-XXXXXX", site[64], zone[64], node[64];
+    char folder[] = "/tmp/causeway-keys-XXXXXX", site[64], zone[64], node[64], order[64];
     assert_non_null(mkdtemp(folder));
+    snprintf(order, sizeof order, "%s/order", folder);
+    write_file(order, "o", 1);
+    chmod(order, 0600);
     snprintf(site, sizeof site, "%s/site", folder);
     snprintf(zone, sizeof zone, "%s/zone", folder);
     snprintf(node, sizeof node, "%s/node", folder);
@@ -123,12 +159,17 @@ static void R13_keys_go_where_they_are_used(void **state)
     assert_int_equal(recorder.read(&sent, node, true, &content, &why), 0);
     assert_int_equal(recorder.read_site_key(&sent, site, true, &content, &why), 0);
     assert_int_equal(recorder.read_zone_key(&sent, zone, true, &content, &why), 0);
+    assert_int_equal(recorder.read_order_key(&sent, order, true, &content, &why), 0);
     for (enum bundle_part part = BUNDLE_PUBLIC; part <= BUNDLE_WHOLE; part++) {
         struct bundle got = {0};
         struct text bytes = {0};
         bundle_write(&sent, part, &bytes);
         assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
-        assert_int_equal(ask(&got, node, &content), part == BUNDLE_PUBLIC ? ERROR_NOT_FOUND : 0);
+        bool is_kept_back = part == BUNDLE_PUBLIC || part == BUNDLE_WITH_ORDER_KEYS;
+        assert_int_equal(ask(&got, node, &content), is_kept_back ? ERROR_NOT_FOUND : 0);
+        assert_int_equal(ask(&got, order, &content),
+                         part == BUNDLE_WITH_ORDER_KEYS || part == BUNDLE_WHOLE ? 0
+                                                                                : ERROR_NOT_FOUND);
         assert_int_equal(ask(&got, site, &content),
                          part == BUNDLE_WITH_SITE_KEYS || part == BUNDLE_WHOLE ? 0
                                                                                : ERROR_NOT_FOUND);
@@ -144,6 +185,7 @@ static void R13_keys_go_where_they_are_used(void **state)
             assert_int_equal(bundle_parse(&got, text_span(&bytes), -1), 0);
             assert_int_equal(ask(&got, site, &content), ERROR_NOT_FOUND);
             assert_int_equal(ask(&got, zone, &content), 0);
+            assert_int_equal(ask(&got, order, &content), ERROR_NOT_FOUND);
             text_clear(&bytes);
         }
         bundle_clear(&got);
@@ -154,6 +196,7 @@ static void R13_keys_go_where_they_are_used(void **state)
     unlink(site);
     unlink(zone);
     unlink(node);
+    unlink(order);
     rmdir(folder);
 }
 
@@ -509,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_bundle_crosses_with_and_without_secrets),
         cmocka_unit_test(a_bundle_that_is_cut_is_refused),
         cmocka_unit_test(R13_keys_go_where_they_are_used),
+        cmocka_unit_test(R13_a_folder_alone_is_read_anew),
         cmocka_unit_test(large_files_cross_in_sealed_memory),
         cmocka_unit_test(messages_wait_for_a_slow_reader),
         cmocka_unit_test(a_full_queue_refuses),

@@ -63,6 +63,15 @@ extern const struct cache_policy cache_policy_default;
 MUST_USE int cache_key_make(struct text *key, struct span site, bool is_https, struct span host,
                             uint16_t port, struct span target);
 
+struct cache_url {
+    bool is_https;
+    struct span host; /* as keys have it */
+    uint16_t port;    /* 0: the scheme's */
+    struct span target;
+};
+/* "https://Host[:port]/path?query"; parts of it are in `text` or in `arena`. ERROR_INVALID: this is no such URL. */
+MUST_USE int cache_url_read(struct cache_url *url, struct arena *arena, struct span text);
+
 /* The same of "https://Host[:port]/path?query", for people who name what is to be purged: a purge of this key takes all variants, and all
  * that rules tell apart under the URL. ERROR_INVALID: this is no such URL. */
 MUST_USE int cache_key_of_url(struct text *key, struct span site, struct span url);

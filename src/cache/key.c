@@ -37,30 +37,36 @@ static bool take_scheme(struct span *url, bool *is_https)
     return false;
 }
 
+int cache_url_read(struct cache_url *url, struct arena *arena, struct span text)
+{
+    size_t end = 0;
+    text = span_of(text.data, span_find(text, '#'));
+    for (size_t i = 0; i < text.length; i++)
+        if (text.data[i] <= ' ' || text.data[i] >= 0x7f)
+            return ERROR_INVALID;
+    if (!take_scheme(&text, &url->is_https))
+        return ERROR_INVALID;
+    while (end < text.length && text.data[end] != '/' && text.data[end] != '?')
+        end++;
+    if (http_host_parse(span_of(text.data, end), arena, &url->host, &url->port) < 0)
+        return ERROR_INVALID;
+    url->target = span_from(text, end);
+    if (url->target.length && url->target.data[0] == '/')
+        return 0;
+    uint8_t *target = arena_take(arena, url->target.length + 1);
+    target[0] = '/';
+    memcpy(target + 1, url->target.data, url->target.length);
+    url->target = span_of(target, url->target.length + 1);
+    return 0;
+}
+
 int cache_key_of_url(struct text *key, struct span site, struct span url)
 {
     struct arena arena = {0};
-    struct text target = {0};
-    struct span host;
-    uint16_t port = 0;
-    bool is_https;
-    size_t end = 0;
-    url = span_of(url.data, span_find(url, '#'));
-    for (size_t i = 0; i < url.length; i++)
-        if (url.data[i] <= ' ' || url.data[i] == 0x7f)
-            return ERROR_INVALID;
-    if (!take_scheme(&url, &is_https))
-        return ERROR_INVALID;
-    while (end < url.length && url.data[end] != '/' && url.data[end] != '?')
-        end++;
-    int result = http_host_parse(span_of(url.data, end), &arena, &host, &port);
-    url = span_from(url, end);
-    if (!url.length || url.data[0] == '?')
-        text_add(&target, "/");
-    text_add_span(&target, url);
+    struct cache_url read = {0};
+    int result = cache_url_read(&read, &arena, url);
     if (!result)
-        result = cache_key_make(key, site, is_https, host, port, text_span(&target));
-    text_clear(&target);
+        result = cache_key_make(key, site, read.is_https, read.host, read.port, read.target);
     arena_clear(&arena);
-    return result < 0 ? result : 0;
+    return result;
 }

@@ -619,6 +619,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_dns_identity,
     check_gauges,
     check_admin_hosts,
+    check_prefetch,
     check_health,
     check_probe,
     check_tls,

@@ -198,6 +198,9 @@ struct conf_edge {
     enum conf_log_format access_log_format; /* JSON or COMBINED */
     uint64_t cache_bytes;                   /* 256 MiB; 0: no cache */
     enum conf_eviction cache_policy;        /* S3FIFO */
+    const char *prefetch_path;              /* NULL: none */
+    struct conf_texts prefetch;             /* what it says */
+    uint32_t prefetch_rate;                 /* 10 a second */
     uint32_t encoders_limit;                /* 64: of a worker at once */
     struct conf_cache_disk *cache_disk;     /* NULL: memory only */
     uint32_t connections_limit;             /* 65536 */
@@ -486,6 +489,8 @@ struct conf_site_cache {
     uint32_t while_revalidate_s;     /* 0 */
     uint32_t if_error_s;             /* 0 */
     uint64_t slice_bytes;            /* 0: whole answers */
+    uint32_t refresh_hits;           /* 0: nothing is fetched anew before it expires */
+    struct conf_texts prefetch;      /* URLs, or paths */
 };
 
 /* What becomes of the trace context of requests (docs/edge.md). */

@@ -339,6 +339,7 @@ void read_files(struct loader *loader, const char *node)
         pair_keys(loader, (struct conf_node *)(uintptr_t)conf->self);
     read_probe_files(loader);
     read_acme_files(loader);
+    read_prefetch_file(loader);
     if (conf->self && conf->self->dns)
         read_tsig_files(loader);
     if (!conf->self || conf->self->dns)

@@ -82,6 +82,10 @@ void read_probe_files(struct loader *loader);
 void check_health(struct loader *loader);
 void check_probe(struct loader *loader);
 
+/* What edges fetch ahead (prefetch.c): the file, and the lists of sites. */
+void read_prefetch_file(struct loader *loader);
+void check_prefetch(struct loader *loader);
+
 /* Visitors' TLS (tls_files.c): certificates and keys of this node's sites, and relations. */
 void read_tls_files(struct loader *loader);
 void wipe_tls_keys(struct conf_site *site);

@@ -27,6 +27,13 @@ static const struct setting edge_cache_settings[] = {
      .preset = "s3fifo", RESTART, .help = "Which answers make room for others."},
     {"disk", SECTION(cache_disk_section), MEMBER(conf_edge, cache_disk), RESTART,
      .help = "Answers are kept on disk, too."},
+    {"prefetch", &type_path, MEMBER(conf_edge, prefetch_path),
+     .help =
+         "File of URLs that are fetched ahead, one in each line, # begins a remark; `causeway hot` "
+         "of another edge writes one."},
+    {"prefetch_rate", &type_integer, MEMBER(conf_edge, prefetch_rate), RANGE("1", "10000"),
+     .preset = "10",
+     .help = "URLs of this file and of sites' lists that are looked at in a second."},
 };
 const struct section edge_cache_section = {"edge cache", "Answers that the edge keeps.",
                                            ROWS(edge_cache_settings)};
@@ -62,6 +69,14 @@ static const struct setting site_cache_settings[] = {
      .help =
          "What clients ask for by ranges is fetched and stored in pieces of this size, at least "
          "64k; 0: as clients ask for it."},
+    {"refresh", &type_integer, MEMBER(conf_site, cache.refresh_hits), RANGE("0", "1000000"),
+     .preset = "0",
+     .help =
+         "What was asked for at least so often since it was fetched is fetched anew shortly before "
+         "it expires; 0: nothing is."},
+    {"prefetch", &type_text, ONE_OR_LIST, TEXTS(conf_site, cache.prefetch),
+     .help = "URLs, or paths on the site's first host, that edges fetch when they start, and again "
+             "before they expire."},
 };
 const struct section site_cache_section = {"site cache", "What edges store of the site's answers.",
                                            ROWS(site_cache_settings)};

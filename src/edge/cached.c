@@ -3,6 +3,8 @@
  * The cache step: what the store has is judged; what it does not have is fetched once for all who want it.
  */
 #include "edge/cached.h"
+
+#include "base/hash.h"
 #include "edge/purges.h"
 
 uint64_t edge_cached_now_s(void)
@@ -272,10 +274,34 @@ bool edge_cached_look_for_parts(struct edge_cached *cached)
     return true;
 }
 
+/* ---- before its time */
+
+/* The last fifth of its life or less, so that what came together does not go together; at least `least_s`, but never more than half of it. */
+static bool expires_soon(const struct edge_cached *cached, uint32_t least_s)
+{
+    uint32_t lifetime_s = cached->facts.lifetime_s;
+    uint64_t spread = hash_span(text_span(&cached->key), cached->facts.response_s) % 16;
+    uint64_t lead_s = (uint64_t)lifetime_s * (5 + spread) / 100;
+    if (lead_s < least_s)
+        lead_s = least_s;
+    if (lead_s > lifetime_s / 2)
+        lead_s = lifetime_s / 2;
+    return cached->judgement.ttl_s <= (int64_t)lead_s;
+}
+
+bool edge_cached_is_due(const struct edge_cached *cached)
+{
+    return cached->refresh_hits && cached->object &&
+           store_object_hits(cached->object) >= cached->refresh_hits && expires_soon(cached, 1) &&
+           store_object_claim(cached->object, (uint32_t)edge_cached_now_s());
+}
+
 /* Behind a client's back: only to be fetched, by whoever comes first. Else it is over, with an answer to nobody. */
 static enum edge_next take_refresh(struct edge_cached *cached)
 {
-    if (cached->judgement.use != CACHE_USE_ANSWER && join(cached) == EDGE_NEXT && cached->fill)
+    bool is_due = cached->judgement.use != CACHE_USE_ANSWER ||
+                  (cached->is_ahead && expires_soon(cached, cached->ahead_s));
+    if (is_due && join(cached) == EDGE_NEXT && cached->fill)
         return EDGE_NEXT;
     return edge_cached_give_up(cached->exchange);
 }
@@ -296,9 +322,12 @@ static enum edge_next look_up(struct edge_cached *cached)
     }
     switch (cached->judgement.use) {
     case CACHE_USE_ANSWER:
+        if (edge_cached_is_due(cached))
+            edge_refresh_start(exchange, true);
         return edge_cached_answer(cached);
     case CACHE_USE_REFRESH:
-        edge_refresh_start(exchange);
+        if (store_object_claim(cached->object, (uint32_t)edge_cached_now_s()))
+            edge_refresh_start(exchange, false);
         return edge_cached_answer(cached);
     case CACHE_USE_REFUSE:
         return edge_cached_refuse(exchange);
@@ -350,6 +379,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     cached->request_s = edge_cached_now_s();
     read_policy(&cached->policy, &site->cache);
     cached->slice_bytes = slice_bytes(exchange, site);
+    cached->refresh_hits = site->cache.refresh_hits;
     cache_ask_read(&cached->ask, &cached->policy, head);
     cached->why = CACHE_FORWARD_METHOD;
     if (cached->ask.route != CACHE_ROUTE_LOOKUP)
@@ -357,7 +387,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     cached->why = CACHE_FORWARD_BYPASS;
     if (!follow_rules(&cached->policy, exchange->decision) || !may_use_store(cached, site) ||
         !make_key(cached))
-        return cached->gather ? edge_cached_give_up(exchange) : EDGE_NEXT;
+        return exchange->front->is_background ? edge_cached_give_up(exchange) : EDGE_NEXT;
     return cached->gather ? edge_gather_take(cached) : look_up(cached);
 }
 

@@ -20,6 +20,7 @@
 
 enum {
     EDGE_REFRESHES_MOST = 256,  /* of a worker at once: answers validated behind clients' backs */
+    EDGE_AHEAD_MOST = 32,       /* likewise: those before their time start while there are fewer */
     EDGE_GATHERERS_MOST = 1024, /* likewise: those, and slices on their way */
     EDGE_FETCHES_UNREAD_MOST = 256, /* likewise: those that go on for who comes later */
     EDGE_SLICE_LEAST = 65536,       /* bytes */
@@ -69,6 +70,11 @@ struct edge_cached {
     uint32_t index;   /* of the range */
     bool is_head_due; /* of that range, in a multipart answer */
 
+    uint32_t refresh_hits; /* of the site; 0: nothing is fetched before its time */
+    /* This exchange fetches anew what expires within `ahead_s`; UINT32_MAX: whenever it does. */
+    bool is_ahead;
+    uint32_t ahead_s;
+
     /* Slices (slices.c): the one that is being read is `slice`, or comes by the reader. */
     uint32_t slice_bytes; /* of the site; 0: none */
     bool waits_for_slice; /* not for the index */
@@ -99,6 +105,8 @@ uint64_t edge_cached_now_s(void);
 /* From now on look-ups are for what there is in parts, and what is found is judged. False: its key is too long. */
 bool edge_cached_look_for_parts(struct edge_cached *cached);
 bool edge_cached_make_part_key(struct edge_cached *cached);
+/* What is fresh and popular is about to expire, and it is this request's turn to have it fetched anew. */
+bool edge_cached_is_due(const struct edge_cached *cached);
 /* Judges what was found, or that nothing was. */
 void edge_cached_judge(struct edge_cached *cached);
 /* Answers 504, where only what is stored is wanted. */
@@ -169,8 +177,11 @@ void edge_gather_clear(struct edge_gather *gather, struct store *store);
 
 /* ---- refresh.c: exchanges without a client */
 extern const struct edge_front edge_refresh_front;
-/* Asks for the same again, so that the store has it. */
-void edge_refresh_start(const struct edge_exchange *exchange);
+/* Asks for the same again, so that the store has it; before its time where `is_ahead`. */
+void edge_refresh_start(const struct edge_exchange *exchange, bool is_ahead);
+/* Asks for a URL, or a path on the site's first host, unless what is stored stays fresh for longer. False: not now. */
+bool edge_refresh_url(struct edge_worker *worker, const struct conf_site *site, struct span text,
+                      uint32_t ahead_s);
 /* Takes what the plan holds, also where it cannot begin: then that has failed. */
 void edge_gather_start(const struct edge_exchange *exchange, struct edge_gather *plan);
 

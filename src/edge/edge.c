@@ -136,6 +136,7 @@ static void register_metrics(void)
     edge_limits_register_metrics();
     edge_encode_register_metrics();
     edge_slices_register_metrics();
+    edge_refresh_register_metrics();
     edge_guard_register_metrics();
     edge_proxied_register_metrics();
     edge_purges_register_metrics();
@@ -264,6 +265,7 @@ int edge_start(struct edge *edge, struct worker *worker)
     on_second(own->loop, &own->second);
     edge_store_start(own);
     edge_purges_start(own);
+    edge_prefetch_start(own);
     return edge->options.waits ? 0 : edge_listeners_open(own);
 }
 
@@ -282,6 +284,7 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_proxied_abort(own);
     edge_flows_abort(own);
     edge_purges_stop(own);
+    edge_prefetch_stop(own);
     edge_store_stop(own);
     edge_encoding_stop(own);
     edge_keeper_stop(edge->keeper);

@@ -73,5 +73,7 @@ bool edge_next_latency(struct edge *edge, struct measure_latency *latency);
 struct measure_held;
 bool edge_next_held(const struct edge *edge, size_t *at, struct measure_held *held);
 json_t *edge_status(struct edge *edge); /* any thread; a new reference */
+/* The stored URLs of a site that were asked for most: {"site": NAME, "most": N}; on no worker; a new reference. */
+json_t *edge_hottest(const struct edge *edge, const json_t *question);
 
 #endif

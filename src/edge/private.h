@@ -68,6 +68,15 @@ struct edge_listener {
     bool is_udp;
 };
 
+/* Where prefetch.c is in its lists: those of the sites, then the node's own. */
+struct edge_prefetch {
+    struct loop_timer timer;
+    size_t list, next;
+    uint64_t started_ns, round_ns, ticked_ns;
+    uint64_t credit_ns; /* times the rate: a URL costs a second */
+    uint32_t round_s;   /* that a round takes */
+};
+
 struct edge_worker {
     struct edge *edge;
     struct worker *worker;
@@ -100,7 +109,8 @@ struct edge_worker {
     uint32_t refresh_count;
     struct list fetches; /* of fetch.c */
     uint32_t fetches_unread;
-    struct loop_timer store_tick; /* of the first worker */
+    struct loop_timer store_tick;  /* of the first worker */
+    struct edge_prefetch prefetch; /* likewise */
 };
 
 struct edge_step; /* exchange.h */
@@ -300,7 +310,12 @@ void edge_keeper_free(struct edge_keeper **freed);
 /* ---- slices.c */
 void edge_slices_register_metrics(void);
 
+/* ---- prefetch.c */
+void edge_prefetch_start(struct edge_worker *worker);
+void edge_prefetch_stop(struct edge_worker *worker);
+
 /* ---- refresh.c */
+void edge_refresh_register_metrics(void);
 void edge_refreshes_abort(struct edge_worker *worker);
 
 /* ---- fetch.c */

@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A front without a client: asks for what a client just got stale, so that the next one gets it fresh (RFC 5861 section 3). It goes the
- * way of every request; what comes is thrown away behind the store.
+ * A front without a client: asks for what a client just got stale, so that the next one gets it fresh (RFC 5861 section 3); for what is
+ * popular and expires soon, for URLs of lists (C1), for slices. It goes the way of every request; what comes is thrown away behind the
+ * store.
  */
 #include "edge/cached.h"
 
 #include "base/memory.h"
+
+static struct metric refreshes_ahead =
+    METRIC(COUNTER, "causeway_edge_cache_ahead_total", "why=\"popular\"",
+           "Fresh answers that were asked for anew, and lists' URLs that were looked at.");
+static struct metric prefetches =
+    METRIC(COUNTER, "causeway_edge_cache_ahead_total", "why=\"list\"",
+           "Fresh answers that were asked for anew, and lists' URLs that were looked at.");
+static struct metric prefetch_bad =
+    METRIC(COUNTER, "causeway_edge_cache_ahead_total", "why=\"bad-url\"",
+           "Fresh answers that were asked for anew, and lists' URLs that were looked at.");
+
+void edge_refresh_register_metrics(void)
+{
+    metric_register(&refreshes_ahead);
+    metric_register(&prefetches);
+    metric_register(&prefetch_bad);
+}
 
 struct refresh {
     struct list link; /* of the worker's */
@@ -101,6 +119,16 @@ static bool copy_head(struct edge_exchange *to, const struct http_head *from)
     return true;
 }
 
+static struct refresh *new_refresh(struct edge_worker *worker)
+{
+    struct refresh *refresh = NEW(struct refresh);
+    list_push_back(&worker->refreshes, &refresh->link);
+    worker->refresh_count++;
+    edge_exchange_init(&refresh->exchange, &edge_refresh_front, worker, &refresh->visitor);
+    edge_exchange_begin(&refresh->exchange);
+    return refresh;
+}
+
 /* NULL: there are too many, or its head is too large; a later request may have more luck. */
 static struct refresh *begin(const struct edge_exchange *exchange, uint32_t most)
 {
@@ -121,18 +149,93 @@ static struct refresh *begin(const struct edge_exchange *exchange, uint32_t most
         refresh_free(refresh);
         return NULL;
     }
-    own->request_ended = true;
     return refresh;
 }
 
-void edge_refresh_start(const struct edge_exchange *exchange)
+static void go(struct refresh *refresh)
 {
-    struct refresh *refresh = begin(exchange, EDGE_REFRESHES_MOST);
+    struct edge_exchange *own = &refresh->exchange;
+    own->request_ended = true;
+    edge_exchange_start(own);
+    wake(own);
+}
+
+/* What is not due yet has time: it goes behind all that somebody waits for. */
+static void set_ahead(struct refresh *refresh, uint32_t ahead_s)
+{
+    struct edge_exchange *own = &refresh->exchange;
+    own->cached = ARENA_NEW(&own->arena, struct edge_cached);
+    own->cached->is_ahead = true;
+    own->cached->ahead_s = ahead_s;
+    edge_exchange_set_urgency(own, 7);
+}
+
+void edge_refresh_start(const struct edge_exchange *exchange, bool is_ahead)
+{
+    struct refresh *refresh = begin(exchange, is_ahead ? EDGE_AHEAD_MOST : EDGE_REFRESHES_MOST);
     if (!refresh)
         return;
-    metric_add(&edge_cache_refreshes, 1);
-    edge_exchange_start(&refresh->exchange);
-    wake(&refresh->exchange);
+    if (is_ahead)
+        set_ahead(refresh, UINT32_MAX);
+    metric_add(is_ahead ? &refreshes_ahead : &edge_cache_refreshes, 1);
+    go(refresh);
+}
+
+/* ---- URLs of lists */
+
+static bool read_url(struct cache_url *url, struct arena *arena, const struct conf_site *site,
+                     struct span text)
+{
+    if (!text.length || text.data[0] != '/')
+        return cache_url_read(url, arena, text) == 0;
+    *url = (struct cache_url){.is_https = site->tls != NULL, .target = text};
+    for (size_t i = 0; i < site->hosts.count && !url->host.length; i++)
+        if (site->hosts.items[i][0] != '*')
+            url->host = arena_copy(arena, span_text(site->hosts.items[i]));
+    return url->host.length > 0;
+}
+
+/* As most browsers ask for it. */
+static bool write_head(struct edge_exchange *own, const struct conf_site *site, struct span text,
+                       bool *is_https)
+{
+    struct http_head *head = &own->head;
+    struct cache_url url;
+    http_head_init(head, &own->arena);
+    if (!read_url(&url, &own->arena, site, arena_copy(&own->arena, text)))
+        return false;
+    *is_https = url.is_https;
+    head->method = HTTP_METHOD_GET;
+    head->method_text = http_method_text(HTTP_METHOD_GET);
+    head->target = head->target_received = url.target;
+    head->host = url.host;
+    head->port = url.port;
+    head->minor = 1;
+    return http_fields_add(&head->fields, HTTP_NAME_ACCEPT_ENCODING,
+                           SPAN("gzip, deflate, br, zstd")) == 0 &&
+           http_fields_add(&head->fields, HTTP_NAME_USER_AGENT, SPAN("causeway (prefetch)")) == 0;
+}
+
+bool edge_refresh_url(struct edge_worker *worker, const struct conf_site *site, struct span text,
+                      uint32_t ahead_s)
+{
+    if (worker->refresh_count >= EDGE_AHEAD_MOST)
+        return false;
+    struct refresh *refresh = new_refresh(worker);
+    bool is_https = false;
+    if (!write_head(&refresh->exchange, site, text, &is_https)) {
+        metric_add(&prefetch_bad, 1);
+        refresh_free(refresh);
+        return true;
+    }
+    refresh->visitor.address =
+        (struct address){.family = 4, .bytes = {127, 0, 0, 1}}; /* ourselves */
+    refresh->visitor.is_https = is_https;
+    refresh->visitor.local_port = is_https ? 443 : 80;
+    metric_add(&prefetches, 1);
+    set_ahead(refresh, ahead_s);
+    go(refresh);
+    return true;
 }
 
 void edge_gather_start(const struct edge_exchange *exchange, struct edge_gather *plan)
@@ -146,8 +249,7 @@ void edge_gather_start(const struct edge_exchange *exchange, struct edge_gather 
     own->cached = ARENA_NEW(&own->arena, struct edge_cached);
     own->cached->gather = ARENA_NEW(&own->arena, struct edge_gather);
     *own->cached->gather = *plan;
-    edge_exchange_start(own);
-    wake(own);
+    go(refresh);
 }
 
 void edge_refreshes_abort(struct edge_worker *worker)

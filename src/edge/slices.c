@@ -334,9 +334,13 @@ static enum edge_next use_index(struct edge_cached *cached)
 {
     switch (cached->judgement.use) {
     case CACHE_USE_ANSWER:
+        if (cached->slice_bytes && edge_cached_is_due(cached))
+            confirm(cached);
         return begin(cached);
     case CACHE_USE_REFRESH:
-        confirm(cached);
+        if (cached->slice_bytes &&
+            store_object_claim(cached->object, (uint32_t)edge_cached_now_s()))
+            confirm(cached);
         return begin(cached);
     case CACHE_USE_VALIDATE:
         return cached->ask.no_store || !cached->slice_bytes ? forget(cached) : join_index(cached);

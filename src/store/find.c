@@ -92,6 +92,7 @@ struct store_object *store_find(struct store *store, const struct store_query *q
     if (object) {
         store_object_retain(object);
         store->policy->touch(shard->policy, &object->policy);
+        object->hits += object->hits < UINT32_MAX;
         shard->counts.hits++;
     } else {
         shard->counts.misses++;
@@ -99,6 +100,18 @@ struct store_object *store_find(struct store *store, const struct store_query *q
     pthread_mutex_unlock(&shard->lock);
     store_release_chain(store, purged);
     return object;
+}
+
+uint32_t store_object_hits(const struct store_object *object)
+{
+    return __atomic_load_n(&object->hits, __ATOMIC_RELAXED);
+}
+
+bool store_object_claim(struct store_object *object, uint32_t now_s)
+{
+    uint32_t before = atomic_load_explicit(&object->claimed_s, memory_order_relaxed);
+    return now_s - before >= STORE_CLAIM_S &&
+           atomic_compare_exchange_strong(&object->claimed_s, &before, now_s);
 }
 
 void store_count(struct store *store, struct store_counts *counts)

@@ -55,6 +55,8 @@ struct store_object {
     } body;
     uint32_t slice_count;
     _Atomic uint32_t references;
+    uint32_t hits;              /* under the shard's lock */
+    _Atomic uint32_t claimed_s; /* when somebody last took it on himself to fetch it anew */
     uint16_t key_length, rule_length, selector_length, facts_length, tag_count;
     bool is_pass;
     bool is_kept; /* in its shard's table; under its lock */

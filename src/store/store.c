@@ -248,6 +248,7 @@ struct store_object *shard_keep(struct store *store, struct shard *shard,
             parts++;
             last_part = old;
         } else if (gives_way(old, object)) {
+            object->hits += old->hits / 2; /* it stays as popular, and is forgotten by and by */
             take_out(store, shard, old, &chain);
             shard->counts.replaced += !old->is_pass;
         } else if (!old->is_pass) {

@@ -33,6 +33,7 @@ enum {
     STORE_BEHIND_MOST =
         16 << 20, /* likewise, where the filler goes on without room: readers are cut off then */
 };
+enum { STORE_CLAIM_S = 5 }; /* so long nobody else fetches an object anew before its time */
 #define STORE_STALL_NS (5ull * 1000000000) /* without a byte: waiters fetch for themselves */
 
 /* ---- life cycle */
@@ -112,6 +113,20 @@ void store_object_body(const struct store_object *object, uint64_t offset, uint6
                        struct slice_queue *out);
 /* A soft purge took its freshness: it has to be validated before it is used, or is used where stale ones may. */
 bool store_object_is_purged(const struct store_object *object);
+
+/* Look-ups that found it, and half of those that found the ones before it, and so on. */
+uint32_t store_object_hits(const struct store_object *object);
+/* Whoever gets true fetches it anew; others need not, for STORE_CLAIM_S. */
+bool store_object_claim(struct store_object *object, uint32_t now_s);
+
+/* The names that were found most often, the most popular first; keys that have a part, or a byte below a blank, are no names. */
+struct store_hot {
+    char *key; /* to be freed */
+    uint32_t hits;
+};
+enum { STORE_HOTTEST_MOST = 10000 };
+/* At most `most`; how many. `list` has room for them. Looks through everything: on no worker. */
+size_t store_hottest(struct store *store, uint64_t site, struct store_hot *list, size_t most);
 
 /* ---- fetching once for many
  *

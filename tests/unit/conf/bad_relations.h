@@ -643,6 +643,18 @@ static const struct bad_file bad_relations[] = {
      "probe: { opt_out: bad.cidr }\n",
      "7:19: opt_out: /conf/bad.cidr:2: 'hello' is not a network like 192.0.2.0/24 or 2001:db8::/32 with zero bits behind its prefix\n"
      "7:19: opt_out: /conf/bad.cidr:4: '192.0.2.1/24' is not a network like 192.0.2.0/24 or 2001:db8::/32 with zero bits behind its prefix\n"},
+    {"node: prefetch: what is no URL",
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], cache: { prefetch: [/a, b, \"ftp://s.example/\"] } }\n"
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s] }] }\n"
+     "    edge: { listen: [\":80\"], cache: { prefetch: bad.cidr } }\n",
+     "2:83: prefetch: 'b' is neither a path like /index.html nor a URL like https://www.shop.example/index.html\n"
+     "2:86: prefetch: 'ftp://s.example/' is neither a path like /index.html nor a URL like https://www.shop.example/index.html\n"
+     "6:49: prefetch: /conf/bad.cidr:2: 'hello' is not a URL like https://www.shop.example/index.html\n"
+     "6:49: prefetch: /conf/bad.cidr:3: '198.51.100.0/24 # good' is not a URL like https://www.shop.example/index.html\n"
+     "6:49: prefetch: /conf/bad.cidr:4: '192.0.2.1/24' is not a URL like https://www.shop.example/index.html\n"},
 };
 // clang-format on
 

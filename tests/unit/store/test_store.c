@@ -429,6 +429,39 @@ static void C2_parts_of_a_name_are_bounded(void **state)
     store_close(&store);
 }
 
+static void C1_what_is_found_most_often_is_the_hottest(void **state)
+{
+    (void)state;
+    char text[128];
+    struct store *store = open_store(1 << 20, NULL);
+    struct store_hot list[4];
+    const struct span part = part_of(key_of(1), "part", text);
+    for (uint64_t i = 0; i < 6; i++) {
+        struct store_query query = query_of(i < 5 ? key_of(i) : part);
+        put(store, &query, &plain, i, 100);
+        for (uint64_t k = 0; k < 20 - i * 3 + (i == 5 ? 90 : 0); k++)
+            assert_true(is_there(store, query.key, i));
+    }
+    assert_int_equal(store_hottest(store, 2, list, 4), 0); /* another site */
+    assert_int_equal(store_hottest(store, 1, list, 0), 0);
+    assert_int_equal(store_hottest(store, 1, list, 4), 4);
+    for (uint64_t i = 0; i < 4; i++) {
+        assert_true(span_equal(span_text(list[i].key), key_of(i)));
+        assert_int_equal(list[i].hits, 20 - i * 3);
+        memory_free(list[i].key);
+    }
+    /* Who follows inherits half. */
+    struct store_query query = query_of(key_of(0));
+    put(store, &query, &plain, 9, 100);
+    struct store_object *object = store_find(store, &query);
+    assert_int_equal(store_object_hits(object), 21 / 2 + 1);
+    assert_true(store_object_claim(object, 1000));
+    assert_false(store_object_claim(object, 1000 + STORE_CLAIM_S - 1));
+    assert_true(store_object_claim(object, 1000 + STORE_CLAIM_S));
+    store_object_release(store, &object);
+    store_close(&store);
+}
+
 static void C1_a_bad_policy_or_answer_is_refused(void **state)
 {
     (void)state;
@@ -467,6 +500,7 @@ int main(void)
         cmocka_unit_test(C2_purges_are_read_as_they_were_written),
         cmocka_unit_test(C2_parts_of_a_name_are_told_apart_and_purged_with_it),
         cmocka_unit_test(C2_parts_of_a_name_are_bounded),
+        cmocka_unit_test(C1_what_is_found_most_often_is_the_hottest),
         cmocka_unit_test(C1_a_bad_policy_or_answer_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,9 @@ void disk_index_remove(struct disk *disk, uint64_t hash, uint64_t place);
 /* Places before that one, in the chains from there on, a piece at a time; where to go on, 0: all were seen. */
 uint64_t disk_index_forget(struct disk *disk, uint64_t before, uint64_t chain);
 
+/* Where one that the request may have stands; false: nowhere. Under the shard's lock, and not under this one. */
+bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place);
+
 /* ---- disk_scan.c: on the thread */
 void disk_scan_begin(struct disk *disk);
 /* The next records; false: there are no more. */
@@ -215,19 +218,26 @@ bool disk_scan_some(struct disk *disk);
 bool disk_scan_knows_purges(const struct disk *disk);
 void disk_scan_clear(struct disk_scan *scan);
 
+/* ---- disk_jobs.c */
+void disk_queue_init(struct disk_queue *queue);
+struct disk_job *disk_queue_pop(struct disk_queue *queue);
+/* As the next in order; takes what the mark refers to. Under the lock. */
+void disk_queue_purge(struct disk *disk, struct disk_mark *mark);
+/* On the thread; both free it. */
+void disk_job_run(struct disk *disk, struct disk_job *job);
+void disk_job_drop(struct disk *disk, struct disk_job *job);
+/* An object that was just kept; takes no reference of the caller's. */
+void disk_write(struct disk *disk, struct store_object *object);
+/* Under purge_lock, behind everything else of the purge. */
+void disk_purge(struct disk *disk, const struct store_purge *purge);
+/* Reads it into memory, then ends the fill (fill_loaded()); takes the filler's reference. */
+void disk_load(struct disk *disk, struct store_fill *fill, uint64_t place);
+
 /* ---- disk.c */
 struct disk *disk_open(struct store *store, int folder, uint64_t bytes_most); /* NULL: cannot */
 void disk_close(struct disk **closed);
 void disk_use_folder(struct disk *disk, int folder);
 void disk_settle(struct disk *disk);
-/* An object that was just kept; takes no reference of the caller's. */
-void disk_write(struct disk *disk, struct store_object *object);
-/* Under purge_lock, behind everything else of the purge. */
-void disk_purge(struct disk *disk, const struct store_purge *purge);
-/* Where one that the request may have stands; false: nowhere. Under the shard's lock. */
-bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place);
-/* Reads it into memory, then ends the fill (fill_loaded()); takes the filler's reference. */
-void disk_load(struct disk *disk, struct store_fill *fill, uint64_t place);
 void disk_count(struct disk *disk, struct store_counts *counts);
 enum store_disk_state disk_state(struct disk *disk, int *error);
 

@@ -223,7 +223,6 @@ struct edge_step {
 extern const struct edge_step *const edge_steps[]; /* NULL ends them; the last always takes */
 extern const struct edge_step edge_step_acme;      /* acme.c */
 extern const struct edge_step edge_step_site;      /* site.c */
-extern const struct edge_step edge_step_trace;     /* trace.c */
 extern const struct edge_step edge_step_rate, edge_step_share; /* guard.c */
 extern const struct edge_step edge_step_encode;                /* encode.c */
 extern const struct edge_step edge_step_rules;                 /* rules.c */
@@ -252,6 +251,10 @@ void edge_exchange_conclude(struct edge_exchange *exchange);
 MUST_USE int edge_rules_edit(const struct edge_exchange *exchange, struct http_head *answer);
 /* Before the steps of an exchange without a client, which repeats the request of another as the rules left it: they are not asked again. */
 void edge_rules_repeat(struct edge_exchange *exchange, const struct edge_exchange *from);
+
+/* ---- trace.c */
+/* The site of the exchange is known: what of the request's trace goes on. */
+void edge_trace_settle(struct edge_exchange *exchange, const struct conf_site *site);
 
 /* ---- timing.c */
 void edge_legs_read(const struct edge_exchange *exchange, struct edge_legs *legs);

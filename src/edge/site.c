@@ -46,6 +46,7 @@ static enum edge_next take(struct edge_exchange *exchange)
     }
     if (!is_trusted(edge, &visitor->address))
         http_remove_forwarded(&head->fields);
+    edge_trace_settle(exchange, site);
     exchange->opening = (struct http_opening){.site = span_text(exchange->site),
                                               .request_id = edge_exchange_id(exchange),
                                               .client = visitor->address,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The step of W3C trace context: what clients send of a trace goes on as it came, or not at all; where the site wants it, a trace begins
- * here. It comes before the rules, which have the last word on what reaches the origin.
+ * W3C trace context: what clients send of a trace goes on as it came, or not at all; where the site wants it, a trace begins
+ * here. That is before the rules, which have the last word on what reaches the origin.
  */
 #include "edge/exchange.h"
 
@@ -44,26 +44,20 @@ static void start(struct edge_exchange *exchange, const struct conf_site *site,
     memcpy(exchange->trace_id, trace->id, sizeof exchange->trace_id);
 }
 
-static enum edge_next take(struct edge_exchange *exchange)
+void edge_trace_settle(struct edge_exchange *exchange, const struct conf_site *site)
 {
-    const struct conf_site *site =
-        conf_find_site(edge_conf(exchange->worker), span_text(exchange->site));
     struct http_fields *fields = &exchange->head.fields;
     struct http_trace trace;
-    enum conf_trace wanted = site ? site->trace : CONF_TRACE_PASS;
     enum http_trace_found found = http_trace_settle(fields, &trace);
     if (found == HTTP_TRACE_MALFORMED)
         metric_add(&traces[MALFORMED], 1);
-    if (found == HTTP_TRACE_VALID && wanted == CONF_TRACE_DROP) {
+    if (found == HTTP_TRACE_VALID && site->trace == CONF_TRACE_DROP) {
         http_trace_remove(fields);
         metric_add(&traces[DROPPED], 1);
     } else if (found == HTTP_TRACE_VALID) {
         memcpy(exchange->trace_id, trace.id, sizeof exchange->trace_id);
         metric_add(&traces[PASSED], 1);
-    } else if (wanted == CONF_TRACE_START) {
+    } else if (site->trace == CONF_TRACE_START) {
         start(exchange, site, &trace);
     }
-    return EDGE_NEXT;
 }
-
-const struct edge_step edge_step_trace = {.name = "trace", .take = take};

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from lab.causeway import TAKEN, Causeway
+from lab.causeway import TAKEN, Causeway, Keys
 from lab.process import wait_until
 from lab.servers import start_nginx
 
@@ -48,12 +48,12 @@ class Conversation:
 
 
 class Stage:
-    """A node of every role, its origin, and those who visit it."""
+    """A node of every role, or an edge and a gateway of its own, the origin behind, and those who visit."""
 
-    def __init__(self, lab, program, start_websocket_echo, rate):
+    def __init__(self, lab, program, start_websocket_echo, rate, is_split=False):
         here = lab.here()
         self.lab, self.given = lab, program
-        self.port, self.secure, origin, echo = (here.free_port() for _ in range(4))
+        self.port, self.secure, self.link, origin, echo = (here.free_port() for _ in range(5))
         lab.write("large", "x" * 200000)
         start_nginx(lab, here, [("127.0.0.1", origin)], server=ORIGIN.replace("LARGE", lab.path("large")))
         start_websocket_echo(lab, here, "127.0.0.1", echo)
@@ -61,20 +61,36 @@ class Stage:
         shutil.copy(program, self.program)
         self.text = f"""
 nodes:
-  one: {{run_dir: {lab.path("run")}, user: root, workers: 2, admin: off, addresses: [127.0.0.1], capacity: {{cpu: 0}},
-        edge: {{listen: ["127.0.0.1:{self.port}"], tls: {{listen: ["127.0.0.1:{self.secure}"]}}, access_log: {{path: {lab.path("access.log")}}}}},
-        gateway: {{allow_local: true, allow: [{{edges: [one], sites: [shop, chat]}}]}}}}
+{self.two_nodes() if is_split else self.one_node()}
 sites:
   shop: {{hosts: [{HOST}], origins: ["http://127.0.0.1:{origin}"], tls: {{self_signed: true}}, cache: {{on: true}},
          rules: [{{response: {{set: {{X-Reload: "0"}}}}}}]}}
   chat: {{hosts: [{CHAT}], origins: ["http://127.0.0.1:{echo}"]}}
 """
-        self.node = Causeway(lab, self.program, self.text)
+        self.gateway = Causeway(lab, program, self.text, "gateway") if is_split else None
+        self.node = Causeway(lab, self.program, self.text, "edge" if is_split else None)
         self.reloads = 0
         wait_until(lambda: self.node.status()["ready"], 10, "the node is ready")
         self.talk = Conversation(self.port)
         wait_until(lambda: self.talk.said > 2 or self.talk.failure, 10, "the WebSocket stands")
         self.loads = [self.visit("h1", self.port, rate * 0.5, 20), self.visit("h2", self.secure, rate * 0.5, 4)]
+
+    def node_text(self, name, more):
+        return f"  {name}: {{run_dir: {self.lab.path('run-' + name)}, user: root, workers: 2, admin: off, capacity: {{cpu: 0}}, {more}}}"
+
+    def edge(self):
+        return f"""addresses: [127.0.0.1], edge: {{listen: ["127.0.0.1:{self.port}"], tls: {{listen: ["127.0.0.1:{self.secure}"]}},
+        access_log: {{path: {self.lab.path("access.log")}}}}}"""
+
+    def one_node(self):
+        return self.node_text("one", self.edge() + ", gateway: {allow_local: true, allow: [{edges: [one], sites: [shop, chat]}]}")
+
+    def two_nodes(self):
+        keys = Keys(self.lab, self.program, "edge", "gateway")
+        own = {name: f'public_key: "{keys.public[name]}", private_key: {keys.path(name)}, ' for name in ("edge", "gateway")}
+        return "\n".join((self.node_text("edge", own["edge"] + self.edge()),
+                          self.node_text("gateway", own["gateway"] + f'link: {{listen: ["127.0.0.1:{self.link}"]}}, '
+                                         "gateway: {allow_local: true, allow: [{edges: [edge], sites: [shop, chat]}]}")))
 
     def visit(self, kind, port, rate, clients):
         load = self.lab.start(f"load-{kind}", [sys.executable, os.path.join(HERE, "load.py"), kind, f"127.0.0.1:{port}", HOST, rate, clients],
@@ -83,10 +99,12 @@ sites:
         return load
 
     def reload(self):
-        taken = len(re.findall(TAKEN, self.node.process.output()))
         self.reloads += 1
-        self.node.reload(self.text.replace('X-Reload: "0"', f'X-Reload: "{self.reloads}"'))
-        wait_until(lambda: len(re.findall(TAKEN, self.node.process.output())) > taken, 20, f"reload {self.reloads} is taken")
+        for node in filter(None, (self.gateway, self.node)):
+            taken = len(re.findall(TAKEN, node.process.output()))
+            node.reload(self.text.replace('X-Reload: "0"', f'X-Reload: "{self.reloads}"'))
+            wait_until(lambda at=node, before=taken: len(re.findall(TAKEN, at.process.output())) > before, 20,
+                       f"reload {self.reloads} is taken")
 
     def upgrade(self):
         wait_until(lambda: len([elder for elder in self.node.status()["elders"] if elder["name"] == "front"]) < 2, 40,
@@ -112,9 +130,9 @@ sites:
         return told
 
 
-def never_drop(lab, program, start_websocket_echo, rate, reloads, upgrades, pause=0.0):
+def never_drop(lab, program, start_websocket_echo, rate, reloads, upgrades, pause=0.0, is_split=False):
     """Reloads and upgrades evenly mixed, `pause` seconds between them; what became of it."""
-    stage = Stage(lab, program, start_websocket_echo, rate)
+    stage = Stage(lab, program, start_websocket_echo, rate, is_split)
     began = time.monotonic()
     done = 0
     for i in range(reloads):
@@ -126,7 +144,8 @@ def never_drop(lab, program, start_websocket_echo, rate, reloads, upgrades, paus
             time.sleep(pause)
     told = stage.end()
     told["seconds"] = round(time.monotonic() - began, 1)
-    stage.node.stop()
+    for node in filter(None, (stage.node, stage.gateway)):
+        node.stop()
     return told
 
 

@@ -2,9 +2,11 @@
 """Purges (C2): two edges and a gateway that numbers them, nginx behind it, each edge's network to be cut."""
 import concurrent.futures
 import glob
+import http.client
 import json
 import os
 import re
+import shutil
 import time
 
 import pytest
@@ -24,8 +26,9 @@ FIELDS = {
 
 
 class Shop:
-    def __init__(self, lab, program, version, log="1M"):
+    def __init__(self, lab, program, version, log="1M", disk=False):
         self.lab, self.program, self.version, self.log = lab, program, version, log
+        self.disk = disk
         self.core = lab.namespace("core")
         self.core.forward()
         self.spaces, self.addresses, self.nodes = {}, {}, {}
@@ -53,6 +56,9 @@ class Shop:
                 file.write(text)
             os.replace(f"{self.root}/{path}.new", f"{self.root}/{path}")
 
+    def cache(self, name):
+        return f", cache: {{disk: {{path: {self.lab.path(f'disk-{name}')}, size: 16M}}}}" if self.disk else ""
+
     def text(self):
         edges = "".join(f'''
   {name}:
@@ -61,7 +67,7 @@ class Shop:
     run_dir: {self.lab.path(f"run-{name}")}
     workers: 2
     capacity: {{cpu: 0}}
-    edge: {{listen: ["{at(self.addresses[name], HTTP)}"]}}
+    edge: {{listen: ["{at(self.addresses[name], HTTP)}"]{self.cache(name)}}}
     admin: {{listen: ["127.0.0.1:{ADMIN}"]}}
 ''' for name in EDGES)
         return f'''
@@ -234,6 +240,75 @@ def test_C2_an_edge_that_was_stopped_begins_with_the_present_number(shop):
     assert shop.get("e2", "plain/a")[1] == "new"
     shop.fill("plain/a", "plain/b")
     assert shop.purged("--all")[2] == dict.fromkeys(EDGES, "done")
+
+
+def test_C2_an_edge_with_a_disk_replays_what_it_missed(lab, causeway_program):
+    shop = Shop(lab, causeway_program, 4, disk=True)
+    shop.purge("--tag", "first")
+    shop.fill("plain/a", "plain/b", edges=["e2"])
+    number = shop.site("e2")["number"]
+    wait_until(lambda: find(shop.nodes["e2"].status(), "disk_objects") >= 2, 20, "they are on its disk", every=0.1)
+    shop.nodes["e2"].stop()
+    shop.write("plain/a", text="new")
+    assert shop.purged("--url", f"{SITE}/plain/a", check=False)[2]["e2"] == "away"
+    shop.start("e2")
+    seen = []
+    while shop.site("e2")["state"] != "current" or not seen:
+        seen.append(shop.get("e2", "plain/a")[1])
+    assert set(seen) == {"new"}, "not even before it had heard of the purge"
+    assert shop.site("e2")["number"] == number + 2
+    shop.wait_until_current("e2")
+    assert shop.get("e2", "plain/a")[1] == "new"
+    assert "hit" in shop.get("e2", "plain/b")[0], "from the disk: nothing else was missing"
+    # The gateway is away: what it has is all there is.
+    shop.nodes["e2"].stop()
+    shop.nodes["gw"].kill()
+    shop.start("e2")
+    wait_until(lambda: "hit" in shop.get("e2", "plain/b")[0], 20, "it serves from its disk", every=0.2)
+
+
+def test_C2_while_a_node_is_upgraded_the_process_before_hears_of_purges_too(lab, causeway_program):
+    here = lab.here()
+    origin, port = here.free_port(), here.free_port()
+    root = lab.path("www")
+    os.makedirs(root)
+
+    def write(text):
+        with open(f"{root}/a", "w", encoding="ascii") as file:
+            file.write(text)
+
+    write("old")
+    start_nginx(lab, here, [("127.0.0.1", origin)], root=root, server='location / { add_header Cache-Control "max-age=3600"; }')
+    program = lab.path("causeway")
+    shutil.copy(causeway_program, program)
+    node = Causeway(lab, program, f"""
+nodes:
+  one: {{run_dir: {lab.path("run")}, workers: 2, user: root, admin: off, addresses: [127.0.0.1], capacity: {{cpu: 0}},
+        edge: {{listen: ["127.0.0.1:{port}"]}},
+        gateway: {{allow_local: true, allow: [{{edges: [one], sites: [shop]}}], purges: {{folder: {lab.path("state")}}}}}}}
+sites:
+  shop: {{hosts: [shop.example], origins: ["http://127.0.0.1:{origin}"], cache: {{on: true}}}}
+""")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def get():
+        connection.request("GET", "/a", headers={"Host": "shop.example"})
+        answer = connection.getresponse()
+        return answer.getheader("Cache-Status", ""), answer.read().decode()
+
+    wait_until(lambda: "hit" in get()[0], 10, "it is stored")
+    first = json.loads(node.run("purge", "shop", "--tag", "x", "--json").stdout)["last"]
+    assert "hit" in get()[0]
+    # An upgrade replaces the process; this connection has yet to get its last answer.
+    assert "took over" in node.run("upgrade").stdout
+    write("new")
+    answer = json.loads(node.run("purge", "shop", "--url", "shop.example/a", "--json").stdout)
+    assert answer["first"] == first + 1, "the numbers go on"
+    time.sleep(0.5)
+    assert get()[1] == "new", "the process before, which has a store of its own"
+    connection.close()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    assert get()[1] == "new"
 
 
 def test_C2_numbers_go_on_behind_a_crash_of_the_gateway(shop):

@@ -82,8 +82,10 @@ const struct section site_cache_section = {"site cache", "What edges store of th
                                            ROWS(site_cache_settings)};
 
 static const struct setting purges_settings[] = {
-    {"folder", &type_path, MEMBER(conf_purges, folder), RESTART, .preset = "/var/lib/causeway",
-     .help = "Folder of the log; it is made for the node's user alone, and must last."},
+    {"folder", &type_path, MEMBER(conf_purges, folder), RESTART,
+     .preset = "/var/lib/causeway-gateway",
+     .help = "Folder of the log, which must last; it is made for the user alone who starts the "
+             "node."},
     {"log", &type_size, MEMBER(conf_purges, log_bytes), RANGE("4K", "1G"), .preset = "4M", RESTART,
      .help = "Size of the log at which its older half is dropped. Edges that were away for longer "
              "take all that they have of the site for stale."},

@@ -51,7 +51,9 @@ static json_t *refuse_elsewhere(const struct gateway *gateway, const struct conf
     if (!conf->self->gateway->purges)
         return refuse("this gateway keeps no log of purges: give it gateway.purges");
     if (!gateway->purges || !gateway->purges->has_thread)
-        return refuse("the log of purges cannot be used: the node's log says why");
+        return refuse(
+            "the log of purges is not in use: gateway.purges needs a restart, or the node's "
+            "log says what is wrong");
     return NULL;
 }
 

@@ -356,7 +356,7 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
     if (result == 0 && node->history)
         result = folder_make(node->history->folder, &supervisor->identity, errors);
     if (result == 0 && node->gateway && node->gateway->purges)
-        result = folder_make(node->gateway->purges->folder, &supervisor->identity, errors);
+        result = folder_make(node->gateway->purges->folder, &(struct identity){0}, errors);
     if (result == 0 && node->has_acme)
         result = folder_make(node->acme_folder, &supervisor->identity, errors);
     if (result == 0)

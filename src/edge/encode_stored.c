@@ -7,7 +7,7 @@
  * source is replaced or purged nothing finds it any more. It has the source's tags, and its key begins with the source's, for purges to
  * take its memory as well; else eviction does.
  *
- *   worker: the third ask --> job --> thread: encode --> message --> worker: into the store
+ *   worker: the third ask, and not on disk --> job --> thread: encode --> message --> worker: into the store
  */
 #include "base/hash.h"
 #include "base/memory.h"
@@ -252,6 +252,18 @@ static void start_job(const struct edge_cached *cached, enum encoding encoding, 
     job_free(job);
 }
 
+/* Nothing of it is in memory. Perhaps it is on disk: then it is there for who asks next. */
+static bool is_nowhere(struct store *store, const struct store_query *query)
+{
+    struct store_reader reader = {0};
+    struct store_joined joined = {0};
+    enum store_role role = store_join(store, query, NULL, &reader, &joined);
+    store_object_release(store, &joined.object);
+    store_fill_pass(&joined.fill, query->now_ns, 0); /* it would stall before the thread is done */
+    store_reader_close(&reader);
+    return role == STORE_FILL;
+}
+
 /* ---- the answer */
 
 static int pull(struct edge_exchange *exchange, struct slice_queue *out, uint64_t limit,
@@ -288,7 +300,7 @@ int edge_encode_stored(struct edge_encode *encode, const struct conf_site_encode
     encode->stored = store_find(store_of(worker), &query);
     encode->at = 0;
     if (!encode->stored && store_object_body_bytes(cached->object) <= EDGE_ENCODE_STORED_MOST &&
-        count_ask(worker, ask_of(content, best)))
+        count_ask(worker, ask_of(content, best)) && is_nowhere(store_of(worker), &query))
         start_job(cached, best, &key);
     text_clear(&key);
     if (!encode->stored)

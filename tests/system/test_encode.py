@@ -87,14 +87,14 @@ class Site:
         self.nginx = start_nginx(lab, self.here, [("127.0.0.1", self.origin)], root=str(self.root),
                                  server=SERVER.replace("ROOT", str(self.root)))
 
-    def start(self, encode="on: true", site="cache: {on: true}", rules="", limits=""):
+    def start(self, encode="on: true", site="cache: {on: true}", limits="", cache=""):
         self.node = Causeway(self.lab, self.program, f"""
 nodes:
   all:
     run_dir: {self.lab.path('run')}
     user: {getpass.getuser()}
     workers: 1
-    edge: {{listen: ["127.0.0.1:{self.http}"], limits: {{{limits}}}}}
+    edge: {{listen: ["127.0.0.1:{self.http}"], limits: {{{limits}}}, cache: {{{cache}}}}}
     gateway: {{allow_local: true, purges: {{folder: {self.lab.path('purges')}}}, allow: [{{edges: [all], sites: [shop, odd]}}]}}
     admin: {{listen: ["127.0.0.1:{self.admin}"]}}
 sites:
@@ -109,7 +109,6 @@ sites:
         rewrite: /$1
       - match: {{path: /files/*}}
         files: {{root: {self.root}/files, strip: /files}}
-{rules}
   odd:
     hosts: [odd.example]
     origins: ["http://127.0.0.1:{self.odd.port}"]
@@ -277,6 +276,19 @@ def test_C3_popular_answers_are_encoded_once_for_all(site):
     wait_until(lambda: site.counts()["useless"] == 1, what="it was tried")
     assert site.counts()["kept"] == 2
     assert site.get("/fresh/noise.txt", BROWSER)[1]["content-encoding"] == "zstd"
+
+
+def test_C3_what_was_encoded_survives_a_restart(site):
+    site.start(cache=f"disk: {{path: {site.lab.path('disk')}, size: 64M}}")
+    for kept in (1, 0):
+        for _ in range(5):
+            site.get("/fresh/page.html", BROWSER)
+        wait_until(lambda: site.get("/fresh/page.html", BROWSER)[1]["content-encoding"] == "br", what="it is encoded")
+        assert decoded(*site.get("/fresh/page.html", BROWSER)[1:]) == PAGE
+        assert site.counts()["kept"] == kept
+        if kept:
+            site.node.stop()
+            site.node.start()
 
 
 def test_C3_files_that_their_owner_encoded(site):

@@ -401,7 +401,8 @@ static void add_site(struct edge_purge_source *source, uint64_t site)
 static void take_sites(struct edge_purge_source *source)
 {
     if (source->fresh_count != source->site_count ||
-        memcmp(source->fresh, source->sites, source->site_count * sizeof *source->sites) != 0) {
+        (source->site_count &&
+         memcmp(source->fresh, source->sites, source->site_count * sizeof *source->sites) != 0)) {
         source->has_other_sites = true;
         atomic_store_explicit(&source->synced, 0, memory_order_release);
     }

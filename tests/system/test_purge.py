@@ -10,7 +10,7 @@ import shutil
 import time
 
 import pytest
-from lab.causeway import Causeway, Keys
+from lab.causeway import TAKEN, Causeway, Keys
 from lab.process import wait_until
 from lab.servers import at, start_nginx
 from road import find
@@ -379,6 +379,34 @@ def test_C2_what_the_log_dropped_makes_the_whole_site_stale(lab, causeway_progra
     assert "fwd=stale" in status and body == "old", status
     assert shop.get("e2", "plain/a")[1] == "new"
     assert shop.purged("--all")[2] == dict.fromkeys(EDGES, "done")
+
+
+def test_C2_sites_come_and_go_with_reloads(shop):
+    shop.fill("plain/a")
+    number = shop.purged("--tag", "none")[1]["last"]
+
+    def reload(plain):
+        text = shop.text().replace("    hosts: [plain.example]\n", f"    hosts: [plain.example]\n    cache: {{on: {plain}}}\n")
+        for node in shop.nodes.values():
+            taken = node.process.output().count(TAKEN)
+            node.reload(text)
+            node.process.wait_until(lambda n=node, t=taken: n.process.output().count(TAKEN) > t, 20, "it has taken the configuration")
+
+    def purge_plain():
+        result = shop.nodes["gw"].run("purge", "plain", "--all", "--json", check=False)
+        return json.loads(result.stdout)["last"] if result.returncode == 0 else 0
+
+    reload("true")
+    wait_until(purge_plain, 20, "the new site is purged everywhere", every=0.2)
+    plain = purge_plain()
+    shop.wait_until_current(*EDGES)
+    assert "hit" in shop.get("e1", "plain/a")[0] and shop.site("e1")["number"] == number, "the other one is as it was"
+    reload("false")
+    assert "has no cache" in shop.nodes["gw"].run("purge", "plain", "--all", check=False).stderr
+    reload("true")
+    wait_until(purge_plain, 20, "it is purged again", every=0.2)
+    assert purge_plain() > plain + 1000, "it began anew: nobody knows what came between"
+    assert shop.purged("--tag", "none")[1]["last"] == number + 1
 
 
 def test_C2_bad_purges_are_refused_in_a_sentence(shop):

@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "cli/roles.h"
 #include "cli/version.h"
+#include "measure/measure.h"
+
+#include <stdio.h>
 
 struct acme_role {
     struct child *child;
@@ -68,6 +71,20 @@ static void drain(void *state, bool is_replaced)
 static json_t *status(void *state)
 {
     return acme_status(((struct acme_role *)state)->acme);
+}
+
+bool proof_of_command(const json_t *row, struct measure_proof *proof)
+{
+    const char *name = json_string_value(json_object_get(row, "name"));
+    const char *digest = json_string_value(json_object_get(row, "digest"));
+    char standard[4 * (HASH_BYTES + 2) / 3 + 1];
+    if (!name || !digest || strlen(digest) != (HASH_BYTES * 4 + 2) / 3)
+        return false;
+    size_t length = (size_t)snprintf(standard, sizeof standard, "%s=", digest);
+    for (size_t i = 0; i < length; i++)
+        standard[i] = standard[i] == '-' ? '+' : standard[i] == '_' ? '/' : standard[i];
+    proof->name = measure_name_id(crypto_openssl(), span_text(name));
+    return base64_decode(span_of(standard, length), proof->digest, HASH_BYTES) == 0;
 }
 
 const struct role acme_role = {

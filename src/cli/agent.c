@@ -134,6 +134,25 @@ static json_t *status(void *state)
     return agent_status(((struct agent_role *)state)->agent);
 }
 
+/* {"verb": "acme", "proofs": [...]}: all DNS nodes show them. */
+static int command(void *state, const json_t *command, struct text *answer)
+{
+    const struct agent_role *role = state;
+    const char *verb = json_string_value(json_object_get(command, "verb"));
+    size_t index;
+    json_t *row;
+    (void)answer;
+    if (!verb || strcmp(verb, "acme") != 0)
+        return ERROR_NOT_FOUND;
+    json_array_foreach(json_object_get(command, "proofs"), index, row)
+    {
+        struct measure_item item = {.kind = MEASURE_PROOF};
+        if (proof_of_command(row, &item.proof))
+            agent_tell(role->agent, &item);
+    }
+    return 0;
+}
+
 struct agent *agent_of_role(const struct agent_role *role)
 {
     return role->agent;
@@ -148,4 +167,5 @@ const struct role agent_role = {
     .reload = reload,
     .drain = drain,
     .status = status,
+    .command = command,
 };

@@ -116,6 +116,20 @@ static json_t *status(void *state)
     return status;
 }
 
+/* {"verb": "acme", "proofs": [{"name", "digest"}]}: what authorities are to see. */
+static int take_proofs(const struct dns_role *role, const json_t *command)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(command, "proofs"), index, row)
+    {
+        struct measure_proof proof;
+        if (proof_of_command(row, &proof))
+            dnsd_prove(role->dnsd, &proof);
+    }
+    return 0;
+}
+
 /* {"verb": "edge", "action": "down" | "up" | "drain", "name": NODE}: what the answers take it for. */
 static int command(void *state, const json_t *command, struct text *answer)
 {
@@ -127,6 +141,8 @@ static int command(void *state, const json_t *command, struct text *answer)
     const char *verb = json_string_value(json_object_get(command, "verb"));
     const char *action = json_string_value(json_object_get(command, "action"));
     const char *name = json_string_value(json_object_get(command, "name"));
+    if (verb && strcmp(verb, "acme") == 0)
+        return take_proofs(role, command);
     if (!verb || strcmp(verb, "edge") != 0 || !action || !name)
         return ERROR_NOT_FOUND;
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {

@@ -25,6 +25,10 @@ struct edge *front_edge(const struct front *front);
 const struct gateway *front_gateway(const struct front *front);
 struct link_set *front_links(const struct front *front);
 
+/* A row of what the acme role tells the others: {"name": HOST, "digest": base64 for URLs}. False: it is none. */
+struct measure_proof;
+bool proof_of_command(const json_t *row, struct measure_proof *proof);
+
 /* The agent of that role, for the one behind it. */
 struct agent_role;
 struct agent *agent_of_role(const struct agent_role *role);

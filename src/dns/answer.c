@@ -163,6 +163,16 @@ static void add_computed(struct answer *answer, struct dns_owner owner,
         answer_sign_addresses(answer, owner, match, addresses);
 }
 
+enum { TEXT_TTL_S = 1 }; /* they are there for moments */
+
+static void add_texts(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
+                      const struct dns_texts *texts)
+{
+    for (unsigned i = 0; i < texts->count; i++)
+        add_record(answer, owner, DNS_TXT, TEXT_TTL_S, span_of(texts->items[i], DNS_TEXT_BYTES));
+    answer_sign_texts(answer, owner, match, texts, TEXT_TTL_S);
+}
+
 /* The data of a name that is ours and not an alias. */
 static void add_data(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
                      const struct dns_choice *choice)
@@ -171,6 +181,10 @@ static void add_data(struct answer *answer, struct dns_owner owner, const struct
     uint16_t type = answer->query->type;
     if (node->site != DNS_NO_SITE && is_address(type)) {
         add_computed(answer, owner, match, choice);
+        return;
+    }
+    if (node->site != DNS_NO_SITE && type == DNS_TXT && choice->texts) {
+        add_texts(answer, owner, match, choice->texts);
         return;
     }
     if (type == DNS_ANY && (node->rrset_count || node->site != DNS_NO_SITE)) {
@@ -207,6 +221,7 @@ static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
     if (node->site == DNS_NO_SITE)
         return NULL;
     choice->addresses = NULL;
+    choice->texts = NULL;
     choice->alias = NULL;
     choice->alias_ttl_s = 0;
     choice->scope_bits = 0;

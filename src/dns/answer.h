@@ -71,6 +71,8 @@ void answer_sign(struct answer *answer, enum section section, struct dns_owner o
 /* The same for records that were made for this answer. */
 void answer_sign_addresses(struct answer *answer, struct dns_owner owner,
                            const struct dns_match *match, const struct dns_addresses *addresses);
+void answer_sign_texts(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
+                       const struct dns_texts *texts, uint32_t ttl_s);
 void answer_sign_alias(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
                        const struct dns_choice *choice);
 void answer_add_single(struct answer *answer, struct dns_owner owner, const struct dns_match *match,

@@ -143,6 +143,28 @@ void answer_sign_addresses(struct answer *answer, struct dns_owner owner,
     note_wildcard(answer, match);
 }
 
+void answer_sign_texts(struct answer *answer, struct dns_owner owner, const struct dns_match *match,
+                       const struct dns_texts *texts, uint32_t ttl_s)
+{
+    struct made_set made;
+    uint8_t sorted[DNS_TEXTS_LIMIT][DNS_TEXT_BYTES];
+    _Static_assert(sizeof made.wire >= DNS_TEXTS_LIMIT * (DNS_RR_FIXED_BYTES + DNS_TEXT_BYTES),
+                   "all of them have room");
+    if (!answer_is_signed(answer))
+        return;
+    made.rrset = (struct dns_rrset){0};
+    for (unsigned i = 0; i < texts->count; i++) {
+        unsigned at = i;
+        for (; at && memcmp(sorted[at - 1], texts->items[i], DNS_TEXT_BYTES) > 0; at--)
+            memcpy(sorted[at], sorted[at - 1], DNS_TEXT_BYTES);
+        memcpy(sorted[at], texts->items[i], DNS_TEXT_BYTES);
+    }
+    for (unsigned i = 0; i < texts->count; i++)
+        put_made(&made, DNS_TXT, ttl_s, span_of(sorted[i], DNS_TEXT_BYTES));
+    answer_sign(answer, SECTION_ANSWER, owner, signed_name(answer, match), &made.rrset, UINT32_MAX);
+    note_wildcard(answer, match);
+}
+
 /* Whether the zone below is signed: its DS records, or that there are none (RFC 4035 section 3.1.4). */
 void answer_add_delegation(struct answer *answer, struct dns_owner owner,
                            const struct dns_match *match)

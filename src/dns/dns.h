@@ -211,6 +211,17 @@ struct dns_addresses {
     uint8_t ipv6[DNS_ADDRESSES_LIMIT][16];
 };
 
+enum {
+    DNS_TEXTS_LIMIT = 4, /* in a computed answer */
+    DNS_TEXT_BYTES = 44, /* of one: its length, and 43 characters */
+};
+
+/* TXT records that a computed name has for now, in the form of their data. */
+struct dns_texts {
+    uint8_t count;
+    uint8_t items[DNS_TEXTS_LIMIT][DNS_TEXT_BYTES];
+};
+
 /* Whom an answer is for: the sender of the query, or the network that it asks for (RFC 7871). */
 struct dns_client {
     struct address address; /* zero behind `bits`, no port */
@@ -222,8 +233,9 @@ struct dns_client {
  * neither the answer is SERVFAIL. All of it stays valid until dns_answer() returns. */
 struct dns_choice {
     const struct dns_addresses *addresses;
-    struct dns_addresses room;    /* for a source that puts them together for each query */
-    const struct dns_name *alias; /* lower case */
+    struct dns_addresses room;     /* for a source that puts them together for each query */
+    const struct dns_texts *texts; /* beside addresses; NULL: none */
+    const struct dns_name *alias;  /* lower case */
     uint32_t alias_ttl_s;
     uint8_t scope_bits; /* how many bits of the client's address decided; 0: none */
     bool

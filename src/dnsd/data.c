@@ -318,10 +318,11 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     take_hosts(data, conf);
     data->keys = dnsd_keys_new(conf, why);
     data->assigned = dnsd_assigned_new(conf);
+    data->proofs = dnsd_proofs_new();
     data->maps = dnsd_maps_new(conf, old, why);
     if (data->maps && data->keys)
         data->zones = dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels,
-                                     &data->aliases, data->assigned, why);
+                                     &data->aliases, data->assigned, data->proofs, why);
     if (data->zones) {
         dnsd_keys_bind(data->keys, data->zones, (uint32_t)(clock_wall_ns() / 1000000000));
         data->transfers = dnsd_transfers_new(conf, data->zones, why);
@@ -346,6 +347,7 @@ void dnsd_data_release(struct dnsd_data *data)
     dns_zones_free(data->zones);
     dnsd_aliases_free(&data->aliases);
     dnsd_assigned_free(data->assigned);
+    dnsd_proofs_free(data->proofs);
     dnsd_transfers_free(&data->transfers);
     edge_plan_free(&data->health);
     dnsd_probe_plan_clear(&data->probe);
@@ -387,6 +389,8 @@ static void find(const void *context, uint32_t number, const struct dns_client *
                  struct dns_choice *choice)
 {
     const struct dnsd_view *view = context;
+    if (dnsd_proofs_find(view->data->proofs, number, choice))
+        return;
     if (dnsd_assigned_find(view->data->assigned, number, choice))
         return;
     uint32_t site = dnsd_levels_find(view->data->levels, number, client, choice);

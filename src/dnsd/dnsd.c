@@ -218,6 +218,7 @@ struct call {
     struct dnsd_data *data;
     const char *edge;
     enum dnsd_admin admin;
+    const struct measure_proof *proof;
     const struct dnsd_question *question;
     const struct address *client;
     dnsd_listen *listen;
@@ -284,6 +285,16 @@ static void set_edge(struct dnsd *dnsd, struct call *call)
 int dnsd_edge_set(struct dnsd *dnsd, const char *edge, enum dnsd_admin admin)
 {
     return run_on_first(dnsd, &(struct call){.run = set_edge, .edge = edge, .admin = admin});
+}
+
+static void prove(struct dnsd *dnsd, struct call *call)
+{
+    dnsd_reports_prove(dnsd->reports, call->proof);
+}
+
+void dnsd_prove(struct dnsd *dnsd, const struct measure_proof *proof)
+{
+    (void)run_on_first(dnsd, &(struct call){.run = prove, .proof = proof});
 }
 
 static void write_status(struct dnsd *dnsd, struct call *call)

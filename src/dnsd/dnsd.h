@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "crypto/crypto.h"
 #include "director/director.h"
+#include "measure/measure.h"
 
 struct dnsd;
 
@@ -74,6 +75,9 @@ bool dnsd_is_drained(const struct dnsd *dnsd);
 enum dnsd_admin { DNSD_ADMIN_UP, DNSD_ADMIN_DRAIN, DNSD_ADMIN_DOWN };
 MUST_USE int dnsd_edge_set(struct dnsd *dnsd, const char *edge,
                            enum dnsd_admin admin); /* ERROR_NOT_FOUND */
+
+/* A process of this node orders a certificate, and the authority is to see that; again and again while it is needed. */
+void dnsd_prove(struct dnsd *dnsd, const struct measure_proof *proof);
 
 /* {"zones":1,"names":12,"fail_open":false,"forsaken_sites":0,"edges":[{"name":"fra","state":"live",...}]} */
 void dnsd_write_status(struct dnsd *dnsd, struct text *json);

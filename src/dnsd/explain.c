@@ -216,7 +216,10 @@ void dnsd_explain(const struct dnsd_data *data, const struct director_facts *fac
         text_add_format(&why, "'%s' is not a name", question->name);
         is_good = false;
     }
-    if (is_good && !dns_zones_computed(data->zones, &name, &number)) {
+    struct dns_choice other = {0};
+    if (is_good && (!dns_zones_computed(data->zones, &name, &number) ||
+                    dnsd_proofs_find(data->proofs, number, &other) ||
+                    dnsd_assigned_find(data->assigned, number, &other))) {
         text_add_format(&why, "%s is no host of a site in a zone that this node serves",
                         question->name);
         is_good = false;

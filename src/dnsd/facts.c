@@ -210,6 +210,10 @@ void dnsd_facts_measured(struct dnsd_facts *facts, const struct dnsd_reporter *f
         case MEASURE_HELD:
             take_held(facts, from, &item.held);
             break;
+        case MEASURE_PROOF:
+            if (facts->on_proof)
+                facts->on_proof(facts->owner, from, &item.proof);
+            break;
         case MEASURE_PROBE:
             break; /* ours to ask, not to be asked */
         }

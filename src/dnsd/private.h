@@ -87,6 +87,34 @@ void dnsd_assigned_rank(struct dnsd_assigned *assigned, const struct director_no
 bool dnsd_assigned_find(const struct dnsd_assigned *assigned, uint32_t number,
                         struct dns_choice *choice);
 
+/* ---- proofs.c: names that certificates are ordered for */
+
+struct dnsd_proofs;
+struct dnsd_proofs *dnsd_proofs_new(void);
+void dnsd_proofs_free(struct dnsd_proofs *proofs);
+/* The site's names, as far as the builder has their zones. */
+void dnsd_proofs_add(struct dnsd_proofs *proofs, const struct conf_site *site,
+                     struct dns_builder *builder);
+/* False: the number is of no such name. */
+bool dnsd_proofs_find(const struct dnsd_proofs *proofs, uint32_t number, struct dns_choice *choice);
+
+enum { DNSD_SHOWN_MOST = 64 }; /* at once */
+
+/* What is to be seen now, over reloads. */
+struct dnsd_shown {
+    size_t count;
+    struct {
+        struct measure_proof proof;
+        uint64_t until_ns;
+    } items[DNSD_SHOWN_MOST];
+};
+/* `from` 0: the node's own process. True: something changed, and dnsd_proofs_show() is due. */
+bool dnsd_shown_take(struct dnsd_shown *shown, const struct dnsd_proofs *proofs, uint64_t from,
+                     const struct measure_proof *proof, uint64_t now_ns);
+bool dnsd_shown_age(struct dnsd_shown *shown, uint64_t now_ns);
+/* On the first worker. */
+void dnsd_proofs_show(struct dnsd_proofs *proofs, const struct dnsd_shown *shown);
+
 /* ---- data.c: what a configuration comes to */
 
 struct dnsd_edge {
@@ -132,6 +160,7 @@ struct dnsd_data {
     struct dns_zones *zones;
     struct dnsd_aliases *aliases;
     struct dnsd_assigned *assigned;
+    struct dnsd_proofs *proofs;
     struct dnsd_transfers *transfers;
     struct dnsd_maps *maps;
     struct dnsd_levels *levels;
@@ -204,6 +233,8 @@ struct dnsd_facts {
     /* What others make of measurements; NULL: nobody. */
     void (*on_health)(void *owner, const struct dnsd_reporter *vantage,
                       const struct measure_health *health);
+    void (*on_proof)(void *owner, const struct dnsd_reporter *from,
+                     const struct measure_proof *proof);
     void (*on_latency)(void *owner, const struct dnsd_reporter *vantage,
                        const struct measure_latency *latency);
     void *owner;
@@ -233,7 +264,8 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
 struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
-                                 struct dnsd_assigned *assigned, struct text *why);
+                                 struct dnsd_assigned *assigned, struct dnsd_proofs *proofs,
+                                 struct text *why);
 
 /* Names that stand for another name's addresses. Sites are numbered below `first_site`. */
 struct dnsd_aliases *dnsd_aliases_new(uint32_t first_site);
@@ -395,6 +427,8 @@ MUST_USE int dnsd_reports_start(struct dnsd_reports **reports, struct dnsd *dnsd
 void dnsd_reports_stop(struct dnsd_reports **reports);
 void dnsd_reports_take(struct dnsd_reports *reports,
                        struct dnsd_data *data); /* takes the reference */
+/* The node's own process orders a certificate. */
+void dnsd_reports_prove(struct dnsd_reports *reports, const struct measure_proof *proof);
 MUST_USE int dnsd_reports_set(struct dnsd_reports *reports, const char *edge,
                               enum dnsd_admin admin);
 void dnsd_reports_write(const struct dnsd_reports *reports, struct text *json);

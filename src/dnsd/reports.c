@@ -43,6 +43,7 @@ struct dnsd_reports {
     struct director_figures figures; /* as counted last */
     bool is_viewed;                  /* queries read this data */
     size_t forsaken;
+    struct dnsd_shown shown; /* to authorities for certificates */
     struct word *words;
     size_t word_count;
     struct loop_watch watch;
@@ -216,6 +217,25 @@ static void on_found(void *owner, const struct dnsd_reporter *vantage,
     dnsd_health_hear(reports->health, vantage->id, found);
 }
 
+static void take_proof(struct dnsd_reports *reports, uint64_t from,
+                       const struct measure_proof *proof)
+{
+    if (dnsd_shown_take(&reports->shown, reports->data->proofs, from, proof,
+                        loop_now_ns(reports->loop)))
+        dnsd_proofs_show(reports->data->proofs, &reports->shown);
+}
+
+static void on_proof(void *owner, const struct dnsd_reporter *from,
+                     const struct measure_proof *proof)
+{
+    take_proof(owner, from->id, proof);
+}
+
+void dnsd_reports_prove(struct dnsd_reports *reports, const struct measure_proof *proof)
+{
+    take_proof(reports, 0, proof);
+}
+
 /* A visitor's round trip is of a host that completed TCP with an edge. */
 static void on_latency(void *owner, const struct dnsd_reporter *vantage,
                        const struct measure_latency *latency)
@@ -380,6 +400,8 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     director_figures(reports->data->director, &figures);
     dnsd_count_director(&figures, &reports->figures);
     dnsd_health_tick(reports->health);
+    if (dnsd_shown_age(&reports->shown, loop_now_ns(loop)))
+        dnsd_proofs_show(reports->data->proofs, &reports->shown);
     if (dnsd_keys_turn(reports->data->keys, (uint32_t)(clock_wall_ns() / 1000000000)))
         dnsd_notify_renewed(reports->dnsd->notify);
     uint64_t period = dnsd_cookie_period(clock_wall_ns());
@@ -470,6 +492,7 @@ void dnsd_reports_take(struct dnsd_reports *reports, struct dnsd_data *data)
     dnsd_health_take(reports->health, data);
     dnsd_probe_take(reports->probe, data);
     dnsd_assigned_rank(data->assigned, reports->facts.nodes[MEASURE_GATEWAY]);
+    dnsd_proofs_show(data->proofs, &reports->shown);
     direct(reports, DIRECTOR_WHOLE_ROUND);
 }
 
@@ -485,6 +508,7 @@ int dnsd_reports_start(struct dnsd_reports **started, struct dnsd *dnsd, struct 
     reports->health = dnsd_health_new(loop, dnsd->seed, on_health, reports);
     dnsd_facts_init(&reports->facts, dnsd->seed);
     reports->facts.on_health = on_found;
+    reports->facts.on_proof = on_proof;
     reports->facts.on_latency = on_latency;
     reports->facts.owner = reports;
     reports->probe = dnsd_probe_new(reports, loop, dnsd->seed);

@@ -17,6 +17,7 @@ struct filler {
     struct dnsd_levels *levels;
     struct dnsd_aliases *aliases;
     struct dnsd_assigned *assigned;
+    struct dnsd_proofs *proofs;
     struct text *why;
     struct text warnings;
 };
@@ -143,6 +144,7 @@ static void add_site(struct filler *filler, size_t index)
 {
     const struct conf_site *site = &filler->conf->sites[index];
     struct dns_name host;
+    dnsd_proofs_add(filler->proofs, site, filler->builder);
     if (!site->origin_count)
         return; /* content servers alone: its names are the front ends', by records of the zone */
     for (size_t i = 0; i < site->hosts.count; i++) {
@@ -180,7 +182,8 @@ static void add_apexes(struct filler *filler)
 struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
-                                 struct dnsd_assigned *assigned, struct text *why)
+                                 struct dnsd_assigned *assigned, struct dnsd_proofs *proofs,
+                                 struct text *why)
 {
     size_t before = why->length;
     struct filler filler = {.conf = conf,
@@ -188,6 +191,7 @@ struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps
                             .levels = *levels = dnsd_levels_new(conf, maps, why),
                             .aliases = *aliases = dnsd_aliases_new((uint32_t)conf->site_count),
                             .assigned = assigned,
+                            .proofs = proofs,
                             .why = why,
                             .warnings.limit = WARNINGS_BYTES};
     add_apexes(&filler);

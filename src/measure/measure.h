@@ -99,6 +99,7 @@ enum measure_kind {
         3,              /* between the sender and a client network; on the wire 3 is IPv4, 4 IPv6 */
     MEASURE_HEALTH = 5, /* of somebody else, as the sender sees it */
     MEASURE_HELD = 6,   /* what an edge holds of a site */
+    MEASURE_PROOF = 7,  /* what an authority for certificates is to see in DNS */
     MEASURE_PROBE = 16, /* in a REQUEST: an address to probe; on the wire 16 is IPv4, 17 IPv6 */
 };
 
@@ -141,6 +142,12 @@ struct measure_held {
 /* The first 8 bytes of SHA-256: a short name of whatever both configurations name alike. */
 uint64_t measure_name_id(const struct crypto *crypto, struct span name);
 
+/* Of a name that a node orders a certificate for; believed of that node alone. */
+struct measure_proof {
+    uint64_t name; /* measure_name_id() of the name, without its wildcard */
+    uint8_t digest[HASH_BYTES];
+};
+
 struct measure_item {
     enum measure_kind kind;
     union {
@@ -149,6 +156,7 @@ struct measure_item {
         struct measure_latency latency;
         struct measure_health health;
         struct measure_held held;
+        struct measure_proof proof;
         struct address probe; /* a host that had spoken to an edge; port 0 */
     };
 };

@@ -20,6 +20,7 @@ enum {
     TYPE_LATENCY_6 = 4,
     TYPE_HEALTH = MEASURE_HEALTH,
     TYPE_HELD = MEASURE_HELD,
+    TYPE_PROOF = MEASURE_PROOF,
     TYPE_PROBE_4 = MEASURE_PROBE,
     TYPE_PROBE_6 = 17,
 
@@ -149,6 +150,21 @@ static uint8_t *write_held(uint8_t *at, const struct measure_held *held)
     return store_u16(at, held->share);
 }
 
+static uint8_t *write_proof(uint8_t *at, const struct measure_proof *proof)
+{
+    at = store_u64(at, proof->name);
+    memcpy(at, proof->digest, sizeof proof->digest);
+    return at + sizeof proof->digest;
+}
+
+static void read_proof(struct reader *reader, struct measure_proof *proof)
+{
+    proof->name = read_u64(reader);
+    struct span digest = read_span(reader, sizeof proof->digest);
+    if (digest.length)
+        memcpy(proof->digest, digest.data, sizeof proof->digest);
+}
+
 static void read_held(struct reader *reader, struct measure_held *held)
 {
     held->site = read_u64(reader);
@@ -172,6 +188,8 @@ static uint8_t *write_record(uint8_t *at, const struct measure_item *item, uint8
         return write_health(at, &item->health);
     case MEASURE_HELD:
         return write_held(at, &item->held);
+    case MEASURE_PROOF:
+        return write_proof(at, &item->proof);
     case MEASURE_PROBE:
         *type = item->probe.family == 6 ? TYPE_PROBE_6 : TYPE_PROBE_4;
         return write_address(at, &item->probe);
@@ -227,6 +245,10 @@ static bool read_record(struct span record, uint8_t type, struct measure_item *i
         item->kind = MEASURE_HELD;
         read_held(&reader, &item->held);
         break;
+    case TYPE_PROOF:
+        item->kind = MEASURE_PROOF;
+        read_proof(&reader, &item->proof);
+        break;
     case TYPE_PROBE_4:
     case TYPE_PROBE_6:
         item->kind = MEASURE_PROBE;
@@ -238,8 +260,9 @@ static bool read_record(struct span record, uint8_t type, struct measure_item *i
 
 static bool is_known(uint8_t type)
 {
-    static const uint8_t known[] = {TYPE_LOAD,   TYPE_LINK, TYPE_LATENCY_4, TYPE_LATENCY_6,
-                                    TYPE_HEALTH, TYPE_HELD, TYPE_PROBE_4,   TYPE_PROBE_6};
+    static const uint8_t known[] = {TYPE_LOAD,      TYPE_LINK,    TYPE_LATENCY_4,
+                                    TYPE_LATENCY_6, TYPE_HEALTH,  TYPE_HELD,
+                                    TYPE_PROOF,     TYPE_PROBE_4, TYPE_PROBE_6};
     return memchr(known, type, sizeof known) != NULL;
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates from an authority (pebble): ordered by proofs over HTTP and DNS, renewed under load, refused."""
+import base64
+import getpass
 import os
 import re
 import signal
@@ -9,6 +11,7 @@ import stat
 import threading
 
 import pytest
+from lab.causeway import Causeway, Keys
 from lab.process import wait_until
 from pebble import SHOP, Orderer, Pebble
 from tls_machine import ask
@@ -119,3 +122,102 @@ def test_R13_the_old_certificate_is_kept_when_renewal_fails(orderer, local_lab):
     assert orderer.is_trusted(root) and orderer.site()["days_left"] > 0
     check = orderer.node.run("check", check=False)
     assert check.returncode == 0, check.stdout
+
+
+def dig(here, port, name):
+    return here.run("dig", "+short", "@127.0.0.1", "-p", str(port), name, "TXT", check=False, timeout=20).stdout.split()
+
+
+def test_R13_wildcards_by_dns(local_lab, causeway_program, start_origin):
+    zones = "zones:\n  shop.example:\n    ns: [ns.shop.example]\n    records: [\"ns A 127.0.0.1\"]\n"
+    orderer = Orderer(local_lab, causeway_program, start_origin, zones=zones,
+                      acme="challenge: dns\n        names: [\"*.shop.example\", shop.example]")
+    pebble = Pebble(local_lab, orderer.http, dns=("127.0.0.1", orderer.dns), life_s=600)
+    root = pebble.root()
+    orderer.start(pebble)
+    shown = []
+    wait_until(lambda: shown.extend(dig(orderer.here, orderer.dns, "_acme-challenge.shop.example")) or orderer.site().get("days_left"), 40,
+               what="it has a certificate")
+    assert shown and all(re.fullmatch(r'"[A-Za-z0-9_-]{43}"', text) for text in shown), shown
+    wait_until(lambda: orderer.is_trusted(root), what="visitors get the certificate")
+    answer = orderer.here.run("dig", "@127.0.0.1", "-p", str(orderer.dns), "_acme-challenge.shop.example", "A", timeout=20).stdout
+    assert "status: NOERROR" in answer and "ANSWER: 0" in answer, answer
+    explained = orderer.node.run("explain", "_acme-challenge.shop.example", "--client", "192.0.2.1", check=False)
+    assert "is no host of a site" in explained.stdout + explained.stderr
+    wait_until(lambda: not dig(orderer.here, orderer.dns, "_acme-challenge.shop.example"), 30, what="what was proved is gone")
+
+
+NETWORK = """
+nodes:
+  one:
+    run_dir: {lab}/run-one
+    user: {user}
+    workers: 1
+    capacity: {{cpu: 0}}
+    acme_folder: {lab}/folder-one
+    public_key: {keys.public[one]}
+    private_key: {one_key}
+    addresses: [127.0.0.1]
+    admin: {{listen: ["127.0.0.1:{admin_one}"]}}
+    link: {{listen: ["127.0.0.1:{link}"]}}
+    edge: {{listen: ["127.0.0.1:{http_one}"], tls: {{listen: ["127.0.0.1:{https_one}"]}}}}
+    gateway:
+      allow_local: true
+      allow: [{{edges: [one, two], sites: [shop]}}]
+  two:
+    run_dir: {lab}/run-two
+    user: {user}
+    workers: 1
+    capacity: {{cpu: 0}}
+    acme_folder: {lab}/folder-two
+    public_key: {keys.public[two]}
+    private_key: {two_key}
+    addresses: [127.0.0.1]
+    admin: {{listen: ["127.0.0.1:{admin_two}"]}}
+    edge: {{listen: ["127.0.0.1:{http_two}"], tls: {{listen: ["127.0.0.1:{https_two}"]}}}}
+    dns: {{listen: ["127.0.0.1:{dns}"], reports: "127.0.0.1:{reports}"}}
+sites:
+  shop:
+    hosts: [www.shop.example]
+    origins: ["http://127.0.0.1:{origin}"]
+    tls:
+      acme: {{directory: "{directory}", authorities: {trust}, agree_terms: true, node: one, challenge: dns, secret: {secret}}}
+zones:
+  shop.example:
+    ns: [ns.shop.example]
+    records: ["ns A 127.0.0.1"]
+"""
+
+
+def test_R13_several_edges_have_one_certificate(local_lab, causeway_program, start_origin):
+    """Edge one orders; DNS is at node two, an edge too, which gets the certificate without its key crossing the network."""
+    lab, here = local_lab, local_lab.here()
+    names = ("admin_one", "admin_two", "link", "http_one", "http_two", "https_one", "https_two", "dns", "reports", "origin")
+    ports = {name: here.free_port("127.0.0.1") for name in names}
+    keys = Keys(lab, causeway_program, "one", "two")
+    secret = lab.write("shop.secret", base64.b64encode(os.urandom(32)).decode() + "\n")
+    os.chmod(secret, 0o600)
+    start_origin(lab, here, ("127.0.0.1", ports["origin"]))
+    pebble = Pebble(lab, ports["http_one"], dns=("127.0.0.1", ports["dns"]), life_s=600)
+    text = NETWORK.format(lab=lab.path("."), user=getpass.getuser(), keys=keys, one_key=keys.path("one"), two_key=keys.path("two"),
+                          directory=pebble.directory, trust=pebble.trust.path, secret=secret, **ports)
+    two = Causeway(lab, causeway_program, text, node="two")
+    one = Causeway(lab, causeway_program, text, node="one")
+    root = pebble.root()
+
+    def is_trusted(port):
+        return here.run("curl", "-sS", "-o", os.devnull, "--max-time", "10", "--cacert", root, "--connect-to", f"{SHOP}:443:127.0.0.1:{port}",
+                        f"https://{SHOP}/", check=False, timeout=30).returncode == 0
+
+    wait_until(lambda: is_trusted(ports["https_one"]), 40, what="the edge that orders has the certificate")
+    wait_until(lambda: is_trusted(ports["https_two"]), 40, what="the other one too")
+    certificates = {ssl.get_server_certificate(("127.0.0.1", ports[name])) for name in ("https_one", "https_two")}
+    assert len(certificates) == 1
+    site = two.status()["roles"]["acme"]["sites"][0]
+    assert not site["orders_here"] and site["days_left"] and one.status()["roles"]["acme"]["sites"][0]["orders_here"]
+    shared = here.run("curl", "-sS", "-H", f"Host: {SHOP}", f"http://127.0.0.1:{ports['http_one']}/.well-known/causeway/certificate").stdout
+    assert "BEGIN CERTIFICATE" in shared and "PRIVATE" not in shared
+    # either of them answers a proof over HTTP, for the account that they have in common
+    proofs = {here.run("curl", "-sS", "-H", f"Host: {SHOP}",
+                       f"http://127.0.0.1:{ports[name]}/.well-known/acme-challenge/token-1").stdout for name in ("http_one", "http_two")}
+    assert len(proofs) == 1 and re.fullmatch(r"token-1\.[A-Za-z0-9_-]{43}", proofs.pop())

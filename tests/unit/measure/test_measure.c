@@ -63,7 +63,7 @@ static struct measure_item random_item(struct random *random)
 {
     static const enum measure_kind kinds[] = {MEASURE_LOAD,    MEASURE_LINK,   MEASURE_LATENCY,
                                               MEASURE_LATENCY, MEASURE_HEALTH, MEASURE_HELD,
-                                              MEASURE_PROBE};
+                                              MEASURE_PROOF,   MEASURE_PROBE};
     struct measure_item item;
     memset(&item, 0, sizeof item);
     item.kind = kinds[random_below(random, sizeof kinds / sizeof *kinds)];
@@ -102,6 +102,11 @@ static struct measure_item random_item(struct random *random)
         item.health.age_s = (uint16_t)random_u64(random);
         item.health.streak = (uint16_t)random_u64(random);
         item.health.rtt_us = (uint32_t)random_u64(random);
+        break;
+    case MEASURE_PROOF:
+        item.proof.name = random_u64(random);
+        for (size_t i = 0; i < HASH_BYTES; i++)
+            item.proof.digest[i] = (uint8_t)random_u64(random);
         break;
     case MEASURE_HELD:
         item.held.site = random_u64(random);

@@ -17,10 +17,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -752,14 +750,6 @@ static void on_closed(struct channel *channel)
 
 /* ---- life */
 
-static void block_signals(void)
-{
-    /* SIGTERM and SIGINT of a service manager that signals all: the supervisor tells when to end */
-    const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        signal(numbers[i], SIG_IGN);
-}
-
 int child_run(const char *name, const struct role *const *roles, const char *version)
 {
     struct child child = {
@@ -774,14 +764,7 @@ int child_run(const char *name, const struct role *const *roles, const char *ver
         .reload.aside = {.work = prepare_roles, .done = on_prepared},
     };
     child.reload.aside.argument = &child;
-    char thread_name[16];
-    snprintf(thread_name, sizeof thread_name, "causeway-%.6s", name);
-    prctl(PR_SET_NAME, thread_name);
-#if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces the process */
-    prctl(PR_SET_DUMPABLE, 0);     /* it holds keys */
-#endif
-    block_signals();
-    fcntl(PROCESS_CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
+    process_begin(name);
     the_child = &child;
     list_init(&child.questions);
     log_set_opener(open_handed);

@@ -145,3 +145,18 @@ pid_t process_start(const char *name, int socket, const struct identity *identit
         become_child(name, socket, identity, supervisor);
     return pid;
 }
+
+void process_begin(const char *name)
+{
+    /* SIGTERM and SIGINT of a service manager that signals all: the supervisor tells when to end */
+    static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+    char thread_name[16];
+    snprintf(thread_name, sizeof thread_name, "causeway-%.6s", name);
+    prctl(PR_SET_NAME, thread_name);
+#if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces the process */
+    prctl(PR_SET_DUMPABLE, 0);     /* it holds keys */
+#endif
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        signal(numbers[i], SIG_IGN);
+    fcntl(PROCESS_CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
+}

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "observe/observe.h"
+#include "supervisor/answers.h"
 #include "supervisor/aside.h"
 #include "supervisor/bundle.h"
 #include "supervisor/channel.h"
@@ -32,11 +33,6 @@ enum {
 };
 
 static const uint64_t ms = 1000000;
-
-struct running_role {
-    const struct role *role;
-    void *state;
-};
 
 /* A new configuration on its way in. */
 struct reload {
@@ -308,64 +304,13 @@ static void on_heartbeat(struct loop *loop, struct loop_timer *timer)
 
 /* ---- answers to the supervisor's questions */
 
-static void answer_status(const struct child *child, struct text *answer)
-{
-    json_t *all = json_object();
-    for (size_t i = 0; i < child->role_count; i++) {
-        const struct running_role *running = &child->roles[i];
-        json_t *status = running->role->status ? running->role->status(running->state) : NULL;
-        if (status)
-            json_object_set_new(all, running->role->name, status);
-    }
-    char *text = json_dumps(all, JSON_COMPACT);
-    text_add(answer, text ? text : "{}");
-    free(text);
-    json_decref(all);
-}
-
-/* A list of what each role that knows the verb has to say. */
-static void answer_command(const struct child *child, const json_t *command, struct text *answer)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < child->role_count; i++) {
-        const struct running_role *running = &child->roles[i];
-        struct text said = {.limit = 4096};
-        int result = running->role->command ? running->role->command(running->state, command, &said)
-                                            : ERROR_NOT_FOUND;
-        if (result != ERROR_NOT_FOUND)
-            json_array_append_new(all, json_pack("{s:s, s:b, s:s}", "role", running->role->name,
-                                                 "done", result == 0, "answer",
-                                                 said.data ? said.data : error_text(result)));
-        text_clear(&said);
-    }
-    char *text = json_dumps(all, JSON_COMPACT);
-    text_add(answer, text ? text : "[]");
-    free(text);
-    json_decref(all);
-}
-
 /* Another process's word: nobody waits for an answer. */
 static void on_tell(const struct child *child, const json_t *message)
 {
     struct text answer = {0};
-    answer_command(child, json_object_get(message, "command"), &answer);
+    answers_write(child->roles, child->role_count, "command", json_object_get(message, "command"),
+                  &answer);
     text_clear(&answer);
-}
-
-static void answer_inquiry(const struct child *child, const json_t *question, struct text *answer)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < child->role_count; i++) {
-        const struct running_role *running = &child->roles[i];
-        json_t *said =
-            running->role->inquire ? running->role->inquire(running->state, question) : NULL;
-        if (said)
-            json_array_append_new(all, said);
-    }
-    char *text = json_dumps(all, JSON_COMPACT);
-    text_add(answer, text ? text : "[]");
-    free(text);
-    json_decref(all);
 }
 
 static void on_ask(struct child *child, const json_t *message)
@@ -374,14 +319,8 @@ static void on_ask(struct child *child, const json_t *message)
     struct text answer = {0};
     if (!what)
         return;
-    if (strcmp(what, "status") == 0)
-        answer_status(child, &answer);
-    else if (strcmp(what, "metrics") == 0)
-        counts_export(&answer);
-    else if (strcmp(what, "command") == 0)
-        answer_command(child, json_object_get(message, "argument"), &answer);
-    else if (strcmp(what, "inquiry") == 0)
-        answer_inquiry(child, json_object_get(message, "argument"), &answer);
+    answers_write(child->roles, child->role_count, what, json_object_get(message, "argument"),
+                  &answer);
     json_t *reply = json_pack("{s:s, s:O}", "type", "answer", "id", json_object_get(message, "id"));
     int fd;
     if (bulk_new(text_span(&answer), "answer", &fd) == 0) {

@@ -23,7 +23,10 @@ void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state
 
 const struct conf_site *edge_exchange_site(const struct edge_exchange *exchange)
 {
-    return conf_find_site(edge_conf(exchange->worker), span_text(exchange->site));
+    const struct edge_worker *worker = exchange->worker;
+    if (exchange->site_turn == loop_turn(worker->loop))
+        return exchange->site_found; /* by the first step, a moment ago */
+    return conf_find_site(edge_conf(worker), span_text(exchange->site));
 }
 
 static void move_deadline(struct edge_exchange *exchange, uint64_t deadline_ns)
@@ -282,6 +285,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->filter = NULL;
     exchange->encodes = false;
     exchange->site = NULL;
+    exchange->site_turn = 0;
     exchange->trailers = NULL;
     exchange->step = 0;
     exchange->rings_below = 0;

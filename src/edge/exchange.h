@@ -109,6 +109,8 @@ struct edge_exchange {
     uint8_t ring, rings_below; /* of the link: the site's; by the client's own wish */
     char request_id[EDGE_REQUEST_ID_BYTES];
     const char *site;                   /* its name, in `arena`; NULL: not known yet */
+    const struct conf_site *site_found; /* in that turn of the loop: see edge_exchange_site() */
+    uint64_t site_turn;
     unsigned step;                      /* of edge_steps */
     bool encodes;                       /* the site wants answers encoded */
     struct edge_encode *encode;         /* of the encode step; NULL: it has nothing to do with it */

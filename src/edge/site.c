@@ -38,6 +38,8 @@ static enum edge_next take(struct edge_exchange *exchange)
         return refuse(exchange, 404,
                       head->host.length ? "no site has this host name here" : "Host is missing");
     exchange->site = arena_text(&exchange->arena, site->name);
+    exchange->site_found = site;
+    exchange->site_turn = loop_turn(exchange->worker->loop);
     if (visitor->tls && !tls_session_covers(visitor->tls, head->host)) /* RFC 9110 section 7.4 */
         return refuse(exchange, 421, "the connection's certificate is not for this host");
     if (site->redirect.edges_to && !span_equal(head->host, span_text(site->redirect.edges_to))) {

@@ -28,6 +28,7 @@ struct loop *loop_new(void)
     INVARIANT(epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) == 0);
     list_init(&loop->tasks);
     loop->now_ns = clock_now_ns();
+    loop->turn = 1;
     atomic_store_explicit(&loop->last_turn_ns, loop->now_ns, memory_order_relaxed);
     return loop;
 }
@@ -49,6 +50,11 @@ void loop_free(struct loop **pointer)
 uint64_t loop_now_ns(const struct loop *loop)
 {
     return loop->now_ns;
+}
+
+uint64_t loop_turn(const struct loop *loop)
+{
+    return loop->turn;
 }
 
 /* Async-signal-safe. */
@@ -283,6 +289,7 @@ static void wait_for_turn(struct loop *loop)
         reader_offline();
     else
         reader_quiescent();
+    loop->turn++;
     int count = wait_for_events(loop, sleep_ns);
     if (sleep_ns)
         reader_online();

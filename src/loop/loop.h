@@ -34,6 +34,9 @@ void loop_free(struct loop **pointer);         /* nulls */
 void loop_run(struct loop *loop);              /* until loop_stop(), also one before the run */
 void loop_stop(struct loop *loop);             /* from any thread and from a signal handler */
 uint64_t loop_now_ns(const struct loop *loop); /* as of this turn of the loop; cheap */
+uint64_t
+loop_turn(const struct loop
+              *loop); /* its number, from 1: what was read of a snapshot holds until it changes */
 
 /* A timer; embed it, zeroed, with `fire` set. Fires once, never early; several due at once fire in
  * order of time. One that is started by a firing timer fires in the next turn at the earliest. */

@@ -13,7 +13,7 @@ struct loop {
     int epoll,
         wake; /* `wake` is an eventfd, edge-triggered: never read, so a wake costs one write */
     bool is_pwait2_missing;
-    uint64_t now_ns;
+    uint64_t now_ns, turn;
     struct heap timers;
     struct list tasks;
     struct epoll_event events[LOOP_EVENTS];

@@ -327,7 +327,7 @@ static void drain(struct worker *worker, void *argument)
     struct edge_worker *own = &edge->workers[worker_id(worker)];
     edge_listeners_close(own);
     edge_flows_abort(own);
-    if (!edge->keeps_idle)
+    if (edge->ends_idle)
         edge_clients_drain(own);
     edge_h2_clients_drain(
         own); /* two GOAWAYs: no request meets a connection that is being closed */
@@ -335,7 +335,7 @@ static void drain(struct worker *worker, void *argument)
 
 void edge_drain(struct edge *edge, struct worker_set *workers, bool keeps_idle)
 {
-    edge->keeps_idle = keeps_idle;
+    edge->ends_idle = !keeps_idle;
     atomic_store(&edge->admin, EDGE_DRAIN);
     edge_use_cache_folder(edge, -1);
     workers_run_on_all(workers, drain, edge);

@@ -271,8 +271,10 @@ static void start_request(struct edge_h1 *h1)
 static void conclude(struct edge_h1 *h1)
 {
     const struct edge_exchange *exchange = &h1->exchange;
+    /* Not asked again is whether the edge is up: where the answer's head said that the connection goes on, the next request may be on its
+     * way, and that one's answer says that it ends. */
     bool keeps = exchange->answer.keeps_alive && exchange->request_ended && !h1->client_ended &&
-                 !exchange->is_tunnel && settings(h1) && edge_is_up(h1->worker);
+                 !exchange->is_tunnel && settings(h1) && !h1->worker->edge->ends_idle;
     if (h1->state == H1_OVER)
         return;
     if (!h1->visitor.is_proxied)

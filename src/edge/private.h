@@ -131,7 +131,7 @@ struct edge {
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
     struct edge_shares *shares;    /* of client networks, likewise */
     _Atomic int admin;             /* enum edge_admin */
-    bool keeps_idle;               /* while it drains; written before workers are told */
+    _Atomic bool ends_idle;        /* it drains, and connections do not wait for another request */
 };
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)

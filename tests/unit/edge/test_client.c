@@ -670,6 +670,29 @@ static void a_drain_ends_idle_connections_and_lets_others_finish(void **state)
     stage_stop(&stage);
 }
 
+/* An answer whose head said that the connection goes on ends after another process took over: the next request must not meet an end. */
+static void L10_a_connection_that_was_promised_to_go_on_does(void **state)
+{
+    struct stage stage;
+    static const struct reply half = {
+        .status = 200, .body = HTTP_BODY_CHUNKED, .content = "half", .is_unended = true};
+    (void)state;
+    stage_start(&stage);
+    int client = ask(&stage, GET);
+    reply(&stage, fake_stream(0), &half);
+    assert_null(strstr(heard(client), "close"));
+    edge_set_admin(stage.edge, EDGE_DRAIN);
+    struct slice_queue end = {0};
+    http_form_write_end(&end);
+    deliver(&stage, fake_stream(0), &end, true);
+    assert_string_equal(heard(client), "0\r\n\r\n");
+    say(&stage, client, GET);
+    reply(&stage, fake_stream(1), &hello);
+    assert_non_null(strstr(heard(client), "\r\nConnection: close\r\n"));
+    close(client);
+    stage_stop(&stage);
+}
+
 static void T10_a_port_connection_is_a_tagged_stream_and_counts_in_the_drain(void **state)
 {
     struct stage stage;
@@ -742,6 +765,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_ends_before_its_head_is_502),
         cmocka_unit_test(a_client_that_leaves_takes_its_stream_along),
         cmocka_unit_test(a_drain_ends_idle_connections_and_lets_others_finish),
+        cmocka_unit_test(L10_a_connection_that_was_promised_to_go_on_does),
         cmocka_unit_test(T10_a_port_connection_is_a_tagged_stream_and_counts_in_the_drain),
         cmocka_unit_test(T10_a_port_without_a_link_is_closed),
     };

@@ -5,6 +5,7 @@
  */
 #include "conf/load.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #define NODES(conf, node) \
@@ -386,8 +387,8 @@ static bool is_local(const struct address *address)
 static void check_origins(struct loader *loader)
 {
     SITES(loader->conf, site)
-    for (size_t i = 0; i < site->origin_count; i++) {
-        const struct conf_origin *origin = &site->origins[i];
+    for (size_t i = 0; conf_site_origin(site, i); i++) {
+        const struct conf_origin *origin = conf_site_origin(site, i);
         if (!origin->address.family)
             continue;
         if (address_is_any(&origin->address)) {
@@ -404,6 +405,44 @@ static void check_origins(struct loader *loader)
                              origin->url, node->name);
                 break;
             }
+        }
+    }
+}
+
+/* It crosses the link as a token. */
+static bool is_group_name(const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("-_.", name[i]))
+            return false;
+    return length && length <= CONF_GROUP_NAME_MOST;
+}
+
+static void check_group_name(struct loader *loader, const struct conf_site *site, size_t index)
+{
+    const char *name = site->groups[index].name;
+    struct place place = place_of(loader, &site->groups[index].name);
+    if (name && !is_group_name(name))
+        report_error(&loader->report, place,
+                     "group: a name has 1 to 64 letters, digits, '-', '_' and '.'");
+    for (size_t k = 0; name && k < index; k++)
+        if (site->groups[k].name && strcmp(name, site->groups[k].name) == 0)
+            report_error(&loader->report, place, "site '%s' has two groups '%s'", site->name, name);
+}
+
+static void check_groups(struct loader *loader)
+{
+    SITES(loader->conf, site)
+    {
+        for (size_t i = 0; i < site->group_count; i++)
+            check_group_name(loader, site, i);
+        for (size_t i = 0; i < site->rule_count; i++) {
+            struct conf_group group;
+            const char *name = site->rule_list[i].origins;
+            if (name && !conf_find_group(site, name, &group))
+                report_error(&loader->report, place_of(loader, &site->rule_list[i].origins),
+                             "site '%s' has no group of origins '%s'", site->name, name);
         }
     }
 }
@@ -605,6 +644,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_origin_host,
     check_sites_are_allowed,
     check_origins,
+    check_groups,
     check_site_limits,
     check_purges_arrive,
     check_dns_and_zones,

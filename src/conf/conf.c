@@ -125,6 +125,30 @@ const struct conf_site *conf_find_site(const struct conf *conf, struct span name
     return table_find(&conf->index->sites, name);
 }
 
+bool conf_find_group(const struct conf_site *site, const char *name, struct conf_group *group)
+{
+    *group = (struct conf_group){NULL, site->origins, site->origin_count};
+    for (size_t i = 0; name && i < site->group_count; i++)
+        if (site->groups[i].name && strcmp(site->groups[i].name, name) == 0) {
+            *group = site->groups[i];
+            return true;
+        }
+    return !name;
+}
+
+const struct conf_origin *conf_site_origin(const struct conf_site *site, size_t index)
+{
+    if (index < site->origin_count)
+        return &site->origins[index];
+    index -= site->origin_count;
+    for (size_t i = 0; i < site->group_count; i++) {
+        if (index < site->groups[i].origin_count)
+            return &site->groups[i].origins[index];
+        index -= site->groups[i].origin_count;
+    }
+    return NULL;
+}
+
 bool conf_serves(const struct conf *conf, const struct conf_zone *zone)
 {
     const struct conf_dns *dns = conf->self ? conf->self->dns : NULL;

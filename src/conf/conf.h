@@ -18,6 +18,7 @@ enum {
     CONF_LARGE_FILE_BYTES = 1 << 30,    /* largest map or zone file */
     CONF_MAPS_LIMIT = 16,
     CONF_POLICIES_LIMIT = 256,
+    CONF_GROUP_NAME_MOST = 64,
     CONF_LEVELS_LIMIT = 1024,
     CONF_NODES_LIMIT = 4096,
     CONF_SITES_LIMIT = 65536,
@@ -517,12 +518,21 @@ struct conf_site_encode {
     uint8_t levels[CONF_ENCODINGS];   /* 5 5 3 */
 };
 
+/* Origins that rules send requests to by the group's name; requests that no rule sends go to those of the site that are in none. */
+struct conf_group {
+    const char *name; /* NULL: these */
+    struct conf_origin *origins;
+    size_t origin_count;
+};
+
 struct conf_site {
     const char *name;
     size_t index;
     struct conf_texts hosts; /* lower case; "*.shop.example" matches one or more labels */
     struct conf_origin *origins;
-    size_t origin_count;            /* 0: content servers only */
+    size_t origin_count;       /* 0: content servers only */
+    struct conf_group *groups; /* the named ones */
+    size_t group_count;
     const char *origin_host;        /* Host sent to the origin; NULL: the client's */
     const struct conf_node **edges; /* that serve it; default: all */
     size_t edge_count;
@@ -744,6 +754,10 @@ const struct conf_site *conf_find_host(
 const struct conf_node *conf_find_node(const struct conf *conf, const char *name);
 const struct conf_node *conf_find_key(const struct conf *conf, const uint8_t key[CONF_KEY_BYTES]);
 const struct conf_site *conf_find_site(const struct conf *conf, struct span name);
+/* False: the site has no such group of origins. `name` NULL: those that are in none. */
+bool conf_find_group(const struct conf_site *site, const char *name, struct conf_group *group);
+/* All origins of a site by number, whatever group they are in; NULL behind the last. */
+const struct conf_origin *conf_site_origin(const struct conf_site *site, size_t index);
 /* Whether the DNS role of this process's node answers for the zone; true where there is no node. */
 bool conf_serves(const struct conf *conf, const struct conf_zone *zone);
 bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edge,

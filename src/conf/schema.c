@@ -7,7 +7,7 @@
 /* Items of a list may be pointers: references to nodes and sites. */
 // NOLINTBEGIN(bugprone-sizeof-expression)
 
-enum { PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, RECORDS_LIMIT = 65536 };
+enum { PORTS_LIMIT = 1024, ORIGINS_LIMIT = 256, GROUPS_LIMIT = 64, RECORDS_LIMIT = 65536 };
 
 static const struct word access_log_formats[] = {{"json", CONF_LOG_JSON},
                                                  {"combined", CONF_LOG_COMBINED},
@@ -485,11 +485,23 @@ static const struct section site_director_section = {"site director",
                                                      "Which edges clients are sent to.",
                                                      ROWS(site_director_settings)};
 
+static const struct setting group_settings[] = {
+    {"name", &type_text, MEMBER(conf_group, name), REQUIRED, .help = "What rules call it."},
+    {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
+     ITEMS(conf_group, origins, origin_count), REQUIRED, .help = "Its servers."},
+};
+static const struct section group_section = {"group",
+                                             "Origins for requests that a rule sends there.",
+                                             ROWS(group_settings), sizeof(struct conf_group)};
+
 static const struct setting site_settings[] = {
     {"hosts", &type_host, LIST, TEXTS(conf_site, hosts), REQUIRED,
      .help = "Host names; `*.shop.example` stands for one label or more."},
     {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
      ITEMS(conf_site, origins, origin_count), .help = "The owner's own servers, for edges."},
+    {"groups", SECTION(group_section), .shape = SHAPE_LIST, .limit = GROUPS_LIMIT,
+     ITEMS(conf_site, groups, group_count),
+     .help = "Further origins, for requests that rules send there (`origins: NAME`)."},
     {"servers", SECTION(server_section), .shape = SHAPE_LIST, .limit = CONF_SERVERS_LIMIT,
      ITEMS(conf_site, servers, server_count),
      .help = "Content servers that clients reach by themselves, sent by a front end."},

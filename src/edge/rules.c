@@ -84,6 +84,7 @@ static void keep(struct edge_exchange *exchange, const struct rules_decision *de
     kept->by = NULL;
     kept->tolls = NULL;
     kept->origins = arena_text(arena, decision->origins);
+    exchange->opening.group = kept->origins ? span_text(kept->origins) : (struct span){0};
     keep_texts(arena, &kept->cache.ignore_query);
     keep_texts(arena, &kept->cache.key);
     exchange->decision = kept;

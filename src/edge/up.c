@@ -101,6 +101,8 @@ static void open_stream(struct edge_exchange *exchange)
                                       .site = site->number,
                                       .client = exchange->visitor->address};
         exchange->tried[exchange->tries++] = link;
+        if (exchange->opening.group.length && !link_knows_groups(link))
+            continue; /* it would ask the wrong servers */
         if (link_stream_open(link, &open, &stream_events, exchange, &exchange->stream) < 0)
             continue;
         if (!start_message(exchange, site, link)) {

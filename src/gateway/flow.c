@@ -99,7 +99,7 @@ static bool connect_origin(struct gateway_flow *flow, const struct conf_site *si
 {
     struct gateway_worker *worker = flow->worker;
     struct origin_pool *pool;
-    int result = gateway_pool_pick(worker, site, flow->port, NULL, &pool);
+    int result = gateway_pool_pick(worker, site, NULL, flow->port, NULL, &pool);
     if (result == 0)
         result = socket_connect_udp(&pool->address, &flow->watch.fd);
     if (result < 0) {

@@ -175,10 +175,10 @@ static void follow(struct gateway_health *health)
     LIST_EACH (item, after, &health->targets)
         CONTAINER_OF(item, struct health_target, link)->is_wanted = false;
     for (size_t i = 0; i < health->site_count && i < conf->site_count; i++)
-        for (size_t k = 0; health->sites[i].name && k < conf->sites[i].origin_count; k++) {
+        for (size_t k = 0; health->sites[i].name && conf_site_origin(&conf->sites[i], k); k++) {
             struct address addresses[RESOLVED_ADDRESSES];
-            size_t count =
-                gateway_pool_addresses(health->worker, &conf->sites[i].origins[k], addresses);
+            size_t count = gateway_pool_addresses(health->worker,
+                                                  conf_site_origin(&conf->sites[i], k), addresses);
             for (size_t n = 0; n < count; n++)
                 want(health, i, &addresses[n]);
         }

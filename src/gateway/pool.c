@@ -95,8 +95,8 @@ void gateway_pools_reload(struct gateway_worker *worker)
     LIST_EACH (item, after, &worker->pools)
         CONTAINER_OF(item, struct origin_pool, link)->is_configured = false;
     for (size_t i = 0; i < conf->site_count; i++)
-        for (size_t k = 0; k < conf->sites[i].origin_count; k++)
-            configure(worker, &conf->sites[i].origins[k]);
+        for (size_t k = 0; conf_site_origin(&conf->sites[i], k); k++)
+            configure(worker, conf_site_origin(&conf->sites[i], k));
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)
@@ -163,12 +163,16 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
     }
 }
 
-int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site, uint16_t port,
-                      const struct origin_pool *except, struct origin_pool **picked)
+int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
+                      const char *group, uint16_t port, const struct origin_pool *except,
+                      struct origin_pool **picked)
 {
     struct candidates candidates = {.count = 0};
-    for (size_t i = 0; i < site->origin_count; i++)
-        add_candidates(worker, site, &site->origins[i], port, except, &candidates);
+    struct conf_group among;
+    if (!conf_find_group(site, group, &among))
+        return ERROR_UNREACHABLE;
+    for (size_t i = 0; i < among.origin_count; i++)
+        add_candidates(worker, site, &among.origins[i], port, except, &candidates);
     if (!candidates.count)
         return ERROR_UNREACHABLE;
     size_t index = balance_least_pending.pick(candidates.list, candidates.count, &worker->random);

@@ -52,7 +52,7 @@ static void connect_origin(struct gateway_port *port, const struct conf_site *si
 {
     struct gateway_worker *worker = port->worker;
     struct origin_pool *pool;
-    int fd, result = gateway_pool_pick(worker, site, port->port, NULL, &pool);
+    int fd, result = gateway_pool_pick(worker, site, NULL, port->port, NULL, &pool);
     if (result < 0) {
         metric_add(result == ERROR_LIMIT ? &gateway_full : &gateway_unreachable, 1);
         end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);

@@ -103,9 +103,9 @@ void gateway_pools_reload(
         *worker); /* one for each configured origin; closes the idle connections of others */
 void gateway_pools_free(struct gateway_worker *worker);
 /* The origin of the site for the next request, not `except` unless there is no other. 0, ERROR_LIMIT: all are full, ERROR_UNREACHABLE: none has an
- * address to which this gateway may connect. `port` 0: the origin's own. */
+ * address to which this gateway may connect, or there is no such group. `group` NULL: those in none. `port` 0: the origin's own. */
 MUST_USE int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                               uint16_t port, const struct origin_pool *except,
+                               const char *group, uint16_t port, const struct origin_pool *except,
                                struct origin_pool **picked);
 /* What counts as pending. The pool may be gone behind the latter. */
 void gateway_pool_begin(struct origin_pool *pool);

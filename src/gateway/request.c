@@ -66,6 +66,7 @@ struct gateway_request {
 
     /* Copied from the site: the snapshot may change while the request runs. */
     char *site;
+    const char *group; /* of its origins, in the arena; NULL: those in none */
     uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
     uint32_t kept_connections, retries;
     enum http_pack_policy packs;
@@ -177,16 +178,22 @@ static void no_origin(struct gateway_request *request, int error)
         fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
 }
 
+static uint32_t count_origins(const struct gateway_request *request, const struct conf_site *site)
+{
+    struct conf_group group;
+    return conf_find_group(site, request->group, &group) ? (uint32_t)group.origin_count : 0;
+}
+
 /* Tries as many origins as may be tried until one does not refuse at once. `fresh`: not on a kept connection. */
 static void connect_origin(struct gateway_request *request, const struct conf_site *site,
                            struct origin_pool *except, bool fresh)
 {
     struct gateway_worker *worker = request->worker;
-    uint32_t most = request->retries + (uint32_t)site->origin_count;
+    uint32_t most = request->retries + count_origins(request, site);
     int result = ERROR_UNREACHABLE;
     while (!request->connection && request->attempts <= most) {
         struct origin_pool *pool;
-        result = gateway_pool_pick(worker, site, 0, except, &pool);
+        result = gateway_pool_pick(worker, site, request->group, 0, except, &pool);
         if (result < 0) {
             no_origin(request, result);
             return;
@@ -231,7 +238,7 @@ static void try_again(struct gateway_request *request, bool was_sent, uint32_t c
     release_origin(request, false);
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || http_method_is_idempotent(request->head.method));
-    uint32_t most = request->retries + (site && !was_sent ? (uint32_t)site->origin_count : 0);
+    uint32_t most = request->retries + (site && !was_sent ? count_origins(request, site) : 0);
     if (!site || !may || request->attempts > most) {
         fail(request, code, metric);
         return;
@@ -250,6 +257,20 @@ static void connect_failed(struct gateway_request *request)
 
 /* ---- up: from the stream to the origin */
 
+/* False: there is no such group here, and the request is refused. */
+static bool take_group(struct gateway_request *request, const struct conf_site *site)
+{
+    struct conf_group group;
+    struct span name = request->opening.group;
+    request->group = name.length ? arena_format(&request->arena, "%.*s", SPAN_ARGS(name)) : NULL;
+    if (conf_find_group(site, request->group, &group))
+        return true;
+    log_notice("gateway", "refused a request: site %s has no group of origins %s", site->name,
+               request->group);
+    fail(request, TRANSPORT_CODE_REFUSED, &gateway_refused);
+    return false;
+}
+
 /* The head has come: whose is it, may they, and where does it go? */
 static void begin(struct gateway_request *request)
 {
@@ -266,6 +287,8 @@ static void begin(struct gateway_request *request)
         return;
     }
     request->site = memory_text(site->name, strlen(site->name));
+    if (!take_group(request, site))
+        return;
     request->connect_timeout_ns = site->connect_timeout_ns;
     request->read_timeout_ns = site->read_timeout_ns;
     request->idle_timeout_ns = site->idle_timeout_ns;

@@ -176,9 +176,9 @@ static void *run(void *argument)
 static void want(struct gateway_resolver *resolver, const struct conf *conf)
 {
     for (size_t i = 0; i < conf->site_count; i++)
-        for (size_t k = 0; k < conf->sites[i].origin_count && resolver->wanted_count < NAMES_MOST;
-             k++) {
-            const char *host = conf->sites[i].origins[k].host;
+        for (size_t k = 0;
+             conf_site_origin(&conf->sites[i], k) && resolver->wanted_count < NAMES_MOST; k++) {
+            const char *host = conf_site_origin(&conf->sites[i], k)->host;
             if (!host || gateway_names_find(resolver->wanted, resolver->wanted_count, host))
                 continue;
             resolver->wanted = memory_resize(resolver->wanted, resolver->wanted_count + 1,

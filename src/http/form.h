@@ -27,6 +27,7 @@ enum form_flag {
     FORM_FLAG_UPGRADE = 4,  /* an upgrade is asked for or accepted */
     FORM_FLAG_HTTP_1_0 = 8, /* the message came as HTTP/1.0 */
     FORM_FLAG_HTTPS = 16,   /* requests: the client used https */
+    FORM_FLAG_GROUP = 32,   /* requests: a group of origins is named */
 };
 
 enum {

@@ -103,7 +103,8 @@ static enum http_cause read_fields(struct http_form_reader *reader, struct reade
     return cause;
 }
 
-static enum http_cause read_opening(struct reader *bytes, struct http_opening *opening)
+static enum http_cause read_opening(struct reader *bytes, uint8_t flags,
+                                    struct http_opening *opening)
 {
     *opening = (struct http_opening){0};
     opening->priority = read_u8(bytes);
@@ -117,6 +118,12 @@ static enum http_cause read_opening(struct reader *bytes, struct http_opening *o
     opening->client.port = read_u16(bytes);
     opening->site = read_text(bytes);
     opening->request_id = read_text(bytes);
+    opening->is_https = flags & FORM_FLAG_HTTPS;
+    if (flags & FORM_FLAG_GROUP) {
+        opening->group = read_text(bytes);
+        if (opening->group.length > HTTP_SITE_MOST || !http_is_token(opening->group))
+            return HTTP_CAUSE_FORM_CONTENT;
+    }
     if (bytes->failed || opening->site.length > HTTP_SITE_MOST ||
         opening->request_id.length > HTTP_REQUEST_ID_MOST || !http_is_token(opening->site) ||
         !http_is_token(opening->request_id))
@@ -207,7 +214,7 @@ static enum http_cause read_head(struct http_form_reader *reader, struct span pa
         return HTTP_CAUSE_FORM_VERSION;
     uint8_t flags = read_u8(&bytes);
     if (flags & ~(FORM_FLAG_CONTENT | FORM_FLAG_LENGTH | FORM_FLAG_UPGRADE | FORM_FLAG_HTTP_1_0 |
-                  (reader->opening ? FORM_FLAG_HTTPS : 0)))
+                  (reader->opening ? FORM_FLAG_HTTPS | FORM_FLAG_GROUP : 0)))
         return HTTP_CAUSE_FORM_CONTENT;
     head->minor = !(flags & FORM_FLAG_HTTP_1_0);
     head->keeps_alive = true;
@@ -215,8 +222,7 @@ static enum http_cause read_head(struct http_form_reader *reader, struct span pa
     head->has_length = flags & FORM_FLAG_LENGTH;
     enum http_cause cause;
     if (reader->opening) {
-        cause = read_opening(&bytes, reader->opening);
-        reader->opening->is_https = flags & FORM_FLAG_HTTPS;
+        cause = read_opening(&bytes, flags, reader->opening);
         if (!cause)
             cause = read_request_line(reader->limits, &bytes, head);
     } else {

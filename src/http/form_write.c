@@ -66,7 +66,8 @@ static uint8_t flags_of(const struct form *form)
     return (
         uint8_t)((has_content ? FORM_FLAG_CONTENT : 0) | (head->has_length ? FORM_FLAG_LENGTH : 0) |
                  (head->upgrades ? FORM_FLAG_UPGRADE : 0) | (head->minor ? 0 : FORM_FLAG_HTTP_1_0) |
-                 (form->opening && form->opening->is_https ? FORM_FLAG_HTTPS : 0));
+                 (form->opening && form->opening->is_https ? FORM_FLAG_HTTPS : 0) |
+                 (form->opening && form->opening->group.length ? FORM_FLAG_GROUP : 0));
 }
 
 static void out_opening(struct out *out, const struct http_opening *opening)
@@ -78,6 +79,8 @@ static void out_opening(struct out *out, const struct http_opening *opening)
     out_u16(out, opening->client.port);
     out_text(out, opening->site);
     out_text(out, opening->request_id);
+    if (opening->group.length)
+        out_text(out, opening->group);
 }
 
 static void out_head(struct out *out, const struct form *form)
@@ -136,6 +139,7 @@ int http_form_write_request(struct slice_queue *out, const struct http_opening *
         return result;
     if (!is_name(opening->site, HTTP_SITE_MOST) ||
         !is_name(opening->request_id, HTTP_REQUEST_ID_MOST) ||
+        (opening->group.length && !is_name(opening->group, HTTP_SITE_MOST)) ||
         (opening->client.family != 4 && opening->client.family != 6) ||
         !http_is_request_line(head) || (head->host.length && !http_is_host(head->host)) ||
         (head->body != HTTP_BODY_NONE && head->upgrades) ||

@@ -364,6 +364,7 @@ enum {
 struct http_opening {
     struct span site;       /* name in the configuration, a token; checked by the allow-list */
     struct span request_id; /* a token */
+    struct span group;      /* of the site's origins, a token; empty: those that are in no group */
     struct address client;  /* with its port */
     uint16_t edge_port;     /* local port that the client came to */
     bool is_https;

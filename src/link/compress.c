@@ -37,16 +37,6 @@ struct compressor *link_stream_compressor(const struct link_stream *stream)
     return set->drivers[worker_id(worker_current())]->compressor;
 }
 
-bool link_packs(const struct link *link)
-{
-    return atomic_load_explicit(&link->packs, memory_order_relaxed);
-}
-
-bool link_hears_times(const struct link *link)
-{
-    return atomic_load_explicit(&link->hears_times, memory_order_relaxed);
-}
-
 json_t *link_compress_status(void)
 {
     static const char *const names[COMPRESS_COUNTS] = {

@@ -136,9 +136,7 @@ struct link {
     struct link *_Atomic recent; /* the head's: which was up last */
     _Atomic bool has_session;
     _Atomic bool is_up;
-    _Atomic bool packs; /* the peer understands packed frames */
-    _Atomic bool hears_times;
-    _Atomic bool has_purges;
+    _Atomic uint32_t features; /* TRANSPORT_FEATURE_*, of both ends */
     _Atomic uint64_t ups;
     _Atomic uint32_t srtt_us, loss_ppm;
     pthread_mutex_t facts_lock; /* once a second, and by status */

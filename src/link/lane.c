@@ -31,12 +31,7 @@ static void publish(struct lane *lane)
     struct transport_facts facts;
     transport_read_facts(lane->transport, &facts);
     bool is_usable = facts.state == TRANSPORT_STATE_UP && !transport_out_since(lane->transport);
-    atomic_store_explicit(&link->packs, facts.features & TRANSPORT_FEATURE_PACKED,
-                          memory_order_relaxed);
-    atomic_store_explicit(&link->hears_times, facts.features & TRANSPORT_FEATURE_TIMES,
-                          memory_order_relaxed);
-    atomic_store_explicit(&link->has_purges, facts.features & TRANSPORT_FEATURE_PURGES,
-                          memory_order_relaxed);
+    atomic_store_explicit(&link->features, facts.features, memory_order_relaxed);
     if (is_usable && !atomic_load_explicit(&link->is_up, memory_order_relaxed))
         atomic_fetch_add_explicit(&link->ups, 1, memory_order_relaxed);
     atomic_store_explicit(&link->has_session, facts.state == TRANSPORT_STATE_UP,
@@ -217,6 +212,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.wall_offset_ns = clock_wall_ns() - now_ns;
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.features = TRANSPORT_FEATURE_PACKED | TRANSPORT_FEATURE_TIMES |
+                      TRANSPORT_FEATURE_GROUPS |
                       (set->options.has_purges ? TRANSPORT_FEATURE_PURGES : 0);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, link->weights, sizeof config.weights);

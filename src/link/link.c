@@ -447,9 +447,29 @@ bool link_is_up(const struct link *link)
     return atomic_load_explicit(&link->is_up, memory_order_acquire);
 }
 
+static bool has_feature(const struct link *link, uint32_t feature)
+{
+    return atomic_load_explicit(&link->features, memory_order_relaxed) & feature;
+}
+
+bool link_packs(const struct link *link)
+{
+    return has_feature(link, TRANSPORT_FEATURE_PACKED);
+}
+
+bool link_hears_times(const struct link *link)
+{
+    return has_feature(link, TRANSPORT_FEATURE_TIMES);
+}
+
 bool link_has_purges(const struct link *link)
 {
-    return atomic_load_explicit(&link->has_purges, memory_order_relaxed);
+    return has_feature(link, TRANSPORT_FEATURE_PURGES);
+}
+
+bool link_knows_groups(const struct link *link)
+{
+    return has_feature(link, TRANSPORT_FEATURE_GROUPS);
 }
 
 uint64_t link_ups(const struct link *link)

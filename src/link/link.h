@@ -83,6 +83,7 @@ bool link_packs(const struct link *link);       /* any thread: the peer understa
 bool link_hears_times(const struct link *link); /* likewise, TIMES frames */
 /* Any thread: both ends have something to do with purges. */
 bool link_has_purges(const struct link *link);
+bool link_knows_groups(const struct link *link); /* any thread: of origins, in requests */
 /* Any thread: how often it came up, from nothing or from an outage; counted before link_is_up() says so. */
 uint64_t link_ups(const struct link *link);
 json_t *link_compress_status(void); /* any thread; a new reference */

@@ -191,6 +191,7 @@ enum {
     TRANSPORT_FEATURE_PACKED = 1,
     TRANSPORT_FEATURE_TIMES = 2,  /* TIMES frames of the message form */
     TRANSPORT_FEATURE_PURGES = 4, /* of an edge with a cache, of a gateway with a log of purges */
+    TRANSPORT_FEATURE_GROUPS = 8, /* groups of origins in the message form */
 };
 
 enum transport_event_kind {

@@ -33,6 +33,8 @@ RULES = """
       - match: {path: '~ ^/shop/(\\w+)/(\\d+)$'}
         rewrite: /item?id=$2&kind=$1
         priority: urgent
+      - match: {path: /api/*}
+        origins: api
       - match: {path: /login}
         limit: {requests: 3, per: 1h}
       - match: {path: /files/*}
@@ -44,8 +46,9 @@ class Site:
     def __init__(self, lab, program, rules):
         self.here = lab.here()
         self.lab = lab
-        self.http, self.origin, self.admin = (self.here.free_port("127.0.0.1") for _ in range(3))
+        self.http, self.origin, self.api, self.admin = (self.here.free_port("127.0.0.1") for _ in range(4))
         start_nginx(lab, self.here, [("127.0.0.1", self.origin)], server=ECHO)
+        start_nginx(lab, self.here, [("127.0.0.1", self.api)], server=ECHO.replace("$request_method", "api $request_method"), name="api")
         self.node = Causeway(lab, program, self.text(rules))
 
     def text(self, rules):
@@ -61,6 +64,7 @@ sites:
   shop:
     hosts: [www.shop.example]
     origins: ["http://127.0.0.1:{self.origin}"]
+    groups: [{{name: api, origins: ["http://127.0.0.1:{self.api}"]}}]
     rules:{rules}
 """
 
@@ -115,6 +119,16 @@ def test_S8_what_goes_on_is_changed(site):
     assert (status, body) == (200, "GET /a?b x=one of 127.0.0.1 gone=")
     assert fields["x-rule"] == "www.shop.example" and "server-mark" not in fields
     assert site.head("/shop/book/17")[2] == "GET /item?id=17&kind=book x=one of 127.0.0.1 gone="
+
+
+def test_S8_a_group_of_origins_is_chosen(site):
+    assert site.head("/api/7")[2].startswith("api GET /api/7") and site.head("/other")[2].startswith("GET /other")
+    text = pathlib.Path(site.node.file).read_text()
+    site.node.reload(text.replace("{name: api", "{name: other").replace("origins: api", "origins: other"))
+    assert site.head("/api/7")[2].startswith("api GET /api/7")
+    site.node.reload(text.replace("origins: api", "origins: nowhere"))
+    site.node.wait_for_log("site 'shop' has no group of origins 'nowhere'")
+    assert site.head("/api/7")[2].startswith("api GET /api/7"), "the configuration of before holds"
 
 
 def test_L10_a_limit_holds_over_workers_and_reloads(site):
@@ -198,7 +212,8 @@ def test_S8_the_examples_of_the_documentation(causeway_program, tmp_path):
     for rules, session in blocks:
         file = tmp_path / "shop.yaml"
         file.write_text("nodes:\n  me: {edge: {listen: [\"127.0.0.1:80\"]}, gateway: {}}\nsites:\n  shop:\n"
-                        "    hosts: [www.shop.example, shop.example]\n    origins: [\"http://192.0.2.80\"]\n    rules:\n" +
+                        "    hosts: [www.shop.example, shop.example]\n    origins: [\"http://192.0.2.80\"]\n"
+                        "    groups: [{name: api, origins: [\"http://192.0.2.81\"]}]\n    rules:\n" +
                         "".join(f"      {line}\n" for line in rules.splitlines()))
         for command, expected in re.findall(r"^\$ causeway (.*)\n(.*)$", session, re.M):
             words = shlex.split(command)

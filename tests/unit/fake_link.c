@@ -136,6 +136,11 @@ bool link_hears_times(const struct link *link)
     return link->hears_times;
 }
 
+bool link_knows_groups(const struct link *link)
+{
+    return !link->knows_no_groups;
+}
+
 bool link_has_purges(const struct link *link)
 {
     return link->has_purges;

@@ -19,6 +19,7 @@ struct link {
     bool refuses; /* link_stream_open() fails, though it looks as if it were up */
     uint32_t srtt_us, loss_ppm;
     bool has_purges;
+    bool knows_no_groups;
     uint64_t ups;
 };
 

@@ -655,6 +655,17 @@ static const struct bad_file bad_relations[] = {
      "6:49: prefetch: /conf/bad.cidr:2: 'hello' is not a URL like https://www.shop.example/index.html\n"
      "6:49: prefetch: /conf/bad.cidr:3: '198.51.100.0/24 # good' is not a URL like https://www.shop.example/index.html\n"
      "6:49: prefetch: /conf/bad.cidr:4: '192.0.2.1/24' is not a URL like https://www.shop.example/index.html\n"},
+    {"groups of origins: names, twice, unknown",
+     SITES
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"],\n"
+     "    groups: [{ name: api, origins: [\"http://192.0.2.2\"] }, { name: api, origins: [\"http://192.0.2.3\"] }, { name: \"a b\", origins: [\"http://192.0.2.4\"] }],\n"
+     "    rules: [{ origins: apj }, { origins: api }] }\n"
+     NODE
+     EDGE,
+     "3:3: warning: no gateway allows 't': its visitors will be refused\n"
+     "4:68: site 't' has two groups 'api'\n"
+     "4:114: group: a name has 1 to 64 letters, digits, '-', '_' and '.'\n"
+     "5:24: site 't' has no group of origins 'apj'\n"},
 };
 // clang-format on
 

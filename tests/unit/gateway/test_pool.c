@@ -8,7 +8,7 @@
 
 static int pick(struct stage *stage, const struct origin_pool *except, struct origin_pool **picked)
 {
-    return gateway_pool_pick(stage->worker, stage_site(stage), 0, except, picked);
+    return gateway_pool_pick(stage->worker, stage_site(stage), NULL, 0, except, picked);
 }
 
 static struct origin_pool *must_pick(struct stage *stage, const struct origin_pool *except)
@@ -128,7 +128,8 @@ static void T10_a_port_is_that_of_the_client_not_of_the_origin(void **state)
     struct origin_pool *picked;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    assert_int_equal(gateway_pool_pick(stage.worker, stage_site(&stage), 443, NULL, &picked), 0);
+    assert_int_equal(gateway_pool_pick(stage.worker, stage_site(&stage), NULL, 443, NULL, &picked),
+                     0);
     assert_int_equal(picked->address.port, 443);
     assert_false(picked->is_configured);
     gateway_pool_begin(picked);

@@ -54,7 +54,7 @@ static void try_to_pick(struct worker *worker, void *argument)
     struct gateway_worker *own = &fixture->gateway->workers[worker_id(worker)];
     const struct conf_site *site = conf_find_site(gateway_conf(own), SPAN("shop"));
     struct origin_pool *pool;
-    int result = gateway_pool_pick(own, site, 0, NULL, &pool);
+    int result = gateway_pool_pick(own, site, NULL, 0, NULL, &pool);
     if (result < 0)
         return;
     fixture->picked[worker_id(worker)] = pool->address;

@@ -80,8 +80,10 @@ static struct recording read_form(struct span input, const struct record_mode *m
             event = http_form_reader_next(&reader, &queue, &data);
             if (event == HTTP_EVENT_HEAD && !mode->is_response) {
                 char text[ADDRESS_TEXT_BYTES];
-                text_add_format(&recording.text, "site %.*s id %.*s client %s edge %u %s %u\n",
-                                SPAN_ARGS(opening.site), SPAN_ARGS(opening.request_id),
+                text_add_format(&recording.text,
+                                "site %.*s%s%.*s id %.*s client %s edge %u %s %u\n",
+                                SPAN_ARGS(opening.site), opening.group.length ? " group " : "",
+                                SPAN_ARGS(opening.group), SPAN_ARGS(opening.request_id),
                                 address_text(&opening.client, true, text), opening.edge_port,
                                 opening.is_https ? "https" : "http", opening.priority);
             }
@@ -168,6 +170,30 @@ static void vector_request(void **state)
                 "site shop id 7f3a client 192.0.2.7:50000 edge 80 http 2\n"
                 "GET /cart?id=7 = /cart?id=7 on shop.example:0 1.1 body 0 length 0 0 keeps\n"
                 "  Accept: */*|2\n  User-Agent: curl/8.5|73\n  X-Trace: 1|0\nend\n");
+    arena_clear(&arena);
+}
+
+static void vector_group(void **state)
+{
+    (void)state;
+    uint8_t vector[512];
+    size_t length = load_vector("group", vector, sizeof vector);
+    struct arena arena = {0};
+    struct slice_queue out = {0};
+    struct http_head head;
+    parse(&head, &arena, "GET /cart?id=7 HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\n\r\n",
+          false);
+    struct http_opening opening = opening_of("192.0.2.7:50000");
+    opening.group = SPAN("api");
+    assert_int_equal(http_form_write_request(&out, &opening, &head), 0);
+    http_form_write_end(&out);
+    expect_bytes(&out, vector, length);
+    expect_form(span_of(vector, length), &(struct record_mode){0},
+                "site shop group api id 7f3a client 192.0.2.7:50000 edge 80 http 2\n"
+                "GET /cart?id=7 = /cart?id=7 on shop.example:0 1.1 body 0 length 0 0 keeps\n"
+                "  Accept: */*|2\nend\n");
+    opening.group = SPAN("a group");
+    assert_int_equal(http_form_write_request(&out, &opening, &head), ERROR_INVALID);
     arena_clear(&arena);
 }
 
@@ -641,6 +667,7 @@ int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vector_request),
+        cmocka_unit_test(vector_group),
         cmocka_unit_test(vector_upload),
         cmocka_unit_test(vector_answer),
         cmocka_unit_test(vector_upgrade),

@@ -30,7 +30,8 @@ static inline const struct rules *fixture_load(struct fixture *fixture, const ch
     text_add_format(&file,
                     "nodes:\n  me:\n    edge: {listen: [\"127.0.0.1:80\"]}\n    gateway: {allow: "
                     "[{edges: [me], sites: [shop]}]}\nsites:\n  shop:\n    hosts: [shop.example, "
-                    "\"*.shop.example\"]\n    origins: [\"http://192.0.2.1\"]\n    rules:\n%s\n",
+                    "\"*.shop.example\"]\n    origins: [\"http://192.0.2.1\"]\n    rules:\n%s\n"
+                    "    groups: [{name: api, origins: [\"http://192.0.2.2\"]}]\n",
                     yaml);
     *fixture = (struct fixture){.matcher = rules_matcher_new(1)};
     fixture->conf = conf_load("c.yaml", text_span(&file), NULL, &reader, &fixture->told);

@@ -11,6 +11,10 @@ enum {
     CHUNK_CACHE_LIMIT = 256, /* chunks kept per thread: 4 MiB */
     SMALL_CACHE_LIMIT = 1024,
     SMALL_BYTES = 512, /* a copy starts a new chunk only for at least so much room */
+    /* What comes in so small pieces joins the chunk before it, lest a peer that sends bit by bit makes us hold a chunk for each bit:
+     * of a queue, and of what was read into a chunk of its own. */
+    TINY_BYTES = 64,
+    READ_LITTLE_BYTES = CHUNK_BYTES / 8,
 };
 
 struct chunk_cache {
@@ -145,9 +149,24 @@ static void drop_front(struct slice_queue *queue)
     queue->count--;
 }
 
+/* Behind the last slice, where its chunk has room that nobody else can see; false: it has not. */
+static bool join(struct slice_queue *queue, const struct slice *slice)
+{
+    struct slice *last = slice_at(queue, queue->count - 1);
+    struct chunk *chunk = last->chunk;
+    uint32_t end = last->offset + last->length;
+    if (end != chunk->filled || chunk->capacity - end < slice->length || !chunk_is_sole(chunk))
+        return false;
+    memcpy(chunk->data + end, slice_data(slice), slice->length);
+    chunk->filled += slice->length;
+    last->length += slice->length;
+    queue->bytes += slice->length;
+    return true;
+}
+
 void slice_queue_push(struct slice_queue *queue, struct slice slice)
 {
-    if (!slice.length) {
+    if (!slice.length || (slice.length <= TINY_BYTES && queue->count && join(queue, &slice))) {
         slice_release(&slice);
         return;
     }
@@ -155,6 +174,15 @@ void slice_queue_push(struct slice_queue *queue, struct slice slice)
         grow(queue);
     *slice_at(queue, queue->count++) = slice;
     queue->bytes += slice.length;
+}
+
+void slice_queue_push_read(struct slice_queue *queue, struct chunk *chunk)
+{
+    struct slice slice = {chunk, 0, chunk->filled};
+    if (slice.length <= READ_LITTLE_BYTES && queue->count && slice.length && join(queue, &slice))
+        slice_release(&slice);
+    else
+        slice_queue_push(queue, slice);
 }
 
 void slice_queue_append(struct slice_queue *queue, struct span span)

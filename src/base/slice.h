@@ -60,6 +60,8 @@ struct slice_queue {
 
 void slice_queue_clear(struct slice_queue *queue); /* releases everything and the table */
 void slice_queue_push(struct slice_queue *queue, struct slice slice); /* takes the reference */
+/* Takes a chunk that was read into; little joins the last chunk, so that a trickle does not hold a chunk for each read. */
+void slice_queue_push_read(struct slice_queue *queue, struct chunk *chunk);
 void slice_queue_append(struct slice_queue *queue,
                         struct span span); /* copies; fills the last chunk where it may */
 uint8_t *slice_queue_extend(struct slice_queue *queue,

@@ -4,6 +4,8 @@
  */
 #include "edge/exchange.h"
 
+enum { READ_LEAST = 4096 }; /* of an answer: for heads, and against many small reads */
+
 /* The fields by which every answer tells that it came this way. */
 static int add_own_fields(struct edge_exchange *exchange)
 {
@@ -23,6 +25,7 @@ static bool take_final_head(struct edge_exchange *exchange)
     struct http_head *answer = &exchange->answer;
     exchange->answer_began = true;
     exchange->first_byte_ns = loop_now_ns(exchange->worker->loop) - exchange->began_ns;
+    edge_exchange_made_progress(exchange); /* no longer the gateway's time */
     if (answer->status == 101) {
         exchange->is_tunnel = true;
         exchange->request_ended = false;
@@ -116,7 +119,11 @@ static bool read_stream(struct edge_exchange *exchange)
     uint64_t before = exchange->from_link.bytes;
     if (exchange->stream_ended || before >= EDGE_HELD_MOST)
         return false;
-    link_stream_read(exchange->stream, &exchange->from_link, EDGE_HELD_MOST - before,
+    /* What the client has no room for stays at the link, whose window then holds the gateway back. */
+    uint64_t wanted = exchange->front->room(exchange), most = EDGE_HELD_MOST - before;
+    if (wanted < READ_LEAST)
+        wanted = READ_LEAST;
+    link_stream_read(exchange->stream, &exchange->from_link, wanted < most ? wanted : most,
                      &exchange->stream_ended);
     exchange->owed += exchange->from_link.bytes - before;
     return exchange->from_link.bytes > before || exchange->stream_ended;

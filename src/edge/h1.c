@@ -327,6 +327,16 @@ static void h1_free(struct edge_h1 *h1)
 
 /* ---- up */
 
+/* A small piece must not hold the chunk that it was read into while it is under way to the origin. */
+static struct slice compact(struct slice data)
+{
+    if (data.length >= CHUNK_BYTES / 4)
+        return data;
+    struct slice copy = slice_copy(span_of(slice_data(&data), data.length));
+    slice_release(&data);
+    return copy;
+}
+
 /* Takes a piece of the request off what was read; false: that is all for now. */
 static bool take_piece(struct edge_h1 *h1)
 {
@@ -338,7 +348,7 @@ static bool take_piece(struct edge_h1 *h1)
         edge_exchange_start(exchange);
         return true;
     case HTTP_EVENT_DATA:
-        edge_exchange_body(exchange, data);
+        edge_exchange_body(exchange, compact(data));
         return true;
     case HTTP_EVENT_TRAILERS:
         return true; /* go along with the end */

@@ -36,7 +36,7 @@ static ssize_t read_chunks(int fd, struct slice_queue *bytes, uint32_t wanted, i
         uint32_t part = (uint32_t)(left < vectors[i].iov_len ? left : vectors[i].iov_len);
         left -= part;
         chunks[i]->filled = part;
-        slice_queue_push(bytes, (struct slice){chunks[i], 0, part});
+        slice_queue_push_read(bytes, chunks[i]);
     }
     errno = error;
     return got;

@@ -346,10 +346,7 @@ int tls_session_read(struct tls_session *session, struct slice_queue *bytes, uin
         struct chunk *chunk = chunk_new();
         result = read_chunk(session, chunk, limit - total);
         total += chunk->filled;
-        if (chunk->filled)
-            slice_queue_push(bytes, (struct slice){chunk, 0, chunk->filled});
-        else
-            chunk_release(chunk);
+        slice_queue_push_read(bytes, chunk);
         note_handshake(session);
     }
     session->stopped_at_limit = result == 0;

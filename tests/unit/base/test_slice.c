@@ -73,6 +73,43 @@ static void append_never_writes_into_shared_bytes(void **state)
 }
 
 /* Pieces lie in one part each, behind what was there, and never in bytes that somebody else holds. */
+/* A peer that sends byte by byte used to make us hold a chunk for each byte. */
+static void what_trickles_in_holds_little(void **state)
+{
+    struct slice_queue read = {0}, passed = {0};
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        struct chunk *chunk = chunk_new();
+        chunk->data[0] = (uint8_t)('a' + i % 26);
+        chunk->filled = 1;
+        slice_queue_push_read(&read, chunk);
+        chunk = chunk_new();
+        memset(chunk->data, 'x', 50);
+        chunk->filled = 50;
+        slice_queue_push(&passed, (struct slice){chunk, 0, 50});
+    }
+    assert_int_equal(read.bytes, 10000);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(slice_data(&read.only)[27], 'b');
+    assert_int_equal(passed.bytes, 500000);
+    assert_in_range(passed.count, 1, 500000 / (CHUNK_BYTES - 50) + 1);
+    slice_queue_clear(&read);
+    slice_queue_clear(&passed);
+}
+
+static void what_others_see_is_not_joined(void **state)
+{
+    struct slice_queue queue = {0};
+    (void)state;
+    struct slice first = slice_copy(SPAN("first"));
+    slice_queue_push(&queue, slice_retain(first));
+    slice_queue_push(&queue, slice_copy(SPAN("second")));
+    assert_int_equal(queue.count, 2);
+    assert_int_equal(first.length, 5);
+    slice_queue_clear(&queue);
+    slice_release(&first);
+}
+
 static void extend_gives_room_in_one_piece(void **state)
 {
     (void)state;
@@ -103,6 +140,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue_keeps_the_stream),
         cmocka_unit_test(append_never_writes_into_shared_bytes),
+        cmocka_unit_test(what_trickles_in_holds_little),
+        cmocka_unit_test(what_others_see_is_not_joined),
         cmocka_unit_test(extend_gives_room_in_one_piece),
     };
     return cmocka_run_group_tests_name("base/slice", tests, NULL, NULL);

@@ -646,9 +646,11 @@ static void data_is_a_reference(void **state)
     struct http_head head;
     struct http_opening opening;
     struct http_form_reader reader;
-    struct slice data = slice_copy(SPAN("hello"));
+    uint8_t whole[100] = {'x'}; /* what is smaller may be copied */
+    struct slice data = slice_copy(span_of(whole, sizeof whole));
     const uint8_t *bytes = slice_data(&data);
-    slice_queue_append(&out, SPAN("\x01\x1f" PUT_5));
+    slice_queue_append(&out, SPAN("\x01\x20" START("\x03") "\x04\x01"
+                                                           "a\x00\x00\x01/\x40\x64\x00"));
     http_form_write_data(&out, data);
     http_form_write_end(&out);
     http_form_reader_start_request(&reader, &http_limits_default, &opening, &head, &arena);

@@ -145,6 +145,7 @@ static bool is_for_all(const struct edge_cached *cached)
 }
 
 static enum edge_next join(struct edge_cached *cached);
+static enum edge_next look_up(struct edge_cached *cached);
 
 /* What another request fetches is there, as far as it has come. */
 static enum edge_next answer_from_reader(struct edge_cached *cached)
@@ -174,7 +175,7 @@ static enum edge_next look(struct edge_cached *cached)
         break;
     case STORE_READER_AGAIN:
         store_reader_close(&cached->reader);
-        return join(cached);
+        return cached->is_recalling ? look_up(cached) : join(cached);
     case STORE_READER_NONE:
     case STORE_READER_ALONE:
     case STORE_READER_FAILED:
@@ -306,12 +307,26 @@ static enum edge_next take_refresh(struct edge_cached *cached)
     return edge_cached_give_up(cached->exchange);
 }
 
+/* What is not in memory may be on disk: also what is asked for in parts, with conditions, or not to be fetched. */
+static bool recall(struct edge_cached *cached)
+{
+    enum { TRIES = 2 }; /* only with what came at first may it be known by what the answers vary */
+    struct store_query query = edge_cached_query(cached);
+    cached->reader.wake = on_wake;
+    cached->is_recalling =
+        cached->recalls++ < TRIES &&
+        store_recall(store_of(cached->exchange), &query, &cached->reader) == STORE_WAIT;
+    return cached->is_recalling;
+}
+
 static enum edge_next look_up(struct edge_cached *cached)
 {
     struct edge_exchange *exchange = cached->exchange;
     struct store_query query = edge_cached_query(cached);
     exchange->was_looked_up = true;
     cached->object = store_find(store_of(exchange), &query);
+    if (!cached->object && recall(cached))
+        return EDGE_WAITS;
     edge_cached_judge(cached);
     if (exchange->front == &edge_refresh_front)
         return take_refresh(cached);

@@ -61,6 +61,8 @@ struct edge_cached {
     bool is_validation; /* what was sent on asks whether `object` is still right */
 
     struct store_fill *fill;    /* we fetch: until it is answered */
+    bool is_recalling;          /* the disk fetches: to be looked up again */
+    uint8_t recalls;            /* so far */
     bool is_filling;            /* the store has its head: the rest is a fetch's (fetch.c) */
     struct store_reader reader; /* of what we or somebody else fetches */
 

@@ -226,6 +226,21 @@ static bool is_passed(struct store *store, struct shard *shard, uint64_t hash,
     return false;
 }
 
+static bool load_locked(struct store *store, struct shard *shard, uint64_t hash,
+                        const struct store_query *query, const struct choice *choice,
+                        struct store_fill *fill, struct store_reader *reader)
+{
+    uint64_t place;
+    if (fill || !disk_find(store->disk, query->key, choice, &place))
+        return fill && fill->is_load && attach(fill, query, reader);
+    fill = fill_new(store, shard, hash, query, choice);
+    table_add(&shard->fills, &fill->node);
+    fill->is_load = true;
+    (void)attach(fill, query, reader);
+    disk_load(store->disk, fill, place);
+    return true;
+}
+
 static enum store_role join_locked(struct store *store, struct shard *shard, uint64_t hash,
                                    const struct store_query *query, const struct choice *choice,
                                    const struct store_object *seen, struct store_reader *reader,
@@ -245,17 +260,28 @@ static enum store_role join_locked(struct store *store, struct shard *shard, uin
     if (atomic_load_explicit(&store->fill_bytes, memory_order_relaxed) >
         store->options.memory_bytes / FILLS_SHARE)
         return STORE_ALONE;
-    uint64_t place;
+    if (!object && store->disk && load_locked(store, shard, hash, query, choice, NULL, reader))
+        return STORE_WAIT;
     fill = fill_new(store, shard, hash, query, choice);
     table_add(&shard->fills, &fill->node);
-    if (!object && store->disk && disk_find(store->disk, query->key, choice, &place)) {
-        fill->is_load = true;
-        (void)attach(fill, query, reader);
-        disk_load(store->disk, fill, place);
-        return STORE_WAIT;
-    }
     joined->fill = fill;
     return STORE_FILL;
+}
+
+enum store_role store_recall(struct store *store, const struct store_query *query,
+                             struct store_reader *reader)
+{
+    if (!store->disk || query->key.length > STORE_KEY_MOST)
+        return STORE_ALONE;
+    uint64_t hash = store_hash(store, query->key);
+    struct shard *shard = store_shard(store, hash);
+    struct choice choice;
+    shard_choose(shard, hash, query, &choice);
+    bool is_there = !choice.is_none && load_locked(store, shard, hash, query, &choice,
+                                                   find_fill(shard, hash, query, &choice), reader);
+    shard->counts.waits += is_there;
+    pthread_mutex_unlock(&shard->lock);
+    return is_there ? STORE_WAIT : STORE_ALONE;
 }
 
 enum store_role store_join(struct store *store, const struct store_query *query,

@@ -184,6 +184,11 @@ enum store_role store_join(struct store *store, const struct store_query *query,
                            const struct store_object *seen, struct store_reader *reader,
                            struct store_joined *joined);
 
+/* After a look-up that found nothing, whatever is asked for: WAIT where it is on disk, from where it comes now: the reader says AGAIN when it is
+ * there, to be looked up. ALONE: it is not. */
+enum store_role store_recall(struct store *store, const struct store_query *query,
+                             struct store_reader *reader);
+
 /* ---- the filler's side, on its worker */
 struct store_answer { /* borrowed for the call */
     struct span head, facts;

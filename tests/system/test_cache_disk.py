@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache's disk tier: what survives, what does not, and that no wrong byte is ever served. tests/disk does the same at length."""
+import http.client
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import time
 import pytest
 from lab.process import wait_until
 
-from cache_disk import Machine, Readers, damage_and_restart, kill_while_writing, path_of
+from cache_disk import Machine, Readers, damage_and_restart, is_right, kill_while_writing, path_of
 
 KILLS, DAMAGES = 10, 100
 
@@ -31,8 +32,19 @@ def test_C1_a_restart_serves_from_disk_without_asking_the_origin(machine):
     before = machine.asked()
     readers = Readers(machine, numbers).join()
     assert readers.hits == readers.whole == 200 and machine.asked() == before + 1
+    machine.node.stop()
+    machine.start()
+    before = machine.asked()
+    connection = http.client.HTTPConnection("127.0.0.1", machine.port, timeout=10)
+    for number, method, fields, length in ((1, "HEAD", {}, 0), (2, "GET", {"Range": "bytes=10-19"}, 10), (3, "GET", {"Cache-Control": "only-if-cached"}, None)):
+        connection.request(method, path_of(number), headers={"Host": "shop.example", **fields})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert "hit" in answer.headers["Cache-Status"] and answer.status == (206 if "Range" in fields else 200)
+        assert len(body) == length if length is not None else is_right(number, body)
+    assert machine.asked() == before + 1, "whatever is asked for, and how"
     cache = machine.cache()
-    assert cache["disk_loads"] == 200 and cache["disk_bad"] == cache["disk_errors"] == 0
+    assert cache["disk_loads"] == 3 and cache["disk_bad"] == cache["disk_errors"] == 0
     if os.geteuid() == 0:  # the node's user, who is not us
         assert os.stat(machine.folder).st_uid != 0 and os.stat(machine.folder).st_mode & 0o777 == 0o700
 

@@ -355,13 +355,30 @@ static int encode_answer(struct edge_encode *encode, const struct conf_site_enco
     return result < 0 ? result : EDGE_NEXT;
 }
 
+/* Of what is not modified: as the answer says, or what is stored of it. */
+static const struct http_field *type_of(const struct edge_exchange *exchange,
+                                        const struct http_fields *fields)
+{
+    const struct http_field *type = http_fields_find(fields, HTTP_NAME_CONTENT_TYPE);
+    if (!type && exchange->cached)
+        type = http_fields_find(&exchange->cached->fields, HTTP_NAME_CONTENT_TYPE);
+    return type;
+}
+
+/* 304. There was a choice where the client has something encoded, or the type gains; where nobody says the type, unless the client
+ * would have got it encoded. */
 static int confirm(struct edge_encode *encode, const struct conf_site_encode *conf,
                    struct http_fields *fields)
 {
-    int result = encode_not_modified(fields, &encode->asked, choose(encode, conf));
-    /* Its type is not told any more: it may have been one for which there was a choice. */
-    if (result == 0)
-        result = encode_add_vary(fields);
+    struct encode_policy policy;
+    enum encoding chosen = choose(encode, conf);
+    const struct http_field *type = type_of(encode->exchange, fields);
+    read_policy(&policy, conf);
+    int result = encode_not_modified(fields, &encode->asked, chosen);
+    if (result < 0)
+        return result;
+    bool varies = result > 0 || (type ? encode_type_gains(&policy, type->value) : !chosen);
+    result = varies ? encode_add_vary(fields) : 0;
     return result < 0 ? result : EDGE_NEXT;
 }
 

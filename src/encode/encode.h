@@ -86,7 +86,7 @@ MUST_USE int encode_head(struct http_head *answer, enum encoding encoding, uint6
  * what is encoded. */
 MUST_USE int encode_translate_conditions(struct http_fields *request,
                                          const struct encode_wishes *wishes);
-/* 304: what is still right is what the client has, `asked` the fields as they came. */
+/* 304: what is still right is what the client has, `asked` the fields as they came. 1: that is encoded; 0: it is not. */
 MUST_USE int encode_not_modified(struct http_fields *answer, const struct http_fields *asked,
                                  enum encoding chosen);
 

@@ -106,7 +106,8 @@ int encode_not_modified(struct http_fields *answer, const struct http_fields *as
                 has = encoding;
         }
     }
-    return has ? add_suffix(answer, has) : 0;
+    int result = has ? add_suffix(answer, has) : 0;
+    return result < 0 ? result : has != ENCODING_IDENTITY;
 }
 
 /* ---- requests */

@@ -135,6 +135,40 @@ static void extend_gives_room_in_one_piece(void **state)
     chunk_cache_drain();
 }
 
+static void what_extend_gave_too_much_is_taken_back(void **state)
+{
+    (void)state;
+    struct slice_queue queue = {0};
+    slice_queue_append(&queue, SPAN("before "));
+    memcpy(slice_queue_extend(&queue, 300), "head", 4);
+    slice_queue_trim(&queue, 296);
+    slice_queue_append(&queue, SPAN(" behind"));
+    uint8_t out[32];
+    assert_int_equal(queue.bytes, 18);
+    assert_int_equal(slice_queue_peek(&queue, 0, out, sizeof out), 18);
+    assert_memory_equal(out, "before head behind", 18);
+    slice_queue_clear(&queue);
+    chunk_cache_drain();
+}
+
+static void numbers_become_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t number;
+        const char *text;
+    } rows[] = {
+        {0, "0"}, {7, "7"}, {10, "10"}, {86400, "86400"}, {UINT64_MAX, "18446744073709551615"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t room[SPAN_DIGITS];
+        uint64_t back;
+        struct span digits = span_decimal(rows[i].number, room);
+        assert_true(span_equal(digits, span_text(rows[i].text)));
+        assert_int_equal(span_number(digits, &back), 0);
+        assert_true(back == rows[i].number);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +177,8 @@ int main(void)
         cmocka_unit_test(what_trickles_in_holds_little),
         cmocka_unit_test(what_others_see_is_not_joined),
         cmocka_unit_test(extend_gives_room_in_one_piece),
+        cmocka_unit_test(what_extend_gave_too_much_is_taken_back),
+        cmocka_unit_test(numbers_become_digits),
     };
     return cmocka_run_group_tests_name("base/slice", tests, NULL, NULL);
 }

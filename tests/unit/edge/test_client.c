@@ -170,6 +170,8 @@ static void a_request_opens_a_stream_to_the_nearest_gateway(void **state)
     assert_true(got.is_whole);
     assert_true(span_equal(got.opening.site, SPAN("shop")));
     assert_int_equal(got.opening.request_id.length, 32);
+    for (size_t i = 0; i < 32; i++)
+        assert_non_null(memchr("0123456789abcdef", got.opening.request_id.data[i], 16));
     assert_int_equal(got.opening.priority, 1);
     assert_true(address_equal(&got.opening.client, &visitor));
     assert_int_equal(got.head.method, HTTP_METHOD_GET);

@@ -206,6 +206,11 @@ static void fields_take_only_what_may_be_written(void **state)
     expect_fields(&fields, "X-A: 2\nAccept: 1\n");
     struct http_fields copy = {.arena = &arena};
     assert_int_equal(http_fields_copy(&copy, &fields), 0);
+    struct http_fields borrowed = {.arena = &arena};
+    assert_int_equal(http_fields_add(&borrowed, HTTP_NAME_AGE, SPAN("0")), 0);
+    assert_int_equal(http_fields_borrow_all(&borrowed, &fields), 0);
+    assert_true(http_fields_has(&borrowed, HTTP_NAME_ACCEPT));
+    expect_fields(&borrowed, "Age: 0\nX-A: 2\nAccept: 1\n");
     http_fields_remove_text(&fields, SPAN("x-A"));
     http_fields_remove(&fields, HTTP_NAME_ACCEPT);
     assert_int_equal(fields.count, 0);

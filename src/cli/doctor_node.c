@@ -190,6 +190,28 @@ static void check_run_dir(struct doctor *doctor, const struct conf_node *node)
                "name a folder of its own in run_dir");
 }
 
+/* What ACME has brought, where the configuration was read as this node. */
+static void check_acme(struct doctor *doctor, const struct conf *conf, const struct conf_node *node)
+{
+    uint64_t now_s = clock_wall_ns() / 1000000000;
+    for (size_t i = 0; i < conf->site_count && conf->self == node && node->edge && node->edge->tls;
+         i++) {
+        const struct conf_site *site = &conf->sites[i];
+        const struct conf_site_tls *tls = site->tls;
+        char sentence[256];
+        if (!tls || !tls->acme || (!tls->certificate_count && !tls->is_self_signed))
+            continue; /* not served here */
+        uint64_t ends_s = tls->acme->ends_s, life_s = ends_s - tls->acme->begins_s;
+        if (tls->certificate_count)
+            snprintf(sentence, sizeof sentence, "of %s ends in %.1f days", site->name,
+                     ((double)ends_s - (double)now_s) / 86400);
+        else
+            snprintf(sentence, sizeof sentence, "of %s: there is none yet", site->name);
+        doctor_add(doctor, ends_s > now_s + life_s / 6 ? FINDING_OK : FINDING_WARN, "certificate",
+                   sentence, "causeway status tells why no other came, below acme");
+    }
+}
+
 static void check_cache(struct doctor *doctor, const struct conf_node *node)
 {
     struct text sentence = {0};
@@ -206,6 +228,7 @@ void doctor_check_node(struct doctor *doctor, const struct conf *conf, const str
     check_user(doctor, node);
     check_key(doctor, node);
     check_run_dir(doctor, node);
+    check_acme(doctor, conf, node);
     check_cache(doctor, node);
     check_listeners(doctor, node);
     check_mtu(doctor, conf, node);

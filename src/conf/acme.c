@@ -73,6 +73,27 @@ static struct span read_own(struct loader *loader, read_function *read,
     return out;
 }
 
+/* Renewal is due when a third of its life is left; half of that time has passed in vain. */
+static void take_life(struct loader *loader, const struct conf_site *site,
+                      const struct tls_certificate *certificate)
+{
+    uint64_t now_s = loader->reader->now_s, ends_s = tls_certificate_ends_s(certificate);
+    uint64_t life_s = ends_s - tls_certificate_begins_s(certificate);
+    struct place place = place_of(loader, &site->tls->acme);
+    site->tls->acme->begins_s = ends_s - life_s;
+    site->tls->acme->ends_s = ends_s;
+    if (now_s && now_s >= ends_s)
+        report_warning(&loader->report, place,
+                       "acme: the certificate of '%s' has expired, and no other came: causeway "
+                       "status tells why",
+                       site->name);
+    else if (now_s && ends_s - now_s < life_s / 6)
+        report_warning(&loader->report, place,
+                       "acme: the certificate of '%s' ends in %llu hours, and no other came: "
+                       "causeway status tells why",
+                       site->name, (unsigned long long)((ends_s - now_s) / 3600));
+}
+
 /* The certificate as one of the site's; without one the site has one that nobody vouches for. */
 void read_acme_site(struct loader *loader, struct conf_site *site)
 {
@@ -85,6 +106,7 @@ void read_acme_site(struct loader *loader, struct conf_site *site)
                        site->name, why.data);
     tls->is_self_signed = certificate == NULL;
     if (certificate) {
+        take_life(loader, site, certificate);
         tls->certificates = ARENA_NEW(&loader->conf->arena, struct conf_site_certificate);
         tls->certificates->certificate = tls->certificates->key = pem;
         tls->certificate_count = 1;

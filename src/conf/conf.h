@@ -130,7 +130,8 @@ struct conf_acme {
     struct span secret;                    /* of the ordering process only */
     const char *binding_id, *binding_path; /* external account binding; NULL: none */
     struct span binding;                   /* its key; of the ordering process only */
-    const char *zone;       /* where proofs of DNS lie of names outside of our zones; NULL: none */
+    const char *zone; /* where proofs of DNS lie of names outside of our zones; NULL: none */
+    uint64_t begins_s, ends_s; /* of the certificate in use; 0: not known here */
     struct span share;      /* what edges elsewhere fetch of the certificate; empty: nothing yet */
     struct span thumbprint; /* of the account, which proves over HTTP; empty: not known yet */
 };

@@ -15,16 +15,17 @@ SHOP = "www.shop.example"
 
 
 class Pebble:
-    """`http`: the port at which it asks for proofs over HTTP; `dns`: the address and port of the DNS that it asks, None: names are 127.0.0.1."""
+    """`bindings`: keys of accounts that it knows by other means, by name; None: anybody may come. `http`: the port at which it asks for proofs over HTTP; `dns`: the address and port of the DNS that it asks, None: names are 127.0.0.1."""
 
-    def __init__(self, lab, http, dns=None, life_s=7776000, bad_nonces=15, blocked=()):
+    def __init__(self, lab, http, dns=None, life_s=7776000, bad_nonces=15, blocked=(), bindings=None):
         self.lab, here = lab, lab.here()
         self.port, self.management = here.free_port("127.0.0.1"), here.free_port("127.0.0.1")
         self.trust = Authority(lab, "directory-ca")
         certificate, key = self.trust.make("directory", "localhost")
         settings = {"pebble": {"listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.management}",
                                "certificate": certificate, "privateKey": key, "httpPort": http, "tlsPort": here.free_port("127.0.0.1"),
-                               "domainBlocklist": list(blocked), "certificateValidityPeriod": life_s}}
+                               "domainBlocklist": list(blocked), "certificateValidityPeriod": life_s,
+                               "externalAccountBindingRequired": bindings is not None, "externalAccountMACKeys": bindings or {}}}
         file = lab.write("pebble.json", json.dumps(settings))
         if dns is None:
             dns = ("127.0.0.1", here.free_port("127.0.0.1"))

@@ -296,6 +296,10 @@ bool cache_parts_combine(const struct cache_facts *a, const struct http_fields *
  * bytes of `newer` where it has them, else of `older`. */
 void cache_parts_facts(struct cache_facts *both, const struct cache_facts *older,
                        const struct cache_facts *newer);
+/* The fields of both, appended to `both`: the older one's, where the newer one's response does not replace them (section 3.2). */
+MUST_USE int cache_parts_fields(struct http_fields *both, const struct cache_policy *policy,
+                                const struct http_fields *older,
+                                const struct http_fields *newer_response);
 
 /* ---- Slices: a large representation, asked for and stored in pieces of one size ----
  *

@@ -104,6 +104,12 @@ static int update(struct http_fields *updated, const struct cache_policy *policy
     return result;
 }
 
+int cache_parts_fields(struct http_fields *both, const struct cache_policy *policy,
+                       const struct http_fields *older, const struct http_fields *newer_response)
+{
+    return update(both, policy, older, newer_response);
+}
+
 enum cache_refusal cache_validation_freshen(struct cache_facts *facts, struct http_fields *updated,
                                             const struct cache_policy *policy,
                                             const struct http_head *request,

@@ -160,10 +160,35 @@ static enum edge_next take_not_modified(struct edge_cached *cached, const struct
     return edge_cached_answer(cached);
 }
 
-/* RFC 9111 section 4.3.5: an answer to HEAD that differs tells that the stored one is old. */
-static void compare_head(struct edge_cached *cached, const struct http_head *answer)
+/* The stored answer with the new head, unless somebody is about to fetch it. */
+static void freshen(struct edge_cached *cached, const struct http_head *answer)
 {
-    if (answer->status == 200 && !cache_validation_matches(answer, &cached->facts, &cached->fields))
+    struct edge_exchange *exchange = cached->exchange;
+    struct http_fields updated = {.arena = &exchange->arena};
+    struct cache_facts facts = cached->facts;
+    struct edge_packed packed = {0};
+    struct store_query query = edge_cached_query(cached);
+    struct store_joined joined = {0};
+    struct store_reader reader = {0};
+    if (cache_validation_freshen(&facts, &updated, &cached->policy, &exchange->head, answer,
+                                 &cached->fields, cached->request_s,
+                                 edge_cached_now_s()) == CACHE_REFUSAL_NONE &&
+        edge_cached_pack(&packed, cached, &facts, &updated) == CACHE_REFUSAL_NONE &&
+        store_join(store_of(exchange), &query, cached->object, &reader, &joined) == STORE_FILL)
+        store_fill_refresh(&joined.fill, cached->object, &packed.answer);
+    store_reader_close(&reader);
+    store_object_release(store_of(exchange), &joined.object);
+    edge_packed_clear(&packed);
+}
+
+/* RFC 9111 section 4.3.5: an answer to HEAD updates the stored one, or tells that it is old. */
+static void take_head_of(struct edge_cached *cached, const struct http_head *answer)
+{
+    if (answer->status != 200)
+        return;
+    if (cache_validation_matches(answer, &cached->facts, &cached->fields))
+        freshen(cached, answer);
+    else
         edge_cached_purge(cached, true);
 }
 
@@ -234,7 +259,7 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
         if (cached->is_validation && answer->status == 304)
             return take_not_modified(cached, answer);
         if (cached->ask.is_head && cached->object)
-            compare_head(cached, answer);
+            take_head_of(cached, answer);
         if (cached->fill && !exchange->stream_finished)
             store_fill_leave(
                 &cached->fill); /* its request is still on its way: it may not be left */
@@ -243,8 +268,9 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
         else if (answer->status == 206)
             edge_part_store(cached, answer);
         metric_add(&edge_cache_misses, cached->ask.route == CACHE_ROUTE_LOOKUP);
-    } else {
+    } else {          /* and so not to be told of (RFC 9211 section 2) */
         fail(cached); /* those who wait need not wait for each other's failures */
+        return EDGE_NEXT;
     }
     if (edge_cached_add_status(cached, &answer->fields, false)) {
         edge_exchange_page(exchange, 502, "the answer has too many fields");

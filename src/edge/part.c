@@ -84,8 +84,14 @@ void edge_part_store(struct edge_cached *cached, const struct http_head *answer)
     find_older(cached, &facts, &fields);
     both = facts;
     if (cached->older) {
+        struct http_fields merged = {.arena = fields.arena};
+        if (cache_parts_fields(&merged, &cached->policy, &cached->fields, &answer->fields))
+            return;
+        fields = merged;
         cache_parts_facts(&both, &cached->facts, &facts);
         cached->older_from = facts.last + 1;
+    } else if (http_fields_has(&cached->asked.fields, HTTP_NAME_IF_RANGE)) {
+        return; /* such an answer may lack what the client knows (RFC 9110 section 15.3.7) */
     }
     cached->makes_whole = !(both.flags & CACHE_PARTIAL);
     begin(cached, &both, &fields, facts.first);

@@ -27,9 +27,15 @@ static bool take_number(struct span *rest, size_t digits, bool padded, uint32_t 
     return true;
 }
 
+/* In any case: RFC 9111 section 4.2 wants that of caches. */
+static bool starts(struct span span, struct span with)
+{
+    return span.length >= with.length && span_equal_nocase(span_of(span.data, with.length), with);
+}
+
 static bool take_text(struct span *rest, const char *text)
 {
-    if (!span_starts(*rest, span_text(text)))
+    if (!starts(*rest, span_text(text)))
         return false;
     *rest = span_from(*rest, strlen(text));
     return true;
@@ -38,8 +44,8 @@ static bool take_text(struct span *rest, const char *text)
 static bool take_month(struct span *rest, uint32_t *month)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    for (uint32_t i = 0; i < 12 && rest->length >= 3; i++)
-        if (!memcmp(rest->data, months + i * 3, 3)) {
+    for (uint32_t i = 0; i < 12; i++)
+        if (starts(*rest, span_of(months + i * 3, 3))) {
             *month = i + 1;
             *rest = span_from(*rest, 3);
             return true;
@@ -56,7 +62,7 @@ static bool take_weekday(struct span *rest, bool *is_long)
         *is_long = take_text(rest, days[i]);
         if (*is_long)
             return true;
-        if (span_starts(*rest, span_of(days[i], 3))) {
+        if (starts(*rest, span_of(days[i], 3))) {
             *rest = span_from(*rest, 3);
             return true;
         }

@@ -29,6 +29,12 @@ class Films:
                   "ETag": f'{"W/" if "weak" in path else ""}"{self.version}"', "Content-Type": "video/mp4"}
         if "never" in path:
             fields["Cache-Control"] = "no-store"
+        if "aging" in path and request.number < 4:
+            fields["Cache-Control"] = "max-age=1"
+        if request.headers.get("If-Range"):  # as RFC 9110 section 15.3.7 suggests
+            del fields["Content-Type"]
+        if path == "/broken":
+            raise ConnectionAbortedError
         asked, tag = request.headers.get("Range"), fields["ETag"]
         time.sleep(self.delay_s)
         if request.headers.get("If-Match", tag) != tag:
@@ -113,6 +119,30 @@ def test_C1_rfc9111_3_4_parts_of_other_versions_are_not_combined(whole, films):
     whole.part("/weak", "0-99")
     whole.part("/weak", "100-199")
     assert "hit" not in whole.part("/weak", "50-149")[1], "a weak validator combines nothing"
+
+
+def test_C1_rfc9110_15_3_7_what_may_lack_fields_is_only_added(whole):
+    assert whole.part("/short", "4-9", "-H", 'If-Range: "1"')[2] == SHORT[4:10]
+    assert "hit" not in whole.part("/short", "4-9")[1]
+    assert whole.part("/short", "10-14", "-H", 'If-Range: "1"')[2] == SHORT[10:15]
+    status, told, body = whole.part("/short", "6-12")
+    assert (status, body) == (206, SHORT[6:13]) and "hit" in told and whole.fields["content-type"] == "video/mp4"
+
+
+def test_C1_rfc9111_4_3_5_an_answer_to_HEAD_updates_the_stored_one(whole, films):
+    whole.get("/aging")
+    time.sleep(2.1)
+    while len(whole.origin.seen) < 3:  # so that the next one gives it an hour
+        whole.get("/never")
+    assert "fwd=stale" in whole.get("/aging", "-I")[1]["cache-status"]
+    assert "hit" in whole.get("/aging", "-o", "/dev/null", "-D", "-")[1]["cache-status"]
+    films.version = 2
+    assert "hit" in whole.get("/aging", "-I")[1]["cache-status"]
+
+
+def test_C1_rfc9211_2_pages_of_the_edge_say_nothing_of_the_cache(whole):
+    status, fields, _ = whole.get("/broken")
+    assert status in (502, 504) and "cache-status" not in fields
 
 
 def test_C1_a_film_is_fetched_in_slices(sliced):

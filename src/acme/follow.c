@@ -6,6 +6,7 @@
 #include "acme/private.h"
 
 #include "observe/observe.h"
+#include "tls/tls.h"
 
 #include <stdio.h>
 
@@ -25,6 +26,18 @@ static void note_failure(struct acme_site *site, const char *sentence)
     record->failures++;
 }
 
+/* One that ends no later than ours is what we have, or a replay. Numbers would not do: the ordering node may have lost its folder. */
+static bool is_later(const struct acme_site *site, struct span key, struct span chain)
+{
+    struct text why = {0};
+    struct tls_certificate *certificate = tls_certificate_read(chain, key, &why);
+    bool is_good = !certificate || !site->present.is_there || !site->present.has_names ||
+                   tls_certificate_ends_s(certificate) > site->present.ends_s;
+    tls_certificate_release(&certificate);
+    text_clear(&why);
+    return is_good;
+}
+
 static void take_chain(struct acme_site *site, uint64_t number, struct span chain)
 {
     uint8_t seed[SIGNATURE_SEED_BYTES];
@@ -32,7 +45,10 @@ static void take_chain(struct acme_site *site, uint64_t number, struct span chai
     acme_certificate_seed(site->secret, site->name, number, seed);
     acme_key_write(ACME_KEY_ECDSA, seed, &key);
     bytes_wipe(seed, sizeof seed);
-    if (acme_site_keep(site, text_span(&key), chain, &why) < 0) {
+    if (!is_later(site, text_span(&key), chain)) {
+        site->record.failures = 0;
+        site->record.error[0] = 0;
+    } else if (acme_site_keep(site, text_span(&key), chain, &why) < 0) {
         note_failure(site, why.data ? why.data : "it cannot be kept");
     } else {
         site->record = (struct acme_record){.number = number};
@@ -48,7 +64,6 @@ static void take_chain(struct acme_site *site, uint64_t number, struct span chai
     text_clear(&why);
 }
 
-/* An older one than what is here is a replay, or the ordering node's folder was lost: until that is ahead again, ours is kept. */
 static void take_share(struct acme_site *site, struct span json)
 {
     uint64_t number;
@@ -58,11 +73,8 @@ static void take_share(struct acme_site *site, struct span json)
         note_failure(site, "what it says was not made with this site's secret");
     } else if (result < 0) {
         note_failure(site, "what it says is malformed");
-    } else if (number > site->record.number || !site->present.is_there) {
-        take_chain(site, number, text_span(&chain));
     } else {
-        site->record.failures = 0;
-        site->record.error[0] = 0;
+        take_chain(site, number, text_span(&chain));
     }
     text_clear(&chain);
 }

@@ -83,6 +83,22 @@ int acme_site_keep(struct acme_site *site, struct span key, struct span chain, s
     return result;
 }
 
+/* Whether other edges can have it: they could not where the site has got its secret, or another one, since. */
+static bool is_shared(const struct acme_site *site)
+{
+    char name[512];
+    struct text json = {0}, chain = {0}, why = {0};
+    uint64_t number;
+    file_name(site, "share", name);
+    bool is_good =
+        acme_folder_read(&site->acme->folder, name, &json, &why) == 0 &&
+        acme_share_read(text_span(&json), site->secret, site->name, &number, &chain) == 0;
+    text_clear(&json);
+    text_clear(&chain);
+    text_clear(&why);
+    return is_good;
+}
+
 /* ---- the account */
 
 static void own_seed(const struct acme_site *site, uint8_t seed[SIGNATURE_SEED_BYTES])
@@ -424,6 +440,8 @@ void acme_site_start(struct acme_site *site)
 {
     acme_record_read(&site->acme->folder, site->name, &site->record);
     read_certificate(site);
+    if (site->orders && site->secret.length && !is_shared(site))
+        site->present.has_names = false; /* a new one, for all edges */
     take_account(site);
     acme_count_site(site->name, site->present.ends_s, site->record.failures);
     acme_site_step(site);

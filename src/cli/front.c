@@ -217,6 +217,12 @@ static void reload_gateway(struct worker *worker, void *argument)
     gateway_reload(argument, worker);
 }
 
+static int prepare(void *state, const struct conf *conf, struct text *why)
+{
+    struct front *front = state;
+    return front->edge ? edge_prepare(front->edge, conf, why) : 0;
+}
+
 static int reload(void *state, struct text *why)
 {
     struct front *front = state;
@@ -384,6 +390,7 @@ const struct role front_role = {
     .worker_stop = worker_stop,
     .stop = stop,
     .serve = serve,
+    .prepare = prepare,
     .reload = reload,
     .drain = drain,
     .is_drained = is_drained,

@@ -764,6 +764,18 @@ bool conf_serves(const struct conf *conf, const struct conf_zone *zone);
 bool conf_allows(const struct conf_gateway *gateway, const struct conf_node *edge,
                  const struct conf_site *site, uint16_t port); /* port 0: HTTP */
 
+/* Immutable but for the count of references. */
+struct conf_maps {
+    _Atomic uint32_t references;
+    uint64_t hash; /* of the files */
+    struct maps *maps;
+};
+
+/* With a reference for the caller; `old` (or NULL) once more where the files are the same. NULL: sentences in `why`. */
+struct conf_maps *conf_maps_new(const struct conf *conf, struct conf_maps *old, struct text *why);
+struct conf_maps *conf_maps_retain(struct conf_maps *maps);
+void conf_maps_release(struct conf_maps *maps);
+
 void conf_write_schema(struct text *text);    /* JSON Schema (draft 2020-12) */
 void conf_write_reference(struct text *text); /* Markdown: docs/configuration.md */
 void conf_write_manual(struct text *text);    /* roff: causeway.yaml(5) */

@@ -309,7 +309,7 @@ static void take_hosts(struct dnsd_data *data, const struct conf *conf)
     }
 }
 
-struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
+struct dnsd_data *dnsd_data_new(const struct conf *conf, struct conf_maps *old, uint64_t seed,
                                 struct text *why)
 {
     struct dnsd_data *data = NEW(struct dnsd_data);
@@ -319,7 +319,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, 
     data->keys = dnsd_keys_new(conf, why);
     data->assigned = dnsd_assigned_new(conf);
     data->proofs = dnsd_proofs_new();
-    data->maps = dnsd_maps_new(conf, old, why);
+    data->maps = conf_maps_new(conf, old, why);
     if (data->maps && data->keys)
         data->zones = dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels,
                                      &data->aliases, data->assigned, data->proofs, why);
@@ -353,7 +353,7 @@ void dnsd_data_release(struct dnsd_data *data)
     dnsd_probe_plan_clear(&data->probe);
     director_free(data->director);
     dnsd_levels_free(data->levels);
-    dnsd_maps_release(data->maps);
+    conf_maps_release(data->maps);
     for (size_t i = 0; i < data->edge_count; i++)
         memory_free(data->edges[i].name);
     memory_free(data->edges);

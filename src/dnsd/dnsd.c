@@ -98,7 +98,7 @@ static struct dnsd *make(const struct dnsd_options *options, struct dnsd_data *d
     dnsd->seed = options->seed;
     dnsd->first = dnsd->latest = data;
     atomic_fetch_add(&data->references, 1);
-    dnsd->maps = dnsd_maps_retain(data->maps);
+    dnsd->maps = conf_maps_retain(data->maps);
     dnsd->signatures = dns_signatures_new(self->dns->signature_cache_bytes, options->seed);
     dnsd->budget = dns_budget_new(options->seed);
     dnsd_keys_share(data->keys, dnsd->signatures, dnsd->budget);
@@ -198,7 +198,7 @@ void dnsd_stop(struct dnsd **owned)
     dnsd_data_release(dnsd->first);
     dnsd_data_release(dnsd->prepared);
     dnsd_data_release(dnsd->latest);
-    dnsd_maps_release(dnsd->maps);
+    conf_maps_release(dnsd->maps);
     memory_free((void *)(uintptr_t)dnsd->sockets.udp);
     memory_free(dnsd->listeners);
     memory_free(dnsd->udp);
@@ -265,8 +265,8 @@ int dnsd_reload(struct dnsd *dnsd, const struct conf *conf, struct text *why)
         return ERROR_CONFIG;
     struct dnsd_data *data = dnsd->prepared;
     dnsd->prepared = NULL;
-    dnsd_maps_release(dnsd->maps);
-    dnsd->maps = dnsd_maps_retain(data->maps);
+    conf_maps_release(dnsd->maps);
+    dnsd->maps = conf_maps_retain(data->maps);
     dnsd_keys_share(data->keys, dnsd->signatures, dnsd->budget);
     if (conf->self && conf->self->dns)
         take_limits(dnsd, conf->self->dns);

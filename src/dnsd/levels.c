@@ -40,7 +40,7 @@ struct name {
 };
 
 struct dnsd_levels {
-    struct dnsd_maps *maps;
+    struct conf_maps *maps;
     struct rung *rungs;
     size_t rung_count;
     struct ladder *ladders;
@@ -98,11 +98,11 @@ static void make_ladder(struct ladder *ladder, const struct conf_zone *zone,
     fill_regions(ladder, maps);
 }
 
-struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct dnsd_maps *maps,
+struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct conf_maps *maps,
                                     struct text *why)
 {
     struct dnsd_levels *levels = NEW(struct dnsd_levels);
-    levels->maps = dnsd_maps_retain(maps);
+    levels->maps = conf_maps_retain(maps);
     levels->ladders = memory_new(conf->zone_count * sizeof *levels->ladders);
     levels->rungs = memory_new(conf->zone_count * sizeof *levels->rungs);
     for (size_t i = 0; i < conf->zone_count; i++) {
@@ -134,7 +134,7 @@ void dnsd_levels_free(struct dnsd_levels *levels)
     memory_free(levels->ladders);
     memory_free(levels->rungs);
     memory_free(levels->names);
-    dnsd_maps_release(levels->maps);
+    conf_maps_release(levels->maps);
     memory_free(levels);
 }
 

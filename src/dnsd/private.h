@@ -19,20 +19,6 @@
 
 #include <pthread.h>
 
-/* ---- maps.c */
-
-/* Immutable but for the count of references. */
-struct dnsd_maps {
-    _Atomic uint32_t references;
-    uint64_t hash; /* of the files */
-    struct maps *maps;
-};
-
-/* With a reference for the caller; `old` (or NULL) once more where the files are the same. NULL: sentences in `why`. */
-struct dnsd_maps *dnsd_maps_new(const struct conf *conf, struct dnsd_maps *old, struct text *why);
-struct dnsd_maps *dnsd_maps_retain(struct dnsd_maps *maps);
-void dnsd_maps_release(struct dnsd_maps *maps);
-
 /* ---- settings.c: what is set of answers and connections */
 
 struct dnsd_settings {
@@ -58,7 +44,7 @@ uint64_t dnsd_cookie_period(uint64_t wall_ns);
 struct dnsd_levels;
 
 /* Complaints go to `why`. */
-struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct dnsd_maps *maps,
+struct dnsd_levels *dnsd_levels_new(const struct conf *conf, struct conf_maps *maps,
                                     struct text *why);
 void dnsd_levels_free(struct dnsd_levels *levels);
 /* The host, and its names in the levels below its zone, as far as the builder has their zones. */
@@ -162,7 +148,7 @@ struct dnsd_data {
     struct dnsd_assigned *assigned;
     struct dnsd_proofs *proofs;
     struct dnsd_transfers *transfers;
-    struct dnsd_maps *maps;
+    struct conf_maps *maps;
     struct dnsd_levels *levels;
     struct director *director;
     struct dnsd_edge *edges;
@@ -183,7 +169,7 @@ struct dnsd_data {
 };
 
 /* NULL: sentences in `why`. */
-struct dnsd_data *dnsd_data_new(const struct conf *conf, struct dnsd_maps *old, uint64_t seed,
+struct dnsd_data *dnsd_data_new(const struct conf *conf, struct conf_maps *old, uint64_t seed,
                                 struct text *why);
 void dnsd_data_release(struct dnsd_data *data);
 /* The number of the gateway that has this id; UINT32_MAX: none has. */
@@ -261,7 +247,7 @@ void dnsd_facts_write_load(const struct director_load *load, uint64_t now_ns, st
 /* ---- zones.c, alias.c */
 
 /* NULL: sentences in `why`. Levels and aliases are the caller's either way. */
-struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct conf_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
                                  struct dnsd_assigned *assigned, struct dnsd_proofs *proofs,
@@ -475,7 +461,7 @@ struct dnsd {
     struct dns_signatures *signatures;
     struct dns_budget *budget;
     struct dnsd_data *prepared; /* for the reload that follows */
-    struct dnsd_maps *maps;     /* of the newest configuration; for whoever loads the next one */
+    struct conf_maps *maps;     /* of the newest configuration; for whoever loads the next one */
     struct dnsd_udp **udp;
     struct dnsd_tcp **tcp; /* one for each worker */
     struct dnsd_reports *reports;

@@ -179,7 +179,7 @@ static void add_apexes(struct filler *filler)
             dns_builder_add_zone(filler->builder, &apex);
 }
 
-struct dns_zones *dnsd_zones_new(const struct conf *conf, struct dnsd_maps *maps,
+struct dns_zones *dnsd_zones_new(const struct conf *conf, struct conf_maps *maps,
                                  const struct dnsd_keys *keys, uint64_t seed,
                                  struct dnsd_levels **levels, struct dnsd_aliases **aliases,
                                  struct dnsd_assigned *assigned, struct dnsd_proofs *proofs,

@@ -42,9 +42,11 @@ static bool follow_rules(struct cache_policy *policy, const struct rules_decisio
 
 static struct rules_facts facts_of(struct edge_exchange *exchange)
 {
-    return (struct rules_facts){.head = &exchange->head,
+    struct rules_facts facts = {.head = &exchange->head,
                                 .client = exchange->visitor->address,
                                 .is_tls = exchange->visitor->is_https};
+    edge_countries_find(exchange->worker->edge->countries, &facts.client, facts.country);
+    return facts;
 }
 
 /* The URL as far as it makes a difference and, behind a NUL byte, what else does: a purge of the URL takes it all. */

@@ -166,6 +166,16 @@ static void free_listeners(struct edge_listeners *listeners)
     memory_free((int *)(uintptr_t)listeners->ports);
 }
 
+static void start_countries(struct edge *edge)
+{
+    struct text why = {0};
+    edge->countries = edge_countries_new();
+    if (edge_countries_prepare(edge->countries, conf_current(&edge->options.conf), &why) < 0)
+        log_error("edge", "no country of a visitor is known: %s", why.data);
+    edge_countries_take(edge->countries);
+    text_clear(&why);
+}
+
 struct edge *edge_new(const struct edge_options *options)
 {
     const struct conf *conf = conf_current(&options->conf);
@@ -193,6 +203,7 @@ struct edge *edge_new(const struct edge_options *options)
     edge->keeper = edge_keeper_new();
     edge_store_open(edge);
     edge->purges = edge_purges_new(edge);
+    start_countries(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
         edge->access_log_is_json = settings->access_log_format == CONF_LOG_JSON;
@@ -222,6 +233,7 @@ void edge_free(struct edge **freed)
         edge_encoding_free(&edge->workers[i].encoding);
     }
     rules_buckets_free(&edge->buckets);
+    edge_countries_free(&edge->countries);
     edge_shares_free(&edge->shares);
     memory_free(edge->workers);
     memory_free(edge);
@@ -311,12 +323,18 @@ void edge_serve(struct edge *edge, struct worker_set *workers)
     edge->options.waits = false;
 }
 
+int edge_prepare(struct edge *edge, const struct conf *conf, struct text *why)
+{
+    return edge_countries_prepare(edge->countries, conf, why);
+}
+
 void edge_reload(struct edge *edge, struct worker_set *workers,
                  const struct edge_listeners *listeners)
 {
     struct edge_listeners old = edge->options.listeners;
     copy_listeners(&edge->options.listeners, listeners, edge->options.workers);
     edge_tls_reload(edge->tls, conf_current(&edge->options.conf));
+    edge_countries_take(edge->countries);
     workers_run_on_all(workers, reopen, edge);
     free_listeners(&old);
 }

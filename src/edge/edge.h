@@ -42,6 +42,8 @@ struct edge *edge_new(const struct edge_options *options);
 void edge_free(struct edge **freed); /* after the workers have stopped */
 MUST_USE int edge_start(struct edge *edge, struct worker *worker); /* on each worker */
 void edge_serve(struct edge *edge, struct worker_set *workers);
+/* What of a reload may take seconds: of a configuration that edge_reload() follows, on any thread that is no worker. */
+MUST_USE int edge_prepare(struct edge *edge, const struct conf *conf, struct text *why);
 /* After the snapshot was swapped: other listeners. Called on no worker; returns when all workers have them. */
 void edge_reload(struct edge *edge, struct worker_set *workers,
                  const struct edge_listeners *listeners);

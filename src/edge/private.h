@@ -129,9 +129,10 @@ struct edge {
     struct edge_tls *tls;
     struct edge_keeper *keeper;    /* encodes stored answers, of encode_stored.c */
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
-    struct edge_shares *shares;    /* of client networks, likewise */
-    _Atomic int admin;             /* enum edge_admin */
-    _Atomic bool ends_idle;        /* it drains, and connections do not wait for another request */
+    struct edge_countries *countries;
+    struct edge_shares *shares; /* of client networks, likewise */
+    _Atomic int admin;          /* enum edge_admin */
+    _Atomic bool ends_idle;     /* it drains, and connections do not wait for another request */
 };
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)
@@ -290,6 +291,17 @@ void edge_sites_count(struct edge_sites *sites, const char *name, uint64_t now_n
 unsigned edge_sites_held(struct edge_sites *const *list, size_t count, const char *name);
 /* [{"name": ..., "requests": ..., "requests_per_s": ..., "p50_ms": ...}]; any thread; a new reference. */
 json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
+
+/* ---- countries.c: where visitors are, by the maps of the configuration; only where a rule asks */
+struct edge_countries *edge_countries_new(void);
+void edge_countries_free(struct edge_countries **freed);
+/* May take seconds; on no worker. Negative: sentences in `why`, and those of before stay. */
+MUST_USE int edge_countries_prepare(struct edge_countries *countries, const struct conf *conf,
+                                    struct text *why);
+void edge_countries_take(struct edge_countries *countries); /* what was prepared is in force */
+/* Leaves `country` as it is where it is not known. NULL: knows nothing. */
+void edge_countries_find(const struct edge_countries *countries, const struct address *client,
+                         uint8_t country[2]);
 
 /* ---- rules.c */
 void edge_rules_register_metrics(void);

@@ -127,6 +127,7 @@ static void add_countries(struct compiler *compiler, struct condition *all,
             complain(compiler, &texts->items[i], "a country has two letters (ISO 3166), like DE");
         codes[i] = (uint16_t)((first & 0xdf) << 8 | (second & 0xdf));
     }
+    compiler->rules->asks_for_country = true;
     condition->countries = codes;
     condition->country_count = texts->count;
 }
@@ -257,6 +258,8 @@ static void compile_text(struct compiler *compiler, const void *member, const ch
     const char *why = text ? template_compile(compiler->arena, text, template) : NULL;
     if (why)
         complain(compiler, member, why);
+    for (size_t i = 0; text && i < template->count; i++)
+        compiler->rules->asks_for_country |= template->pieces[i].variable == VARIABLE_COUNTRY;
 }
 
 static void compile_target(struct compiler *compiler, const char *const *member,
@@ -393,6 +396,7 @@ static void compile_limit(struct compiler *compiler, const struct rules_rule *ru
         const char *why = key_part_parse(compiler->arena, limit->by.items[i], &compiled->parts[i]);
         if (why)
             complain(compiler, &limit->by.items[i], why);
+        compiler->rules->asks_for_country |= compiled->parts[i].part == PART_COUNTRY;
     }
     /* The same rule of the next snapshot has the same buckets. */
     uint64_t numbers[] = {limit->requests, limit->per_ns, limit->burst, rule->name ? 0 : number};
@@ -411,6 +415,7 @@ static void compile_cache(struct compiler *compiler, const struct rules_cache *c
             why = "nothing would be found again; it may be header:NAME, cookie:NAME, country ...";
         if (why)
             complain(compiler, &cache->key.items[i], why);
+        compiler->rules->asks_for_country |= !why && part.part == PART_COUNTRY;
     }
     for (size_t i = 0; i < cache->ignore_query.count; i++)
         if (cache->ignore_query.items[i][0] == '~')
@@ -506,4 +511,9 @@ const struct rules_rule *rules_at(const struct rules *rules, size_t index)
 bool rules_ask_for_link(const struct rules *rules)
 {
     return rules && rules->asks_for_link;
+}
+
+bool rules_ask_for_country(const struct rules *rules)
+{
+    return rules && rules->asks_for_country;
 }

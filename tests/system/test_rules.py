@@ -131,6 +131,20 @@ def test_S8_a_group_of_origins_is_chosen(site):
     assert site.head("/api/7")[2].startswith("api GET /api/7"), "the configuration of before holds"
 
 
+def test_S8_a_map_says_where_visitors_are(site):
+    text = pathlib.Path(site.node.file).read_text()
+    countries = pathlib.Path(site.lab.path("countries.txt"))
+    countries.write_text("127.0.0.1/32 - country=DE\n127.0.0.2/32 - country=FR\n")
+    rule = "\n      - match: {country: [de, at]}\n        response: {set: {X-Country: 'it is $country'}}"
+    site.node.reload(text.replace("    rules:", f"    rules:{rule}") + f"maps: [{{file: {countries}}}]\n")
+    assert site.head("/a")[1]["x-country"] == "it is DE"
+    assert "x-country" not in site.head("/a", "--interface", "127.0.0.2")[1]
+    countries.write_text("127.0.0.2/32 - country=AT\n")
+    site.node.reload(pathlib.Path(site.node.file).read_text())
+    assert "x-country" not in site.head("/a")[1]
+    assert site.head("/a", "--interface", "127.0.0.2")[1]["x-country"] == "it is AT"
+
+
 def test_L10_a_limit_holds_over_workers_and_reloads(site):
     statuses = [site.status("/login") for _ in range(6)]
     assert statuses == [200, 200, 200, 429, 429, 429]

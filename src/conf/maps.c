@@ -2,7 +2,7 @@
  *
  * The maps of a configuration, compiled. A reload that leaves their files alone shares those of before: large ones take seconds.
  */
-#include "dnsd/private.h"
+#include "conf/conf.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -25,34 +25,28 @@ static struct maps *compile(const struct conf *conf, struct text *why)
     return maps_builder_finish(&builder, why);
 }
 
-struct dnsd_maps *dnsd_maps_new(const struct conf *conf, struct dnsd_maps *old, struct text *why)
+struct conf_maps *conf_maps_new(const struct conf *conf, struct conf_maps *old, struct text *why)
 {
     uint64_t hash = hash_files(conf);
     if (old && old->hash == hash)
-        return dnsd_maps_retain(old);
-    uint64_t start_ns = clock_now_ns();
+        return conf_maps_retain(old);
     struct maps *maps = compile(conf, why);
     if (!maps)
         return NULL;
-    struct maps_figures figures = maps_figures(maps);
-    if (conf->map_count || conf->regions_path)
-        log_info("dns", "maps compiled networks=%u places=%u bytes=%llu ms=%llu", figures.networks,
-                 figures.places, (unsigned long long)figures.bytes,
-                 (unsigned long long)(clock_now_ns() - start_ns) / 1000000);
-    struct dnsd_maps *made = NEW(struct dnsd_maps);
+    struct conf_maps *made = NEW(struct conf_maps);
     atomic_store(&made->references, 1);
     made->hash = hash;
     made->maps = maps;
     return made;
 }
 
-struct dnsd_maps *dnsd_maps_retain(struct dnsd_maps *maps)
+struct conf_maps *conf_maps_retain(struct conf_maps *maps)
 {
     atomic_fetch_add(&maps->references, 1);
     return maps;
 }
 
-void dnsd_maps_release(struct dnsd_maps *maps)
+void conf_maps_release(struct conf_maps *maps)
 {
     if (!maps || atomic_fetch_sub(&maps->references, 1) != 1)
         return;

@@ -83,7 +83,7 @@ def test_C1_the_folder_goes_to_the_next_process_in_an_upgrade(machine):
     assert slow.recv(100)
     assert "took over" in machine.node.run("upgrade").stdout
     machine.wait_for("in use")
-    assert [elder["name"] for elder in machine.node.status()["elders"]] == ["front"], "who has a visitor still, but no folder"
+    assert "front" in [elder["name"] for elder in machine.node.status()["elders"]], "it has a visitor still, but no folder"
     before = machine.asked()
     readers = Readers(machine, range(100)).join()
     assert readers.hits == 100 and machine.asked() == before + 1

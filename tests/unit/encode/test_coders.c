@@ -49,7 +49,7 @@ static void C3_what_is_encoded_decodes_to_the_same_bytes(void **state)
     (void)state;
     random_seed(&random, 7);
     for (int run = 0; run < 60; run++) {
-        enum encoding encoding = ENCODING_GZIP + run % 3;
+        enum encoding encoding = (enum encoding)(ENCODING_GZIP + run % 3);
         const struct encode_coder *coder = encode_coder(encoding);
         int levels = coder->level_most - coder->level_least + 1;
         size_t length =

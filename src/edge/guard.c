@@ -51,6 +51,20 @@ void edge_guard_register_metrics(void)
     metric_register(&evicted);
 }
 
+void edge_guard_status(json_t *status)
+{
+    static const char *const words[] = {
+#define X(name, word, text) word,
+        KIND_LIST(X)
+#undef X
+    };
+    json_t *kinds = json_object();
+    for (size_t i = 0; i < KINDS; i++)
+        json_object_set_new(kinds, words[i], json_integer((json_int_t)metric_read(&refused[i])));
+    json_object_set_new(status, "clients_refused", kinds);
+    json_object_set_new(status, "evicted", json_integer((json_int_t)metric_read(&evicted)));
+}
+
 static const struct conf_clients *settings(const struct edge_worker *worker)
 {
     const struct conf_edge *edge = edge_conf(worker)->self->edge;

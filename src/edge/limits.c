@@ -19,6 +19,19 @@ void edge_limits_register_metrics(void)
         metric_register(&timeouts[i]);
 }
 
+json_t *edge_timeouts_status(void)
+{
+    static const char *const words[] = {
+#define X(name, word, text) word,
+        EDGE_TIMEOUT_LIST(X)
+#undef X
+    };
+    json_t *status = json_object();
+    for (size_t i = 0; i < EDGE_TIMEOUTS; i++)
+        json_object_set_new(status, words[i], json_integer((json_int_t)metric_read(&timeouts[i])));
+    return status;
+}
+
 const char *edge_timed_out(enum edge_timeout timeout)
 {
     static const char *const texts[] = {

@@ -152,6 +152,9 @@ void edge_limits_h2(const struct edge_worker *worker, struct h2_settings *settin
 /* Counts it, and says what it was. */
 const char *edge_timed_out(enum edge_timeout timeout);
 void edge_limits_register_metrics(void);
+json_t *edge_timeouts_status(void); /* how often each; a new reference */
+/* ---- guard.c */
+void edge_guard_status(json_t *status); /* members for the edge's */
 
 /* ---- listener.c */
 MUST_USE int edge_listeners_open(struct edge_worker *worker);

@@ -98,7 +98,9 @@ class World:
         def node(name, *settings):
             lines.append(f"  {name}:")
             for setting in (f"public_key: {self.keys.public[name]}", f"private_key: {self.keys.path(name)}",
-                            f"run_dir: {self.lab.path(name + '.run')}", "workers: 1", *settings):
+                            f"run_dir: {self.lab.path(name + '.run')}", "workers: 1",
+                            "capacity: {cpu: 0}",  # they are all on one machine, which may have other work
+                            *settings):
                 lines.append(f"    {setting}")
 
         for region in self.regions:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Slices over any Range, If-Range, Content-Range and validators: a line for each. Whatever they say, a slice lies within the
+ * Slices over any Range (or URL of a list), If-Range, Content-Range and validators: a line for each. Whatever they say, a slice lies within the
  * representation, an answer that is taken for one has exactly its bytes and its validator, and the pieces of an answer from slices are in
  * the order and of the length that its head promises.
  */
@@ -84,6 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     add(&answer.fields, HTTP_NAME_CACHE_CONTROL, lines[5]);
     answer.status = 206;
     (void)cache_range_begin(&request);
+    struct cache_url url;
+    if (cache_url_read(&url, &arena, lines[0]) == 0)
+        must(url.host.length && url.target.length && url.target.data[0] == '/');
     if (cache_response_judge(&part, &cache_policy_default, &request, &answer, 1000000000,
                              1000000000) == CACHE_REFUSAL_NONE &&
         cache_response_fields(&stored, &cache_policy_default, &answer.fields, 1000000000) == 0 &&

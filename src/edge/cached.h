@@ -80,7 +80,7 @@ struct edge_cached {
     /* Slices (slices.c): the one that is being read is `slice`, or comes by the reader. */
     uint32_t slice_bytes; /* of the site; 0: none */
     bool waits_for_slice; /* not for the index */
-    bool was_repeated;    /* one that had failed was asked for again */
+    bool was_repeated;    /* the slice was looked for again: it had failed, or was on disk */
     uint64_t slice_number;
     struct store_object *slice;
     uint64_t slice_at;          /* bytes of it that the reader gave */

@@ -152,6 +152,7 @@ static enum slice_state turn_to(struct edge_cached *cached, uint64_t number)
         return cached->slice ? SLICE_READY : look_at_slice(cached);
     close_slice(cached);
     cached->slice_number = number;
+    cached->was_repeated = false;
     return open_slice(cached);
 }
 
@@ -262,9 +263,12 @@ static enum edge_next look_at_index(struct edge_cached *cached)
         index = store_object_retain(
             (struct store_object *)(uintptr_t)store_reader_object(&cached->reader));
         break;
+    case STORE_READER_AGAIN: /* it was on disk, or who asked is gone */
+        store_reader_close(&cached->reader);
+        store_object_release(store_of(cached), &cached->object);
+        return edge_slices_look_up(cached);
     case STORE_READER_NONE:
     case STORE_READER_ALONE:
-    case STORE_READER_AGAIN:
     case STORE_READER_FAILED:
         break;
     }

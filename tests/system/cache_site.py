@@ -67,10 +67,10 @@ class Origin:
 class CacheSite:
     """`site`: further lines of the site's section. Stop it in the end."""
 
-    def __init__(self, lab, program, answer, site="", cache="on: true", edge=""):
+    def __init__(self, lab, program, answer, site="", cache="on: true", edge="", store="memory: 64M"):
         self.lab, self.here, self.origin = lab, lab.here(), Origin(answer)
         self.http, self.admin = (self.here.free_port("127.0.0.1") for _ in range(2))
-        self.site, self.cache, self.edge = site, cache, edge
+        self.site, self.cache, self.edge, self.store = site, cache, edge, store
         self.node = Causeway(lab, program, self.text())
         wait_until(lambda: self.code("/") == 200, what="the site is served")
 
@@ -84,7 +84,7 @@ nodes:
     capacity: {{cpu: 0}}
     edge:
       listen: ["127.0.0.1:{self.http}"]
-      cache: {{memory: 64M}}
+      cache: {{{self.store}}}
       {self.edge}
     gateway: {{allow_local: true, allow: [{{edges: [all], sites: [shop]}}]}}
     admin: {{listen: ["127.0.0.1:{self.admin}"]}}

@@ -166,6 +166,21 @@ def test_C1_a_film_is_fetched_in_slices(sliced):
     assert len(sliced.ranges()) == 11
 
 
+def test_C1_slices_survive_a_restart_on_disk(local_lab, causeway_program, films):
+    made = Site(local_lab, causeway_program, films, cache="on: true, slice: 64k",
+                store=f"memory: 64M, disk: {{path: {local_lab.path('disk')}, size: 256M}}")
+    assert made.part("/film", f"10-{4 * SLICE}")[2] == FILM[10:4 * SLICE + 1]
+    wait_until(lambda: made.counts()["disk_writes"] >= 7, 20, "the page, the index and five slices are on disk", every=0.1)
+    before = len(made.ranges())
+    made.node.stop()
+    made.node.start()
+    wait_until(lambda: made.code("/") == 200, 20, "it serves again", every=0.1)
+    status, told, body = made.part("/film", f"{SLICE + 5}-{4 * SLICE}")
+    assert status == 206 and body == FILM[SLICE + 5:4 * SLICE + 1]
+    assert len(made.ranges()) == before, made.ranges()[before:]
+    made.stop()
+
+
 def test_C1_many_who_want_a_slice_get_it_from_one_request(sliced, films):
     films.delay_s = 0.3
     got, threads = [], []

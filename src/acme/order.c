@@ -270,7 +270,7 @@ static void look_again(struct acme_order *order, uint64_t now_s, const struct ac
 {
     uint64_t wait_s = acme_retry_after_s(answer->retry_after, now_s);
     if (!wait_s)
-        wait_s = POLL_FIRST_S << (order->polls < 4 ? order->polls : 4);
+        wait_s = (uint64_t)POLL_FIRST_S << (order->polls < 4 ? order->polls : 4);
     order->polls++;
     order->poll_s = now_s + (wait_s < ACME_POLL_MOST_S ? wait_s : ACME_POLL_MOST_S);
 }

@@ -17,7 +17,8 @@ typedef int read_function(void *argument, const char *path, bool is_secret, stru
 
 static void take_part(struct loader *loader, const struct conf_node *node)
 {
-    loader->conf->nodes[node->index].has_acme = true;
+    if (node)
+        loader->conf->nodes[node->index].has_acme = true;
 }
 
 void derive_acme(struct loader *loader)
@@ -35,8 +36,7 @@ void derive_acme(struct loader *loader)
             acme->node = site->edges[0];
         if (!acme->names.count)
             acme->names = site->hosts;
-        if (acme->node)
-            take_part(loader, acme->node);
+        take_part(loader, acme->node);
         for (size_t k = 0; k < site->edge_count; k++)
             take_part(loader, site->edges[k]);
     }

@@ -47,7 +47,8 @@ static inline bool fixture_ask(struct fixture *fixture, const char *request)
     struct span data;
     size_t used, line = strcspn(request, "\n");
     arena_clear(&fixture->arena);
-    text_add_format(&text, "%.*s HTTP/1.1\r\n", (int)line, request);
+    text_add_span(&text, span_of(request, line));
+    text_add(&text, " HTTP/1.1\r\n");
     if (!strstr(request, "Host:"))
         text_add(&text, "Host: shop.example\r\n");
     for (request += line; *request; request += line) {

@@ -166,7 +166,7 @@ asyncio.run(main())
 
 
 def test_many_parallel_requests_share_one_link(road):
-    result = road.client.run("h2load", "--h1", "-t", "1", "-c", "1000", "-n", "5000",
+    result = road.client.run("h2load", "--h1", "-t", "1", "-c", "500", "-n", "5000",
                              "--connect-to", at(road.edge_at, HTTP), f"http://{SITE}/bytes/2000", timeout=120)
     assert "5000 succeeded, 0 failed" in result.stdout, result.stdout
     assert road.link()["sessions"] == 1

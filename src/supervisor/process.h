@@ -21,8 +21,8 @@ struct identity {
 /* `name` NULL: "causeway", else "nobody". ERROR_NOT_FOUND with a sentence. */
 MUST_USE int identity_find(const char *name, struct identity *identity, struct text *why);
 
-/* A folder of this identity's own, which is made with mode 0700 where it is missing and its parent is not; by a descriptor that leads there and
- * allows nothing (O_PATH): this process may have no right to look into it. A sentence in `why` where that identity could not write to it. */
+/* A folder of this identity's own, which is made with mode 0700 where it is missing and its parent is not, and taken over where it is root's and
+ * empty; by a descriptor that leads there and allows nothing (O_PATH): this process may have no right to look into it. A sentence in `why` where that identity could not write to it. */
 MUST_USE int folder_open(const char *path, const struct identity *identity, int *fd,
                          struct text *why);
 MUST_USE int folder_make(const char *path, const struct identity *identity, struct text *why);

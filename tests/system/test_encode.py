@@ -268,7 +268,7 @@ def test_C3_popular_answers_are_encoded_once_for_all(usual):
     before = site.counts()
     first = [site.get(path, BROWSER) for _ in range(5)]
     assert {fields["content-encoding"] for _, fields, _ in first} <= {"zstd", "br"}
-    wait_until(lambda: site.counts()["kept"] == before["kept"] + 1, what="it is kept")
+    wait_until(lambda: "content-length" in site.get(path, BROWSER)[1], what="it is kept")
     status, fields, body = site.get(path, BROWSER)
     assert (fields["content-encoding"], fields["content-length"]) == ("br", str(len(body))) and decoded(fields, body) == PAGE
     assert "hit" in fields["cache-status"] and len(body) < min(len(body) for _, _, body in first), "and smaller"
@@ -277,6 +277,7 @@ def test_C3_popular_answers_are_encoded_once_for_all(usual):
     assert site.get(path, "br", If_None_Match=tag)[0] == 304
     assert site.get(path, None)[2] == PAGE
     file.write_bytes(PAGE[::-1])
+    os.utime(file, (0, 1e9))  # nginx tells versions apart by their seconds
     assert site.get(path, BROWSER)[1]["etag"] == tag, "fresh for an hour"
     assert site.get(path, method="POST")[0] == 405  # invalidates nothing: an error
     status, fields, body = site.get(path, BROWSER, Cache_Control="no-cache")
@@ -284,13 +285,14 @@ def test_C3_popular_answers_are_encoded_once_for_all(usual):
     assert decoded(*site.get(path, BROWSER)[1:]) == PAGE[::-1]
     wait_until(lambda: site.get(path, BROWSER)[1]["content-encoding"] == "br", what="that is popular, too")
     file.write_bytes(PAGE)
+    os.utime(file, (0, 1.1e9))
     site.node.run("purge", "shop", "--url", HOST + path)
     status, fields, body = site.get(path, BROWSER)
     assert decoded(fields, body) == PAGE and "fwd" in fields["cache-status"], "nor what was made of a purged one"
     for _ in range(5):
         site.get("/fresh/noise.txt", BROWSER)
-    wait_until(lambda: site.counts()["useless"] == before["useless"] + 1, what="it was tried")
-    assert site.counts()["kept"] == before["kept"] + 2
+    wait_until(lambda: site.counts()["useless"] > before["useless"], what="it was tried")
+    assert site.counts()["kept"] >= before["kept"] + 2
     assert site.get("/fresh/noise.txt", BROWSER)[1]["content-encoding"] == "zstd"
 
 

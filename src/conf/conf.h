@@ -170,7 +170,7 @@ struct conf_http2 {
 /* What a client network may have of an edge; 0: any number. */
 struct conf_clients {
     uint8_t ipv4_bits, ipv6_bits;            /* 32 56 */
-    uint32_t connections, connections_per_s; /* 4096 0 */
+    uint32_t connections, connections_per_s; /* 16384 0 */
     uint32_t requests;                       /* 512: under way to origins */
     uint32_t requests_per_s;                 /* 0 */
     uint64_t burst_ns;                       /* 5 s: of both rates */

@@ -111,7 +111,7 @@ static const struct setting client_settings[] = {
     {"ipv6_prefix", &type_integer, MEMBER(conf_edge, clients.ipv6_bits), RANGE("16", "128"),
      .preset = "56", .help = "Bits of an IPv6 address that are one network."},
     {"connections", &type_integer, MEMBER(conf_edge, clients.connections), RANGE("0", "1048576"),
-     .preset = "4096",
+     .preset = "16384",
      .help = "Connections of a network at once; more are closed. 0 for any number."},
     {"connection_rate", &type_integer, MEMBER(conf_edge, clients.connections_per_s),
      RANGE("0", "1000000"), .preset = "0",

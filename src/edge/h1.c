@@ -158,12 +158,14 @@ static void on_state_late(struct edge_h1 *h1)
 static void on_timer(struct loop *loop, struct loop_timer *timer)
 {
     struct edge_h1 *h1 = CONTAINER_OF(timer, struct edge_h1, timer);
-    uint64_t due_ns = h1->state == H1_EXCHANGE ? UINT64_MAX : h1->deadline_ns;
+    /* The exchange has its own; nor does a client idle that is still taking its answer. */
+    bool has_none = h1->state == H1_EXCHANGE || (h1->state == H1_IDLE && h1->out.bytes);
+    uint64_t due_ns = has_none ? UINT64_MAX : h1->deadline_ns;
     bool is_slow = h1->taking.is_behind && h1->taking.deadline_ns < due_ns;
     if (is_slow)
         due_ns = h1->taking.deadline_ns;
     if (due_ns == UINT64_MAX)
-        return; /* the exchange has its own */
+        return;
     if (due_ns > loop_now_ns(loop)) {
         loop_timer_start(loop, timer, due_ns);
         return;

@@ -121,7 +121,7 @@ static void node_settings_are_read(void **state)
     assert_int_equal(edge->clients.ipv4_bits, 24);
     assert_int_equal(edge->clients.ipv6_bits, 56);
     assert_int_equal(edge->clients.requests_per_s, 50);
-    assert_int_equal(edge->clients.connections, 4096);
+    assert_int_equal(edge->clients.connections, 16384);
     assert_int_equal(edge->clients.exempt.count, 1);
     assert_int_equal(edge->http2.streams, 64);
     assert_int_equal(edge->http2.connection_unread_bytes, 2 << 20);

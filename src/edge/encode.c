@@ -7,118 +7,6 @@
 #include "base/memory.h"
 #include "edge/cached.h"
 
-/* ---- counters */
-
-#define LEFT_HELP  "Answers of sites that encode which went out as they were, by why."
-#define DONE_HELP  "Answers that went out encoded: on the fly, from the store, from a file."
-#define PLAIN_HELP "Bytes of content that were encoded on the fly."
-#define CODED_HELP "Bytes that they became."
-#define TIME_HELP  "Nanoseconds spent on it."
-
-#define EACH_ENCODING(kind, name, more, help)                  \
-    {                                                          \
-        METRIC(kind, name, "encoding=\"gzip\"" more, help),    \
-            METRIC(kind, name, "encoding=\"br\"" more, help),  \
-            METRIC(kind, name, "encoding=\"zstd\"" more, help) \
-    }
-
-enum left { LEFT_CLIENT = ENCODE_REASON_COUNT, LEFT_RANGE, LEFT_LIMIT, LEFT_COUNT };
-
-static struct metric left_metrics[LEFT_COUNT] = {
-#define X(name, text) \
-    [ENCODE_##name] = \
-        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"" #name "\"", LEFT_HELP),
-    ENCODE_REASON_LIST(X)
-#undef X
-        [LEFT_CLIENT] =
-            METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"CLIENT\"", LEFT_HELP),
-    [LEFT_RANGE] =
-        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"RANGE\"", LEFT_HELP),
-    [LEFT_LIMIT] =
-        METRIC(COUNTER, "causeway_edge_encode_left_total", "reason=\"LIMIT\"", LEFT_HELP),
-};
-static struct metric done_metrics[EDGE_ENCODE_KINDS][ENCODING_COUNT - 1] = {
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"fly\"", DONE_HELP),
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"store\"", DONE_HELP),
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_answers_total", ",from=\"file\"", DONE_HELP)};
-static struct metric plain_metrics[ENCODING_COUNT - 1] =
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_plain_bytes_total", "", PLAIN_HELP);
-static struct metric coded_metrics[ENCODING_COUNT - 1] =
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_coded_bytes_total", "", CODED_HELP);
-static struct metric time_metrics[ENCODING_COUNT - 1] =
-    EACH_ENCODING(COUNTER, "causeway_edge_encode_ns_total", "", TIME_HELP);
-static struct metric running =
-    METRIC(GAUGE, "causeway_edge_encoders_running", "", "Answers being encoded on the fly.");
-struct metric edge_encode_kept =
-    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"kept\"",
-           "Stored answers that were encoded for all, by what became of it.");
-struct metric edge_encode_useless =
-    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"useless\"",
-           "Stored answers that were encoded for all, by what became of it.");
-struct metric edge_encode_put_off =
-    METRIC(COUNTER, "causeway_edge_encode_jobs_total", "result=\"put_off\"",
-           "Stored answers that were encoded for all, by what became of it.");
-
-static const char *const left_names[LEFT_COUNT] = {
-#define X(name, text) [ENCODE_##name] = #name,
-    ENCODE_REASON_LIST(X)
-#undef X
-        [LEFT_CLIENT] = "CLIENT",
-    [LEFT_RANGE] = "RANGE",
-    [LEFT_LIMIT] = "LIMIT",
-};
-
-static json_t *number(const struct metric *metric)
-{
-    return json_integer((json_int_t)metric_read(metric));
-}
-
-void edge_encode_register_metrics(void)
-{
-    for (size_t i = 1; i < LEFT_COUNT; i++)
-        metric_register(&left_metrics[i]);
-    for (size_t i = 0; i < ENCODING_COUNT - 1; i++) {
-        for (size_t kind = 0; kind < EDGE_ENCODE_KINDS; kind++)
-            metric_register(&done_metrics[kind][i]);
-        metric_register(&plain_metrics[i]);
-        metric_register(&coded_metrics[i]);
-        metric_register(&time_metrics[i]);
-    }
-    metric_register(&running);
-    metric_register(&edge_encode_kept);
-    metric_register(&edge_encode_useless);
-    metric_register(&edge_encode_put_off);
-}
-
-json_t *edge_encode_status(void)
-{
-    static const char *const kinds[EDGE_ENCODE_KINDS] = {"fly", "stored", "files"};
-    json_t *status = json_object();
-    json_t *left = json_object();
-    for (enum encoding i = ENCODING_IDENTITY + 1; i < ENCODING_COUNT; i++) {
-        json_t *one = json_object();
-        for (size_t kind = 0; kind < EDGE_ENCODE_KINDS; kind++)
-            json_object_set_new(one, kinds[kind], number(&done_metrics[kind][i - 1]));
-        json_object_set_new(one, "plain_bytes", number(&plain_metrics[i - 1]));
-        json_object_set_new(one, "coded_bytes", number(&coded_metrics[i - 1]));
-        json_object_set_new(one, "ns", number(&time_metrics[i - 1]));
-        json_object_set_new(status, (const char *)encoding_name(i).data, one);
-    }
-    for (size_t i = 1; i < LEFT_COUNT; i++)
-        json_object_set_new(left, left_names[i], number(&left_metrics[i]));
-    json_object_set_new(status, "left", left);
-    json_object_set_new(status, "running", number(&running));
-    json_object_set_new(status, "kept", number(&edge_encode_kept));
-    json_object_set_new(status, "useless", number(&edge_encode_useless));
-    json_object_set_new(status, "put_off", number(&edge_encode_put_off));
-    return status;
-}
-
-void edge_encode_count(enum encoding encoding, enum edge_encode_kind kind)
-{
-    metric_add(&done_metrics[kind][encoding - 1], 1);
-}
-
 /* ---- what the site says */
 
 static void read_policy(struct encode_policy *policy, const struct conf_site_encode *conf)
@@ -208,18 +96,16 @@ static void stop(struct edge_encode *encode)
         return;
     loop_timer_stop(worker->loop, &encode->flush);
     encoders_give_back(worker->encoding->encoders, &encode->encoder);
-    metric_add(&running, (uint64_t)-1);
+    edge_encode_count_running(-1);
 }
 
 static void put(struct edge_encode *encode, struct span data, enum encode_then then)
 {
-    size_t index = encoder_encoding(encode->encoder) - 1;
     struct slice_queue out = {0};
     uint64_t before_ns = clock_now_ns();
     encoder_put(encode->encoder, data, then, &out);
-    metric_add(&time_metrics[index], clock_now_ns() - before_ns);
-    metric_add(&plain_metrics[index], data.length);
-    metric_add(&coded_metrics[index], out.bytes);
+    edge_encode_count_work(encoder_encoding(encode->encoder), data.length, out.bytes,
+                           clock_now_ns() - before_ns);
     while (out.count)
         edge_exchange_give(encode->exchange, slice_queue_pop(&out, CHUNK_BYTES));
     slice_queue_clear(&out);
@@ -304,11 +190,11 @@ static int start(struct edge_encode *encode, const struct conf_site_encode *conf
         encode->encoder = encoders_take(worker->encoding->encoders, edge ? edge->encoders_limit : 0,
                                         encoding, &settings);
     if (!is_head && !encode->encoder) {
-        metric_add(&left_metrics[LEFT_LIMIT], 1);
+        edge_encode_count_left(EDGE_ENCODE_LEFT_LIMIT);
         return 0;
     }
     if (encode->encoder) {
-        metric_add(&running, 1);
+        edge_encode_count_running(1);
         encode->flush.fire = on_flush;
         exchange->filter = &filter;
     }
@@ -318,11 +204,6 @@ static int start(struct edge_encode *encode, const struct conf_site_encode *conf
 
 /* ---- the answer */
 
-static void count_left(unsigned reason)
-{
-    metric_add(&left_metrics[reason], 1);
-}
-
 static int encode_answer(struct edge_encode *encode, const struct conf_site_encode *conf,
                          struct http_head *head)
 {
@@ -331,7 +212,7 @@ static int encode_answer(struct edge_encode *encode, const struct conf_site_enco
     read_policy(&policy, conf);
     enum encode_reason reason = encode_judge(&policy, request, head);
     if (reason != ENCODE_FITS)
-        count_left(reason);
+        edge_encode_count_left(reason);
     if (reason != ENCODE_FITS && reason != ENCODE_PART)
         return EDGE_NEXT;
     enum encoding chosen = choose(encode, conf);
@@ -339,11 +220,11 @@ static int encode_answer(struct edge_encode *encode, const struct conf_site_enco
     if (result < 0 || reason == ENCODE_PART)
         return result < 0 ? result : EDGE_NEXT;
     if (http_fields_has(&encode->asked, HTTP_NAME_RANGE)) {
-        count_left(LEFT_RANGE);
+        edge_encode_count_left(EDGE_ENCODE_LEFT_RANGE);
         return EDGE_NEXT;
     }
     if (!chosen) {
-        count_left(LEFT_CLIENT);
+        edge_encode_count_left(EDGE_ENCODE_LEFT_CLIENT);
         return EDGE_NEXT;
     }
     if (conf->is_kept && edge_cached_is_whole(encode->exchange)) {

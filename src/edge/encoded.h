@@ -50,9 +50,19 @@ struct edge_encoding {
     } asked[EDGE_ENCODE_ASKED];
 };
 
-/* What is counted of each encoding. */
+/* ---- encode_count.c */
 enum edge_encode_kind { EDGE_ENCODE_FLY, EDGE_ENCODE_STORED, EDGE_ENCODE_FILE, EDGE_ENCODE_KINDS };
 void edge_encode_count(enum encoding encoding, enum edge_encode_kind kind);
+/* Why an answer went out as it was: enum encode_reason, and what only the edge knows. */
+enum edge_encode_left {
+    EDGE_ENCODE_LEFT_CLIENT = ENCODE_REASON_COUNT,
+    EDGE_ENCODE_LEFT_RANGE,
+    EDGE_ENCODE_LEFT_LIMIT,
+    EDGE_ENCODE_LEFT_COUNT
+};
+void edge_encode_count_left(unsigned reason);
+void edge_encode_count_running(int change);
+void edge_encode_count_work(enum encoding encoding, uint64_t plain, uint64_t coded, uint64_t ns);
 
 /* ---- encode_stored.c */
 /* Where the best encoding of the stored answer on its way is kept: it is sent, with `head` changed. NEXT: it is not, and may be

@@ -3,6 +3,7 @@
 client that asks at a steady pace never fails; the edge's memory stays bounded; the named time-outs end the attacker's connections, and
 their counters say so. What the pace's 99th percentile became is printed; how fast a busy machine is decides nothing."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -21,6 +22,7 @@ from test_h2_floods import START, frame, literal, request, HEADERS, SETTINGS, WI
 
 HERE = pathlib.Path(__file__).resolve().parent
 TLS = 443
+MIB = 1024 * (4 if os.environ.get("CAUSEWAY_SANITIZERS") else 1)  # in kB; what a sanitizer keeps of freed memory is not ours
 TIMES = "timeouts: {first: 2s, header: 2s, idle: 2s, body: 2s, tunnel: 3s}"
 LIMITS = "limits: {connections: 3000, upload_rate: 4k, download_rate: 64k}"
 OPEN = "clients: {connections: 0, requests: 0}"  # so that the attack gets in
@@ -124,7 +126,7 @@ def test_slow_clients_harm_nobody(road):
         assert metric(road, "causeway_edge_connections_total") >= taken + 1000  # it got in
         for timeout in ends:
             assert timeouts(road, timeout) > 0, timeout
-        assert most[0] < before_kb + 256 * 1024
+        assert most[0] < before_kb + 256 * MIB
         wait_until(lambda: metric(road, "causeway_edge_connections_open") == 0, 20, "none of it is left")
         wait_until(lambda: road.link()["streams_open"] == 0, 20, "nor at the link")
 
@@ -157,7 +159,7 @@ def test_floods_of_connections_harm_nobody(road):
     most_kb = memory_kb(road.nodes["edge"])
     print(f"connections: p99 {alone * 1000:.1f} ms alone, {under * 1000:.1f} ms under attack, ratio {under / alone:.2f}; "
           f"memory {before_kb} -> {most_kb} kB")
-    assert most_kb < before_kb + 200 * 1024
+    assert most_kb < before_kb + 200 * MIB
     wait_until(lambda: timeouts(road, "first") > 100 and timeouts(road, "handshake") > 100, 20, "the time-outs have ended them")
     wait_until(lambda: metric(road, "causeway_edge_connections_open") == 0, 20, "none of them is left")
     assert metric(road, "causeway_edge_evicted_total") + timeouts(road, "first") + timeouts(road, "handshake") >= 4000
@@ -192,7 +194,7 @@ def test_heads_and_trickles_hold_little(road):
             pass  # it is held back
     most_kb = memory_kb(road.nodes["edge"])
     print(f"trickles: memory {before_kb} -> {most_kb} kB")
-    assert most_kb < before_kb + 16 * 1024
+    assert most_kb < before_kb + 16 * MIB
     for connection in trickle + tiny:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     for connection in huge + trickle + tiny:

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "crypto/crypto.h"
 #include "edge/exchange.h"
-#include "edge/purges.h"
+#include "edge/cache/purges.h"
 
 #include <errno.h>
 

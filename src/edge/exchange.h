@@ -21,7 +21,7 @@
 #define EDGE_EXCHANGE_H
 
 #include "cache/cache.h"
-#include "edge/pace.h"
+#include "edge/front/pace.h"
 #include "edge/private.h"
 #include "encode/encode.h"
 #include "tls/tls.h"

@@ -6,8 +6,8 @@
 #define EDGE_PRIVATE_H
 
 #include "edge/edge.h"
-#include "edge/guard.h"
-#include "edge/tls.h"
+#include "edge/front/guard.h"
+#include "edge/front/tls.h"
 #include "h2/h2.h"
 #include "http/http.h"
 #include "measure/measure.h"

@@ -4,7 +4,7 @@
  */
 #include "stage.h"
 
-#include "edge/encoded.h"
+#include "edge/encode/encoded.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

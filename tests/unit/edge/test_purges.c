@@ -2,7 +2,7 @@
  *
  * When an edge may use its store (C2), and what it does with purges, where the test is the gateway.
  */
-#include "edge/purges.h"
+#include "edge/cache/purges.h"
 #include "stage.h"
 
 // clang-format off

@@ -3,8 +3,8 @@
  * What client networks have: exact counts also where workers meet, rates, a table that is full; and the time that a slow client gets.
  */
 #include "base/error.h"
-#include "edge/pace.h"
-#include "edge/shares.h"
+#include "edge/front/pace.h"
+#include "edge/front/shares.h"
 
 // clang-format off
 #include <setjmp.h>

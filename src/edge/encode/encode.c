@@ -2,10 +2,10 @@
  *
  * Content encodings (C3): the step, and encoding on the fly between an answer's content and the front.
  */
-#include "edge/encoded.h"
+#include "edge/encode/encoded.h"
 
 #include "base/memory.h"
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 /* ---- what the site says */
 

@@ -2,7 +2,7 @@
  *
  * A numbered purge in the store.
  */
-#include "edge/purges.h"
+#include "edge/cache/purges.h"
 
 static int do_purge(struct store *store, const struct purge *purge, uint64_t sequence)
 {

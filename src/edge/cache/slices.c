@@ -9,7 +9,7 @@
  *
  * The next slice is asked for while one is read.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 static struct metric slices_stored =
     METRIC(COUNTER, "causeway_edge_cache_slices_total", "from=\"store\"",

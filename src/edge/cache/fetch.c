@@ -5,7 +5,7 @@
  * one of them, and may be slow, or leave, and nobody else notices. Without a reader it goes on for those to come, as far as
  * there are not too many like it.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 #include "base/memory.h"
 

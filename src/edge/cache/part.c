@@ -4,7 +4,7 @@
  * two touch or overlap they become one, and in the end the whole. One stretch is kept for each URL: what is asked for all over is
  * better served by slices. The client's own answer carries it to the store, at the client's pace: nobody waits for it.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 static struct store *store_of(const struct edge_cached *cached)
 {

@@ -2,9 +2,9 @@
  *
  * A client's connection as bytes: in clear, straight from and to the socket, or through a session of TLS.
  */
-#include "edge/wire.h"
+#include "edge/front/wire.h"
 
-#include "edge/tls.h"
+#include "edge/front/tls.h"
 
 #include <sys/socket.h>
 

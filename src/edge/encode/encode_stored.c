@@ -11,8 +11,8 @@
  */
 #include "base/hash.h"
 #include "base/memory.h"
-#include "edge/cached.h"
-#include "edge/encoded.h"
+#include "edge/cache/cached.h"
+#include "edge/encode/encoded.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -2,7 +2,7 @@
  *
  * From the configuration to the context of visitors' TLS, swapped at a reload; counters of handshakes.
  */
-#include "edge/tls.h"
+#include "edge/front/tls.h"
 
 #include "base/memory.h"
 #include "loop/loop.h"

@@ -8,7 +8,7 @@
 
 #include "base/address.h"
 #include "base/list.h"
-#include "edge/shares.h"
+#include "edge/front/shares.h"
 
 struct edge_worker;
 

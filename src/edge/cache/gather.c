@@ -3,7 +3,7 @@
  * Exchanges without a client that bring slices (slices.c): the first one of a representation together with its index; one of a known
  * index; or the word that a stale index is still right. What the origin answers otherwise ends the errand at once: nobody wants it.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 static struct store *store_of(const struct edge_cached *cached)
 {

@@ -8,7 +8,7 @@
  * connection between requests, in heads and behind the last answer; in between it is the exchange's.
  */
 #include "edge/exchange.h"
-#include "edge/wire.h"
+#include "edge/front/wire.h"
 
 #include "base/memory.h"
 

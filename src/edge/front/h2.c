@@ -13,7 +13,7 @@
  * told of more by on_room(); nothing is fed while bytes wait for the wire.
  */
 #include "edge/exchange.h"
-#include "edge/wire.h"
+#include "edge/front/wire.h"
 
 #include "base/memory.h"
 #include "base/pool.h"

@@ -3,7 +3,7 @@
  * What comes back from the origin: handed over to the store; a 304 that makes a stored answer fresh again; an error that a stale one
  * covers; an answer to an unsafe request, which makes others invalid.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 static struct store *store_of(const struct edge_exchange *exchange)
 {

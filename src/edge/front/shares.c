@@ -2,7 +2,7 @@
  *
  * The table of client networks: two sets of eight places for each, chosen by a seeded hash; the rest of the hash is the name.
  */
-#include "edge/shares.h"
+#include "edge/front/shares.h"
 
 #include "base/hash.h"
 #include "base/memory.h"

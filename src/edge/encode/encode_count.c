@@ -2,7 +2,7 @@
  *
  * What is counted of content encodings (C3): answers by how they went out, or why they were left alone; bytes and time.
  */
-#include "edge/encoded.h"
+#include "edge/encode/encoded.h"
 
 #define LEFT_HELP  "Answers of sites that encode which went out as they were, by why."
 #define DONE_HELP  "Answers that went out encoded: on the fly, from the store, from a file."

@@ -4,7 +4,7 @@
  * popular and expires soon, for URLs of lists (C1), for slices. It goes the way of every request; what comes is thrown away behind the
  * store.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 #include "base/memory.h"
 

@@ -3,7 +3,7 @@
  * Lists of URLs that are fetched ahead of demand (C1, S10): one after the other at a bounded rate, round after round. A round finds
  * most of them fresh, which costs a look-up, and fetches what is missing or expires before the next round comes by. On the first worker.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 #define ROUND_LEAST_NS (10ull * 1000000000)
 #define PATIENCE_NS    (10ull * 1000000000) /* for the first link */

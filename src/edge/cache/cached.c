@@ -2,10 +2,10 @@
  *
  * The cache step: what the store has is judged; what it does not have is fetched once for all who want it.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 #include "base/hash.h"
-#include "edge/purges.h"
+#include "edge/cache/purges.h"
 
 uint64_t edge_cached_now_s(void)
 {

@@ -3,7 +3,7 @@
  * Where an edge hears of purges: a source is a gateway that numbers those of some sites. It is looked at every 10 ms: whether its link came
  * up, from nothing or from an outage. Each time it is asked for what is missing; its answer comes behind that, in order.
  */
-#include "edge/purges.h"
+#include "edge/cache/purges.h"
 
 #include "base/memory.h"
 

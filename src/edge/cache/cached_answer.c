@@ -2,7 +2,7 @@
  *
  * An answer from the store: its head, then its content as far as the client takes it, straight from the stored slices.
  */
-#include "edge/cached.h"
+#include "edge/cache/cached.h"
 
 static struct span write_status(const struct edge_cached *cached, struct span node,
                                 char out[CACHE_STATUS_MOST])

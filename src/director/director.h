@@ -75,7 +75,7 @@ enum {
     DIRECTOR_DAMP_ABOVE = 2500,  /* penalty for flapping; each death adds 1000 */
 };
 /* A ranking is made anew so often when the budget allows. */
-#define DIRECTOR_ROUND_NS (2000ull * 1000000)
+#define DIRECTOR_ROUND_NS (3000ull * 1000000)
 /* Ticks should be so far apart at most; and one is due when a state changed. */
 #define DIRECTOR_TICK_NS (25ull * 1000000)
 

@@ -108,7 +108,9 @@ def test_C1_a_folder_that_vanishes_or_cannot_be_used_costs_only_misses(machine):
     machine.node.stop()
     if os.geteuid() == 0:
         shutil.rmtree(machine.folder)
-        os.mkdir(machine.folder, 0o700)  # root's own
+        os.mkdir(machine.folder, 0o700)  # root's own, and not empty: else it would be taken over
+        with open(os.path.join(machine.folder, "somebody's"), "w", encoding="ascii"):
+            pass
         machine.node.start()
         machine.wait()
         assert machine.cache()["disk"] == "there is none" and Readers(machine, range(20)).join().whole == 20

@@ -170,7 +170,8 @@ def test_C1_slices_survive_a_restart_on_disk(local_lab, causeway_program, films)
     made = Site(local_lab, causeway_program, films, cache="on: true, slice: 64k",
                 store=f"memory: 64M, disk: {{path: {local_lab.path('disk')}, size: 256M}}")
     assert made.part("/film", f"10-{4 * SLICE}")[2] == FILM[10:4 * SLICE + 1]
-    wait_until(lambda: made.counts()["disk_writes"] >= 7, 20, "the page, the index and five slices are on disk", every=0.1)
+    # The page that the site was waited for with may be older than the disk tier; what still waits is written before the end.
+    wait_until(lambda: made.counts()["disk_writes"] >= 6, 20, "the index and five slices are on disk", every=0.1)
     before = len(made.ranges())
     made.node.stop()
     made.node.start()

@@ -220,8 +220,6 @@ static const uint8_t *add_alias(struct answer *answer, struct dns_owner owner,
     }
     if (node->site == DNS_NO_SITE)
         return NULL;
-    choice->addresses = NULL;
-    choice->texts = NULL;
     choice->alias = NULL;
     choice->alias_ttl_s = 0;
     choice->scope_bits = 0;
@@ -281,6 +279,8 @@ static void answer_question(struct answer *answer)
     const struct dns_rrset *dname;
     for (unsigned i = 0; (dname = answer_find_dname(&match)) || match.node; i++) {
         struct dns_choice choice;
+        choice.addresses = NULL;
+        choice.texts = NULL; /* the rest is only read where it was chosen */
         struct dns_name *name = &names[i % 2];
         const uint8_t *target = NULL;
         if (dname && !answer_add_dname(answer, owner, &match, dname, name))

@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 #include "crypto/crypto.h"
-#include "edge/exchange.h"
 #include "edge/cache/purges.h"
+#include "edge/exchange.h"
 
 #include <errno.h>
 

@@ -68,7 +68,7 @@ struct url {
 static json_t *split_url(struct url *url, struct arena *arena, const char *text,
                          const struct conf *conf, const struct conf_site *site)
 {
-    struct span rest = span_text(text), authority = rest;
+    struct span rest = span_text(text), authority;
     bool is_http = rest.length >= 7 && span_equal_nocase(span_of(rest.data, 7), SPAN("http://"));
     bool is_https = rest.length >= 8 && span_equal_nocase(span_of(rest.data, 8), SPAN("https://"));
     if (!is_http && !is_https && strstr(text, "://"))
@@ -110,7 +110,7 @@ static json_t *add_url(struct purge_order *order, const struct conf *conf,
                        bool is_soft)
 {
     struct arena arena = {0};
-    struct url url;
+    struct url url = {0};
     json_t *refusal = split_url(&url, &arena, text, conf, site);
     for (int is_https = 0; !refusal && is_https < 2; is_https++) {
         if (is_https ? !url.is_https : !url.is_http)

@@ -228,8 +228,7 @@ static void C2_bad_questions_get_a_sentence(void **state)
         "{\"action\": \"do\", \"site\": \"shop\", \"items\": [3]}",
         "{\"action\": \"do\", \"site\": \"shop\", \"items\": [{\"kind\": \"url\"}]}",
         "{\"action\": \"do\", \"site\": \"shop\", \"items\": [{\"kind\": \"uri\"}]}",
-        "{\"action\": \"do\", \"site\": \"shop\", \"items\": [{\"kind\": \"url\", \"what\": "
-        "\"\"}]}",
+        "{\"action\":\"do\", \"site\":\"shop\", \"items\":[{\"kind\":\"url\", \"what\":\"\"}]}",
         "{\"action\": \"look\", \"site\": \"shop\"}",
         "{\"action\": \"look\", \"site\": \"shop\", \"ticket\": 77}",
         "{\"action\": \"undo\", \"site\": \"shop\"}",

@@ -46,6 +46,8 @@ def words_of(answer):
 
 @pytest.fixture
 def browser(road, lab, version):
+    # Chromium gives up what it loads (ERR_NETWORK_CHANGED) when an address of its machine changes, as IPv6's do in their first seconds.
+    wait_until(lambda: not road.client.run("ip", "-6", "address", "show", "tentative").stdout.strip(), 20, "all addresses are settled", every=0.1)
     made = Browser(lab, road.client, f"MAP {SITE} " + (f"[{road.edge_at}]" if version == 6 else road.edge_at))
     yield made
     made.close()

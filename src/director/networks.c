@@ -225,7 +225,9 @@ uint32_t networks_sweep(struct director *director, const struct director_facts *
     for (uint32_t i = 0, count; i < most && evaluated < budget; i += count) {
         if (director->next_slot >= slots)
             director->next_slot = 0;
-        count = slots - director->next_slot < AHEAD ? slots - director->next_slot : (uint32_t)AHEAD;
+        count = most - i < AHEAD ? most - i : (uint32_t)AHEAD;
+        if (count > slots - director->next_slot)
+            count = slots - director->next_slot;
         evaluated += sweep_slots(director, facts, director->next_slot, count);
         director->next_slot += count;
     }

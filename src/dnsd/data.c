@@ -309,6 +309,19 @@ static void take_hosts(struct dnsd_data *data, const struct conf *conf)
     }
 }
 
+static struct conf_maps *take_maps(const struct conf *conf, struct conf_maps *old, struct text *why)
+{
+    uint64_t start_ns = clock_now_ns();
+    struct conf_maps *made = conf_maps_new(conf, old, why);
+    if (!made || made == old || !(conf->map_count || conf->regions_path))
+        return made;
+    struct maps_figures figures = maps_figures(made->maps);
+    log_info("dns", "maps compiled networks=%u places=%u bytes=%llu ms=%llu", figures.networks,
+             figures.places, (unsigned long long)figures.bytes,
+             (unsigned long long)(clock_now_ns() - start_ns) / 1000000);
+    return made;
+}
+
 struct dnsd_data *dnsd_data_new(const struct conf *conf, struct conf_maps *old, uint64_t seed,
                                 struct text *why)
 {
@@ -319,7 +332,7 @@ struct dnsd_data *dnsd_data_new(const struct conf *conf, struct conf_maps *old, 
     data->keys = dnsd_keys_new(conf, why);
     data->assigned = dnsd_assigned_new(conf);
     data->proofs = dnsd_proofs_new();
-    data->maps = conf_maps_new(conf, old, why);
+    data->maps = take_maps(conf, old, why);
     if (data->maps && data->keys)
         data->zones = dnsd_zones_new(conf, data->maps, data->keys, seed, &data->levels,
                                      &data->aliases, data->assigned, data->proofs, why);

@@ -3,7 +3,7 @@
  * In which country a visitor is, as the maps of the configuration say: for rules. Maps are compiled only where a rule asks, and by
  * reloads on a thread of their own, for large ones take seconds.
  */
-#include "edge/private.h"
+#include "edge/exchange.h"
 
 #include "base/memory.h"
 
@@ -54,13 +54,15 @@ void edge_countries_take(struct edge_countries *countries)
                      countries->latest ? conf_maps_retain(countries->latest) : NULL, release);
 }
 
-void edge_countries_find(const struct edge_countries *countries, const struct address *client,
-                         uint8_t country[2])
+void edge_countries_find(const struct edge_exchange *exchange, uint8_t country[2])
 {
+    const struct edge_countries *countries = exchange->worker->edge->countries;
     const struct conf_maps *maps = countries ? snapshot_read(&countries->published) : NULL;
-    if (!maps)
+    const struct conf_site *site = maps ? edge_exchange_site(exchange) : NULL;
+    if (!site || !rules_ask_for_country(site->rules))
         return;
-    const struct maps_place *place = maps_place(maps->maps, maps_find(maps->maps, client, NULL));
+    const struct maps_place *place =
+        maps_place(maps->maps, maps_find(maps->maps, &exchange->visitor->address, NULL));
     memcpy(country, place->country, sizeof place->country);
 }
 

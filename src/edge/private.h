@@ -296,15 +296,15 @@ unsigned edge_sites_held(struct edge_sites *const *list, size_t count, const cha
 json_t *edge_sites_status(struct edge_sites *const *list, size_t count, uint64_t now_ns);
 
 /* ---- countries.c: where visitors are, by the maps of the configuration; only where a rule asks */
+struct edge_exchange;
 struct edge_countries *edge_countries_new(void);
 void edge_countries_free(struct edge_countries **freed);
 /* May take seconds; on no worker. Negative: sentences in `why`, and those of before stay. */
 MUST_USE int edge_countries_prepare(struct edge_countries *countries, const struct conf *conf,
                                     struct text *why);
 void edge_countries_take(struct edge_countries *countries); /* what was prepared is in force */
-/* Leaves `country` as it is where it is not known. NULL: knows nothing. */
-void edge_countries_find(const struct edge_countries *countries, const struct address *client,
-                         uint8_t country[2]);
+/* Leaves `country` as it is where it is not known, or where no rule of the request's site asks. */
+void edge_countries_find(const struct edge_exchange *exchange, uint8_t country[2]);
 
 /* ---- rules.c */
 void edge_rules_register_metrics(void);

@@ -60,8 +60,7 @@ static void gather(struct edge_exchange *exchange, const struct conf_site *site,
                                   .rtt_us = RULES_UNKNOWN,
                                   .loss_ppm = RULES_UNKNOWN,
                                   .load_percent = RULES_UNKNOWN};
-    edge_countries_find(exchange->worker->edge->countries, &exchange->visitor->address,
-                        facts->country);
+    edge_countries_find(exchange, facts->country);
     if (exchange->visitor->tls)
         add_tls(tls_session_facts(exchange->visitor->tls), facts);
     if (rules_ask_for_link(site->rules))

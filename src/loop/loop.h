@@ -168,6 +168,8 @@ int socket_send_from(int fd, struct span data, const struct address *to,
 MUST_USE int socket_accept(int listener, struct address *peer, int *fd);
 int socket_error(int fd); /* SO_ERROR as errno value, 0 for none */
 void socket_set_nodelay(int fd);
+/* Readable means that so many bytes are there; 1 is usual. */
+void socket_set_low_mark(int fd, size_t bytes);
 /* The peer sees a reset, not an end (truncation must be visible). */
 void socket_set_reset_on_close(int fd);
 struct socket_buffers {

@@ -197,6 +197,12 @@ void socket_set_nodelay(int fd)
     set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
 }
 
+void socket_set_low_mark(int fd, size_t bytes)
+{
+    int mark = (int)bytes;
+    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
+}
+
 void socket_set_reset_on_close(int fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};

@@ -45,7 +45,7 @@ static struct rules_facts facts_of(struct edge_exchange *exchange)
     struct rules_facts facts = {.head = &exchange->head,
                                 .client = exchange->visitor->address,
                                 .is_tls = exchange->visitor->is_https};
-    edge_countries_find(exchange->worker->edge->countries, &facts.client, facts.country);
+    edge_countries_find(exchange, facts.country);
     return facts;
 }
 

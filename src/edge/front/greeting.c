@@ -26,11 +26,6 @@ struct edge_greeting {
     size_t seen; /* bytes that were looked at */
 };
 
-static void set_low_mark(int fd, int bytes)
-{
-    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-}
-
 /* The descriptor is the caller's from here on. */
 static struct edge_arrival let_go(struct edge_greeting *greeting)
 {
@@ -41,7 +36,7 @@ static struct edge_arrival let_go(struct edge_greeting *greeting)
     list_remove(&greeting->link);
     edge_waiting_end(&greeting->waiting);
     memory_free(greeting);
-    set_low_mark(arrival.fd, 1);
+    socket_set_low_mark(arrival.fd, 1);
     return arrival;
 }
 
@@ -95,7 +90,7 @@ static void look(struct edge_greeting *greeting)
         give_up(greeting, TLS_FAILURE_CLOSED); /* woken for no further byte: that was the end */
     else {
         greeting->seen = here;
-        set_low_mark(greeting->watch.fd, (int)here + 1);
+        socket_set_low_mark(greeting->watch.fd, here + 1);
     }
 }
 

@@ -41,11 +41,6 @@ bool edge_proxied_is_from(const struct edge_worker *worker, const struct address
     return false;
 }
 
-static void set_low_mark(int fd, int bytes)
-{
-    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-}
-
 static void let_go(struct edge_proxied *proxied)
 {
     struct loop *loop = proxied->worker->loop;
@@ -80,7 +75,7 @@ static void go_on(struct edge_proxied *proxied, const struct http_proxy_header *
     struct edge_entrance entrance = proxied->entrance;
     metric_add(&taken, 1);
     let_go(proxied);
-    set_low_mark(arrival.fd, 1);
+    socket_set_low_mark(arrival.fd, 1);
     if (!header->is_local) {
         arrival.client = header->source;
         arrival.local = header->destination;
@@ -109,7 +104,7 @@ static void look(struct edge_proxied *proxied)
         fail(proxied, "left before its PROXY header was complete"); /* woken for no further byte */
     else {
         proxied->seen = here;
-        set_low_mark(fd, (int)here + 1);
+        socket_set_low_mark(fd, here + 1);
     }
 }
 

@@ -99,15 +99,16 @@ static enum edge_next take_first(struct edge_cached *cached, const struct http_h
                    cache_slices_index(&index, &facts, gather->slice_bytes,
                                       random_u64(&exchange->worker->random)) &&
                    cache_slice_matches(answer, &index, &fields, gather->number) &&
-                   edge_cached_pack(&packed, cached, &index, &fields) == CACHE_REFUSAL_NONE &&
-                   store_fill_answer(&gather->index, &packed.answer, 0, now_ns(cached)) == 0;
+                   edge_cached_pack(&packed, cached, &index, &fields) == CACHE_REFUSAL_NONE;
+    if (is_good)
+        join_slice(cached, &index); /* the answer of the index wakes who waits for it */
+    is_good = is_good && store_fill_answer(&gather->index, &packed.answer, 0, now_ns(cached)) == 0;
     edge_packed_clear(&packed);
     if (!is_good) {
         store_fill_pass(&gather->index, now_ns(cached),
                         cache_status_is_error(answer->status) ? 0 : EDGE_UNSLICED_NS);
         return stop(cached);
     }
-    join_slice(cached, &index);
     store_fill_end(&gather->index);
     struct cache_range range = cache_slice_range(&index, gather->number);
     return take_slice(cached, &range);

@@ -4,7 +4,7 @@
  * time, and kept only after an answer that ended where it said.
  */
 #include "base/memory.h"
-#include "gateway/private.h"
+#include "gateway/attempt.h"
 
 #include <errno.h>
 
@@ -12,8 +12,8 @@ static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t event
 {
     struct origin_connection *connection = CONTAINER_OF(watch, struct origin_connection, watch);
     (void)loop;
-    if (connection->request) {
-        gateway_request_on_origin(connection->request, events);
+    if (connection->attempt) {
+        gateway_attempt_on_ready(connection->attempt, events);
         return;
     }
     gateway_pool_close(
@@ -146,7 +146,7 @@ struct candidates {
 
 static void add_candidates(struct gateway_worker *worker, const struct conf_site *site,
                            const struct conf_origin *origin, uint16_t port,
-                           const struct origin_pool *except, struct candidates *candidates)
+                           const struct address *except, struct candidates *candidates)
 {
     const struct conf *conf = gateway_conf(worker);
     struct address addresses[RESOLVED_ADDRESSES];
@@ -155,7 +155,8 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
         if (!may_connect(conf, &addresses[i]))
             continue;
         struct origin_pool *pool = find_or_add(worker, &addresses[i]);
-        bool is_avoided = pool == except || pool->avoid_until_ns > loop_now_ns(worker->loop) ||
+        bool is_avoided = (except && address_equal(&pool->address, except)) ||
+                          pool->avoid_until_ns > loop_now_ns(worker->loop) ||
                           gateway_health_is_down(worker->gateway, site->index, &addresses[i]);
         candidates->list[candidates->count] = (struct balance_candidate){
             .pending = pool->pending, .limit = site->connections_limit, .is_usable = !is_avoided};
@@ -164,7 +165,7 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
 }
 
 int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                      const char *group, uint16_t port, const struct origin_pool *except,
+                      const char *group, uint16_t port, const struct address *except,
                       struct origin_pool **picked)
 {
     struct candidates candidates = {.count = 0};
@@ -238,7 +239,6 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
                        uint32_t keep_most)
 {
     struct origin_pool *pool = connection->pool;
-    connection->request = NULL;
     if (pool->idle_count >= keep_most || !pool->is_configured || connection->in.bytes ||
         connection->out.bytes ||
         loop_watch_set(connection->worker->loop, &connection->watch, EPOLLIN) < 0) {

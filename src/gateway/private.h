@@ -22,7 +22,7 @@ enum {
     (10ull * 1000000000) /* from the opening of a stream to the end of its head */
 
 struct origin_connection;
-struct gateway_request;
+struct gateway_attempt;
 
 /* One origin address as one worker uses it. */
 struct origin_pool {
@@ -41,7 +41,7 @@ struct origin_connection {
     struct list link; /* in pool->idle */
     struct gateway_worker *worker;
     struct origin_pool *pool;
-    struct gateway_request *request; /* NULL: idle */
+    struct gateway_attempt *attempt; /* attempt.h; NULL: idle */
     struct slice_queue out, in;
     bool is_connecting;
     bool is_reused;
@@ -65,7 +65,7 @@ struct gateway_worker {
     struct loop *loop;
     struct random random;
     struct list pools;
-    struct list requests; /* struct gateway_request */
+    struct list requests; /* struct gateway_request, of request.c */
     struct list ports;    /* struct gateway_port */
     struct list flows;    /* struct gateway_flow */
     struct list purge_sessions;
@@ -102,10 +102,10 @@ void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
 void gateway_pools_free(struct gateway_worker *worker);
-/* The origin of the site for the next request, not `except` unless there is no other. 0, ERROR_LIMIT: all are full, ERROR_UNREACHABLE: none has an
+/* The origin of the site for the next request, not that at `except` (may be NULL) unless there is no other. 0, ERROR_LIMIT: all are full, ERROR_UNREACHABLE: none has an
  * address to which this gateway may connect, or there is no such group. `group` NULL: those in none. `port` 0: the origin's own. */
 MUST_USE int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                               const char *group, uint16_t port, const struct origin_pool *except,
+                               const char *group, uint16_t port, const struct address *except,
                                struct origin_pool **picked);
 /* What counts as pending. The pool may be gone behind the latter. */
 void gateway_pool_begin(struct origin_pool *pool);
@@ -147,7 +147,6 @@ void gateway_names_free(struct resolved_name *names, size_t count);
 /* ---- request.c */
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,
                             struct link_stream *stream);
-void gateway_request_on_origin(struct gateway_request *request, uint32_t events);
 void gateway_requests_abort(struct gateway_worker *worker);
 
 /* ---- service.c */

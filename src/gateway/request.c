@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A request at the gateway: message form from the stream, HTTP/1.1 to an origin, the answer back the same way. Bytes are held
- * only as far as GATEWAY_HELD_MOST: a slow origin stops the stream by its credit, a slow stream stops the reading of the origin.
+ * A request at the gateway, the link's side: message form from the stream, the answer back the same way; in between it is tried at an origin,
+ * or at several one after another (attempt.h). Bytes are held only as far as GATEWAY_HELD_MOST: a slow origin stops the stream by its
+ * credit, a slow stream stops the reading of the origin.
  *
  *   HEAD --> CONNECT --> EXCHANGE --> (answer complete) --> DRAIN --> OVER
  *               ^  retry    |
@@ -10,10 +11,9 @@
  * Every event ends in run(), the only place that frees a request: steps in between only set its state.
  */
 #include "base/memory.h"
-#include "gateway/private.h"
+#include "gateway/attempt.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 // clang-format off
 #define REQUEST_STATE_LIST(X)                                                                       \
@@ -49,20 +49,15 @@ struct gateway_request {
     bool body_was_taken; /* some of the body is gone: the request cannot be repeated */
 
     /* The origin. */
-    struct origin_pool *pool;
-    struct origin_connection *connection;
-    struct arena answer_arena;
-    struct http_parser parser;
-    struct http_head answer;
+    struct gateway_attempt *attempt; /* in CONNECT and EXCHANGE */
+    uint32_t attempts;               /* so far */
+    uint64_t head_ns;                /* when the head had come */
+
+    /* To the link. */
     struct slice_queue to_link;
     struct http_form_content content; /* on its way there */
     bool answer_began, answer_ended;
     bool is_tunnel;
-    bool origin_deaf; /* takes no more bytes, or was told the end of a tunnel */
-    uint32_t attempts;
-
-    /* When what happened, for the edge; of the last attempt. */
-    uint64_t head_ns, chosen_ns, asked_ns, answered_ns;
 
     /* Copied from the site: the snapshot may change while the request runs. */
     char *site;
@@ -96,24 +91,9 @@ static void made_progress(struct gateway_request *request)
 
 /* ---- ends */
 
-static void release_origin(struct gateway_request *request, bool may_keep)
-{
-    struct origin_connection *connection = request->connection;
-    if (!connection)
-        return;
-    request->connection = NULL;
-    connection->request = NULL;
-    if (may_keep)
-        gateway_pool_keep(connection, request->idle_timeout_ns, request->kept_connections);
-    else
-        gateway_pool_close(&connection);
-}
-
 static void request_free(struct gateway_request *request)
 {
-    release_origin(request, false);
-    if (request->pool)
-        gateway_pool_end(request->pool);
+    gateway_attempt_close(&request->attempt);
     loop_timer_stop(request->worker->loop, &request->timer);
     list_remove(&request->link);
     link_stream_release(&request->stream);
@@ -122,7 +102,6 @@ static void request_free(struct gateway_request *request)
     slice_queue_clear(&request->from_link);
     slice_queue_clear(&request->to_link);
     arena_clear(&request->arena);
-    arena_clear(&request->answer_arena);
     memory_free(request->site);
     memory_free(request);
     metric_add(&gateway_open_requests, (uint64_t)-1);
@@ -157,15 +136,10 @@ static void bad_request(struct gateway_request *request)
 static void write_head(struct gateway_request *request)
 {
     request->head.keeps_alive = true;
-    if (http_write_request(&request->connection->out, &request->head) < 0) {
+    if (gateway_attempt_ask(request->attempt, &request->head) < 0) {
         bad_request(request);
         return;
     }
-    http_parser_start_response(&request->parser, &request->worker->limits, &request->answer,
-                               &request->answer_arena, request->head.method,
-                               request->head.upgrades);
-    request->origin_deaf = false;
-    request->asked_ns = loop_now_ns(request->worker->loop);
     set_state(request, REQUEST_EXCHANGE);
     set_deadline(request, request->read_timeout_ns);
 }
@@ -186,41 +160,32 @@ static uint32_t count_origins(const struct gateway_request *request, const struc
 
 /* Tries as many origins as may be tried until one does not refuse at once. `fresh`: not on a kept connection. */
 static void connect_origin(struct gateway_request *request, const struct conf_site *site,
-                           struct origin_pool *except, bool fresh)
+                           const struct address *avoided, bool fresh)
 {
     struct gateway_worker *worker = request->worker;
+    struct address except = avoided ? *avoided : (struct address){0};
     uint32_t most = request->retries + count_origins(request, site);
     int result = ERROR_UNREACHABLE;
-    while (!request->connection && request->attempts <= most) {
+    while (!request->attempt && request->attempts <= most) {
         struct origin_pool *pool;
-        result = gateway_pool_pick(worker, site, request->group, 0, except, &pool);
+        result = gateway_pool_pick(worker, site, request->group, 0, &except, &pool);
         if (result < 0) {
             no_origin(request, result);
             return;
         }
-        gateway_pool_begin(pool);
-        if (request->pool)
-            gateway_pool_end(request->pool);
-        request->pool = pool;
         request->attempts++;
-        request->chosen_ns = loop_now_ns(worker->loop);
-        request->connection = fresh ? NULL : gateway_pool_take(pool);
-        result = request->connection ? 0 : gateway_pool_connect(worker, pool, &request->connection);
+        except = pool->address;
+        result = gateway_attempt_start(request, worker, pool, fresh, &request->attempt);
         if (result == ERROR_LIMIT) {
             log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
             break;
         }
-        if (result < 0) {
-            gateway_pool_failed(worker, pool);
-            except = pool;
-        }
     }
-    if (!request->connection) {
+    if (!request->attempt) {
         no_origin(request, result);
         return;
     }
-    request->connection->request = request;
-    if (!request->connection->is_connecting) {
+    if (!gateway_attempt_is_connecting(request->attempt)) {
         write_head(request);
         return;
     }
@@ -235,7 +200,8 @@ static void try_again(struct gateway_request *request, bool was_sent, uint32_t c
 {
     const struct conf_site *site =
         conf_find_site(gateway_conf(request->worker), span_text(request->site));
-    release_origin(request, false);
+    struct address failed = request->attempt->pool->address;
+    gateway_attempt_close(&request->attempt);
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || http_method_is_idempotent(request->head.method));
     uint32_t most = request->retries + (site && !was_sent ? count_origins(request, site) : 0);
@@ -244,14 +210,13 @@ static void try_again(struct gateway_request *request, bool was_sent, uint32_t c
         return;
     }
     metric_add(&gateway_retries, 1);
-    arena_clear(&request->answer_arena);
     /* Where one kept connection has died the others may have, too, and not have said so yet. */
-    connect_origin(request, site, was_sent ? NULL : request->pool, was_sent);
+    connect_origin(request, site, was_sent ? NULL : &failed, was_sent);
 }
 
 static void connect_failed(struct gateway_request *request)
 {
-    gateway_pool_failed(request->worker, request->pool);
+    gateway_pool_failed(request->worker, request->attempt->pool);
     try_again(request, false, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
 }
 
@@ -311,22 +276,20 @@ static void begin(struct gateway_request *request)
 static void take_body(struct gateway_request *request, struct slice data)
 {
     request->body_was_taken = true;
-    if (!request->connection || request->origin_deaf)
-        slice_release(&data);
-    else if (request->head.body == HTTP_BODY_CHUNKED && !request->is_tunnel)
-        http_write_chunk(&request->connection->out, data);
+    if (request->attempt)
+        gateway_attempt_write(request->attempt, data,
+                              request->head.body == HTTP_BODY_CHUNKED && !request->is_tunnel);
     else
-        slice_queue_push(&request->connection->out, data);
+        slice_release(&data);
 }
 
 static void take_end(struct gateway_request *request)
 {
     request->request_ended = true;
-    if (!request->connection || request->origin_deaf || request->is_tunnel ||
-        request->head.body != HTTP_BODY_CHUNKED)
+    if (!request->attempt || request->is_tunnel || request->head.body != HTTP_BODY_CHUNKED)
         return;
     request->body_was_taken = true;
-    if (http_write_last_chunk(&request->connection->out, &request->reader.trailers) < 0)
+    if (gateway_attempt_finish(request->attempt, &request->reader.trailers) < 0)
         bad_request(request);
 }
 
@@ -371,20 +334,10 @@ static bool read_stream(struct gateway_request *request)
 
 static void write_origin(struct gateway_request *request)
 {
-    struct origin_connection *connection = request->connection;
-    int sent = socket_write(connection->watch.fd, &connection->out);
-    if (sent > 0)
+    if (gateway_attempt_send(request->attempt))
         made_progress(request);
-    if (sent < 0) {
-        /* It takes no more. It may have answered already, and that answer counts. */
-        slice_queue_clear(&connection->out);
-        request->origin_deaf = true;
-    }
-    if (request->is_tunnel && request->request_ended && !connection->out.bytes &&
-        !request->origin_deaf) {
-        shutdown(connection->watch.fd, SHUT_WR);
-        request->origin_deaf = true;
-    }
+    if (request->is_tunnel && request->request_ended)
+        gateway_attempt_shut(request->attempt);
 }
 
 static bool wants_pieces(const struct gateway_request *request)
@@ -394,7 +347,8 @@ static bool wants_pieces(const struct gateway_request *request)
     case REQUEST_DRAIN:
         return !request->request_ended;
     case REQUEST_EXCHANGE:
-        return !request->request_ended && request->connection->out.bytes < GATEWAY_HELD_MOST;
+        return !request->request_ended &&
+               gateway_attempt_unsent(request->attempt) < GATEWAY_HELD_MOST;
     case REQUEST_CONNECT:
     case REQUEST_OVER:
         return false;
@@ -409,14 +363,14 @@ static void go_up(struct gateway_request *request)
         while (wants_pieces(request) && read_stream(request) && take_piece(request)) {
         }
         was_full = request->state == REQUEST_EXCHANGE &&
-                   request->connection->out.bytes >= GATEWAY_HELD_MOST;
+                   gateway_attempt_unsent(request->attempt) >= GATEWAY_HELD_MOST;
         if (request->state == REQUEST_EXCHANGE)
             write_origin(request);
     } while (was_full && wants_pieces(request));
     if (request->state == REQUEST_OVER)
         return;
-    uint64_t held =
-        request->from_link.bytes + (request->connection ? request->connection->out.bytes : 0);
+    uint64_t held = request->from_link.bytes +
+                    (request->attempt ? gateway_attempt_unsent(request->attempt) : 0);
     if (request->owed > held) {
         link_stream_consume(request->stream, request->owed - held);
         request->owed = held;
@@ -430,13 +384,14 @@ static void go_up(struct gateway_request *request)
 /* As far as they are known: before the answer's head without the last one. */
 static void write_times(struct gateway_request *request)
 {
+    const struct gateway_attempt *attempt = request->attempt;
     struct http_times times = {.known = request->answer_ended ? HTTP_TIME_COUNT : HTTP_TIME_WHOLE};
     if (!link_hears_times(request->from))
         return;
-    times.us[HTTP_TIME_QUEUE] = (request->chosen_ns - request->head_ns) / 1000;
-    times.us[HTTP_TIME_CONNECT] = (request->asked_ns - request->chosen_ns) / 1000;
-    times.us[HTTP_TIME_FIRST_BYTE] = (request->answered_ns - request->asked_ns) / 1000;
-    times.us[HTTP_TIME_WHOLE] = (loop_now_ns(request->worker->loop) - request->chosen_ns) / 1000;
+    times.us[HTTP_TIME_QUEUE] = (attempt->chosen_ns - request->head_ns) / 1000;
+    times.us[HTTP_TIME_CONNECT] = (attempt->asked_ns - attempt->chosen_ns) / 1000;
+    times.us[HTTP_TIME_FIRST_BYTE] = (attempt->answered_ns - attempt->asked_ns) / 1000;
+    times.us[HTTP_TIME_WHOLE] = (loop_now_ns(request->worker->loop) - attempt->chosen_ns) / 1000;
     http_form_write_times(&request->to_link, &times);
 }
 
@@ -453,12 +408,13 @@ static void finish_answer(struct gateway_request *request)
 /* The answer is complete. Whatever of the request is still to come is thrown away. */
 static void conclude(struct gateway_request *request)
 {
-    bool may_keep = request->request_ended && request->answer.keeps_alive && !request->is_tunnel &&
-                    !request->origin_deaf && !request->connection->in.bytes &&
-                    !request->connection->out.bytes;
     if (!request->answer_ended)
         finish_answer(request);
-    release_origin(request, may_keep);
+    if (request->request_ended && !request->is_tunnel)
+        gateway_attempt_keep(&request->attempt, request->idle_timeout_ns,
+                             request->kept_connections);
+    else
+        gateway_attempt_close(&request->attempt);
     if (request->request_ended) {
         set_state(request, REQUEST_OVER);
         return;
@@ -471,15 +427,16 @@ static void conclude(struct gateway_request *request)
 static bool take_answer_head(struct gateway_request *request)
 {
     struct compressor *compressor = link_stream_compressor(request->stream);
+    const struct http_head *answer = &request->attempt->answer;
     struct slice_queue head = {0};
     struct http_pack pack;
-    if (http_form_write_response(&head, &request->answer) < 0)
+    if (http_form_write_response(&head, answer) < 0)
         return false;
-    if (request->answer.status >= 200 || request->is_tunnel)
+    if (answer->status >= 200 || request->is_tunnel)
         write_times(request);
-    http_pack_decide(request->packs, &request->answer, &request->head.fields, &pack);
+    http_pack_decide(request->packs, answer, &request->head.fields, &pack);
     http_form_pack_head(&request->to_link, &head, pack.head ? compressor : NULL);
-    if (request->answer.status >= 200) {
+    if (answer->status >= 200) {
         http_form_content_start(&request->content, pack.content ? compressor : NULL);
         http_pack_count(&pack, compressor);
     }
@@ -490,12 +447,10 @@ static bool take_answer_head(struct gateway_request *request)
 static bool take_answer(struct gateway_request *request)
 {
     struct slice data;
-    switch (http_parser_next(&request->parser, &request->connection->in, &data)) {
+    switch (gateway_attempt_next(request->attempt, &data)) {
     case HTTP_EVENT_HEAD:
-        if (!request->answer_began)
-            request->answered_ns = loop_now_ns(request->worker->loop);
         request->answer_began = true;
-        request->is_tunnel = request->answer.status == 101;
+        request->is_tunnel = request->attempt->answer.status == 101;
         if (take_answer_head(request))
             return true;
         bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
@@ -505,7 +460,7 @@ static bool take_answer(struct gateway_request *request)
         return true;
     case HTTP_EVENT_TRAILERS:
         http_form_content_flush(&request->content, &request->to_link);
-        if (http_form_write_trailers(&request->to_link, &request->parser.trailers) == 0)
+        if (http_form_write_trailers(&request->to_link, &request->attempt->parser.trailers) == 0)
             return true;
         bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
         return false;
@@ -517,7 +472,7 @@ static bool take_answer(struct gateway_request *request)
         link_stream_write(request->stream, &request->to_link);
         return false;
     case HTTP_EVENT_ERROR:
-        bad_answer(request, request->parser.cause);
+        bad_answer(request, request->attempt->parser.cause);
         return false;
     }
     return false;
@@ -526,31 +481,29 @@ static bool take_answer(struct gateway_request *request)
 /* The origin closed its side. */
 static void origin_ended(struct gateway_request *request)
 {
-    bool is_untouched = http_parser_is_idle(&request->parser) && !request->answer_began;
-    if (is_untouched && request->connection->is_reused) {
+    struct gateway_attempt *attempt = request->attempt;
+    if (gateway_attempt_died_idle(attempt)) {
         try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
-    } else if (http_parser_finish(&request->parser) != HTTP_EVENT_END) {
+    } else if (http_parser_finish(&attempt->parser) != HTTP_EVENT_END) {
         bad_answer(request, HTTP_CAUSE_TRUNCATED);
     } else if (request->is_tunnel && !request->request_ended) {
         finish_answer(request); /* half closed: the client may still speak */
     } else {
-        request->answer.keeps_alive = false;
+        attempt->answer.keeps_alive = false;
         conclude(request);
     }
 }
 
 static void go_down(struct gateway_request *request)
 {
-    struct origin_connection *connection = request->connection;
     uint64_t room = link_stream_room(request->stream);
     bool ended;
     if (request->state != REQUEST_EXCHANGE || request->answer_ended || !room)
         return;
     uint32_t limit = room < GATEWAY_READ_MOST ? (uint32_t)room : GATEWAY_READ_MOST;
-    int got = socket_read(connection->watch.fd, &connection->in, limit, &ended);
+    int got = gateway_attempt_read(request->attempt, limit, &ended);
     if (got < 0) {
-        if (http_parser_is_idle(&request->parser) && !request->answer_began &&
-            connection->is_reused)
+        if (gateway_attempt_died_idle(request->attempt))
             try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
         else
             bad_answer(request, HTTP_CAUSE_TRUNCATED);
@@ -567,46 +520,38 @@ static void go_down(struct gateway_request *request)
 
 /* ---- events */
 
-static void watch_origin(struct gateway_request *request)
-{
-    struct origin_connection *connection = request->connection;
-    uint32_t events = 0;
-    if (connection->is_connecting)
-        return; /* waits for both already */
-    if (!request->answer_ended && link_stream_room(request->stream))
-        events |= EPOLLIN;
-    if (connection->out.bytes)
-        events |= EPOLLOUT;
-    if (loop_watch_set(request->worker->loop, &connection->watch, events) < 0)
-        fail(request, TRANSPORT_CODE_INTERNAL, &gateway_unreachable);
-}
-
 static void run(struct gateway_request *request)
 {
     if (request->state != REQUEST_OVER)
         go_up(request);
     if (request->state != REQUEST_OVER && request->is_tunnel && request->answer_ended &&
-        request->request_ended && !request->connection->out.bytes)
+        request->request_ended && !gateway_attempt_unsent(request->attempt))
         conclude(request);
-    if (request->state != REQUEST_OVER && request->connection)
-        watch_origin(request);
+    if (request->state != REQUEST_OVER && request->attempt &&
+        gateway_attempt_watch(request->attempt,
+                              !request->answer_ended && link_stream_room(request->stream)) < 0)
+        fail(request, TRANSPORT_CODE_INTERNAL, &gateway_unreachable);
     if (request->state == REQUEST_OVER)
         request_free(request);
 }
 
-void gateway_request_on_origin(struct gateway_request *request, uint32_t events)
+void gateway_request_on_connected(struct gateway_request *request, struct gateway_attempt *attempt,
+                                  bool has_failed)
 {
-    struct origin_connection *connection = request->connection;
-    if (connection->is_connecting) {
-        if (socket_error(connection->watch.fd) || !(events & EPOLLOUT)) {
-            connect_failed(request);
-        } else {
-            connection->is_connecting = false;
-            write_head(request);
-        }
-    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+    INVARIANT(attempt == request->attempt);
+    if (has_failed)
+        connect_failed(request);
+    else
+        write_head(request);
+    run(request);
+}
+
+void gateway_request_on_origin(struct gateway_request *request, struct gateway_attempt *attempt,
+                               bool is_readable)
+{
+    INVARIANT(attempt == request->attempt);
+    if (is_readable)
         go_down(request);
-    }
     run(request);
 }
 
@@ -615,7 +560,7 @@ static bool waits_for_origin(const struct gateway_request *request)
 {
     switch (request->state) {
     case REQUEST_EXCHANGE:
-        return request->connection->out.bytes ||
+        return gateway_attempt_unsent(request->attempt) ||
                ((request->request_ended || request->head.upgrades) &&
                 link_stream_room(request->stream));
     case REQUEST_DRAIN:

@@ -8,7 +8,8 @@
 
 static int pick(struct stage *stage, const struct origin_pool *except, struct origin_pool **picked)
 {
-    return gateway_pool_pick(stage->worker, stage_site(stage), NULL, 0, except, picked);
+    return gateway_pool_pick(stage->worker, stage_site(stage), NULL, 0,
+                             except ? &except->address : NULL, picked);
 }
 
 static struct origin_pool *must_pick(struct stage *stage, const struct origin_pool *except)

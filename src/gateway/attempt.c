@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One try of a request at one origin: see attempt.h. Bytes go out through the connection's queue and come in through its other one; the
+ * parser sees to it that nothing but one answer is taken from there.
+ */
+#include "gateway/attempt.h"
+
+#include "base/memory.h"
+
+#include <sys/socket.h>
+
+/* ---- life */
+
+int gateway_attempt_start(struct gateway_request *request, struct gateway_worker *worker,
+                          struct origin_pool *pool, bool fresh, struct gateway_attempt **started)
+{
+    struct gateway_attempt *attempt = NEW(struct gateway_attempt);
+    *started = NULL;
+    attempt->request = request;
+    attempt->worker = worker;
+    attempt->pool = pool;
+    attempt->chosen_ns = loop_now_ns(worker->loop);
+    gateway_pool_begin(pool);
+    attempt->connection = fresh ? NULL : gateway_pool_take(pool);
+    int result = attempt->connection ? 0 : gateway_pool_connect(worker, pool, &attempt->connection);
+    if (result < 0) {
+        if (result != ERROR_LIMIT)
+            gateway_pool_failed(worker, pool);
+        gateway_attempt_close(&attempt);
+        return result;
+    }
+    attempt->connection->attempt = attempt;
+    *started = attempt;
+    return 0;
+}
+
+static void end(struct gateway_attempt *attempt)
+{
+    gateway_pool_end(attempt->pool);
+    arena_clear(&attempt->arena);
+    memory_free(attempt);
+}
+
+void gateway_attempt_close(struct gateway_attempt **ended)
+{
+    struct gateway_attempt *attempt = *ended;
+    if (!attempt)
+        return;
+    *ended = NULL;
+    gateway_pool_close(&attempt->connection);
+    end(attempt);
+}
+
+void gateway_attempt_keep(struct gateway_attempt **ended, uint64_t idle_timeout_ns,
+                          uint32_t keep_most)
+{
+    struct gateway_attempt *attempt = *ended;
+    struct origin_connection *connection = attempt->connection;
+    if (!attempt->answer.keeps_alive || attempt->is_deaf || connection->in.bytes ||
+        connection->out.bytes) {
+        gateway_attempt_close(ended);
+        return;
+    }
+    *ended = NULL;
+    connection->attempt = NULL;
+    gateway_pool_keep(connection, idle_timeout_ns, keep_most);
+    end(attempt);
+}
+
+/* ---- up */
+
+bool gateway_attempt_is_connecting(const struct gateway_attempt *attempt)
+{
+    return attempt->connection->is_connecting;
+}
+
+int gateway_attempt_ask(struct gateway_attempt *attempt, const struct http_head *head)
+{
+    int result = http_write_request(&attempt->connection->out, head);
+    if (result < 0)
+        return result;
+    http_parser_start_response(&attempt->parser, &attempt->worker->limits, &attempt->answer,
+                               &attempt->arena, head->method, head->upgrades);
+    attempt->asked_ns = loop_now_ns(attempt->worker->loop);
+    return 0;
+}
+
+void gateway_attempt_write(struct gateway_attempt *attempt, struct slice data, bool is_chunked)
+{
+    if (attempt->is_deaf)
+        slice_release(&data);
+    else if (is_chunked)
+        http_write_chunk(&attempt->connection->out, data);
+    else
+        slice_queue_push(&attempt->connection->out, data);
+}
+
+int gateway_attempt_finish(struct gateway_attempt *attempt, const struct http_fields *trailers)
+{
+    return attempt->is_deaf ? 0 : http_write_last_chunk(&attempt->connection->out, trailers);
+}
+
+uint64_t gateway_attempt_unsent(const struct gateway_attempt *attempt)
+{
+    return attempt->connection->out.bytes;
+}
+
+bool gateway_attempt_send(struct gateway_attempt *attempt)
+{
+    struct origin_connection *connection = attempt->connection;
+    int sent = socket_write(connection->watch.fd, &connection->out);
+    if (sent < 0) {
+        slice_queue_clear(&connection->out);
+        attempt->is_deaf = true;
+    }
+    return sent > 0;
+}
+
+void gateway_attempt_shut(struct gateway_attempt *attempt)
+{
+    if (attempt->is_deaf || attempt->connection->out.bytes)
+        return;
+    shutdown(attempt->connection->watch.fd, SHUT_WR);
+    attempt->is_deaf = true;
+}
+
+/* ---- down */
+
+int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended)
+{
+    struct origin_connection *connection = attempt->connection;
+    return socket_read(connection->watch.fd, &connection->in, limit, ended);
+}
+
+enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data)
+{
+    enum http_event event = http_parser_next(&attempt->parser, &attempt->connection->in, data);
+    if (event == HTTP_EVENT_HEAD && !attempt->answered_ns)
+        attempt->answered_ns = loop_now_ns(attempt->worker->loop);
+    return event;
+}
+
+bool gateway_attempt_died_idle(const struct gateway_attempt *attempt)
+{
+    return attempt->connection->is_reused && !attempt->answered_ns &&
+           http_parser_is_idle(&attempt->parser);
+}
+
+/* ---- events */
+
+int gateway_attempt_watch(struct gateway_attempt *attempt, bool wants_answer)
+{
+    struct origin_connection *connection = attempt->connection;
+    uint32_t events = 0;
+    if (connection->is_connecting)
+        return 0; /* waits for both already */
+    if (wants_answer)
+        events |= EPOLLIN;
+    if (connection->out.bytes)
+        events |= EPOLLOUT;
+    return loop_watch_set(attempt->worker->loop, &connection->watch, events);
+}
+
+void gateway_attempt_on_ready(struct gateway_attempt *attempt, uint32_t events)
+{
+    struct origin_connection *connection = attempt->connection;
+    if (!connection->is_connecting) {
+        gateway_request_on_origin(attempt->request, attempt,
+                                  events & (EPOLLIN | EPOLLERR | EPOLLHUP));
+        return;
+    }
+    bool has_failed = socket_error(connection->watch.fd) || !(events & EPOLLOUT);
+    connection->is_connecting = has_failed;
+    gateway_request_on_connected(attempt->request, attempt, has_failed);
+}

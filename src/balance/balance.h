@@ -1,33 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which of several servers gets the next request. A policy is one file with a const struct of functions and one line in the
- * table; edge, gateway and peer share them. Pure. (L1, L3)
+ * Which of several servers gets the next request. The caller lists the servers as candidates and asks balance_pick(): what may
+ * be used at all (up, not full, not draining, fresh enough) is decided once, here; a policy only compares what is left. A policy is
+ * one file with a const struct of functions and one line in the list; edge, gateway and peer share them. Beside that: slow start,
+ * sessions that stay with their server (L9), mirrors and how fresh they are (L8). Pure: the time is passed in.
+ *
+ * Requirement ids: L1, L3, L8, L9.
  */
 #ifndef BALANCE_BALANCE_H
 #define BALANCE_BALANCE_H
 
+#include "base/error.h"
 #include "base/random.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/span.h"
 
 #define BALANCE_NONE SIZE_MAX
 
+enum {
+    BALANCE_CANDIDATES_MOST = 256, /* that are looked at for one pick; those behind get nothing */
+    BALANCE_WEIGHT_MOST = 1000,
+    BALANCE_WEIGHT_USUAL = 100,
+    BALANCE_RAMP_WHOLE = 1000,
+};
+
+/* ---- Servers as they are at the moment of a pick ---- */
+
+/* Of servers with the same content, which has it first (L8). */
+enum balance_role {
+    BALANCE_EQUAL,    /* all of them are */
+    BALANCE_ORIGINAL, /* it changes here */
+    BALANCE_MIRROR,   /* gets it from the original, sooner or later */
+};
+
 struct balance_candidate {
-    uint32_t pending; /* requests under way there */
-    uint32_t limit;   /* its high-water mark (L3); 0: none */
-    bool is_usable;   /* not known to be down */
+    uint64_t identity;      /* balance_identity(): the same over reloads, restarts and nodes */
+    uint64_t latency_ns;    /* peak EWMA of its answers, decayed to now; 0: unknown */
+    uint64_t expected_ns;   /* until this request were complete there; 0: unknown */
+    uint64_t behind_ns;     /* of a mirror: so long ago it was as the original is now */
+    uint32_t pending;       /* requests under way there */
+    uint32_t limit;         /* its high-water mark (L3); 0: none */
+    uint16_t weight;        /* its share beside others; 0: nothing new (it drains, or does not
+                               serve such requests) */
+    uint16_t ramp_permille; /* slow start: so much of its weight; 0: all of it */
+    enum balance_role role;
+    bool is_usable; /* not known to be down, and not the one that just failed this request */
+};
+
+/* A number for the server of that name (its URL, or address and port); never 0. */
+uint64_t balance_identity(struct span name);
+
+/* When the original has enough to do, and how old is too old. Zero-initialised: the original until it is full, mirrors of any age. */
+struct balance_marks {
+    uint32_t pending_percent; /* of its limit; 0: until it is full */
+    uint64_t latency_ns;      /* 0: no mark */
+    uint64_t behind_most_ns;  /* mirrors that are further behind get nothing; 0: any */
+};
+
+/* Which of original and mirrors will do (L8). */
+enum balance_need {
+    BALANCE_NEEDS_ANY,
+    BALANCE_NEEDS_FRESH, /* its client changed something just now: a mirror only where no original is up */
+    BALANCE_NEEDS_ORIGINAL, /* it changes something itself */
+};
+
+/* What is asked of the policy. */
+struct balance_question {
+    uint64_t now_ns;
+    uint64_t key; /* of requests that should come together: hash of a path, or of a session */
+    bool has_key;
+    enum balance_need need;
+    const struct balance_marks *marks; /* NULL: none */
+};
+
+/* ---- Policies ---- */
+
+/* The candidates that are left: a list, and which of them. */
+struct balance_choice {
+    const struct balance_candidate *candidates;
+    const uint16_t *left; /* indices in ascending order */
+    size_t count;         /* of `left`; at least 1 */
+    const struct balance_question *question;
 };
 
 struct balance_policy {
     const char *name;
-    /* Index of the one to use. Servers past their limit are never picked; unusable ones only when no other is left. BALANCE_NONE: all are full. */
-    size_t (*pick)(const struct balance_candidate *candidates, size_t count, struct random *random);
+    const char *help;
+    size_t state_bytes; /* of what it remembers from pick to pick, zero-initialised; 0: nothing */
+    /* The index of one of those left. */
+    size_t (*pick)(void *state, const struct balance_choice *choice, struct random *random);
 };
 
-extern const struct balance_policy balance_least_pending; /* fewest pending; ties at random */
+/* Add at the end of the list. */
+// clang-format off
+#define BALANCE_POLICY_LIST(X)                                                                                         \
+    X(LEAST_PENDING, least_pending)     /* fewest pending for their weight */                                          \
+    X(ROUND_ROBIN, round_robin)         /* in turn, whatever their weight */                                           \
+    X(WEIGHTED, weighted)               /* in turn, by weight, evenly mixed */                                         \
+    X(RANDOM, random)                   /* by weight */                                                                \
+    X(FIRST, first)                     /* the first that is not full: fail-over order */                              \
+    X(TWO_CHOICES, two_choices)         /* the less pending of two drawn */                                            \
+    X(PEAK_EWMA, peak_ewma)             /* least latency times pending of two drawn */                                 \
+    X(HOT_COLD, hot_cold)               /* least latency among those with few pending (Prequal) */                     \
+    X(EXPECTED, expected)               /* soonest done */                                                             \
+    X(HASH, hash)                       /* the same key to the same server, within a bound of load */
+// clang-format on
 
+enum balance_policy_kind {
+#define X(kind, name) BALANCE_##kind,
+    BALANCE_POLICY_LIST(X)
+#undef X
+        BALANCE_POLICIES,
+};
+
+#define X(kind, name) extern const struct balance_policy balance_##name;
+BALANCE_POLICY_LIST(X)
+#undef X
+
+const struct balance_policy *balance_policy_of(enum balance_policy_kind kind);
 const struct balance_policy *balance_find(const char *name); /* NULL: there is none of that name */
+
+/* The candidate to use, or BALANCE_NONE: wait. A full one is never picked, nor one of weight 0; one that is not usable only where
+ * nobody usable of weight is there, full or not. Originals come before mirrors, fresher mirrors before others, as `marks` say.
+ * `state`: policy->state_bytes, aligned for any type. No allocation; O(count), for the policies that sort nothing. */
+size_t balance_pick(const struct balance_policy *policy, void *state,
+                    const struct balance_candidate *candidates, size_t count,
+                    const struct balance_question *question, struct random *random);
+
+/* ---- Slow start of a server that is new or comes back ---- */
+
+struct balance_slow_start {
+    uint64_t duration_ns;   /* 0: none */
+    uint32_t least_percent; /* of its weight at the beginning; at least 1 */
+};
+
+/* For balance_candidate.ramp_permille. `since_ns`: when it came; 0: it was always there. */
+uint16_t balance_ramp(const struct balance_slow_start *slow_start, uint64_t since_ns,
+                      uint64_t now_ns);
 
 #endif

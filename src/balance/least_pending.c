@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Least pending: the server with the fewest requests under way. Ties are broken at random, so that many workers that each see
- * only their own requests do not all begin with the first server.
+ * Least pending: the server with the fewest requests under way for its weight. Ties are broken at random, so that several
+ * gateways that each see only their own requests do not all begin with the first server. (L1)
  */
-#include "balance/balance.h"
+#include "balance/private.h"
 
-static bool is_full(const struct balance_candidate *candidate)
+static size_t pick(void *state, const struct balance_choice *choice, struct random *random)
 {
-    return candidate->limit && candidate->pending >= candidate->limit;
-}
-
-static size_t pick_among(const struct balance_candidate *candidates, size_t count,
-                         struct random *random, bool usable)
-{
-    size_t best = BALANCE_NONE, ties = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (candidates[i].is_usable != usable || is_full(&candidates[i]))
-            continue;
-        if (best == BALANCE_NONE || candidates[i].pending < candidates[best].pending) {
-            best = i;
-            ties = 1;
-        } else if (candidates[i].pending == candidates[best].pending &&
-                   random_below(random, ++ties) == 0) {
-            best = i;
-        }
+    struct balance_least least = {.position = BALANCE_NONE};
+    (void)state;
+    for (size_t i = 0; i < choice->count; i++) {
+        const struct balance_candidate *candidate = balance_left(choice, i);
+        balance_least_offer(&least, i, candidate->pending, balance_weight(candidate), random);
     }
-    return best;
+    return choice->left[least.position];
 }
 
-static size_t pick(const struct balance_candidate *candidates, size_t count, struct random *random)
-{
-    size_t best = pick_among(candidates, count, random, true);
-    return best != BALANCE_NONE ? best : pick_among(candidates, count, random, false);
-}
-
-const struct balance_policy balance_least_pending = {"least_pending", pick};
+const struct balance_policy balance_least_pending = {"least_pending",
+                                                     "the fewest requests under way for its weight",
+                                                     0, pick};

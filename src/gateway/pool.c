@@ -158,8 +158,11 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
         bool is_avoided = (except && address_equal(&pool->address, except)) ||
                           pool->avoid_until_ns > loop_now_ns(worker->loop) ||
                           gateway_health_is_down(worker->gateway, site->index, &addresses[i]);
-        candidates->list[candidates->count] = (struct balance_candidate){
-            .pending = pool->pending, .limit = site->connections_limit, .is_usable = !is_avoided};
+        candidates->list[candidates->count] =
+            (struct balance_candidate){.pending = pool->pending,
+                                       .limit = site->connections_limit,
+                                       .weight = BALANCE_WEIGHT_USUAL,
+                                       .is_usable = !is_avoided};
         candidates->pools[candidates->count++] = pool;
     }
 }
@@ -176,7 +179,9 @@ int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *sit
         add_candidates(worker, site, &among.origins[i], port, except, &candidates);
     if (!candidates.count)
         return ERROR_UNREACHABLE;
-    size_t index = balance_least_pending.pick(candidates.list, candidates.count, &worker->random);
+    struct balance_question question = {.now_ns = loop_now_ns(worker->loop)};
+    size_t index = balance_pick(&balance_least_pending, NULL, candidates.list, candidates.count,
+                                &question, &worker->random);
     if (index == BALANCE_NONE)
         return ERROR_LIMIT;
     *picked = candidates.pools[index];

@@ -20,21 +20,26 @@ static const char groups[] = "X25519:P-256:P-384";
 
 enum { SECURITY_LEVEL = 2 /* 112 bits: no SHA-1, no RSA below 2048 */ };
 
-static SSL_CTX *make_openssl(struct tls_context *context, enum tls_profile profile)
+void tls_context_harden(SSL_CTX *openssl, enum tls_profile profile)
 {
-    SSL_CTX *openssl = SSL_CTX_new(TLS_server_method());
-    INVARIANT(openssl);
     SSL_CTX_set_security_level(openssl, SECURITY_LEVEL);
     INVARIANT(SSL_CTX_set_min_proto_version(openssl, profile == TLS_MODERN ? TLS1_3_VERSION
                                                                            : TLS1_2_VERSION) &&
               SSL_CTX_set_cipher_list(openssl, ciphers) &&
               SSL_CTX_set_ciphersuites(openssl, ciphers_1_3) &&
               SSL_CTX_set1_groups_list(openssl, groups));
-    SSL_CTX_set_options(openssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(openssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(openssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(openssl, 1); /* a record's head and content with one system call */
+}
+
+static SSL_CTX *make_openssl(struct tls_context *context, enum tls_profile profile)
+{
+    SSL_CTX *openssl = SSL_CTX_new(TLS_server_method());
+    INVARIANT(openssl);
+    tls_context_harden(openssl, profile);
+    SSL_CTX_set_options(openssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_session_cache_mode(openssl, SSL_SESS_CACHE_OFF); /* tickets: clients keep it */
     SSL_CTX_set_timeout(openssl, TLS_SESSION_SECONDS);
     SSL_CTX_set_client_hello_cb(openssl, tls_on_hello, NULL);

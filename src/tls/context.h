@@ -40,12 +40,22 @@ struct tls_context {
     size_t certificate_count;
 };
 
+struct tls_dialer {
+    _Atomic uint32_t references;
+    SSL_CTX *openssl;
+    BIO_METHOD *stream_method;
+};
+
+/* What all contexts of the program have in common, whichever end they are of. */
+void tls_context_harden(SSL_CTX *openssl, enum tls_profile profile);
+
 /* For a name in lower case, "" for none; NULL: refused. */
 const struct tls_identity *tls_context_identity(const struct tls_context *context,
                                                 struct span name);
 const struct tls_policy *tls_context_policy(const struct tls_context *context, struct span name);
 
-/* ---- session.c: what OpenSSL asks in the course of a handshake */
+/* ---- session.c: what OpenSSL asks in the course of a handshake, and what it tells clients */
+int tls_on_session(SSL *openssl, SSL_SESSION *session);
 int tls_on_hello(SSL *openssl, int *alert, void *argument);
 int tls_on_certificate(SSL *openssl, void *argument);
 int tls_on_protocols(SSL *openssl, const unsigned char **out, unsigned char *length,

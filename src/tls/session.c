@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
+#include <openssl/x509v3.h>
 #include <sys/epoll.h>
 
 enum {
@@ -23,7 +24,9 @@ enum {
 struct tls_session {
     SSL *openssl;
     struct tls_stream stream;
-    struct tls_context *context;
+    struct tls_context *context; /* of a server; else */
+    struct tls_dialer *dialer;
+    struct tls_memory *memory;           /* of a client; NULL: none */
     const struct tls_identity *identity; /* NULL before the client's name is known */
     const struct tls_policy *policy;
     unsigned protocols;
@@ -196,25 +199,74 @@ int tls_on_ticket(SSL *openssl, unsigned char *name, unsigned char *iv, EVP_CIPH
                : result;
 }
 
+/* Of the sessions that a server offers the last one is kept. */
+int tls_on_session(SSL *openssl, SSL_SESSION *offered)
+{
+    struct tls_memory *memory = session_of(openssl)->memory;
+    if (!memory)
+        return 0;
+    SSL_SESSION_free(memory->session);
+    memory->session = offered;
+    return 1;
+}
+
 /* ---- life */
 
-struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigned protocols)
+static struct tls_session *make_session(SSL_CTX *openssl, const BIO_METHOD *stream_method, int fd)
 {
     struct tls_session *session = NEW(struct tls_session);
-    session->openssl = SSL_new(context->openssl);
+    session->openssl = SSL_new(openssl);
     session->stream.fd = fd;
-    BIO *bio = tls_stream_open(context->stream_method, &session->stream);
+    BIO *bio = tls_stream_open(stream_method, &session->stream);
     INVARIANT(session->openssl && bio);
     SSL_set_bio(session->openssl, bio, bio);
     SSL_set_app_data(session->openssl, session);
-    SSL_set_accept_state(session->openssl);
-    session->context = tls_context_retain(context);
-    session->protocols = protocols;
     session->facts.name = session->name;
     session->facts.protocol = TLS_HTTP_1;
     session->handshake_waits = session->read_waits = EPOLLIN;
     session->write_waits = EPOLLOUT;
     return session;
+}
+
+struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigned protocols)
+{
+    struct tls_session *session = make_session(context->openssl, context->stream_method, fd);
+    SSL_set_accept_state(session->openssl);
+    session->context = tls_context_retain(context);
+    session->protocols = protocols;
+    return session;
+}
+
+/* The certificate must have it; a server is told names only (RFC 6066 section 3). */
+static void expect_name(const struct tls_session *session, const char *name)
+{
+    X509_VERIFY_PARAM *wanted = SSL_get0_param(session->openssl);
+    if (X509_VERIFY_PARAM_set1_ip_asc(wanted, name) == 1)
+        return;
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    INVARIANT(X509_VERIFY_PARAM_set1_host(wanted, name, 0) == 1 &&
+              SSL_set_tlsext_host_name(session->openssl, name) == 1);
+    ERR_clear_error();
+}
+
+struct tls_session *tls_session_dial(struct tls_dialer *dialer, int fd, const char *name,
+                                     struct tls_memory *memory)
+{
+    struct tls_session *session = make_session(dialer->openssl, dialer->stream_method, fd);
+    SSL_set_connect_state(session->openssl);
+    session->dialer = tls_dialer_retain(dialer);
+    session->memory = memory;
+    session->handshake_waits = EPOLLOUT;
+    expect_name(session, name);
+    if (memory && memory->session)
+        SSL_set_session(session->openssl, memory->session);
+    return session;
+}
+
+void tls_memory_clear(struct tls_memory *memory)
+{
+    SSL_SESSION_free(memory->session);
+    memory->session = NULL;
 }
 
 void tls_session_free(struct tls_session **freed)
@@ -225,12 +277,33 @@ void tls_session_free(struct tls_session **freed)
     *freed = NULL;
     SSL_free(session->openssl);
     tls_context_release(&session->context);
+    tls_dialer_release(&session->dialer);
     memory_free(session);
 }
 
 /* ---- results */
 
-static enum tls_failure cause_of(unsigned long error)
+/* What a client finds wrong with the certificate. */
+static enum tls_failure distrust_of(long verdict)
+{
+    switch (verdict) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return TLS_FAILURE_HOST;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return TLS_FAILURE_DATE;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return TLS_FAILURE_AUTHORITY;
+    }
+    return TLS_FAILURE_CERTIFICATE;
+}
+
+static enum tls_failure cause_of(const struct tls_session *session, unsigned long error)
 {
     enum { ALERTS = 1000 }; /* reasons from here on are what the peer said */
     int reason = ERR_GET_REASON(error);
@@ -248,8 +321,10 @@ static enum tls_failure cause_of(unsigned long error)
     case SSL_R_NO_APPLICATION_PROTOCOL:
         return TLS_FAILURE_PROTOCOL;
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-    case SSL_R_CERTIFICATE_VERIFY_FAILED:
         return TLS_FAILURE_CLIENT_CERTIFICATE;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return session->dialer ? distrust_of(SSL_get_verify_result(session->openssl))
+                               : TLS_FAILURE_CLIENT_CERTIFICATE;
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER:
@@ -263,7 +338,8 @@ static enum tls_failure cause_of(unsigned long error)
 static int fail(struct tls_session *session, int result, enum tls_failure cause)
 {
     session->failed = result;
-    if (!session->is_open && session->failure == TLS_FAILURE_NONE)
+    bool is_late = session->dialer && cause == TLS_FAILURE_ALERT;
+    if ((!session->is_open || is_late) && session->failure == TLS_FAILURE_NONE)
         session->failure = cause;
     return result;
 }
@@ -288,7 +364,7 @@ static int result_of(struct tls_session *session, int returned, uint32_t *waits)
                     TLS_FAILURE_CLOSED);
     }
     bool is_cut = ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-    return fail(session, is_cut ? ERROR_RESET : ERROR_IO, cause_of(error));
+    return fail(session, is_cut ? ERROR_RESET : ERROR_IO, cause_of(session, error));
 }
 
 static void note_client(struct tls_session *session)
@@ -311,7 +387,7 @@ static void note_handshake(struct tls_session *session)
     session->facts.version = SSL_get_version(session->openssl);
     session->facts.cipher = SSL_get_cipher_name(session->openssl);
     session->facts.is_resumed = SSL_session_reused(session->openssl);
-    if (session->policy->client != TLS_CLIENT_NONE)
+    if (session->context && session->policy->client != TLS_CLIENT_NONE)
         note_client(session);
 }
 
@@ -460,6 +536,7 @@ enum tls_failure tls_session_failure(const struct tls_session *session)
 
 static bool covers(const struct tls_session *session, struct span host)
 {
+    INVARIANT(session->context);
     const struct tls_policy *policy = tls_context_policy(session->context, host);
     if (!session->identity || (policy->client != TLS_CLIENT_NONE && policy != session->policy))
         return false;

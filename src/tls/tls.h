@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TLS for visitors (R13): certificates chosen by the name that a client asks for, two strict profiles, tickets whose keys all
- * workers share, stapled OCSP answers, clients' certificates; sessions read and write slice queues like plain sockets do. By
- * OpenSSL; nothing here logs, counts or reads a clock: the caller gets facts and causes, and passes the time in.
+ * workers share, stapled OCSP answers, clients' certificates; and TLS to origins, where we are the client. Sessions read and write
+ * slice queues like plain sockets do. By OpenSSL; nothing here logs, counts or reads a clock: the caller gets facts and causes, and
+ * passes the time in.
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -12,6 +13,7 @@
 #include "base/text.h"
 
 struct ssl_ctx_st; /* OpenSSL's */
+struct ssl_session_st;
 
 enum {
     TLS_NAME_BYTES = 256,   /* longest name of a host, with a NUL */
@@ -88,6 +90,29 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
 struct tls_context *tls_context_retain(struct tls_context *context);
 void tls_context_release(struct tls_context **released);
 
+/* ---- a client: whom it trusts and who it is; immutable, counted, for all threads */
+struct tls_dialer;
+
+struct tls_dialer_settings {
+    enum tls_profile profile;
+    bool
+        is_trusting; /* whoever answers is believed; else the certificate must be of the name that is dialled, in force, and vouched for by */
+    struct span authorities; /* these (PEM), authorities or the server's certificate itself */
+    const struct tls_certificate
+        *certificate; /* for servers that want one; NULL: none. Retained. */
+};
+
+/* NULL and a sentence. */
+struct tls_dialer *tls_dialer_new(const struct tls_dialer_settings *settings, struct text *why);
+struct tls_dialer *tls_dialer_retain(struct tls_dialer *dialer);
+void tls_dialer_release(struct tls_dialer **released);
+
+/* What makes the next handshake with the same server shorter. Zero-initialised; on one thread; outlives the sessions that fill it. */
+struct tls_memory {
+    struct ssl_session_st *session;
+};
+void tls_memory_clear(struct tls_memory *memory);
+
 /* ---- a connection */
 struct tls_session; /* belongs to one thread at a time */
 
@@ -110,24 +135,34 @@ struct tls_facts {
     X(NAME, "name", "no certificate has the name that was asked for")       \
     X(PROTOCOL, "protocol", "no application protocol in common")            \
     X(CLIENT_CERTIFICATE, "client_certificate", "no valid certificate of the client") \
-    X(NOT_TLS, "not_tls", "the client does not speak TLS")                  \
-    X(ALERT, "alert", "the client refused")                                 \
-    X(CLOSED, "closed", "the client left")                                  \
-    X(TIMEOUT, "timeout", "the client took too long")                       \
-    X(MALFORMED, "malformed", "a malformed message")
+    X(NOT_TLS, "not_tls", "the other end does not speak TLS")               \
+    X(ALERT, "alert", "the other end refused")                              \
+    X(CLOSED, "closed", "the other end left")                               \
+    X(TIMEOUT, "timeout", "the other end took too long")                    \
+    X(MALFORMED, "malformed", "a malformed message")                        \
+    /* from here on: what clients find */                                   \
+    X(AUTHORITY, "authority", "certificate of an authority that is not trusted") \
+    X(HOST, "host", "certificate of another host")                          \
+    X(DATE, "date", "certificate expired or not valid yet")                 \
+    X(CERTIFICATE, "certificate", "certificate that cannot be trusted")
 // clang-format on
 
 enum tls_failure {
 #define X(name, word, text) TLS_FAILURE_##name,
     TLS_FAILURE_LIST(X)
 #undef X
-        TLS_FAILURES
+        TLS_FAILURES,
+    TLS_FAILURES_OF_SERVERS = TLS_FAILURE_AUTHORITY /* those that a server can meet are below */
 };
 const char *tls_failure_word(enum tls_failure failure); /* for a metric's label */
 const char *tls_failure_text(enum tls_failure failure);
 
 /* On a non-blocking stream socket, which stays the caller's. `protocols`: those that are offered here. The program ignores SIGPIPE. */
 struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigned protocols);
+/* The same as a client. `name`: of a host, which the server is told and its certificate must have, or an address, which is not told.
+ * HTTP/1.1 is asked for. `memory` may be NULL. */
+struct tls_session *tls_session_dial(struct tls_dialer *dialer, int fd, const char *name,
+                                     struct tls_memory *memory);
 void tls_session_free(struct tls_session **freed);
 
 /* As socket_read() and socket_write(), the handshake going on within them. A stream that ends without the client's word (close_notify)
@@ -145,7 +180,8 @@ uint32_t tls_session_wants(const struct tls_session *session, bool reads, bool w
 /* Bytes are here already, which the socket does not announce: read again when there is room. */
 bool tls_session_has_pending(const struct tls_session *session);
 const struct tls_facts *tls_session_facts(const struct tls_session *session);
-/* Why the handshake failed, once a read or a write has. */
+/* Why the handshake failed, once a read or a write has; of a client also why the server ended the session behind it, as TLS 1.3 has it
+ * where it does not like the client's certificate. */
 enum tls_failure tls_session_failure(const struct tls_session *session);
 /* May requests for this host come over the connection? If not: 421 (RFC 9110 section 15.5.20). */
 bool tls_session_covers(struct tls_session *session, struct span host);

@@ -37,7 +37,7 @@ void edge_tls_register_metrics(void)
     metric_register(&handshakes_1_3);
     metric_register(&handshakes_1_2);
     metric_register(&resumed);
-    for (size_t i = TLS_FAILURE_NONE + 1; i < TLS_FAILURES; i++)
+    for (size_t i = TLS_FAILURE_NONE + 1; i < TLS_FAILURES_OF_SERVERS; i++)
         metric_register(&failures[i]);
 }
 

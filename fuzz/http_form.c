@@ -128,6 +128,7 @@ static void cross(struct span input, const struct context *context, uint64_t see
         message_clear(&crossing.message);
         text_clear(&frames);
     }
+    slice_queue_clear(&out); /* of times, before a head that is too long */
     message_clear(&message);
 }
 

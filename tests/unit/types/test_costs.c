@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What requests of each type cost at each server: means, quantiles, expected completion, forgetting.
+ */
+#include "types/types.h"
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+// clang-format on
+
+#define MS 1000000ull
+#define S  1000000000ull
+
+static const uint64_t identities[] = {11, 22, 33};
+
+static struct types_costs *costs_of(size_t servers)
+{
+    struct types_costs *costs = types_costs_new();
+    types_costs_set_servers(costs, identities, servers);
+    return costs;
+}
+
+static void add(struct types_costs *costs, size_t server, uint8_t type, unsigned times,
+                uint64_t service_ns, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < times; i++)
+        types_costs_add(costs, server, type, service_ns, 5000, now_ns);
+}
+
+static void L7_nothing_known_is_zero(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(2);
+    uint32_t samples = 9;
+    assert_int_equal(types_costs_mean_ns(costs, 0, TYPES_STATIC), 0);
+    assert_int_equal(types_costs_mean_ns(costs, TYPES_SERVER_ALL, TYPES_ALL), 0);
+    assert_int_equal(types_costs_quantile_ns(costs, 0, TYPES_ALL, 950, &samples), 0);
+    assert_int_equal(samples, 0);
+    assert_int_equal(types_costs_expected_ns(costs, 1, TYPES_STATIC, 4), 0);
+    types_costs_free(&costs);
+    assert_null(costs);
+}
+
+static void L7_means_and_quantiles(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(1);
+    uint32_t samples;
+    for (unsigned i = 1; i <= 1000; i++)
+        types_costs_add(costs, 0, TYPES_DYNAMIC, i * MS / 10, i * 100, S);
+    assert_in_range(types_costs_mean_ns(costs, 0, TYPES_DYNAMIC), 50 * MS - MS, 50 * MS + MS);
+    static const struct {
+        unsigned permille;
+        uint64_t ns;
+    } rows[] = {{500, 50 * MS}, {950, 95 * MS}, {990, 99 * MS}, {10, 1 * MS}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t ns = types_costs_quantile_ns(costs, 0, TYPES_DYNAMIC, rows[i].permille, &samples);
+        assert_in_range(ns, rows[i].ns * 88 / 100, rows[i].ns * 112 / 100);
+    }
+    assert_int_equal(samples, 1000);
+    assert_in_range(types_costs_quantile_bytes(costs, 0, TYPES_ALL, 500, NULL), 44000, 56000);
+    assert_in_range(types_costs_mean_bytes(costs, 0, TYPES_DYNAMIC), 50000, 50100);
+    types_costs_free(&costs);
+}
+
+static void L7_extremes_stay_within_the_histogram(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(1);
+    const uint64_t values[] = {0, 1, 15999, 16000, 1000 * S, UINT64_MAX};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        types_costs_add(costs, 0, TYPES_STATIC, values[i], values[i], S);
+    assert_in_range(types_costs_quantile_ns(costs, 0, TYPES_STATIC, 100, NULL), 0, 20000);
+    assert_in_range(types_costs_quantile_ns(costs, 0, TYPES_STATIC, 1000, NULL), 30 * S, 70 * S);
+    types_costs_free(&costs);
+}
+
+static void L7_a_server_without_multimedia_is_favoured_for_multimedia(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(2);
+    for (size_t server = 0; server < 2; server++) {
+        add(costs, server, TYPES_MULTIMEDIA, 20, 900 * MS, S);
+        add(costs, server, TYPES_STATIC, 20, 2 * MS, S);
+    }
+    types_costs_begin(costs, 0, TYPES_MULTIMEDIA);
+    for (int i = 0; i < 5; i++)
+        types_costs_begin(costs, 1, TYPES_STATIC); /* more requests, less work */
+    assert_true(types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, 4) <
+                types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, 4));
+    assert_int_equal(types_costs_pending(costs, 1, TYPES_ALL), 5);
+    types_costs_end(costs, 0, TYPES_MULTIMEDIA);
+    assert_true(types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, 4) <
+                types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, 4));
+    types_costs_free(&costs);
+}
+
+static void L7_expected_is_what_waits_by_so_many_at_a_time_and_itself(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(1);
+    add(costs, 0, TYPES_STATIC, 1000, 10 * MS, S);
+    for (int i = 0; i < 6; i++)
+        types_costs_begin(costs, 0, TYPES_STATIC);
+    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, 2), 39900000, 40100000);
+    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, 0), 69900000, 70100000);
+    types_costs_free(&costs);
+}
+
+static void L7_an_unknown_pair_borrows_from_both_sides(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(3);
+    add(costs, 0, TYPES_STATIC, 200, 10 * MS, S);
+    add(costs, 1, TYPES_STATIC, 200, 50 * MS, S); /* five times as slow */
+    add(costs, 0, TYPES_DATABASE, 200, 100 * MS, S);
+    uint64_t slow = types_costs_mean_ns(costs, 1, TYPES_DATABASE),
+             usual = types_costs_mean_ns(costs, 2, TYPES_DATABASE);
+    assert_in_range(usual, 99 * MS, 101 * MS);
+    assert_in_range(slow, usual * 3 / 2, usual * 5); /* it is slow with this too, surely */
+    types_costs_free(&costs);
+}
+
+static void L7_what_is_old_counts_for_less(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(1);
+    uint32_t samples;
+    add(costs, 0, TYPES_STATIC, 1000, 10 * MS, S);
+    add(costs, 0, TYPES_STATIC, 250, 100 * MS, 65 * S); /* two half-lives later */
+    assert_in_range(types_costs_mean_ns(costs, 0, TYPES_STATIC), 48 * MS, 62 * MS);
+    types_costs_quantile_ns(costs, 0, TYPES_STATIC, 500, &samples);
+    assert_in_range(samples, 470, 530);
+    add(costs, 0, TYPES_STATIC, 10, 100 * MS, 3600 * S); /* all of it is forgotten */
+    types_costs_quantile_ns(costs, 0, TYPES_STATIC, 500, &samples);
+    assert_int_equal(samples, 10);
+    types_costs_free(&costs);
+}
+
+static void L7_a_slow_server_that_got_nothing_for_long_is_tried_again(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(2);
+    add(costs, 0, TYPES_STATIC, 200, 10 * MS, S);
+    add(costs, 1, TYPES_STATIC, 200, 100 * MS, S);
+    assert_true(types_costs_mean_ns(costs, 1, TYPES_STATIC) > 80 * MS);
+    for (uint64_t second = 2; second < 600; second++)
+        add(costs, 0, TYPES_STATIC, 10, 10 * MS, second * S);
+    assert_true(types_costs_mean_ns(costs, 1, TYPES_STATIC) < 15 * MS);
+    types_costs_free(&costs);
+}
+
+static void L7_other_servers_keep_what_is_known(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(3);
+    add(costs, 1, TYPES_STATIC, 100, 70 * MS, S);
+    types_costs_begin(costs, 1, TYPES_STATIC);
+    const uint64_t changed[] = {44, 22, 22}; /* one twice, which a configuration may say */
+    types_costs_set_servers(costs, changed, 3);
+    assert_in_range(types_costs_mean_ns(costs, 1, TYPES_STATIC), 69 * MS, 71 * MS);
+    assert_int_equal(types_costs_pending(costs, 1, TYPES_STATIC), 1);
+    assert_int_equal(types_costs_pending(costs, 0, TYPES_ALL), 0);
+    assert_int_equal(types_costs_pending(costs, 2, TYPES_ALL), 0);
+    types_costs_set_servers(costs, NULL, 0);
+    types_costs_set_servers(costs, identities, 3);
+    uint32_t samples;
+    types_costs_quantile_ns(costs, 1, TYPES_STATIC, 500, &samples);
+    assert_int_equal(samples, 0);
+    types_costs_free(&costs);
+}
+
+static void complain(void *argument, const void *member, const char *sentence)
+{
+    (void)argument;
+    (void)member;
+    fail_msg("%s", sentence);
+}
+
+static void L7_costs_follow_the_names_of_types(void **state)
+{
+    (void)state;
+    static struct rules_match match = {.loss_above_percent = 0};
+    struct types_rule former_rows[] = {{"a", &match, 0}, {"b", &match, 0}},
+                      rows[] = {{"b", &match, 0}, {"c", &match, 0}};
+    const struct rules_complaints complaints = {.add = complain};
+    const struct types_settings former_settings = {former_rows, 2, true},
+                                settings = {rows, 2, true};
+    struct types *former = types_compile(&former_settings, &complaints),
+                 *types = types_compile(&settings, &complaints);
+    struct types_costs *costs = costs_of(1);
+    add(costs, 0, TYPES_STATIC, 100, 1 * MS, S);
+    add(costs, 0, TYPES_BUILTIN, 100, 10 * MS, S);
+    add(costs, 0, TYPES_BUILTIN + 1, 100, 20 * MS, S);
+    types_costs_renumber(costs, former, types);
+    uint32_t samples;
+    assert_in_range(types_costs_mean_ns(costs, 0, TYPES_BUILTIN), 19 * MS, 21 * MS);
+    types_costs_quantile_ns(costs, 0, TYPES_BUILTIN + 1, 500, &samples);
+    assert_int_equal(samples, 0);
+    types_costs_quantile_ns(costs, TYPES_SERVER_ALL, TYPES_STATIC, 500, &samples);
+    assert_int_equal(samples, 100);
+    types_costs_free(&costs);
+    types_free(&former);
+    types_free(&types);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(L7_nothing_known_is_zero),
+        cmocka_unit_test(L7_means_and_quantiles),
+        cmocka_unit_test(L7_extremes_stay_within_the_histogram),
+        cmocka_unit_test(L7_a_server_without_multimedia_is_favoured_for_multimedia),
+        cmocka_unit_test(L7_expected_is_what_waits_by_so_many_at_a_time_and_itself),
+        cmocka_unit_test(L7_an_unknown_pair_borrows_from_both_sides),
+        cmocka_unit_test(L7_what_is_old_counts_for_less),
+        cmocka_unit_test(L7_a_slow_server_that_got_nothing_for_long_is_tried_again),
+        cmocka_unit_test(L7_other_servers_keep_what_is_known),
+        cmocka_unit_test(L7_costs_follow_the_names_of_types),
+    };
+    return cmocka_run_group_tests_name("types_costs", tests, NULL, NULL);
+}

@@ -85,6 +85,7 @@ struct balance_choice {
 struct balance_policy {
     const char *name;
     const char *help;
+    bool has_weights;
     size_t state_bytes; /* of what it remembers from pick to pick, zero-initialised; 0: nothing */
     /* The index of one of those left. */
     size_t (*pick)(void *state, const struct balance_choice *choice, struct random *random);
@@ -129,12 +130,49 @@ size_t balance_pick(const struct balance_policy *policy, void *state,
 /* ---- Slow start of a server that is new or comes back ---- */
 
 struct balance_slow_start {
-    uint64_t duration_ns;   /* 0: none */
+    uint64_t duration_ns;   /* 0: none; 200 days at most */
     uint32_t least_percent; /* of its weight at the beginning; at least 1 */
 };
 
 /* For balance_candidate.ramp_permille. `since_ns`: when it came; 0: it was always there. */
 uint16_t balance_ramp(const struct balance_slow_start *slow_start, uint64_t since_ns,
                       uint64_t now_ns);
+
+/* ---- Settings of a site (conf reads them) ---- */
+
+/* What a request's key is, where it has no session, for policies that go by it. */
+enum balance_key { BALANCE_KEY_PATH, BALANCE_KEY_TARGET, BALANCE_KEY_HOST, BALANCE_KEY_CLIENT };
+
+/* By what requests are told to belong together (L9). */
+enum balance_session_kind {
+    BALANCE_SESSION_OFF,
+    BALANCE_SESSION_COOKIE,    /* our own: it names the server */
+    BALANCE_SESSION_HEADER,    /* a request field's value */
+    BALANCE_SESSION_CLIENT,    /* the client's network */
+    BALANCE_SESSION_PARAMETER, /* of the URI's query, or a ;parameter of its path */
+};
+
+enum { BALANCE_SECRETS = 4 };
+
+struct balance_session_settings {
+    enum balance_session_kind kind;
+    const char *name;             /* of cookie, field or parameter */
+    uint8_t ipv4_bits, ipv6_bits; /* of the client's network */
+    uint32_t most;                /* sessions that are remembered; of cookies none need be */
+    uint64_t idle_ns;             /* and for how long unused; also the life of a cookie */
+    const char *secret_path;      /* of cookies; NULL: they are not signed */
+    struct span secrets[BALANCE_SECRETS]; /* the first signs, all are good */
+    size_t secret_count;
+};
+
+struct balance_settings {
+    enum balance_policy_kind policy;
+    enum balance_key key;
+    struct balance_slow_start slow_start;
+    struct balance_session_settings session;
+    struct balance_marks marks;
+    uint64_t
+        after_write_ns; /* so long a session sees the original when it changed something; 0: not at all */
+};
 
 #endif

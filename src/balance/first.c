@@ -12,5 +12,5 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return choice->left[0];
 }
 
-const struct balance_policy balance_first = {"first", "the first that has room, in their order", 0,
-                                             pick};
+const struct balance_policy balance_first = {"first", "the first that has room, in their order",
+                                             false, 0, pick};

@@ -57,5 +57,5 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_hash = {
-    "hash", "the same key to the same server, while that has no more than 5/4 of its share", 0,
-    pick};
+    "hash", "the same key to the same server, while that has no more than 5/4 of its share", true,
+    0, pick};

@@ -18,4 +18,4 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 
 const struct balance_policy balance_least_pending = {"least_pending",
                                                      "the fewest requests under way for its weight",
-                                                     0, pick};
+                                                     true, 0, pick};

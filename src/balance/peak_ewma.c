@@ -39,4 +39,4 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_peak_ewma = {
-    "peak_ewma", "of two that are drawn, the least latency times requests pending", 0, pick};
+    "peak_ewma", "of two that are drawn, the least latency times requests pending", true, 0, pick};

@@ -24,4 +24,4 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 
 const struct balance_policy balance_round_robin = {"round_robin",
                                                    "one after the other, whatever their weights",
-                                                   sizeof(struct turn), pick};
+                                                   false, sizeof(struct turn), pick};

@@ -11,7 +11,7 @@ uint16_t balance_ramp(const struct balance_slow_start *slow_start, uint64_t sinc
     uint64_t age_ns = now_ns > since_ns ? now_ns - since_ns : 0;
     if (!since_ns || age_ns >= duration_ns)
         return BALANCE_RAMP_WHOLE;
-    uint64_t ramp = (uint64_t)((unsigned __int128)age_ns * BALANCE_RAMP_WHOLE / duration_ns);
+    uint64_t ramp = age_ns * BALANCE_RAMP_WHOLE / duration_ns;
     uint64_t least = (uint64_t)slow_start->least_percent * (BALANCE_RAMP_WHOLE / 100);
     if (ramp < least)
         ramp = least;

@@ -21,5 +21,5 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_two_choices = {"two_choices",
-                                                   "the less pending of two that are drawn", 0,
-                                                   pick};
+                                                   "the less pending of two that are drawn", true,
+                                                   0, pick};

@@ -55,5 +55,5 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return picked;
 }
 
-const struct balance_policy balance_weighted = {"weighted", "in turn by weight, evenly mixed",
+const struct balance_policy balance_weighted = {"weighted", "in turn by weight, evenly mixed", true,
                                                 sizeof(struct mix), pick};

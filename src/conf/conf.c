@@ -82,8 +82,10 @@ void conf_free(struct conf *conf)
         rules_free(&conf->sites[i].rules);
     for (size_t i = 0; i < conf->tsig_count; i++)
         bytes_wipe(conf->tsig[i].secret, CONF_TSIG_BYTES);
-    for (size_t i = 0; i < conf->site_count; i++)
+    for (size_t i = 0; i < conf->site_count; i++) {
         wipe_tls_keys(&conf->sites[i]);
+        wipe_session_secrets(&conf->sites[i]);
+    }
     for (size_t i = 0; i < conf->zone_count; i++)
         wipe_zone_keys(conf->zones[i].dnssec);
     arena_clear(&conf->arena);

@@ -7,6 +7,7 @@
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
+#include "balance/balance.h"
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/text.h"
@@ -445,6 +446,10 @@ struct conf_origin {
     struct address address; /* numeric hosts */
     const char *host;       /* names to be resolved at start and again; NULL for numeric ones */
     uint16_t port;
+    uint16_t weight;        /* 100; 0: nothing new */
+    uint32_t limit;         /* requests under way to it (L3); 0: the site's */
+    enum balance_role role; /* equal */
+    uint64_t behind_ns;     /* of a mirror, where that is known; 0: it is learnt */
 };
 
 /* Health checks (docs/measure.md). */
@@ -552,6 +557,7 @@ struct conf_site {
     uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */
     uint32_t kept_connections;   /* 64 for each origin and worker */
     uint32_t connections_limit;  /* 1024 for each origin and worker; beyond: 503 */
+    struct balance_settings balance;
     uint32_t retries;       /* 1: safe requests, on a dead kept connection or a failed connect */
     uint32_t dns_ttl_s;     /* 20 */
     uint32_t dns_move_in;   /* 100: of networks that get edges where the name is an ALIAS too */

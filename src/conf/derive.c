@@ -209,6 +209,7 @@ void derive(struct loader *loader)
     }
     number_sites(conf);
     derive_acme(loader);
+    derive_balance(loader);
     derive_probes(loader);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);
@@ -353,6 +354,7 @@ void read_files(struct loader *loader, const char *node)
     if (conf->self && conf->self->dns)
         read_dns_files(loader, conf->self->dns);
     read_tls_files(loader);
+    read_session_secrets(loader);
 }
 
 /* --- look-up tables --------------------------------------------------------------------------- */

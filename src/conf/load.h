@@ -86,6 +86,12 @@ void check_probe(struct loader *loader);
 void read_prefetch_file(struct loader *loader);
 void check_prefetch(struct loader *loader);
 
+/* Origins and which of them gets a request (balance.c): secrets of sessions, relations. */
+void derive_balance(struct loader *loader);
+void read_session_secrets(struct loader *loader);
+void wipe_session_secrets(struct conf_site *site);
+void check_balance(struct loader *loader);
+
 /* Visitors' TLS (tls_files.c): certificates and keys of this node's sites, and relations. */
 void read_tls_files(struct loader *loader);
 void wipe_tls_keys(struct conf_site *site);

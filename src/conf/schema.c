@@ -487,7 +487,7 @@ static const struct section site_director_section = {"site director",
 
 static const struct setting group_settings[] = {
     {"name", &type_text, MEMBER(conf_group, name), REQUIRED, .help = "What rules call it."},
-    {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
+    {"origins", SECTION(origin_section), .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
      ITEMS(conf_group, origins, origin_count), REQUIRED, .help = "Its servers."},
 };
 static const struct section group_section = {"group",
@@ -497,7 +497,7 @@ static const struct section group_section = {"group",
 static const struct setting site_settings[] = {
     {"hosts", &type_host, LIST, TEXTS(conf_site, hosts), REQUIRED,
      .help = "Host names; `*.shop.example` stands for one label or more."},
-    {"origins", &type_origin, .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
+    {"origins", SECTION(origin_section), .shape = SHAPE_LIST, .limit = ORIGINS_LIMIT,
      ITEMS(conf_site, origins, origin_count), .help = "The owner's own servers, for edges."},
     {"groups", SECTION(group_section), .shape = SHAPE_LIST, .limit = GROUPS_LIMIT,
      ITEMS(conf_site, groups, group_count),
@@ -506,6 +506,7 @@ static const struct setting site_settings[] = {
      ITEMS(conf_site, servers, server_count),
      .help = "Content servers that clients reach by themselves, sent by a front end."},
     {"redirect", GROUP(redirect_section), .help = "How front ends redirect."},
+    {"balance", GROUP(site_balance_section), .help = "Which origin gets a request."},
     {"origin_host", &type_host, MEMBER(conf_site, origin_host), .preset_note = "the client's",
      .help = "Host field for the origin."},
     {"edges", &type_node, LIST, ITEMS(conf_site, edges, edge_count),

@@ -160,8 +160,10 @@ static void add_candidates(struct gateway_worker *worker, const struct conf_site
                           gateway_health_is_down(worker->gateway, site->index, &addresses[i]);
         candidates->list[candidates->count] =
             (struct balance_candidate){.pending = pool->pending,
-                                       .limit = site->connections_limit,
-                                       .weight = BALANCE_WEIGHT_USUAL,
+                                       .limit =
+                                           origin->limit ? origin->limit : site->connections_limit,
+                                       .weight = origin->weight,
+                                       .role = origin->role,
                                        .is_usable = !is_avoided};
         candidates->pools[candidates->count++] = pool;
     }
@@ -182,6 +184,8 @@ int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *sit
     struct balance_question question = {.now_ns = loop_now_ns(worker->loop)};
     size_t index = balance_pick(&balance_least_pending, NULL, candidates.list, candidates.count,
                                 &question, &worker->random);
+    if (index == BALANCE_NONE && except) /* the others are full */
+        return gateway_pool_pick(worker, site, group, port, NULL, picked);
     if (index == BALANCE_NONE)
         return ERROR_LIMIT;
     *picked = candidates.pools[index];

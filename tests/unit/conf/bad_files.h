@@ -251,7 +251,7 @@ static const struct bad_file bad_files[] = {
      "  s: { hosts: [a b], origins: [ftp://x], ring: 7 }\n"
      "link: { pakcet: 1400 }\n",
      "6:16: hosts: 'a b' is not a host name (like www.shop.example or \"*.shop.example\")\n"
-     "6:32: origins: 'ftp://x' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"
+     "6:32: url: 'ftp://x' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"
      "6:48: ring: '7': it must be from 0 to 4\n"
      "7:9: unknown setting 'pakcet' in link; did you mean 'packet'?\n"},
     {"text: empty",
@@ -495,61 +495,61 @@ static const struct bad_file bad_files[] = {
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"ftp://192.0.2.1\"] }\n",
-     "6:38: origins: 'ftp://192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'ftp://192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
     {"origin: https",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"https://192.0.2.1\"] }\n",
-     "6:38: origins: 'https://192.0.2.1': origins are asked over http:// only; TLS that only the origin can read goes through `ports` of an edge\n"},
+     "6:38: url: 'https://192.0.2.1': origins are asked over http:// only; TLS that only the origin can read goes through `ports` of an edge\n"},
     {"origin: a path",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://192.0.2.1/app\"] }\n",
-     "6:38: origins: 'http://192.0.2.1/app': an origin has no path\n"},
+     "6:38: url: 'http://192.0.2.1/app': an origin has no path\n"},
     {"origin: a path behind a port",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://192.0.2.1:80/app\"] }\n",
-     "6:38: origins: 'http://192.0.2.1:80/app': an origin has no path\n"},
+     "6:38: url: 'http://192.0.2.1:80/app': an origin has no path\n"},
     {"origin: port 0",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://192.0.2.1:0\"] }\n",
-     "6:38: origins: 'http://192.0.2.1:0': the port must be from 1 to 65535\n"},
+     "6:38: url: 'http://192.0.2.1:0': the port must be from 1 to 65535\n"},
     {"origin: a user",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://me@192.0.2.1\"] }\n",
-     "6:38: origins: 'http://me@192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://me@192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
     {"origin: nothing",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://\"] }\n",
-     "6:38: origins: 'http://' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
     {"origin: an open bracket",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://[2001:db8::1\"] }\n",
-     "6:38: origins: 'http://[2001:db8::1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://[2001:db8::1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
     {"origin: a bracket in a name",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://[s.example]:80\"] }\n",
-     "6:38: origins: 'http://[s.example]:80' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://[s.example]:80' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
     {"origin: IPv6 without brackets",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://2001:db8::1\"] }\n",
-     "6:38: origins: 'http://2001:db8::1': an IPv6 address stands in brackets, like http://[2001:db8::80]:8080\n"},
+     "6:38: url: 'http://2001:db8::1': an IPv6 address stands in brackets, like http://[2001:db8::80]:8080\n"},
     {"node: unknown",
      SITES
      "nodes:\n"

@@ -2,6 +2,7 @@
  *
  * Every mistake gets a sentence with its place, and the reader stays within its limits.
  */
+#include "tests/unit/conf/bad_origins.h"
 #include "tests/unit/conf/bad_relations.h"
 
 // clang-format off
@@ -14,6 +15,7 @@
 
 enum {
     BAD_FILES = sizeof bad_files / sizeof *bad_files,
+    BAD_ORIGINS = sizeof bad_origins / sizeof *bad_origins,
     BAD_RELATIONS = sizeof bad_relations / sizeof *bad_relations,
 };
 
@@ -75,6 +77,8 @@ static void every_mistake_is_told_with_its_place(void **state)
     size_t wrong = 0;
     for (size_t i = 0; i < BAD_FILES; i++)
         wrong += !is_told(&bad_files[i]);
+    for (size_t i = 0; i < BAD_ORIGINS; i++)
+        wrong += !is_told(&bad_origins[i]);
     for (size_t i = 0; i < BAD_RELATIONS; i++)
         wrong += !is_told(&bad_relations[i]);
     assert_int_equal(wrong, 0);

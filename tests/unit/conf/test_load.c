@@ -230,6 +230,68 @@ static void sites_zones_and_link_are_read(void **state)
     conf_free(conf);
 }
 
+static void L1_L9_origins_and_sessions_are_read(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "sites:\n"
+        "  s:\n"
+        "    hosts: [s.example]\n"
+        "    origins:\n"
+        "      - http://192.0.2.1\n"
+        "      - { url: \"http://192.0.2.2:81\", weight: 50, limit: 7, role: equal }\n"
+        "    groups:\n"
+        "      - name: g\n"
+        "        origins:\n"
+        "          - { url: \"http://a.example\", role: original }\n"
+        "          - { url: \"http://b.example\", role: mirror, behind: 90s }\n"
+        "    balance:\n"
+        "      policy: expected\n"
+        "      slow_start: { time: 30s }\n"
+        "      session: { by: cookie, secret: s, idle: 5m }\n"
+        "      mirrors: { latency: 2s, after_write: 9s }\n"
+        "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"] }\n"
+        "nodes:\n"
+        "  me: { edge: { listen: [\":80\"] }, gateway: { allow: [{ edges: [me], sites: [s, t] }] } "
+        "}\n";
+    static const struct canned_file files[] = {
+        {"/conf/s", "the first one is new\n\n and this one is old\n", true}, {0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("/conf/c.yaml", span_text(text), NULL, &reader, &errors);
+    if (!conf)
+        fail_msg("%s", errors.data);
+    const struct conf_site *site = conf_find_site(conf, SPAN("s"));
+    assert_int_equal(site->origins[0].weight, 100);
+    assert_int_equal(site->origins[0].limit, 0);
+    assert_string_equal(site->origins[0].url, "http://192.0.2.1");
+    assert_int_equal(site->origins[1].weight, 50);
+    assert_int_equal(site->origins[1].limit, 7);
+    assert_int_equal(site->origins[1].port, 81);
+    assert_int_equal(site->groups[0].origins[0].role, BALANCE_ORIGINAL);
+    assert_int_equal(site->groups[0].origins[1].role, BALANCE_MIRROR);
+    assert_true(site->groups[0].origins[1].behind_ns == 90000000000);
+    const struct balance_settings *balance = &site->balance;
+    assert_int_equal(balance->policy, BALANCE_EXPECTED);
+    assert_true(balance->slow_start.duration_ns == 30000000000);
+    assert_int_equal(balance->slow_start.least_percent, 10);
+    assert_int_equal(balance->session.kind, BALANCE_SESSION_COOKIE);
+    assert_string_equal(balance->session.name, "causeway-server");
+    assert_int_equal(balance->session.secret_count, 2);
+    assert_true(span_equal(balance->session.secrets[0], SPAN("the first one is new")));
+    assert_true(span_equal(balance->session.secrets[1], SPAN("and this one is old")));
+    assert_true(balance->session.idle_ns == 300000000000);
+    assert_int_equal(balance->marks.pending_percent, 80);
+    assert_true(balance->marks.latency_ns == 2000000000);
+    assert_true(balance->after_write_ns == 9000000000);
+    balance = &conf_find_site(conf, SPAN("t"))->balance;
+    assert_int_equal(balance->policy, BALANCE_LEAST_PENDING);
+    assert_int_equal(balance->session.kind, BALANCE_SESSION_OFF);
+    assert_null(balance->session.name);
+    conf_free(conf);
+    text_clear(&errors);
+}
+
 static void hosts_are_found_exact_before_wildcard(void **state)
 {
     (void)state;
@@ -411,6 +473,7 @@ int main(void)
         cmocka_unit_test(node_settings_are_read),
         cmocka_unit_test(files_of_the_dns_server_are_read),
         cmocka_unit_test(sites_zones_and_link_are_read),
+        cmocka_unit_test(L1_L9_origins_and_sessions_are_read),
         cmocka_unit_test(hosts_are_found_exact_before_wildcard),
         cmocka_unit_test(only_allowed_tuples_pass),
         cmocka_unit_test(the_node_is_the_one_whose_key_can_be_read),

@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 SAN     ?=
 ONCE    ?=
 QUICK   ?=
-BENCH   ?= $(wildcard bench/http bench/edge bench/dns bench/transport bench/redirect)
+BENCH   ?= $(wildcard bench/http bench/edge bench/gateway bench/dns bench/transport bench/redirect)
 SECONDS ?= 60
 
 ifneq ($(SAN),)

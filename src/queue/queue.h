@@ -35,39 +35,40 @@ enum {
 struct queue_settings {
     uint32_t length;      /* requests waiting at most; above it, the lowest class goes first */
     uint64_t patience_ns; /* longest wait of a request that has no earlier deadline */
-    uint64_t target_ns,
-        interval_ns; /* the queue of a class stands when for an interval every launch waited over the target */
-    uint16_t share_permille
-        [QUEUE_CLASSES]; /* of the servers' time, that a class gets at least while it waits; sum at most 1000 */
-    uint16_t
-        reserve_permille; /* of the slots: kept for higher classes, while there are such requests */
-    bool
-        is_newest_first; /* a standing queue: newest first, the old are dropped after an interval; else all wait their turn */
-    uint32_t slots_least, slots_most; /* what the controller may choose, for each server */
-    uint64_t slow_start_ns; /* a server that comes back gets its full share after so long */
+    /* The queue of a class stands when for an interval every launch had waited longer than the target. */
+    uint64_t target_ns, interval_ns;
+    /* A standing queue: the newest go first, the old go without a server. Else all wait their turn. */
+    bool is_newest_first;
+    /* Of the servers' time, what a class gets at least while it waits. Sum at most 1000. */
+    uint16_t share_permille[QUEUE_CLASSES];
+    uint16_t reserve_permille; /* of the slots, kept for higher classes while such requests come */
+    uint32_t slots_least, slots_most;     /* what the controller may choose, for each server */
+    struct balance_slow_start slow_start; /* of weight and slots */
+    struct balance_marks marks;           /* of original and mirrors (L8) */
 };
 
 void queue_settings_default(struct queue_settings *settings);
 
 /* ---- requests */
 
-/* Embedded in the caller's ticket, which must live until it was launched, dropped or cancelled. Zeroed, then the first part filled in by the caller. */
+/* Embedded in the caller's ticket, which must live until it was launched, dropped or cancelled. Zeroed; then the caller fills in the
+ * first part. */
 struct queue_item {
     uint64_t deadline_ns; /* when waiting is of no more use; 0: after the patience */
     uint64_t key;         /* for policies that go by key */
     uint16_t pinned;      /* the server of its session, or QUEUE_NO_SERVER */
-    uint16_t
-        except; /* a server that it had and failed; used only if there is no other; or QUEUE_NO_SERVER */
+    uint16_t except;      /* a server that failed it, now the last choice; or QUEUE_NO_SERVER */
     uint8_t class, type;
     uint8_t set; /* the part of the servers that may serve it */
     bool has_key;
+    enum balance_need need; /* of originals and mirrors */
 
     /* The queue's own. */
+    uint32_t expected_us; /* the wait that was foretold */
     uint64_t arrived_ns;
     struct heap_node node;   /* in its lane, by deadline */
     struct list link;        /* in its lane, by arrival */
     struct queue_lane *lane; /* NULL: not waiting */
-    uint32_t expected_us;    /* the wait that was foretold */
 };
 
 /* Every way by which a waiting request ends without a server. */
@@ -95,12 +96,17 @@ struct queue_server_spec {
     uint16_t weight;   /* 0: drains, gets nothing new; 100 is usual */
     uint32_t slots;    /* its high-water mark (L3); 0: the controller finds it */
     uint32_t types;    /* bit for each type that it serves; 0: all */
-    uint16_t sets;     /* bit for each set that it belongs to; 0: set 0 */
+    uint16_t
+        type_weights[QUEUE_TYPES]; /* in place of `weight` for requests of that type; 0: as it is */
+    uint16_t sets;                 /* bit for each set that it belongs to; 0: set 0 */
+    enum balance_role role;
+    uint64_t behind_ns; /* of a mirror */
 };
 
 /* What became of a request at a server. */
 struct queue_outcome {
     uint64_t service_ns; /* from launch to the beginning of its answer; 0: not known */
+    uint64_t held_ns;    /* from launch to finish: how long it had the slot */
     uint64_t bytes;      /* of its answer */
     bool is_failed;      /* the server's fault: says nothing of how long requests take */
     bool is_local_drop;  /* ended by us or by the client: likewise */
@@ -112,10 +118,10 @@ struct queue_launch {
     uint64_t waited_ns;
 };
 
-/* Where the expected completion of a request at a server comes from (src/types); without it, from the queue's own means. */
+/* When one more request of the type would be done at the server, which works on so many at a time (src/types knows); 0: not known. Asked
+ * for each server of each choice. */
 struct queue_costs {
-    uint64_t (*expected_ns)(void *context, uint64_t identity, uint8_t type,
-                            const uint32_t pending[QUEUE_TYPES]); /* 0: not known */
+    uint64_t (*expected_ns)(void *context, uint16_t server, uint8_t type, uint32_t slots);
     void *context;
 };
 
@@ -123,7 +129,7 @@ struct queue_costs {
 
 struct queue;
 
-/* Settings are copied. The random source and the costs' context are borrowed for the queue's life; `costs` may be NULL. */
+/* Settings are copied. The random source and the costs' context are borrowed for the queue's life; `costs` NULL: the queue's own means. */
 struct queue *queue_new(const struct queue_settings *settings, const struct balance_policy *policy,
                         struct random *random, const struct queue_costs *costs);
 void queue_free(struct queue **queue); /* nothing waits in it any more */
@@ -143,9 +149,11 @@ uint64_t queue_server_identity(const struct queue *queue, uint16_t server);
 void queue_server_set_usable(struct queue *queue, uint16_t server, bool is_usable, uint64_t now_ns);
 void queue_server_set_weight(struct queue *queue, uint16_t server, uint16_t weight,
                              uint64_t now_ns);
-/* Its slots as the owner fixes them (0: found), and the most that it may have of them here, where gateways share it (permille). */
+/* Its slots as the owner fixes them; 0: found by the controller. */
 void queue_server_set_slots(struct queue *queue, uint16_t server, uint32_t slots);
-void queue_server_set_share(struct queue *queue, uint16_t server, uint16_t permille);
+void queue_server_set_behind(struct queue *queue, uint16_t server, uint64_t behind_ns);
+/* No more than so many of them from here, where gateways share the server; UINT32_MAX: no such bound. */
+void queue_server_set_most(struct queue *queue, uint16_t server, uint32_t most);
 
 /* ---- requests come and go */
 
@@ -158,7 +166,7 @@ void queue_cancel(struct queue *queue,
 void queue_reclass(struct queue *queue, struct queue_item *item, uint8_t class, uint64_t now_ns);
 bool queue_next(struct queue *queue, uint64_t now_ns,
                 struct queue_launch *launch); /* false: nobody can go now */
-/* A request that is already under way takes a slot over the count: a port's connection, a second try elsewhere. */
+/* A request that does not wait takes a slot, over the count if there is none: a second try beside the first. */
 void queue_begin(struct queue *queue, uint16_t server, uint8_t class, uint8_t type);
 void queue_finish(struct queue *queue, uint16_t server, uint8_t class, uint8_t type,
                   const struct queue_outcome *outcome, uint64_t now_ns);

@@ -17,7 +17,7 @@ static const struct queue_settings defaults = {
     .is_newest_first = true,
     .slots_least = 2,
     .slots_most = 1000,
-    .slow_start_ns = 10 * SECOND_NS,
+    .slow_start = {.duration_ns = 10 * SECOND_NS, .least_percent = 10},
 };
 
 void queue_settings_default(struct queue_settings *settings)

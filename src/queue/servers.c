@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of servers. A server keeps its number and what is known of it through reloads, by its identity; one that is gone keeps
+ * its number until its last request has finished.
+ */
+#include "queue/private.h"
+
+#include <math.h>
+
+#define SORT_INTERVAL_NS  100000000ull
+#define PEAK_FORGOTTEN_NS 10e9 /* a peak has fallen to a third of its height over the mean */
+#define PART_OF_MEAN      32   /* a sample moves a mean by so much */
+
+/* ---- the table */
+
+static bool is_taken(const struct queue *queue, size_t place)
+{
+    return place < queue->server_count && queue->servers[place].is_there;
+}
+
+uint16_t queue_server_find(const struct queue *queue, uint64_t identity)
+{
+    for (size_t i = 0; i < queue->server_count; i++)
+        if (is_taken(queue, i) && queue->servers[i].spec.identity == identity)
+            return (uint16_t)i;
+    return QUEUE_NO_SERVER;
+}
+
+uint64_t queue_server_identity(const struct queue *queue, uint16_t server)
+{
+    INVARIANT(is_taken(queue, server));
+    return queue->servers[server].spec.identity;
+}
+
+static bool is_valid(const struct queue_server_spec *specs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (specs[i].weight > BALANCE_WEIGHT_MOST || specs[i].slots > QUEUE_SLOTS_MOST)
+            return false;
+        for (size_t k = 0; k < QUEUE_TYPES; k++)
+            if (specs[i].type_weights[k] > BALANCE_WEIGHT_MOST)
+                return false;
+        for (size_t k = 0; k < i; k++)
+            if (specs[k].identity == specs[i].identity)
+                return false;
+    }
+    return true;
+}
+
+static bool is_open(const struct queue_server *server)
+{
+    return server->is_there && !server->is_leaving && server->spec.weight;
+}
+
+/* What follows from the table. */
+static void follow(struct queue *queue, uint64_t now_ns)
+{
+    queue->open = queue->usable = 0;
+    for (int type = 0; type < QUEUE_TYPES; type++)
+        queue->serves[type] = 0;
+    for (size_t i = 0; i < queue->server_count; i++) {
+        const struct queue_server *server = &queue->servers[i];
+        uint64_t bit = 1ull << i;
+        if (is_open(server))
+            queue->open |= bit;
+        if (is_open(server) && server->is_usable)
+            queue->usable |= bit;
+        for (int type = 0; type < QUEUE_TYPES; type++)
+            if (server->is_there && (!server->spec.types || server->spec.types >> type & 1))
+                queue->serves[type] |= bit;
+    }
+    queue_groups_follow(queue);
+    for (size_t i = 0; i < queue->server_count; i++)
+        if (!(queue->usable >> i & 1))
+            queue_groups_untie(queue, (uint16_t)i);
+    queue->sorted_at_ns = 0;
+    queue_servers_sort(queue, now_ns);
+}
+
+static void start_slowly(struct queue *queue, uint16_t number, uint64_t now_ns)
+{
+    queue->servers[number].since_ns = now_ns ? now_ns : 1;
+    queue->ramping |= 1ull << number;
+}
+
+static void set_spec(struct queue_server *server, const struct queue_server_spec *spec)
+{
+    server->spec = *spec;
+    if (!server->spec.sets)
+        server->spec.sets = 1;
+}
+
+static void add_server(struct queue *queue, const struct queue_server_spec *spec, uint64_t now_ns,
+                       bool is_first)
+{
+    size_t place = 0;
+    while (is_taken(queue, place))
+        place++;
+    INVARIANT(place < QUEUE_SERVERS_MOST);
+    if (place == queue->server_count)
+        queue->server_count++;
+    struct queue_server *server = &queue->servers[place];
+    *server = (struct queue_server){.is_there = true, .is_usable = true, .most = UINT32_MAX};
+    queue->ramping &= ~(1ull << place);
+    set_spec(server, spec);
+    limit_init(&server->limit, queue->settings.slots_least, queue->settings.slots_most);
+    if (!is_first)
+        start_slowly(queue, (uint16_t)place, now_ns);
+}
+
+static size_t count_staying(const struct queue *queue, const struct queue_server_spec *specs,
+                            size_t count)
+{
+    size_t staying = 0;
+    for (size_t i = 0; i < queue->server_count; i++) {
+        const struct queue_server *server = &queue->servers[i];
+        bool is_named = false;
+        for (size_t k = 0; k < count; k++)
+            is_named |= specs[k].identity == server->spec.identity;
+        staying += server->is_there && !is_named && server->pending;
+    }
+    return staying + count;
+}
+
+int queue_servers_set(struct queue *queue, const struct queue_server_spec *specs, size_t count,
+                      uint64_t now_ns)
+{
+    if (count > QUEUE_SERVERS_MOST || count_staying(queue, specs, count) > QUEUE_SERVERS_MOST)
+        return ERROR_LIMIT;
+    if (!is_valid(specs, count))
+        return ERROR_INVALID;
+    bool is_first = !queue->open;
+    for (size_t i = 0; i < queue->server_count; i++)
+        queue->servers[i].is_leaving = true;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t number = queue_server_find(queue, specs[i].identity);
+        if (number == QUEUE_NO_SERVER)
+            continue;
+        struct queue_server *server = &queue->servers[number];
+        server->is_leaving = false;
+        if (!server->spec.weight && specs[i].weight)
+            start_slowly(queue, number, now_ns);
+        set_spec(server, &specs[i]);
+    }
+    for (size_t i = 0; i < queue->server_count; i++)
+        if (queue->servers[i].is_leaving && !queue->servers[i].pending)
+            queue->servers[i].is_there = false;
+    for (size_t i = 0; i < count; i++)
+        if (queue_server_find(queue, specs[i].identity) == QUEUE_NO_SERVER)
+            add_server(queue, &specs[i], now_ns, is_first);
+    follow(queue, now_ns);
+    return 0;
+}
+
+void queue_server_set_usable(struct queue *queue, uint16_t number, bool is_usable, uint64_t now_ns)
+{
+    INVARIANT(is_taken(queue, number));
+    struct queue_server *server = &queue->servers[number];
+    if (server->is_usable == is_usable)
+        return;
+    server->is_usable = is_usable;
+    if (is_usable)
+        start_slowly(queue, number, now_ns);
+    follow(queue, now_ns);
+}
+
+void queue_server_set_weight(struct queue *queue, uint16_t number, uint16_t weight, uint64_t now_ns)
+{
+    INVARIANT(is_taken(queue, number) && weight <= BALANCE_WEIGHT_MOST);
+    struct queue_server *server = &queue->servers[number];
+    bool returns = !server->spec.weight && weight;
+    server->spec.weight = weight;
+    if (returns)
+        start_slowly(queue, number, now_ns);
+    follow(queue, now_ns);
+}
+
+void queue_server_set_slots(struct queue *queue, uint16_t number, uint32_t slots)
+{
+    INVARIANT(is_taken(queue, number) && slots <= QUEUE_SLOTS_MOST);
+    queue->servers[number].spec.slots = slots;
+    queue->sorted_at_ns = 0;
+}
+
+void queue_server_set_most(struct queue *queue, uint16_t number, uint32_t most)
+{
+    INVARIANT(is_taken(queue, number));
+    queue->servers[number].most = most;
+    queue->sorted_at_ns = 0;
+}
+
+void queue_server_set_behind(struct queue *queue, uint16_t number, uint64_t behind_ns)
+{
+    INVARIANT(is_taken(queue, number));
+    queue->servers[number].spec.behind_ns = behind_ns;
+}
+
+void queue_server_left(struct queue *queue, uint16_t number)
+{
+    queue->servers[number].is_there = false;
+    queue_groups_follow(queue);
+}
+
+/* ---- slots */
+
+uint32_t queue_server_slots(const struct queue *queue, const struct queue_server *server,
+                            uint64_t now_ns)
+{
+    uint32_t slots = server->spec.slots ? server->spec.slots : limit_slots(&server->limit);
+    if (queue->ramping >> (server - queue->servers) & 1) {
+        uint16_t ramp = balance_ramp(&queue->settings.slow_start, server->since_ns, now_ns);
+        if (ramp && ramp < BALANCE_RAMP_WHOLE)
+            slots = (slots * ramp + BALANCE_RAMP_WHOLE - 1) / BALANCE_RAMP_WHOLE;
+    }
+    return slots < server->most ? slots : server->most;
+}
+
+/* How long it takes for a request, beside what such requests take on the whole. */
+static double slowness(const struct queue *queue, const struct queue_server *server)
+{
+    double sum = 0;
+    int known = 0;
+    for (int type = 0; type < QUEUE_TYPES; type++) {
+        if (!(server->service_ns[type] > 0) || !(queue->held_ns[type] > 0))
+            continue;
+        sum += server->service_ns[type] / queue->held_ns[type];
+        known++;
+    }
+    return known ? sum / known : 1;
+}
+
+void queue_servers_sort(struct queue *queue, uint64_t now_ns)
+{
+    if (queue->sorted_at_ns && now_ns < queue->sorted_at_ns + SORT_INTERVAL_NS)
+        return;
+    double slow[QUEUE_SERVERS_MOST];
+    uint32_t count = 0;
+    queue->slots = 0;
+    queue->sorted_at_ns = now_ns ? now_ns : 1;
+    for (uint64_t bits = queue->usable; bits; bits &= bits - 1) {
+        uint8_t number = (uint8_t)__builtin_ctzll(bits);
+        const struct queue_server *server = &queue->servers[number];
+        if (now_ns >= server->since_ns + queue->settings.slow_start.duration_ns)
+            queue->ramping &= ~(1ull << number);
+        queue->slots += queue_server_slots(queue, server, now_ns);
+        double own = slowness(queue, server);
+        uint32_t place = count++;
+        for (; place > 0 && slow[place - 1] > own; place--) {
+            slow[place] = slow[place - 1];
+            queue->by_speed[place] = queue->by_speed[place - 1];
+        }
+        slow[place] = own;
+        queue->by_speed[place] = number;
+    }
+    queue->by_speed_count = count;
+}
+
+uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve, uint64_t now_ns)
+{
+    uint64_t room = 0;
+    for (uint64_t bits = queue->open & ~queue->usable; bits; bits &= bits - 1) {
+        const struct queue_server *server = &queue->servers[__builtin_ctzll(bits)];
+        if (server->pending < queue_server_slots(queue, server, now_ns))
+            room |= bits & -bits;
+    }
+    /* The reserve is at the fastest: what is left for higher classes must not be what nobody wants. */
+    uint32_t count = queue->by_speed_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct queue_server *server = &queue->servers[queue->by_speed[i]];
+        uint32_t kept = reserve ? reserve / count + (i < reserve % count) : 0;
+        if (server->pending + kept < queue_server_slots(queue, server, now_ns))
+            room |= 1ull << queue->by_speed[i];
+    }
+    return room;
+}
+
+uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *group, uint8_t type,
+                           uint64_t room)
+{
+    uint64_t servers = group->servers & queue->open;
+    if (servers & queue->serves[type])
+        servers &= queue->serves[type];
+    if (servers & queue->usable)
+        servers &= queue->usable;
+    return servers & room;
+}
+
+/* ---- the choice */
+
+/* Without costs from elsewhere: the mean, if as much were pending as usual, and in proportion. */
+static uint64_t expect(const struct queue *queue, uint16_t number, uint8_t type, uint32_t slots)
+{
+    const struct queue_server *server = &queue->servers[number];
+    if (queue->costs)
+        return queue->costs->expected_ns(queue->costs->context, number, type, slots);
+    double mean = server->service_ns[type];
+    return (uint64_t)(mean * (server->pending + 1) / (server->usual_pending + 1));
+}
+
+static uint64_t peak_now(const struct queue_server *server, uint64_t now_ns)
+{
+    if (!(server->peak_ns > 0) || now_ns <= server->peak_at_ns)
+        return (uint64_t)server->peak_ns;
+    return (uint64_t)(server->peak_ns *
+                      exp(-(double)(now_ns - server->peak_at_ns) / PEAK_FORGOTTEN_NS));
+}
+
+static void fill(const struct queue *queue, const struct queue_item *item, uint16_t number,
+                 bool has_room, uint64_t now_ns, struct balance_candidate *candidate)
+{
+    const struct queue_server *server = &queue->servers[number];
+    uint16_t own = server->spec.type_weights[item->type];
+    uint32_t slots = queue_server_slots(queue, server, now_ns);
+    *candidate = (struct balance_candidate){
+        .identity = server->spec.identity,
+        .latency_ns = peak_now(server, now_ns),
+        .expected_ns = expect(queue, number, item->type, slots),
+        .behind_ns = server->spec.behind_ns,
+        .pending = has_room ? server->pending : slots + 1,
+        .limit = slots ? slots : 1,
+        .weight = own ? own : server->spec.weight,
+        .ramp_permille = queue->ramping >> number & 1
+                             ? balance_ramp(&queue->settings.slow_start, server->since_ns, now_ns)
+                             : 0,
+        .role = server->spec.role,
+        .is_usable = server->is_usable && number != item->except,
+    };
+}
+
+uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
+                           const struct queue_group *group, uint64_t room, uint64_t now_ns)
+{
+    if (item->pinned != QUEUE_NO_SERVER)
+        return item->pinned;
+    struct balance_candidate candidates[QUEUE_SERVERS_MOST];
+    uint64_t allowed = queue_servers_for(queue, group, item->type, UINT64_MAX);
+    for (uint16_t i = 0; i < queue->server_count; i++) {
+        if (allowed >> i & 1)
+            fill(queue, item, i, room >> i & 1, now_ns, &candidates[i]);
+        else
+            candidates[i] = (struct balance_candidate){.limit = 1, .pending = 1};
+    }
+    const struct balance_question question = {
+        .now_ns = now_ns,
+        .key = item->key,
+        .has_key = item->has_key,
+        .need = item->need,
+        .marks = &queue->settings.marks,
+    };
+    size_t picked = balance_pick(queue->policy, queue->policy_state, candidates,
+                                 queue->server_count, &question, queue->random);
+    return picked == BALANCE_NONE ? QUEUE_NO_SERVER : (uint16_t)picked;
+}
+
+/* ---- what answers tell */
+
+void queue_server_answered(struct queue_server *server, uint8_t type,
+                           const struct queue_outcome *outcome, uint64_t now_ns)
+{
+    server->finished++;
+    server->failed += outcome->is_failed;
+    if (!outcome->service_ns || outcome->is_failed || outcome->is_local_drop)
+        return;
+    double sample = (double)outcome->service_ns, mean = server->service_ns[type];
+    server->service_ns[type] = mean > 0 ? mean + (sample - mean) / PART_OF_MEAN : sample;
+    server->usual_pending += (server->pending - 1 - server->usual_pending) / PART_OF_MEAN;
+
+    double peak = (double)peak_now(server, now_ns);
+    server->peak_ns = sample > peak ? sample : peak + (sample - peak) / PART_OF_MEAN;
+    server->peak_at_ns = now_ns;
+    limit_sample(&server->limit, type, outcome->service_ns, server->pending, now_ns);
+}
+
+bool queue_server_report(const struct queue *queue, uint16_t number,
+                         struct queue_server_report *report)
+{
+    if (!is_taken(queue, number))
+        return false;
+    const struct queue_server *server = &queue->servers[number];
+    double sum = 0;
+    uint32_t known = 0;
+    for (int type = 0; type < QUEUE_TYPES; type++) {
+        sum += server->service_ns[type];
+        known += server->service_ns[type] > 0;
+    }
+    *report = (struct queue_server_report){
+        .identity = server->spec.identity,
+        .pending = server->pending,
+        .slots = queue_server_slots(queue, server, queue->sorted_at_ns),
+        .weight = server->spec.weight,
+        .is_usable = server->is_usable,
+        .is_found = !server->spec.slots,
+        .is_leaving = server->is_leaving,
+        .service_ns = known ? (uint64_t)(sum / known) : 0,
+        .finished = server->finished,
+        .failed = server->failed,
+    };
+    return true;
+}

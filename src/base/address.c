@@ -4,6 +4,9 @@
  */
 #include "base/address.h"
 
+#include "base/bytes.h"
+#include "base/hash.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -89,10 +92,23 @@ int network_parse(struct span text, struct network *network)
     return 0;
 }
 
+struct address address_of_path(struct span path)
+{
+    struct address address = {.family = ADDRESS_UNIX};
+    store_u64(address.bytes, hash_span(path, 1));
+    store_u64(address.bytes + 8, hash_span(path, 2));
+    return address;
+}
+
 const char *address_text(const struct address *address, bool with_port,
                          char out[ADDRESS_TEXT_BYTES])
 {
     char host[INET6_ADDRSTRLEN] = "none";
+    if (address->family == ADDRESS_UNIX) {
+        snprintf(out, ADDRESS_TEXT_BYTES, "unix:%016llx",
+                 (unsigned long long)load_u64(address->bytes));
+        return out;
+    }
     if (address->family)
         inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->bytes, host, sizeof host);
     if (!with_port)

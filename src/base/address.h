@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * IP addresses, networks and ports as values, IPv4 and IPv6 alike, without the socket interface.
+ * IP addresses, networks and ports as values, IPv4 and IPv6 alike, without the socket interface. A Unix socket has an address, too,
+ * so that whoever counts and compares servers need not know what they are.
  */
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
@@ -8,11 +9,12 @@
 #include "base/error.h"
 #include "base/span.h"
 
-/* `bytes` holds 4 (IPv4, the rest zero) or 16 bytes in network order. Equal addresses are equal memory. */
+/* `bytes` holds 4 (IPv4, the rest zero) or 16 bytes in network order, or a digest of a Unix socket's path, which is known elsewhere.
+ * Equal addresses are equal memory. */
 struct address {
     uint8_t bytes[16];
     uint16_t port;
-    uint8_t family; /* 4, 6, or 0 for none */
+    uint8_t family; /* 4, 6, ADDRESS_UNIX, or 0 for none */
     uint8_t zero;
     uint32_t scope; /* IPv6 link-local interface index, else 0 */
 };
@@ -22,7 +24,7 @@ struct network {
     uint8_t bits;           /* prefix length within its family */
 };
 
-enum { ADDRESS_TEXT_BYTES = 64 };
+enum { ADDRESS_TEXT_BYTES = 64, ADDRESS_UNIX = 1 };
 
 /* "192.0.2.1", "2001:db8::1". 0 or ERROR_INVALID. */
 MUST_USE int address_parse(struct span text, struct address *address);
@@ -33,7 +35,10 @@ MUST_USE int address_parse_port(struct span text, bool port_alone, struct addres
 /* "192.0.2.0/24", "2001:db8::/32"; a lone address is a full-length network. Host bits must be zero. */
 MUST_USE int network_parse(struct span text, struct network *network);
 
-/* Writes "192.0.2.1" or "2001:db8::1"; with a port "192.0.2.1:80" or "[2001:db8::1]:80" when `with_port`. Returns `out`. */
+struct address address_of_path(struct span path);
+
+/* Writes "192.0.2.1" or "2001:db8::1"; with a port "192.0.2.1:80" or "[2001:db8::1]:80" when `with_port`; of a Unix socket "unix:" and
+ * its digest. Returns `out`. */
 const char *address_text(const struct address *address, bool with_port,
                          char out[ADDRESS_TEXT_BYTES]);
 const char *network_text(const struct network *network, char out[ADDRESS_TEXT_BYTES]);

@@ -381,7 +381,8 @@ static bool allows_site(const struct conf_gateway *gateway, const struct conf_si
 
 static bool is_local(const struct address *address)
 {
-    return address_is_loopback(address) || address_is_link_local(address);
+    return address->family == ADDRESS_UNIX || address_is_loopback(address) ||
+           address_is_link_local(address);
 }
 
 static void check_origins(struct loader *loader)
@@ -644,6 +645,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_origin_host,
     check_sites_are_allowed,
     check_origins,
+    check_origin_settings,
     check_groups,
     check_site_limits,
     check_balance,

@@ -85,6 +85,7 @@ void conf_free(struct conf *conf)
     for (size_t i = 0; i < conf->site_count; i++) {
         wipe_tls_keys(&conf->sites[i]);
         wipe_session_secrets(&conf->sites[i]);
+        wipe_origin_keys(&conf->sites[i]);
     }
     for (size_t i = 0; i < conf->zone_count; i++)
         wipe_zone_keys(conf->zones[i].dnssec);

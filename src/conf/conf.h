@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/text.h"
+#include "conf/origin.h"
 #include "maps/maps.h"
 #include "rules/rules.h"
 
@@ -443,9 +444,11 @@ struct conf_node {
 
 struct conf_origin {
     const char *url;        /* as written: http://host:port */
-    struct address address; /* numeric hosts */
+    struct address address; /* numeric hosts; of a Unix socket that which stands for it */
     const char *host;       /* names to be resolved at start and again; NULL for numeric ones */
+    const char *path;       /* of a Unix socket; NULL: it is none */
     uint16_t port;
+    bool is_tls;
     uint16_t weight;        /* 100; 0: nothing new */
     uint32_t limit;         /* requests under way to it (L3); 0: the site's */
     enum balance_role role; /* equal */
@@ -540,6 +543,7 @@ struct conf_site {
     struct conf_group *groups; /* the named ones */
     size_t group_count;
     const char *origin_host;        /* Host sent to the origin; NULL: the client's */
+    struct conf_site_origin origin; /* how they are spoken to */
     const struct conf_node **edges; /* that serve it; default: all */
     size_t edge_count;
     const struct conf_node **gateways; /* through which; default: all */

@@ -355,6 +355,7 @@ void read_files(struct loader *loader, const char *node)
         read_dns_files(loader, conf->self->dns);
     read_tls_files(loader);
     read_session_secrets(loader);
+    read_origin_files(loader);
 }
 
 /* --- look-up tables --------------------------------------------------------------------------- */

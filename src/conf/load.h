@@ -82,6 +82,11 @@ void read_probe_files(struct loader *loader);
 void check_health(struct loader *loader);
 void check_probe(struct loader *loader);
 
+/* How gateways speak to origins (origin.c): files of this gateway's sites, and relations. */
+void read_origin_files(struct loader *loader);
+void wipe_origin_keys(struct conf_site *site);
+void check_origin_settings(struct loader *loader);
+
 /* What edges fetch ahead (prefetch.c): the file, and the lists of sites. */
 void read_prefetch_file(struct loader *loader);
 void check_prefetch(struct loader *loader);
@@ -94,6 +99,15 @@ void check_balance(struct loader *loader);
 
 /* Visitors' TLS (tls_files.c): certificates and keys of this node's sites, and relations. */
 void read_tls_files(struct loader *loader);
+enum { TLS_FILE_BYTES = 1 << 20 };
+/* One file, told of by the name and the place of its setting. False: it could not be read, which is reported. */
+bool read_tls_file(struct loader *loader, const char *setting, const char *const *path,
+                   bool is_secret, size_t limit, struct span *out);
+/* Whether certificate and key are good and fit together, and the dates; NULL: reported. */
+struct tls_certificate;
+struct tls_certificate *judge_tls_pair(struct loader *loader, const char *const *certificate_path,
+                                       const char *const *key_path, struct span chain,
+                                       struct span key);
 void wipe_tls_keys(struct conf_site *site);
 void check_tls(struct loader *loader);
 

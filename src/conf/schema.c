@@ -509,6 +509,7 @@ static const struct setting site_settings[] = {
     {"balance", GROUP(site_balance_section), .help = "Which origin gets a request."},
     {"origin_host", &type_host, MEMBER(conf_site, origin_host), .preset_note = "the client's",
      .help = "Host field for the origin."},
+    {"origin", GROUP(site_origin_section), .help = "How gateways speak to its origins."},
     {"edges", &type_node, LIST, ITEMS(conf_site, edges, edge_count),
      .preset_note = "every edge of the file", .help = "Edges that serve the site."},
     {"gateways", &type_node, LIST, ITEMS(conf_site, gateways, gateway_count),

@@ -33,6 +33,8 @@ extern const struct section edge_limits_section, edge_timeouts_section, edge_htt
     edge_clients_section, edge_proxy_section;
 /* schema_encode.c */
 extern const struct section site_encode_section;
+/* schema_origin.c */
+extern const struct section site_origin_section;
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
 /* schema_rules.c */

@@ -10,13 +10,12 @@
 
 #include <time.h>
 
-enum { PEM_FILE_BYTES = 1 << 20, OCSP_FILE_BYTES = 65536, DAY_S = 86400, WARN_DAYS = 14 };
+enum { OCSP_FILE_BYTES = 65536, DAY_S = 86400, WARN_DAYS = 14 };
 
 /* ---- files */
 
-/* False: told. */
-static bool read_file(struct loader *loader, const char *setting, const char *const *path,
-                      bool is_secret, size_t limit, struct span *out)
+bool read_tls_file(struct loader *loader, const char *setting, const char *const *path,
+                   bool is_secret, size_t limit, struct span *out)
 {
     const struct conf_reader *reader = loader->reader;
     struct text content = {.limit = limit}, why = {0};
@@ -43,24 +42,24 @@ static const char *date_of(uint64_t seconds, char out[sizeof "0000-00-00"])
     return out;
 }
 
-static void check_dates(struct loader *loader, const struct conf_site_certificate *row,
+static void check_dates(struct loader *loader, const char *const *path,
                         const struct tls_certificate *certificate)
 {
     uint64_t now_s = loader->reader->now_s, ends_s = tls_certificate_ends_s(certificate);
     uint64_t begins_s = tls_certificate_begins_s(certificate);
-    struct place place = place_of(loader, &row->certificate_path);
+    struct place place = place_of(loader, path);
     char date[sizeof "0000-00-00"];
     if (!now_s)
         return;
     if (now_s >= ends_s)
-        report_error(&loader->report, place, "certificate: %s: it expired on %s",
-                     row->certificate_path, date_of(ends_s, date));
+        report_error(&loader->report, place, "certificate: %s: it expired on %s", *path,
+                     date_of(ends_s, date));
     else if (now_s < begins_s)
-        report_error(&loader->report, place, "certificate: %s: it is not valid before %s",
-                     row->certificate_path, date_of(begins_s, date));
+        report_error(&loader->report, place, "certificate: %s: it is not valid before %s", *path,
+                     date_of(begins_s, date));
     else if (ends_s - now_s < WARN_DAYS * DAY_S)
-        report_warning(&loader->report, place, "certificate: %s: it expires on %s",
-                       row->certificate_path, date_of(ends_s, date));
+        report_warning(&loader->report, place, "certificate: %s: it expires on %s", *path,
+                       date_of(ends_s, date));
 }
 
 static void check_staple(struct loader *loader, const struct conf_site_certificate *row,
@@ -76,40 +75,49 @@ static void check_staple(struct loader *loader, const struct conf_site_certifica
     text_clear(&why);
 }
 
+struct tls_certificate *judge_tls_pair(struct loader *loader, const char *const *certificate_path,
+                                       const char *const *key_path, struct span chain,
+                                       struct span key)
+{
+    struct text why = {0};
+    struct tls_certificate *certificate = tls_certificate_read(chain, key, &why);
+    if (certificate) {
+        check_dates(loader, certificate_path, certificate);
+    } else {
+        bool is_key = span_starts(text_span(&why), SPAN("key: "));
+        const char *const *path = is_key ? key_path : certificate_path;
+        const char *colon = strstr(why.data, ": ");
+        report_error(&loader->report, place_of(loader, path), "%s: %s: %s",
+                     is_key ? "key" : "certificate", *path, colon ? colon + 2 : why.data);
+    }
+    text_clear(&why);
+    return certificate;
+}
+
 /* NULL: told, or nothing was read. */
 static struct tls_certificate *read_certificate(struct loader *loader,
                                                 struct conf_site_certificate *row)
 {
-    struct text why = {0};
-    bool is_read = read_file(loader, "certificate", &row->certificate_path, false, PEM_FILE_BYTES,
-                             &row->certificate);
-    is_read &= read_file(loader, "key", &row->key_path, true, PEM_FILE_BYTES, &row->key);
+    bool is_read = read_tls_file(loader, "certificate", &row->certificate_path, false,
+                                 TLS_FILE_BYTES, &row->certificate);
+    is_read &= read_tls_file(loader, "key", &row->key_path, true, TLS_FILE_BYTES, &row->key);
     if (row->ocsp_path)
-        is_read &= read_file(loader, "ocsp", &row->ocsp_path, false, OCSP_FILE_BYTES, &row->ocsp);
+        is_read &=
+            read_tls_file(loader, "ocsp", &row->ocsp_path, false, OCSP_FILE_BYTES, &row->ocsp);
     if (!is_read)
         return NULL;
-    struct tls_certificate *certificate = tls_certificate_read(row->certificate, row->key, &why);
-    if (!certificate) {
-        bool is_key = span_starts(text_span(&why), SPAN("key: "));
-        const char *colon = strstr(why.data, ": ");
-        report_error(&loader->report,
-                     place_of(loader, is_key ? &row->key_path : &row->certificate_path),
-                     "%s: %s: %s", is_key ? "key" : "certificate",
-                     is_key ? row->key_path : row->certificate_path, colon ? colon + 2 : why.data);
-    } else {
-        check_dates(loader, row, certificate);
-        if (row->ocsp_path)
-            check_staple(loader, row, certificate);
-    }
-    text_clear(&why);
+    struct tls_certificate *certificate =
+        judge_tls_pair(loader, &row->certificate_path, &row->key_path, row->certificate, row->key);
+    if (certificate && row->ocsp_path)
+        check_staple(loader, row, certificate);
     return certificate;
 }
 
 static void read_authorities(struct loader *loader, struct conf_site_tls *tls)
 {
     struct text why = {0};
-    if (read_file(loader, "authorities", &tls->authorities_path, false, PEM_FILE_BYTES,
-                  &tls->authorities) &&
+    if (read_tls_file(loader, "authorities", &tls->authorities_path, false, TLS_FILE_BYTES,
+                      &tls->authorities) &&
         tls_authorities_check(tls->authorities, &why) < 0)
         report_error(&loader->report, place_of(loader, &tls->authorities_path),
                      "authorities: %s: %s", tls->authorities_path, why.data);

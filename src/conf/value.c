@@ -266,13 +266,31 @@ static const char *parse_key(const struct value *value, void *out)
     return NULL;
 }
 
+/* What the kernel takes (struct sockaddr_un), with its NUL. */
+enum { SOCKET_PATH_BYTES = 108 };
+
+static const char *parse_socket(const struct value *value, struct span path,
+                                struct conf_origin *origin)
+{
+    if (path.length < 2 || path.data[0] != '/' || path.data[path.length - 1] == '/')
+        return "a Unix socket has a path, like http+unix:///run/app.sock";
+    if (path.length >= SOCKET_PATH_BYTES)
+        return "the path of a Unix socket has at most 107 bytes";
+    origin->url = (const char *)arena_copy(arena_of(value), value->text).data;
+    origin->path = origin->url + (path.data - value->text.data);
+    origin->address = address_of_path(path);
+    return NULL;
+}
+
 static const char *parse_origin(const struct value *value, void *out)
 {
     struct conf_origin *origin = out;
-    struct span scheme = SPAN("http://"), rest = span_from(value->text, scheme.length);
-    if (span_starts(value->text, SPAN("https://")))
-        return "origins are asked over http:// only; TLS that only the origin can read goes "
-               "through `ports` of an edge";
+    struct span socket = SPAN("http+unix://");
+    if (span_starts(value->text, socket))
+        return parse_socket(value, span_from(value->text, socket.length), origin);
+    origin->is_tls = span_starts(value->text, SPAN("https://"));
+    struct span scheme = origin->is_tls ? SPAN("https://") : SPAN("http://");
+    struct span rest = span_from(value->text, scheme.length);
     if (!span_starts(value->text, scheme))
         return "";
     if (rest.length && rest.data[rest.length - 1] == '/')
@@ -284,7 +302,7 @@ static const char *parse_origin(const struct value *value, void *out)
     if (bracket == rest.length && bracket)
         return "";
     struct span host = span_of(rest.data, colon), port = span_from(rest, colon + 1);
-    uint64_t number = 80;
+    uint64_t number = origin->is_tls ? 443 : 80;
     if (span_find(port, ':') < port.length)
         return "an IPv6 address stands in brackets, like http://[2001:db8::80]:8080";
     if (colon < rest.length &&
@@ -520,8 +538,9 @@ const struct type type_key = {"key",
                               false};
 const struct type type_origin = {"origin",
                                  "the URL of an origin",
-                                 "like http://192.0.2.80:8080 or http://app.internal",
-                                 "^http://[^/]+/?$",
+                                 "like http://192.0.2.80:8080, https://app.internal or "
+                                 "http+unix:///run/app.sock",
+                                 "^(https?://[^/]+/?|http\\+unix:///.+)$",
                                  NULL,
                                  parse_origin,
                                  0,

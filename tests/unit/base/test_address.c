@@ -68,9 +68,24 @@ static void kinds_of_addresses_are_known(void **state)
     assert_false(address_is_link_local(&address) || address_is_loopback(&address));
 }
 
+static void a_socket_of_this_machine_has_an_address(void **state)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    struct address one = address_of_path(SPAN("/run/app.sock"));
+    struct address same = address_of_path(SPAN("/run/app.sock"));
+    struct address other = address_of_path(SPAN("/run/app2.sock"));
+    (void)state;
+    assert_true(address_equal(&one, &same));
+    assert_false(address_equal(&one, &other));
+    assert_false(address_is_any(&one) || address_is_loopback(&one) || address_is_link_local(&one));
+    assert_int_equal(strncmp(address_text(&one, true, text), "unix:", 5), 0);
+    assert_int_equal(strlen(text), 5 + 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_socket_of_this_machine_has_an_address),
         cmocka_unit_test(addresses_go_both_ways),
         cmocka_unit_test(networks_have_no_host_bits),
         cmocka_unit_test(kinds_of_addresses_are_known),

@@ -251,7 +251,7 @@ static const struct bad_file bad_files[] = {
      "  s: { hosts: [a b], origins: [ftp://x], ring: 7 }\n"
      "link: { pakcet: 1400 }\n",
      "6:16: hosts: 'a b' is not a host name (like www.shop.example or \"*.shop.example\")\n"
-     "6:32: url: 'ftp://x' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"
+     "6:32: url: 'ftp://x' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"
      "6:48: ring: '7': it must be from 0 to 4\n"
      "7:9: unknown setting 'pakcet' in link; did you mean 'packet'?\n"},
     {"text: empty",
@@ -495,13 +495,31 @@ static const struct bad_file bad_files[] = {
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"ftp://192.0.2.1\"] }\n",
-     "6:38: url: 'ftp://192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
-    {"origin: https",
+     "6:38: url: 'ftp://192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
+    {"origin: TLS over a Unix socket",
      NODE
      EDGE
      "sites:\n"
-     "  s: { hosts: [s.example], origins: [\"https://192.0.2.1\"] }\n",
-     "6:38: url: 'https://192.0.2.1': origins are asked over http:// only; TLS that only the origin can read goes through `ports` of an edge\n"},
+     "  s: { hosts: [s.example], origins: [\"https+unix:///run/app.sock\"] }\n",
+     "6:38: url: 'https+unix:///run/app.sock' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
+    {"origin: Unix sockets",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http+unix://run/app.sock\", \"http+unix:///run/\",\n"
+     "       \"http+unix:///run/abcde0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"] }\n",
+     "6:38: url: 'http+unix://run/app.sock': a Unix socket has a path, like http+unix:///run/app.sock\n"
+     "6:66: url: 'http+unix:///run/': a Unix socket has a path, like http+unix:///run/app.sock\n"
+     "7:8: url: 'http+unix:///run/abcde01234567890123456789012345...': the path of a Unix socket has at most 107 bytes\n"},
+    {"origin: words",
+     NODE
+     EDGE
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], origin: { client_fields: forward, proxy_protocol: v3, tls: { verify: maybe, names: x } } }\n",
+     "6:84: client_fields: 'forward': it may be both, forwarded, x_forwarded, off; did you mean 'forwarded'?\n"
+     "6:109: proxy_protocol: 'v3': it may be off, v1, v2; did you mean 'v1'?\n"
+     "6:128: verify: 'maybe' is not a boolean (either true or false)\n"
+     "6:135: unknown setting 'names' in origin tls; did you mean 'name'?\n"},
     {"origin: a path",
      NODE
      EDGE
@@ -525,25 +543,25 @@ static const struct bad_file bad_files[] = {
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://me@192.0.2.1\"] }\n",
-     "6:38: url: 'http://me@192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://me@192.0.2.1' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
     {"origin: nothing",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://\"] }\n",
-     "6:38: url: 'http://' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
     {"origin: an open bracket",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://[2001:db8::1\"] }\n",
-     "6:38: url: 'http://[2001:db8::1' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://[2001:db8::1' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
     {"origin: a bracket in a name",
      NODE
      EDGE
      "sites:\n"
      "  s: { hosts: [s.example], origins: [\"http://[s.example]:80\"] }\n",
-     "6:38: url: 'http://[s.example]:80' is not the URL of an origin (like http://192.0.2.80:8080 or http://app.internal)\n"},
+     "6:38: url: 'http://[s.example]:80' is not the URL of an origin (like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)\n"},
     {"origin: IPv6 without brackets",
      NODE
      EDGE

@@ -43,6 +43,24 @@ static const struct bad_file bad_relations[] = {
      "12:3: internal: nothing says how far it is from 'ny' to 'la'\n"
      "12:20: internal: how far it is from 'ny' to 'ny' is said already\n"
      "13:31: internal: how far it is from 'la' to 'rio' is said already\n"},
+    {"origins' TLS that does not fit together",
+     "nodes:\n"
+     "  me:\n"
+     "    gateway: { allow: [{ edges: [me], sites: [s, t, u] }] }\n"
+     "    edge: { listen: [\":80\"], ports: [{ listen: \":8443\", site: u }] }\n"
+     "sites:\n"
+     "  s: { hosts: [s.example], origins: [\"https://app.internal\"], origin: { tls: { name: \"*.internal\", verify: false,\n"
+     "       authorities: ca.pem, certificate: me.pem } } }\n"
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], origin: { tls: { key: me.key } } }\n"
+     "  u: { hosts: [u.example], origins: [\"http+unix:///run/app.sock\"], origin: { tls: { name: app.internal } } }\n",
+     "4:48: warning: no gateway allows 'me' port 8443 of 'u': clients will be refused\n"
+     "4:63: ports: the origins of 'u' are Unix sockets, which have no ports\n"
+     "6:86: origin.tls.name: a pattern cannot be asked for\n"
+     "7:21: origin.tls.authorities: with verify: false nobody asks them\n"
+     "7:42: origin.tls: a certificate needs its key, and a key its certificate\n"
+     "8:81: origin.tls: a certificate needs its key, and a key its certificate\n"
+     "9:38: origins: http+unix:///run/app.sock is local to a gateway, and 'me' has no allow_local: true\n"
+     "9:91: warning: origin.tls: no origin of 'u' has a URL that begins with https://\n"},
     {"a front end without borders",
      SITES
      NODE

@@ -189,6 +189,53 @@ static void files_of_the_dns_server_are_read(void **state)
     text_clear(&errors);
 }
 
+static void origins_are_reached_in_several_ways(void **state)
+{
+    static const struct canned_file files[] = {{0}};
+    static const char text[] =
+        "nodes: { me: { gateway: { allow_local: true, allow: [{ edges: [me], sites: [s] }] },\n"
+        "  edge: { listen: [\":80\"] } } }\n"
+        "sites: { s: { hosts: [s.example], origins: [\"https://app.internal\", "
+        "\"https://[2001:db8::80]:8443/\",\n"
+        "  \"http+unix:///run/app.sock\", \"http://192.0.2.80\"],\n"
+        "  origin: { client_fields: off, proxy_protocol: v2, tls: { name: App.Internal, verify: "
+        "false, profile: modern } } } }\n";
+    (void)state;
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("/conf/c.yaml", span_text(text), NULL, &reader, &errors);
+    if (!conf)
+        fail_msg("%s", errors.data);
+    const struct conf_site *site = &conf->sites[0];
+    const struct {
+        const char *host, *path;
+        uint16_t port;
+        uint8_t family;
+        bool is_tls;
+    } rows[] = {
+        {"app.internal", NULL, 443, 0, true},
+        {NULL, NULL, 8443, 6, true},
+        {NULL, "/run/app.sock", 0, ADDRESS_UNIX, false},
+        {NULL, NULL, 80, 4, false},
+    };
+    assert_int_equal(site->origin_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct conf_origin *origin = &site->origins[i];
+        assert_int_equal(origin->port, rows[i].port);
+        assert_int_equal(origin->address.family, rows[i].family);
+        assert_int_equal(origin->is_tls, rows[i].is_tls);
+        assert_string_equal(origin->host ? origin->host : "", rows[i].host ? rows[i].host : "");
+        assert_string_equal(origin->path ? origin->path : "", rows[i].path ? rows[i].path : "");
+    }
+    assert_int_equal(site->origin.fields, CONF_FIELDS_OFF);
+    assert_int_equal(site->origin.proxy, CONF_PROXY_V2);
+    assert_int_equal(site->origin.tls.profile, CONF_ORIGIN_MODERN);
+    assert_string_equal(site->origin.tls.name, "app.internal");
+    assert_false(site->origin.tls.is_verified);
+    conf_free(conf);
+    text_clear(&errors);
+}
+
 static void sites_zones_and_link_are_read(void **state)
 {
     (void)state;
@@ -472,6 +519,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node_settings_are_read),
         cmocka_unit_test(files_of_the_dns_server_are_read),
+        cmocka_unit_test(origins_are_reached_in_several_ways),
         cmocka_unit_test(sites_zones_and_link_are_read),
         cmocka_unit_test(L1_L9_origins_and_sessions_are_read),
         cmocka_unit_test(hosts_are_found_exact_before_wildcard),

@@ -666,6 +666,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_health,
     check_probe,
     check_tls,
+    check_failure,
     check_exits,
 };
 

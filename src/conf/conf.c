@@ -31,6 +31,7 @@ static void load(struct loader *loader, struct span text, const char *node)
         return;
     read_files(loader, node);
     compile_rules(loader);
+    compile_types(loader);
     build_index(loader->conf);
     check_relations(loader);
 }
@@ -78,8 +79,10 @@ void conf_free(struct conf *conf)
         conf_unmap_memory(memory->content);
     for (size_t i = 0; i < conf->node_count; i++)
         wipe_secrets(&conf->nodes[i]);
-    for (size_t i = 0; i < conf->site_count; i++)
+    for (size_t i = 0; i < conf->site_count; i++) {
         rules_free(&conf->sites[i].rules);
+        types_free(&conf->sites[i].types);
+    }
     for (size_t i = 0; i < conf->tsig_count; i++)
         bytes_wipe(conf->tsig[i].secret, CONF_TSIG_BYTES);
     for (size_t i = 0; i < conf->site_count; i++) {

@@ -12,8 +12,10 @@
 #include "base/arena.h"
 #include "base/text.h"
 #include "conf/origin.h"
+#include "failure/failure.h"
 #include "maps/maps.h"
 #include "rules/rules.h"
+#include "types/types.h"
 
 enum {
     CONF_FILE_BYTES = 16 * 1024 * 1024, /* largest configuration file */
@@ -578,6 +580,9 @@ struct conf_site {
     struct rules_rule *rule_list;
     size_t rule_count;
     struct rules *rules; /* compiled; NULL: there are none */
+    struct types_settings type_settings;
+    struct types *types; /* compiled */
+    struct failure_settings failure;
 };
 
 struct conf_record {

@@ -72,6 +72,9 @@ void read_zone_keys(struct loader *loader);
 void wipe_zone_keys(struct conf_dnssec *dnssec); /* NULL is fine */
 void check_dnssec(struct loader *loader);
 void compile_rules(struct loader *loader); /* of the sites (rules.c) */
+/* Request types, and what is done about origins that fail (failure.c). */
+void compile_types(struct loader *loader);
+void check_failure(struct loader *loader);
 void build_index(struct conf *conf);
 void check_relations(struct loader *loader);
 void check_exits(struct loader *loader); /* borders, content servers, front ends */

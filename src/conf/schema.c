@@ -544,6 +544,8 @@ static const struct setting site_settings[] = {
      .help = "How edges serve the site over TLS. Without it they do not."},
     {"health", SECTION(site_health_section), MEMBER(conf_site, health),
      .help = "Gateways check the origins, and prefer those that are up."},
+    {"types", GROUP(site_types_section), .help = "What kinds of work requests are."},
+    {"failure", GROUP(site_failure_section), .help = "What gateways do about origins that fail."},
 };
 static const struct section site_section = {"site",
                                             "What a site owner publishes: host names and origins.",

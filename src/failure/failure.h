@@ -42,11 +42,11 @@ struct failure_retries {
 };
 
 struct failure_hedging {
-    bool is_on;        /* false */
-    uint32_t permille; /* 950: of the requests of a type are answered by then */
-    uint64_t least_ns; /* 2 ms: never sooner */
-    uint32_t percent;  /* 5: of the requests under way */
-    uint32_t samples;  /* 50: as many are needed before anything is hedged */
+    bool is_on;                /* false */
+    uint32_t quantile_percent; /* 95: of the requests of a type are answered by then */
+    uint64_t least_ns;         /* 2 ms: never sooner */
+    uint32_t percent;          /* 5: of the requests under way */
+    uint32_t samples;          /* 50: as many are needed before anything is hedged */
 };
 
 struct failure_breaker {

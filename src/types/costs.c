@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What requests of each type cost at each server, and what is under way there. Every four seconds of traffic all that is known
+ * What requests of each type cost at each server. Every four seconds of traffic all that is known
  * loses a fraction of its weight, half of it in half a minute, so that servers and programs may change.
  *
  * Of a pair of which little is known, the mean is taken together with what one would expect there: the type's mean everywhere, times
@@ -29,14 +29,12 @@ struct pair {
 struct server {
     uint64_t identity;
     struct pair *pairs[TYPES_MOST]; /* NULL: nothing known */
-    uint32_t pending[TYPES_MOST];
-    uint32_t pending_all;
-    double ratios, ratio_weight; /* its times beside the means of their types */
+    double ratios, ratio_weight;    /* its times beside the means of their types */
 };
 
 struct types_costs {
     struct server *servers;
-    size_t count;
+    size_t count, found;          /* the last one that was asked for */
     struct pair *all[TYPES_MOST]; /* at whatever server */
     uint64_t decayed_ns;
 };
@@ -85,6 +83,17 @@ void types_costs_set_servers(struct types_costs *costs, const uint64_t *identiti
     memory_free(costs->servers);
     costs->servers = servers;
     costs->count = count;
+    costs->found = 0;
+}
+
+size_t types_costs_find(struct types_costs *costs, uint64_t identity)
+{
+    for (size_t i = 0; i < costs->count; i++) {
+        size_t at = (costs->found + 1 + i) % costs->count;
+        if (costs->servers[at].identity == identity)
+            return costs->found = at;
+    }
+    return TYPES_SERVER_ALL;
 }
 
 void types_costs_renumber(struct types_costs *costs, const struct types *former,
@@ -109,19 +118,6 @@ void types_costs_renumber(struct types_costs *costs, const struct types *former,
 }
 
 /* ---- what happens */
-
-void types_costs_begin(struct types_costs *costs, size_t server, uint8_t type)
-{
-    costs->servers[server].pending[type]++;
-    costs->servers[server].pending_all++;
-}
-
-void types_costs_end(struct types_costs *costs, size_t server, uint8_t type)
-{
-    INVARIANT(costs->servers[server].pending[type] > 0);
-    costs->servers[server].pending[type]--;
-    costs->servers[server].pending_all--;
-}
 
 static void decay_pairs(struct pair *const pairs[TYPES_MOST], float factor)
 {
@@ -273,22 +269,12 @@ uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t serv
 }
 
 uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t at, uint8_t type,
-                                 uint32_t parallel)
+                                 const uint32_t pending[TYPES_MOST], uint32_t parallel)
 {
     const struct server *server = &costs->servers[at];
     double work = 0, own = mean_at(costs, server, type);
-    uint32_t left = server->pending_all;
-    for (uint8_t i = 0; i < TYPES_MOST && left; i++) {
-        if (!server->pending[i])
-            continue;
-        work += (double)server->pending[i] * (i == type ? own : mean_at(costs, server, i));
-        left -= server->pending[i];
-    }
+    for (uint8_t i = 0; i < TYPES_MOST; i++)
+        if (pending[i])
+            work += (double)pending[i] * (i == type ? own : mean_at(costs, server, i));
     return (uint64_t)(own + work / (parallel ? parallel : 1));
-}
-
-uint32_t types_costs_pending(const struct types_costs *costs, size_t server, uint8_t type)
-{
-    const struct server *at = &costs->servers[server];
-    return type == TYPES_ALL ? at->pending_all : at->pending[type];
 }

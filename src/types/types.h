@@ -99,14 +99,13 @@ struct types_costs *types_costs_new(void);
 void types_costs_free(struct types_costs **freed);
 /* Which servers there are, by identity: what is known of those that stay is kept, whatever their numbers were. */
 void types_costs_set_servers(struct types_costs *costs, const uint64_t *identities, size_t count);
-/* The site's types have other numbers now: what is known follows their names. What is under way keeps the number that it began with. */
+/* The site's types have other numbers now: what is known follows their names. */
 void types_costs_renumber(struct types_costs *costs, const struct types *former,
                           const struct types *types);
 
-/* A request of that type is under way at the server, and is no more. Every begin has its end, whatever became of it; only where the
- * server is gone there is none. */
-void types_costs_begin(struct types_costs *costs, size_t server, uint8_t type);
-void types_costs_end(struct types_costs *costs, size_t server, uint8_t type);
+/* The server's number, or TYPES_SERVER_ALL. Asking for one after another in their order costs nothing. */
+size_t types_costs_find(struct types_costs *costs, uint64_t identity);
+
 /* What one that was answered in full took. Not for failures: a server that refuses at once is not a fast one. */
 void types_costs_add(struct types_costs *costs, size_t server, uint8_t type, uint64_t service_ns,
                      uint64_t bytes, uint64_t now_ns);
@@ -121,10 +120,9 @@ uint64_t types_costs_quantile_ns(const struct types_costs *costs, size_t server,
                                  unsigned permille, uint32_t *samples);
 uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t server, uint8_t type,
                                     unsigned permille, uint32_t *samples);
-/* When one more request of that type would be answered there: what is under way, by `parallel` at a time, and then itself. 0: nothing is
- * known of anything. */
+/* When one more request of that type would be answered there: what is under way of each type, by `parallel` at a time, and then itself. 0: nothing
+ * is known of anything. */
 uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t server, uint8_t type,
-                                 uint32_t parallel);
-uint32_t types_costs_pending(const struct types_costs *costs, size_t server, uint8_t type);
+                                 const uint32_t pending[TYPES_MOST], uint32_t parallel);
 
 #endif

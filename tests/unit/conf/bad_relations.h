@@ -684,6 +684,29 @@ static const struct bad_file bad_relations[] = {
      "4:68: site 't' has two groups 'api'\n"
      "4:114: group: a name has 1 to 64 letters, digits, '-', '_' and '.'\n"
      "5:24: site 't' has no group of origins 'apj'\n"},
+    {"types and failures of origins that contradict themselves",
+     SITES
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], retries: 0, types: { rows: [\n"
+     "    { name: Big, match: { path: /a } }, { name: a, match: { country: DE } }, { name: b },\n"
+     "    { name: c, repeatable: true }, { name: c, repeatable: false }, { name: d, match: { path: \"~ (\" } }] },\n"
+     "    failure: { ejection: { on: true, consecutive: 0, share: 0 }, retries: { share: 5 }, hedging: { on: true } } }\n"
+     "  u: { hosts: [u.example], origins: [\"http://192.0.2.1\"],\n"
+     "    failure: { ejection: { time: 10s, longest: 5s, slower: 120 }, retries: { share: 0, reserve: 7 } } }\n"
+     NODE
+     EDGE,
+     "3:3: warning: no gateway allows 't': its visitors will be refused\n"
+     "4:13: types: the name of a type has up to 32 lower-case letters, digits, '_' and '-'\n"
+     "4:61: types: a gateway does not know this of a request; a type may ask for method, host, path, query, parameter, header, cookie and client\n"
+     "4:86: types: this row says nothing of its type: it needs 'match' or 'repeatable'\n"
+     "5:59: types: another row says the contrary of the same type; 'repeatable' is said once\n"
+     "5:94: types: missing closing parenthesis, at character 2 of the regular expression\n"
+     "6:32: ejection is on, but consecutive, share and slower are all 0: nothing is looked at\n"
+     "6:84: warning: retries: the site's own `retries` is 0: nothing is sent again\n"
+     "6:104: warning: hedging: 't' has one origin only: there is no second one to ask\n"
+     "7:3: warning: no gateway allows 'u': its visitors will be refused\n"
+     "8:48: ejection: longest is shorter than time\n"
+     "8:60: ejection: slower: below 150 percent origins would be ejected by chance\n"
+     "8:97: retries: a reserve is filled by share, which is 0\n"},
 };
 // clang-format on
 

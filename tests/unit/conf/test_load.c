@@ -443,6 +443,54 @@ static void aliases_stand_for_their_anchors(void **state)
     conf_free(conf);
 }
 
+static void L7_types_and_failures_are_read(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "nodes:\n"
+        "  me: { gateway: { allow: [{ edges: [me], sites: [a, b] }] }, edge: { listen: [\":80\"] } "
+        "}\n"
+        "sites:\n"
+        "  a: { hosts: [a.example], origins: [\"http://192.0.2.1\"] }\n"
+        "  b:\n"
+        "    hosts: [b.example]\n"
+        "    origins: [\"http://192.0.2.1\", \"http://192.0.2.2\"]\n"
+        "    types:\n"
+        "      learn: false\n"
+        "      rows: [{ name: search, match: { path: /search* }, repeatable: true }]\n"
+        "    failure:\n"
+        "      server_errors: false\n"
+        "      ejection: { slower: 400, time: 500ms, most: 30 }\n"
+        "      retries: { share: 10, answers: false }\n"
+        "      hedging: { on: true, quantile: 90 }\n"
+        "      breaker: { on: true, probes: 5 }\n";
+    static const struct canned_file files[] = {{0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("c.yaml", span_text(text), NULL, &reader, &errors);
+    assert_non_null(conf);
+    assert_int_equal(errors.length, 0);
+    const struct failure_settings *usual = &conf->sites[0].failure, *own = &conf->sites[1].failure;
+    assert_true(usual->counts_server_errors && usual->ejection.is_on && usual->retries.on_answers);
+    assert_false(usual->hedging.is_on || usual->breaker.is_on);
+    assert_int_equal(usual->ejection.consecutive, 5);
+    assert_int_equal(usual->ejection.most_ns, 300000000000);
+    assert_int_equal(usual->retries.reserve, 500);
+    assert_int_equal(types_count(conf->sites[0].types), TYPES_BUILTIN);
+    uint8_t type;
+    assert_int_equal(types_find(conf->sites[1].types, "search", &type), 0);
+    assert_int_equal(type, TYPES_BUILTIN);
+    assert_int_equal(own->ejection.slower_percent, 400);
+    assert_int_equal(own->ejection.base_ns, 500000000);
+    assert_int_equal(own->ejection.most_percent, 30);
+    assert_int_equal(own->retries.percent, 10);
+    assert_true(own->hedging.is_on && own->breaker.is_on);
+    assert_false(own->counts_server_errors || own->retries.on_answers);
+    assert_int_equal(own->hedging.quantile_percent, 90);
+    assert_int_equal(own->breaker.probes, 5);
+    conf_free(conf);
+}
+
 /* A list, texts and numbers that differ are named; what a reload changes is not. */
 /* Numbers are for the wire: the same wherever the file is read, whichever other sites there are. */
 static void T4_sites_have_numbers_weights_and_links_theirs(void **state)
@@ -529,6 +577,7 @@ int main(void)
         cmocka_unit_test(a_private_key_gives_the_public_one),
         cmocka_unit_test(aliases_stand_for_their_anchors),
         cmocka_unit_test(T4_sites_have_numbers_weights_and_links_theirs),
+        cmocka_unit_test(L7_types_and_failures_are_read),
         cmocka_unit_test(what_needs_a_restart_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,11 @@ static struct failure *failure_with(uint32_t reserve, bool hedges)
 {
     const struct failure_settings settings = {
         .retries = {.percent = 20, .least = 3, .reserve = reserve},
-        .hedging = {
-            .is_on = hedges, .permille = 950, .least_ns = 2000000, .percent = 5, .samples = 50}};
+        .hedging = {.is_on = hedges,
+                    .quantile_percent = 95,
+                    .least_ns = 2000000,
+                    .percent = 5,
+                    .samples = 50}};
     return failure_new(&settings);
 }
 

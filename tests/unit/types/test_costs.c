@@ -38,7 +38,8 @@ static void L7_nothing_known_is_zero(void **state)
     assert_int_equal(types_costs_mean_ns(costs, TYPES_SERVER_ALL, TYPES_ALL), 0);
     assert_int_equal(types_costs_quantile_ns(costs, 0, TYPES_ALL, 950, &samples), 0);
     assert_int_equal(samples, 0);
-    assert_int_equal(types_costs_expected_ns(costs, 1, TYPES_STATIC, 4), 0);
+    const uint32_t pending[TYPES_MOST] = {[TYPES_STATIC] = 2};
+    assert_int_equal(types_costs_expected_ns(costs, 1, TYPES_STATIC, pending, 4), 0);
     types_costs_free(&costs);
     assert_null(costs);
 }
@@ -85,15 +86,12 @@ static void L7_a_server_without_multimedia_is_favoured_for_multimedia(void **sta
         add(costs, server, TYPES_MULTIMEDIA, 20, 900 * MS, S);
         add(costs, server, TYPES_STATIC, 20, 2 * MS, S);
     }
-    types_costs_begin(costs, 0, TYPES_MULTIMEDIA);
-    for (int i = 0; i < 5; i++)
-        types_costs_begin(costs, 1, TYPES_STATIC); /* more requests, less work */
-    assert_true(types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, 4) <
-                types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, 4));
-    assert_int_equal(types_costs_pending(costs, 1, TYPES_ALL), 5);
-    types_costs_end(costs, 0, TYPES_MULTIMEDIA);
-    assert_true(types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, 4) <
-                types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, 4));
+    const uint32_t none[TYPES_MOST] = {0}, film[TYPES_MOST] = {[TYPES_MULTIMEDIA] = 1},
+                   pages[TYPES_MOST] = {[TYPES_STATIC] = 5}; /* more requests, less work */
+    assert_true(types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4) <
+                types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, film, 4));
+    assert_true(types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, none, 4) <
+                types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4));
     types_costs_free(&costs);
 }
 
@@ -101,11 +99,27 @@ static void L7_expected_is_what_waits_by_so_many_at_a_time_and_itself(void **sta
 {
     (void)state;
     struct types_costs *costs = costs_of(1);
+    const uint32_t pending[TYPES_MOST] = {[TYPES_STATIC] = 6};
     add(costs, 0, TYPES_STATIC, 1000, 10 * MS, S);
-    for (int i = 0; i < 6; i++)
-        types_costs_begin(costs, 0, TYPES_STATIC);
-    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, 2), 39900000, 40100000);
-    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, 0), 69900000, 70100000);
+    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, pending, 2), 39900000,
+                    40100000);
+    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, pending, 0), 69900000,
+                    70100000);
+    types_costs_free(&costs);
+}
+
+static void L7_servers_are_found_by_identity(void **state)
+{
+    (void)state;
+    struct types_costs *costs = costs_of(3);
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(types_costs_find(costs, identities[i]), i);
+    assert_int_equal(types_costs_find(costs, identities[1]), 1);
+    assert_int_equal(types_costs_find(costs, identities[0]), 0);
+    assert_int_equal(types_costs_find(costs, 99), TYPES_SERVER_ALL);
+    types_costs_set_servers(costs, NULL, 0);
+    assert_int_equal(types_costs_find(costs, identities[0]), TYPES_SERVER_ALL);
     types_costs_free(&costs);
 }
 
@@ -157,16 +171,14 @@ static void L7_other_servers_keep_what_is_known(void **state)
     (void)state;
     struct types_costs *costs = costs_of(3);
     add(costs, 1, TYPES_STATIC, 100, 70 * MS, S);
-    types_costs_begin(costs, 1, TYPES_STATIC);
     const uint64_t changed[] = {44, 22, 22}; /* one twice, which a configuration may say */
     types_costs_set_servers(costs, changed, 3);
     assert_in_range(types_costs_mean_ns(costs, 1, TYPES_STATIC), 69 * MS, 71 * MS);
-    assert_int_equal(types_costs_pending(costs, 1, TYPES_STATIC), 1);
-    assert_int_equal(types_costs_pending(costs, 0, TYPES_ALL), 0);
-    assert_int_equal(types_costs_pending(costs, 2, TYPES_ALL), 0);
+    uint32_t samples;
+    types_costs_quantile_ns(costs, 2, TYPES_STATIC, 500, &samples);
+    assert_int_equal(samples, 0);
     types_costs_set_servers(costs, NULL, 0);
     types_costs_set_servers(costs, identities, 3);
-    uint32_t samples;
     types_costs_quantile_ns(costs, 1, TYPES_STATIC, 500, &samples);
     assert_int_equal(samples, 0);
     types_costs_free(&costs);
@@ -214,6 +226,7 @@ int main(void)
         cmocka_unit_test(L7_extremes_stay_within_the_histogram),
         cmocka_unit_test(L7_a_server_without_multimedia_is_favoured_for_multimedia),
         cmocka_unit_test(L7_expected_is_what_waits_by_so_many_at_a_time_and_itself),
+        cmocka_unit_test(L7_servers_are_found_by_identity),
         cmocka_unit_test(L7_an_unknown_pair_borrows_from_both_sides),
         cmocka_unit_test(L7_what_is_old_counts_for_less),
         cmocka_unit_test(L7_a_slow_server_that_got_nothing_for_long_is_tried_again),

@@ -134,6 +134,8 @@ size_t balance_pick(const struct balance_policy *policy, void *state,
     if (left.count <= 1)
         return left.count ? left.list[0] : BALANCE_NONE;
     struct balance_choice choice = {candidates, left.list, left.count, question};
+    if (question->has_key)
+        policy = &balance_hash;
     size_t picked = policy->pick(state, &choice, random);
     INVARIANT(picked < count);
     return picked;

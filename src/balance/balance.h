@@ -10,9 +10,9 @@
 #ifndef BALANCE_BALANCE_H
 #define BALANCE_BALANCE_H
 
-#include "base/error.h"
 #include "base/random.h"
 #include "base/span.h"
+#include "crypto/crypto.h"
 
 #define BALANCE_NONE SIZE_MAX
 
@@ -67,7 +67,7 @@ enum balance_need {
 struct balance_question {
     uint64_t now_ns;
     uint64_t key; /* of requests that should come together: hash of a path, or of a session */
-    bool has_key;
+    bool has_key; /* then it decides, whatever the policy is */
     enum balance_need need;
     const struct balance_marks *marks; /* NULL: none */
 };
@@ -174,5 +174,65 @@ struct balance_settings {
     uint64_t
         after_write_ns; /* so long a session sees the original when it changed something; 0: not at all */
 };
+
+/* ---- Sessions (L9) ----
+ *
+ * A session is tied to the server of its first request, named by identity. The cookie's text tells which; of other kinds a table
+ * remembers. A request of a session that is not known yet goes by its key (balance_question.key), so that gateways and
+ * restarts agree as far as servers and loads do. */
+
+struct balance_session {
+    uint64_t identity;      /* of its server; 0: none yet */
+    uint64_t fresh_until_s; /* it changed something: until then it sees the original (L8); 0: no */
+};
+
+/* Text of a cookie, "<identity>[.<fresh until>][-<signature>]" in hexadecimal digits. The signature is HMAC-SHA-256 over the site's name and what
+ * stands before it, cut to 128 bits; it is there where the settings have a secret. */
+enum { BALANCE_COOKIE_BYTES = 72 };
+struct span balance_cookie_write(const struct crypto *crypto,
+                                 const struct balance_session_settings *settings, struct span site,
+                                 const struct balance_session *session,
+                                 char out[BALANCE_COOKIE_BYTES]);
+/* False: it is none of ours, or not signed by a secret that we have. */
+bool balance_cookie_read(const struct crypto *crypto,
+                         const struct balance_session_settings *settings, struct span site,
+                         struct span text, struct balance_session *session);
+
+/* The table of the other kinds: at most `most` sessions; the longest unused makes room. Some 48 bytes for each, taken as they are used. O(1). */
+struct balance_sessions;
+struct balance_sessions *balance_sessions_new(uint32_t most, uint64_t idle_ns,
+                                              uint64_t seed); /* seed: unknown to clients */
+void balance_sessions_free(struct balance_sessions **sessions);
+/* Other bounds; the sessions used last are kept. */
+void balance_sessions_configure(struct balance_sessions **sessions, uint32_t most,
+                                uint64_t idle_ns);
+/* False: not known, or unused for too long. Using it keeps it. */
+bool balance_sessions_find(struct balance_sessions *sessions, uint64_t key, uint64_t now_ns,
+                           struct balance_session *session);
+void balance_sessions_put(struct balance_sessions *sessions, uint64_t key, uint64_t now_ns,
+                          const struct balance_session *session);
+uint32_t balance_sessions_count(const struct balance_sessions *sessions);
+
+/* ---- How far mirrors are behind (L8) ----
+ *
+ * Learnt by comparing validators of answers to the same target: one that the original has changed since and a mirror still
+ * gives as it was shows how old the mirror is at least; one that it gives as it is now, how old it is at most. */
+
+struct balance_validator {
+    uint64_t tag;        /* hash of the entity tag; 0: none */
+    uint64_t modified_s; /* Last-Modified, since 1970; 0: none */
+};
+
+struct balance_freshness;
+struct balance_freshness *balance_freshness_new(void); /* some 130 KiB */
+void balance_freshness_free(struct balance_freshness **freshness);
+/* An answer of the original, or of a mirror. `target`: hash of all that selects the answer. */
+void balance_freshness_original(struct balance_freshness *freshness, uint64_t target,
+                                const struct balance_validator *validator, uint64_t now_ns);
+void balance_freshness_mirror(struct balance_freshness *freshness, uint64_t identity,
+                              uint64_t target, const struct balance_validator *validator,
+                              uint64_t now_ns);
+/* For balance_candidate.behind_ns; 0: as fresh as is known. */
+uint64_t balance_freshness_behind(const struct balance_freshness *freshness, uint64_t identity);
 
 #endif

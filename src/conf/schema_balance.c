@@ -29,7 +29,7 @@ static const struct setting origin_settings[] = {
     {"url", &type_origin, .size = sizeof(struct conf_origin), REQUIRED,
      .help = "Where it is. A row that is a text alone is this."},
     {"weight", &type_integer, MEMBER(conf_origin, weight), RANGE("0", "1000"), .preset = "100",
-     .help = "Its share beside the others; 0: nothing new, but what belongs to its sessions."},
+     .help = "Its share beside the others; 0: it finishes what it has, and gets nothing new."},
     {"limit", &type_integer, MEMBER(conf_origin, limit), RANGE("1", "65535"),
      .preset_note = "as for all of the site's",
      .help = "Requests under way to it at once, of all clients and workers; the others wait or go "
@@ -72,7 +72,7 @@ static const struct setting session_settings[] = {
      .preset = "1h", .help = "A session that is not heard of for so long is over."},
     {"most", &type_integer, MEMBER(conf_site, balance.session.most), RANGE("16", "4194304"),
      .preset = "65536",
-     .help = "Sessions that a gateway remembers, 32 bytes for each; the longest unused goes first. "
+     .help = "Sessions that a gateway remembers, 48 bytes for each; the longest unused goes first. "
              "Those of cookies need no memory."},
 };
 static const struct section session_section = {

@@ -19,8 +19,7 @@ enum {
 #define HELD_UNKNOWN_NS 50e6 /* until something has been served */
 #define RATE_NS         2e9  /* what came is forgotten with this time constant */
 #define LEVEL_NS        1e9
-#define CORRECTION_MOST 4.0
-#define RATIO_MOST      8.0
+#define RATIO_MOST      4.0
 
 /* ---- rates and levels */
 
@@ -110,20 +109,35 @@ static double through_queue(const struct queue *queue, uint8_t class, double own
     return free > least ? fmin(ahead / free, by_share) : by_share;
 }
 
+static bool stands(const struct queue *queue, uint8_t class)
+{
+    return queue->classes[class].is_standing && queue->settings.is_newest_first;
+}
+
 uint64_t queue_estimate_ns(const struct queue *queue, uint8_t class, double own_ns, uint64_t now_ns)
 {
-    const struct queue_class *self = &queue->classes[class];
-    if (self->is_standing && queue->settings.is_newest_first)
-        return (uint64_t)self->recent_wait_ns;
     bool is_waiting = false;
+    if (stands(queue, class))
+        return 0;
     for (uint8_t i = 0; i <= class; i++)
         is_waiting |= queue->classes[i].waiting > 0;
     if (!is_waiting && queue->pending + queue_order_reserve(queue, class, now_ns) < queue->slots)
         return 0;
-    return (uint64_t)(through_queue(queue, class, own_ns, now_ns) * self->correction);
+    return (uint64_t)through_queue(queue, class, own_ns, now_ns);
 }
 
-/* Short ones are not judged: whether the next slot becomes free in one or two milliseconds nobody can foretell. */
+uint64_t queue_wait_ns(const struct queue *queue, uint8_t class, double own_ns, uint64_t now_ns)
+{
+    const struct queue_class *self = &queue->classes[class];
+    if (stands(queue, class))
+        return (uint64_t)self->recent_wait_ns;
+    double wait_ns = (double)queue_estimate_ns(queue, class, own_ns, now_ns);
+    return (uint64_t)(wait_ns * self->correction);
+}
+
+/* What is learnt goes by what was foretold without it: whoever is launched now was judged a whole wait ago, and what corrects
+ * itself by what it said so long ago swings. Short ones are not judged: whether the next slot becomes free in one or two milliseconds nobody
+ * can foretell. */
 void queue_estimate_launched(struct queue *queue, const struct queue_item *item, uint64_t now_ns)
 {
     struct queue_class *class = &queue->classes[item->class];
@@ -137,8 +151,7 @@ void queue_estimate_launched(struct queue *queue, const struct queue_item *item,
     if (foretold < 2 * turn)
         return;
     double ratio = fmin(fmax(waited / foretold, 1 / RATIO_MOST), RATIO_MOST);
-    class->correction *= 1 + (ratio - 1) / CORRECTION_PART;
-    class->correction = fmin(fmax(class->correction, 1 / CORRECTION_MOST), CORRECTION_MOST);
+    class->correction += (ratio - class->correction) / CORRECTION_PART;
 }
 
 /* ---- what is told */
@@ -163,7 +176,7 @@ void queue_report(const struct queue *queue, uint64_t now_ns, struct queue_repor
         backlog += queue_backlog_ns(queue, i);
         report->classes[i] = (struct queue_class_report){
             .waiting = class->waiting,
-            .wait_ns = queue_estimate_ns(queue, i, held_of_any(queue), now_ns),
+            .wait_ns = queue_wait_ns(queue, i, held_of_any(queue), now_ns),
             .launched = class->launched,
             .is_standing = class->is_standing,
         };

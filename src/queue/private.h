@@ -166,9 +166,11 @@ struct queue_item *queue_order_victim(struct queue *queue, uint8_t class);
 /* ---- estimate.c */
 double queue_held_ns(const struct queue *queue, uint8_t type);
 void queue_held_add(struct queue *queue, uint8_t type, uint64_t held_ns);
-/* The wait of a request that comes now; 0: it goes at once. */
+/* The wait of a request that comes now; 0: it goes at once, or the queue stands. */
 uint64_t queue_estimate_ns(const struct queue *queue, uint8_t class, double own_ns,
                            uint64_t now_ns);
+/* The same with what is learnt from how wrong it was for others, and for a queue that stands. */
+uint64_t queue_wait_ns(const struct queue *queue, uint8_t class, double own_ns, uint64_t now_ns);
 double queue_backlog_ns(const struct queue *queue, uint8_t class); /* of servers' time */
 void queue_estimate_launched(struct queue *queue, const struct queue_item *item, uint64_t now_ns);
 void queue_load_note(struct queue *queue, uint64_t now_ns);

@@ -83,7 +83,8 @@ static bool is_hopeless(const struct queue *queue, const struct queue_item *item
     if (queue->settings.is_newest_first)
         return false; /* whoever came last has the best prospects */
     uint64_t most_ns = item->deadline_ns - now_ns;
-    return item->expected_us * 1000ull / HOPELESS_PERCENT * 100 > most_ns;
+    uint64_t wait_ns = queue_wait_ns(queue, item->class, queue_held_ns(queue, item->type), now_ns);
+    return wait_ns / HOPELESS_PERCENT * 100 > most_ns;
 }
 
 static bool make_way(struct queue *queue, uint8_t class)

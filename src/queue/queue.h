@@ -64,7 +64,7 @@ struct queue_item {
     enum balance_need need; /* of originals and mirrors */
 
     /* The queue's own. */
-    uint32_t expected_us; /* the wait that was foretold */
+    uint32_t expected_us; /* the wait that was foretold, without what is learnt from others */
     uint64_t arrived_ns;
     struct heap_node node;   /* in its lane, by deadline */
     struct list link;        /* in its lane, by arrival */

@@ -55,7 +55,7 @@ static size_t pick_least_pending(struct plain *plain, const struct sim_request *
             best = i;
             ties = 1;
         } else if (plain->pending[i] == plain->pending[best] &&
-                   random_below(&plain->gateway->balancing, ++ties) == 0) {
+                   random_below(&plain->gateway->random, ++ties) == 0) {
             best = i;
         }
     }
@@ -70,8 +70,8 @@ static size_t pick_power_of_two(struct plain *plain, const struct sim_request *r
             free[count++] = i;
     if (count == 0)
         return SIM_ORIGINS_MAX;
-    size_t one = free[random_below(&plain->gateway->balancing, count)];
-    size_t other = free[random_below(&plain->gateway->balancing, count)];
+    size_t one = free[random_below(&plain->gateway->random, count)];
+    size_t other = free[random_below(&plain->gateway->random, count)];
     return plain->pending[one] <= plain->pending[other] ? one : other;
 }
 

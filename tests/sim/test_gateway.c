@@ -28,17 +28,23 @@ static const struct sim_kind kinds[] = {
     {.share = 0.1, .nominal_ns = 150 * SIM_MS, .spread = 0.3, .answer_bytes = 20000},
 };
 
-static struct sim_gateway_config usual(double load, uint64_t seed)
+static const struct sim_gateway_config gateway = {
+    .origins = origins,
+    .origin_count = sizeof origins / sizeof *origins,
+    .delay_ns = 20 * SIM_MS,
+    .bytes_per_s = 125000000,
+};
+
+static struct sim_world_config usual(double load, uint64_t seed)
 {
-    return (struct sim_gateway_config){
-        .origins = origins,
-        .origin_count = sizeof origins / sizeof *origins,
+    return (struct sim_world_config){
+        .gateways = &gateway,
+        .gateway_count = 1,
         .kinds = kinds,
         .kind_count = sizeof kinds / sizeof *kinds,
         .loads = {[2] = load},
         .patience_ns = 5 * SIM_SECOND,
-        .link_delay_ns = 20 * SIM_MS,
-        .link_bytes_per_s = 125000000,
+        .policy = "expected",
         .has_limits = true,
         .warm_ns = 10 * SIM_SECOND,
         .measured_ns = 30 * SIM_SECOND,
@@ -56,16 +62,16 @@ static void a_request_ends_in_one_way(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         for (int has_limits = 0; has_limits < 2; has_limits++) {
-            struct sim_gateway_config config = usual(1.2, 1);
+            struct sim_world_config config = usual(1.2, 1);
             config.has_limits = has_limits;
             struct sim_result result;
-            sim_gateway_run(&config, plain[i], &result);
+            sim_world_run(&config, plain[i], &result);
             const struct sim_outcome *outcome = &result.classes[2];
             assert_true(outcome->came > 30000);
             assert_int_equal(outcome->came,
                              outcome->good + outcome->dropped + outcome->failed + outcome->left);
-            for (size_t j = 0; j < config.origin_count; j++)
-                assert_true(!has_limits || result.pending_most[j] <= 8);
+            for (size_t j = 0; j < gateway.origin_count; j++)
+                assert_true(!has_limits || result.pending_most[0][j] <= 8);
             sim_result_clear(&result);
         }
     }
@@ -77,14 +83,16 @@ static void one_server_waits_as_theory_says(void **state)
     (void)state;
     static const struct sim_origin_config one = {.name = "one", .workers = 1, .slowness = 1};
     static const struct sim_kind kind = {.share = 1, .nominal_ns = 10 * SIM_MS};
-    struct sim_gateway_config config = usual(0.8, 1);
-    config.origins = &one;
-    config.origin_count = 1;
+    struct sim_world_config config = usual(0.8, 1);
+    const struct sim_gateway_config alone = {.origins = &one,
+                                             .origin_count = 1,
+                                             .delay_ns = SIM_MS};
+    config.gateways = &alone;
     config.kinds = &kind;
     config.kind_count = 1;
     config.measured_ns = 600 * SIM_SECOND;
     struct sim_result result;
-    sim_gateway_run(&config, &sim_least_pending, &result);
+    sim_world_run(&config, &sim_least_pending, &result);
     double mean_ms = 0;
     for (uint64_t i = 0; i < result.classes[2].launched; i++)
         mean_ms += (double)result.classes[2].waits_ms[i] / (double)result.classes[2].launched;

@@ -153,7 +153,8 @@ static void go_down_own(struct edge_exchange *exchange)
         if (!has_room(exchange))
             return;
         if (exchange->from_link.count)
-            give(exchange, slice_queue_pop(&exchange->from_link, CHUNK_BYTES));
+            give(exchange, slice_queue_pop(&exchange->from_link,
+                                           exchange->filter ? CHUNK_BYTES : UINT32_MAX));
         else if (!pull_own(exchange))
             return;
     }

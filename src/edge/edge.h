@@ -3,7 +3,7 @@
  * The edge: speaks HTTP/1.1 and HTTP/2 to visitors, carries each request over the link to a gateway, and passes TCP ports through (T10).
  *
  * Memory of a connection: about 2 KiB idle; with a request at most EDGE_HELD_MOST for the client and as much from it, besides what the
- * stream's window holds.
+ * stream's window holds; where a client of TLS takes no more, as much once more, encrypted.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H

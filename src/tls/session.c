@@ -17,8 +17,9 @@
 enum {
     RECORD_BYTES = 16384,
     COPIED_MOST =
-        8192,     /* of a large slice, behind a small one: the rest is encrypted where it lies */
-    VECTORS = 16, /* slices looked at for a record */
+        8192, /* of a slice no larger than a record, behind another: the rest is encrypted where it lies */
+    VECTORS = 24,        /* slices of which records are made in one go */
+    BATCH_BYTES = 65536, /* of content whose records leave together */
 };
 
 struct tls_session {
@@ -37,8 +38,9 @@ struct tls_session {
     int failed; /* what every further call returns; 0: nothing has */
     bool is_open, stopped_at_limit;
     uint32_t handshake_waits, read_waits,
-        write_waits;  /* what of the socket the next of these needs */
-    uint32_t refused; /* bytes of a record that the socket did not take */
+        write_waits; /* what of the socket the next of these needs */
+    bool was_full;   /* the socket did not take the last batch as a whole */
+    uint64_t sealed; /* at the front of what is written: is in records that the stream holds */
 };
 
 static const char *const failure_words[] = {
@@ -276,6 +278,7 @@ void tls_session_free(struct tls_session **freed)
         return;
     *freed = NULL;
     SSL_free(session->openssl);
+    slice_queue_clear(&session->stream.held);
     tls_context_release(&session->context);
     tls_dialer_release(&session->dialer);
     memory_free(session);
@@ -430,60 +433,142 @@ int tls_session_read(struct tls_session *session, struct slice_queue *bytes, uin
     return total || result == ERROR_AGAIN || *ended ? (int)total : result;
 }
 
-/* How much of the front goes into the next record: as much as it holds, without taking the end off a slice that could be encrypted
- * where it lies. */
-static uint32_t record_length(const struct slice_queue *bytes)
-{
+/* Content that becomes records. */
+struct content {
     struct iovec slices[VECTORS];
-    int count = slice_queue_vectors(bytes, slices, VECTORS);
-    uint32_t length = 0;
-    for (int i = 0; i < count && length < RECORD_BYTES; i++) {
-        size_t room = RECORD_BYTES - length;
-        if (slices[i].iov_len <= room)
-            length += (uint32_t)slices[i].iov_len;
-        else if (!i)
-            return RECORD_BYTES;
-        else
-            return length + (room > COPIED_MOST ? COPIED_MOST : 0);
-    }
-    return length;
+    int count, at;
+};
+
+static bool content_is_over(const struct content *content)
+{
+    return content->at == content->count;
 }
 
-/* The front's bytes in one piece. */
-static struct span gather(const struct slice_queue *bytes, uint32_t length,
-                          uint8_t scratch[RECORD_BYTES])
+static void content_take(struct content *content, size_t length)
 {
-    struct span front = slice_queue_front(bytes);
-    if (front.length >= length)
-        return span_of(front.data, length);
-    return span_of(scratch, slice_queue_peek(bytes, 0, scratch, length));
+    struct iovec *slice = &content->slices[content->at];
+    slice->iov_base = (uint8_t *)slice->iov_base + length;
+    slice->iov_len -= length;
+    content->at += !slice->iov_len;
+}
+
+/* How much of a slice is copied behind others into a record that has so much room. What is large can be encrypted where it lies wherever
+ * it is cut; of what makes just one record the end is not taken off. */
+static size_t content_share(size_t length, size_t room)
+{
+    if (length <= room)
+        return length;
+    if (length - room >= RECORD_BYTES)
+        return room;
+    return room > COPIED_MOST ? COPIED_MOST : 0;
+}
+
+/* What the next record holds, in one piece. */
+static struct span content_next(struct content *content, uint8_t scratch[RECORD_BYTES])
+{
+    const struct iovec *slice = &content->slices[content->at];
+    struct span first = span_of(slice->iov_base, slice->iov_len);
+    if (first.length > RECORD_BYTES)
+        first.length = RECORD_BYTES;
+    content_take(content, first.length);
+    if (first.length == RECORD_BYTES || content_is_over(content))
+        return first;
+    memcpy(scratch, first.data, first.length);
+    size_t length = first.length;
+    while (length < RECORD_BYTES && !content_is_over(content)) {
+        slice = &content->slices[content->at];
+        size_t share = content_share(slice->iov_len, RECORD_BYTES - length);
+        bool is_cut = share < slice->iov_len;
+        memcpy(scratch + length, slice->iov_base, share);
+        length += share;
+        content_take(content, share);
+        if (is_cut)
+            break;
+    }
+    return span_of(scratch, length);
+}
+
+static int write_failed(struct tls_session *session, int result)
+{
+    session->write_waits = EPOLLOUT;
+    return result == ERROR_AGAIN ? result : fail(session, result, TLS_FAILURE_CLOSED);
+}
+
+/* Content leaves the queue when its records have left, byte by byte: what is told of it is how far the client is. */
+static void drop_sent(struct tls_session *session, struct slice_queue *bytes)
+{
+    uint64_t held = session->stream.held.bytes;
+    uint64_t left = session->sealed < held ? session->sealed : held;
+    slice_queue_consume(bytes, session->sealed - left);
+    session->sealed = left;
+}
+
+static int flush(struct tls_session *session, struct slice_queue *bytes)
+{
+    int result = tls_stream_flush(&session->stream);
+    drop_sent(session, bytes);
+    return result ? write_failed(session, result) : 0;
+}
+
+/* It becomes several where the client asked for small ones (RFC 6066 section 4). */
+static int write_record(struct tls_session *session, struct span content)
+{
+    while (content.length) {
+        int put = SSL_write(session->openssl, content.data, (int)content.length);
+        if (put <= 0)
+            return result_of(session, put, &session->write_waits);
+        session->sealed += (uint64_t)put;
+        content = span_from(content, (size_t)put);
+    }
+    return 0;
+}
+
+/* The stream holds nothing. Some of what comes first, as records that leave together; after a refusal one by one, so that little is held for
+ * a client that does not take it. */
+static int write_batch(struct tls_session *session, struct slice_queue *bytes)
+{
+    uint8_t scratch[RECORD_BYTES];
+    struct content content = {.at = 0};
+    struct tls_stream *stream = &session->stream;
+    uint64_t most = session->was_full ? RECORD_BYTES : BATCH_BYTES;
+    int result = 0;
+    content.count = slice_queue_vectors(bytes, content.slices, VECTORS);
+    stream->holds = stream->has_more = true;
+    while (result == 0 && stream->has_more) {
+        struct span record = content_next(&content, scratch);
+        stream->has_more =
+            !content_is_over(&content) && session->sealed + record.length + RECORD_BYTES <= most;
+        result = write_record(session, record);
+    }
+    stream->holds = false;
+    session->was_full = stream->held.bytes;
+    drop_sent(session, bytes);
+    if (result == 0 && session->was_full)
+        result = write_failed(session, ERROR_AGAIN);
+    return result;
+}
+
+static int handshake(struct tls_session *session)
+{
+    int done = SSL_do_handshake(session->openssl);
+    int result = done > 0 ? 0 : result_of(session, done, &session->write_waits);
+    note_handshake(session);
+    return result;
 }
 
 int tls_session_write(struct tls_session *session, struct slice_queue *bytes)
 {
-    uint8_t scratch[RECORD_BYTES];
-    uint64_t total = 0;
+    uint64_t before = bytes->bytes;
     int result = session->failed;
-    while (result == 0 && bytes->bytes) {
-        /* What OpenSSL holds of a refused record has to be offered again as it was. */
-        uint32_t length = session->refused ? session->refused : record_length(bytes);
-        struct span record = gather(bytes, length, scratch);
-        INVARIANT(record.length == length);
-        session->stream.has_more = length < bytes->bytes;
-        int put = SSL_write(session->openssl, record.data, (int)length);
-        if (put <= 0) {
-            result = result_of(session, put, &session->write_waits);
-            session->refused = length;
-        } else {
-            session->write_waits = EPOLLOUT;
-            session->refused = 0;
-            slice_queue_consume(bytes, (uint64_t)put);
-            total += (uint64_t)put;
-        }
-        note_handshake(session);
-    }
+    if (result == 0 && !session->is_open)
+        result = handshake(session);
+    if (result == 0 && session->sealed)
+        result = flush(session, bytes);
+    while (result == 0 && bytes->bytes)
+        result = write_batch(session, bytes);
     if (result == ERROR_CLOSED)
         result = fail(session, ERROR_RESET, TLS_FAILURE_CLOSED);
+    uint64_t total = before - bytes->bytes;
     if (!total && result != 0 && result != ERROR_AGAIN)
         return result;
     return (int)(total < INT32_MAX ? total : INT32_MAX);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Between OpenSSL and the socket. OpenSSL's own way asks the socket once more behind every message, only to hear that it is empty, and
- * has the kernel send each record by itself; this one knows better in both: it remembers a short read, and says when more follows.
+ * sends each record by itself; this one knows better in both: it remembers a short read, and lets records gather that follow each other.
+ * Copying them costs less than asking the kernel for each.
  */
 #include "tls/stream.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+
+enum { VECTORS = 16 }; /* pieces that leave at once: those of a batch of records, and more */
 
 static int on_read(BIO *bio, char *data, int room)
 {
@@ -25,17 +28,76 @@ static int on_read(BIO *bio, char *data, int room)
     return (int)got;
 }
 
-/* Without MSG_MORE what was kept back goes out too; a socket that is full sends it without being told. */
+static ssize_t send_all(int fd, const struct slice_queue *held, struct span behind)
+{
+    struct iovec parts[VECTORS + 1];
+    struct msghdr message = {.msg_iov = parts};
+    message.msg_iovlen = (size_t)slice_queue_vectors(held, parts, VECTORS);
+    if (behind.length)
+        parts[message.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)behind.data, behind.length};
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+static ssize_t send_one(int fd, struct span data)
+{
+    ssize_t sent;
+    do
+        sent = send(fd, data.data, data.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+int tls_stream_flush(struct tls_stream *stream)
+{
+    while (stream->held.count) {
+        ssize_t sent = send_all(stream->fd, &stream->held, (struct span){0});
+        if (sent < 0)
+            return errno == EAGAIN                         ? ERROR_AGAIN
+                   : errno == ECONNRESET || errno == EPIPE ? ERROR_RESET
+                                                           : ERROR_IO;
+        slice_queue_consume(&stream->held, (uint64_t)sent);
+    }
+    return 0;
+}
+
+/* What is held, and `data` behind it: how much went out of that; -1 and errno as send() has it. */
+static ssize_t send_behind(struct tls_stream *stream, struct span data)
+{
+    if (stream->held.count > VECTORS && tls_stream_flush(stream))
+        return -1;
+    if (!stream->held.count)
+        return send_one(stream->fd, data);
+    ssize_t sent = send_all(stream->fd, &stream->held, data);
+    if (sent < 0)
+        return sent;
+    uint64_t first = stream->held.bytes < (uint64_t)sent ? stream->held.bytes : (uint64_t)sent;
+    slice_queue_consume(&stream->held, first);
+    if ((uint64_t)sent > first)
+        return sent - (ssize_t)first;
+    errno = EAGAIN;
+    return -1;
+}
+
 static int on_write(BIO *bio, const char *data, int length)
 {
-    const struct tls_stream *stream = BIO_get_data(bio);
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (stream->has_more ? MSG_MORE : 0);
-    ssize_t sent;
+    struct tls_stream *stream = BIO_get_data(bio);
+    struct span record = span_of(data, (size_t)length);
+    ssize_t sent = 0;
     BIO_clear_retry_flags(bio);
-    do
-        sent = send(stream->fd, data, (size_t)length, flags);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno == EAGAIN)
+    if (!stream->holds || !stream->has_more) {
+        sent = send_behind(stream, record);
+        if (sent < 0 && errno != EAGAIN)
+            return -1;
+    }
+    if (stream->holds) {
+        slice_queue_append(&stream->held, span_from(record, sent > 0 ? (size_t)sent : 0));
+        return length;
+    }
+    if (sent < 0)
         BIO_set_retry_write(bio);
     return (int)sent;
 }

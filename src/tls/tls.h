@@ -166,8 +166,8 @@ struct tls_session *tls_session_dial(struct tls_dialer *dialer, int fd, const ch
 void tls_session_free(struct tls_session **freed);
 
 /* As socket_read() and socket_write(), the handshake going on within them. A stream that ends without the client's word (close_notify)
- * is ERROR_RESET, since it may have been cut short. Of what was once refused by the socket, nothing may be taken from the front of
- * `bytes` by others before the next write. */
+ * is ERROR_RESET, since it may have been cut short. What a write leaves in `bytes` may be encrypted already: nothing may be taken
+ * from its front by others before the next write. */
 MUST_USE int tls_session_read(struct tls_session *session, struct slice_queue *bytes,
                               uint32_t limit, bool *ended);
 MUST_USE int tls_session_write(struct tls_session *session, struct slice_queue *bytes);

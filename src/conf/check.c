@@ -649,6 +649,7 @@ static void (*const checks[])(struct loader *loader) = {
     check_groups,
     check_site_limits,
     check_balance,
+    check_queue,
     check_purges_arrive,
     check_dns_and_zones,
     check_zones_differ,

@@ -14,6 +14,7 @@
 #include "conf/origin.h"
 #include "failure/failure.h"
 #include "maps/maps.h"
+#include "queue/queue.h"
 #include "rules/rules.h"
 #include "types/types.h"
 
@@ -564,6 +565,7 @@ struct conf_site {
     uint32_t kept_connections;   /* 64 for each origin and worker */
     uint32_t connections_limit;  /* 1024 for each origin and worker; beyond: 503 */
     struct balance_settings balance;
+    struct queue_settings queue; /* but slow_start and marks, which are balance's */
     uint32_t retries;       /* 1: safe requests, on a dead kept connection or a failed connect */
     uint32_t dns_ttl_s;     /* 20 */
     uint32_t dns_move_in;   /* 100: of networks that get edges where the name is an ALIAS too */

@@ -210,6 +210,7 @@ void derive(struct loader *loader)
     number_sites(conf);
     derive_acme(loader);
     derive_balance(loader);
+    derive_queue(loader);
     derive_probes(loader);
     for (size_t i = 0; i < conf->zone_count; i++)
         derive_zone(loader, &conf->zones[i]);

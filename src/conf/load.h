@@ -100,6 +100,10 @@ void read_session_secrets(struct loader *loader);
 void wipe_session_secrets(struct conf_site *site);
 void check_balance(struct loader *loader);
 
+/* The queue in front of them (queue.c). */
+void derive_queue(struct loader *loader);
+void check_queue(struct loader *loader);
+
 /* Visitors' TLS (tls_files.c): certificates and keys of this node's sites, and relations. */
 void read_tls_files(struct loader *loader);
 enum { TLS_FILE_BYTES = 1 << 20 };

@@ -37,6 +37,8 @@ extern const struct section site_encode_section;
 extern const struct section site_origin_section;
 /* schema_failure.c */
 extern const struct section site_types_section, site_failure_section;
+/* schema_queue.c */
+extern const struct section site_queue_section;
 /* schema_probe.c */
 extern const struct section edge_health_section, site_health_section, probe_section;
 /* schema_rules.c */

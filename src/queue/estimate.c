@@ -12,8 +12,8 @@ enum {
     HELD_PART = 64,       /* a sample moves the mean of its type by so much */
     CORRECTION_PART = 32, /* likewise for what estimates were wrong by */
     RECENT_PART = 16,     /* and for waits in a standing queue */
-    SHARE_WHOLE = 1000,
-    SHARE_LEAST = 20, /* of the slots, that a class is taken to get without a share, permille */
+    SHARE_WHOLE = 100,
+    SHARE_LEAST = 2, /* percent of the slots that a class is taken to get without a share */
 };
 
 #define HELD_UNKNOWN_NS 50e6 /* until something has been served */
@@ -100,8 +100,8 @@ static double through_queue(const struct queue *queue, uint8_t class, double own
     }
     for (uint8_t i = (uint8_t)(class + 1); i < QUEUE_CLASSES; i++)
         if (queue->classes[i].waiting)
-            below += queue->settings.share_permille[i];
-    double share = fmax(queue->settings.share_permille[class], SHARE_LEAST) / SHARE_WHOLE;
+            below += queue->settings.share_percent[i];
+    double share = fmax(queue->settings.share_percent[class], SHARE_LEAST) / SHARE_WHOLE;
     double free =
         slots * (1 - below / SHARE_WHOLE) - above - queue_order_reserve(queue, class, now_ns);
     double least = slots * share;

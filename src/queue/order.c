@@ -10,7 +10,7 @@
 #include <math.h>
 
 enum {
-    SHARE_WHOLE = 1000,
+    SHARE_WHOLE = 100,
     RESERVE_SLOTS_LEAST = 4, /* where there are fewer slots in all, none is reserved */
     CREDIT_MOST = 4,         /* of requests, that a class may have saved */
 };
@@ -96,7 +96,7 @@ uint32_t queue_order_reserve(const struct queue *queue, uint8_t class, uint64_t 
     if (peak < 0.5 || queue->slots < RESERVE_SLOTS_LEAST)
         return 0;
     uint32_t most =
-        (queue->slots * queue->settings.reserve_permille + SHARE_WHOLE - 1) / SHARE_WHOLE;
+        (queue->slots * queue->settings.reserve_percent + SHARE_WHOLE - 1) / SHARE_WHOLE;
     double wanted = fmax(ceil(peak) - pending_above(queue, class), 1);
     return wanted < most ? (uint32_t)wanted : most;
 }
@@ -104,7 +104,7 @@ uint32_t queue_order_reserve(const struct queue *queue, uint8_t class, uint64_t 
 static bool is_due(const struct queue *queue, uint8_t class)
 {
     const struct queue_class *self = &queue->classes[class];
-    if (!self->waiting || !queue->settings.share_permille[class])
+    if (!self->waiting || !queue->settings.share_percent[class])
         return false;
     for (uint8_t type = 0; type < QUEUE_TYPES; type++)
         if (self->type_waiting[type] && self->credit_ns >= queue_held_ns(queue, type))
@@ -148,7 +148,7 @@ static void share_out(struct queue *queue, const struct queue_item *item)
     for (uint8_t class = 1; class < QUEUE_CLASSES; class ++) {
         struct queue_class *self = &queue->classes[class];
         if (self->waiting)
-            self->credit_ns += cost * queue->settings.share_permille[class] / SHARE_WHOLE;
+            self->credit_ns += cost * queue->settings.share_percent[class] / SHARE_WHOLE;
         self->credit_ns = fmin(self->credit_ns, CREDIT_MOST * cost);
     }
     struct queue_class *own = &queue->classes[item->class];

@@ -100,9 +100,11 @@ struct queue {
     uint64_t round;            /* of launches */
 
     struct queue_server servers[QUEUE_SERVERS_MOST];
-    size_t server_count; /* places used, with gaps */
-    uint64_t open, usable,
-        ramping; /* bits: takes requests; is not known to be down; in its slow start */
+    size_t server_count;                  /* places used, with gaps */
+    uint64_t there;                       /* bits: not leaving, */
+    uint64_t open;                        /* and of weight, */
+    uint64_t usable;                      /* and not known to be down */
+    uint64_t ramping;                     /* in their slow start */
     uint64_t serves[QUEUE_TYPES];         /* bits, of all in the table */
     uint8_t by_speed[QUEUE_SERVERS_MOST]; /* those open and usable, the fastest first */
     uint32_t by_speed_count;

@@ -70,11 +70,11 @@ static void check_item(const struct queue_item *item)
     INVARIANT(!item->lane);
 }
 
-/* A session stays with its server unless that is down, drains, has gone, or failed this very request. */
+/* A session stays with its server unless that is down, has gone, or failed this very request. */
 static bool stays_pinned(const struct queue *queue, const struct queue_item *item)
 {
     return item->pinned != QUEUE_NO_SERVER && item->pinned != item->except &&
-           queue->usable >> item->pinned & 1 &&
+           queue->there >> item->pinned & 1 && queue->servers[item->pinned].is_usable &&
            queue->servers[item->pinned].spec.sets >> item->set & 1;
 }
 

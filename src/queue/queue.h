@@ -39,9 +39,10 @@ struct queue_settings {
     uint64_t target_ns, interval_ns;
     /* A standing queue: the newest go first, the old go without a server. Else all wait their turn. */
     bool is_newest_first;
-    /* Of the servers' time, what a class gets at least while it waits. Sum at most 1000. */
-    uint16_t share_permille[QUEUE_CLASSES];
-    uint16_t reserve_permille; /* of the slots, kept for higher classes while such requests come */
+    /* Of the servers' time, what a class gets at least while it waits. Sum at most 100. */
+    uint8_t share_percent[QUEUE_CLASSES];
+    uint8_t reserve_percent; /* of the slots, kept for higher classes while such requests come */
+    bool finds_slots; /* for the caller: servers without a stated number have 0 in their spec */
     uint32_t slots_least, slots_most;     /* what the controller may choose, for each server */
     struct balance_slow_start slow_start; /* of weight and slots */
     struct balance_marks marks;           /* of original and mirrors (L8) */
@@ -93,7 +94,7 @@ const char *queue_reason_text(enum queue_reason reason);
 /* What the owner says of a server. */
 struct queue_server_spec {
     uint64_t identity; /* stable over reloads and nodes; unique in the queue */
-    uint16_t weight;   /* 0: drains, gets nothing new; 100 is usual */
+    uint16_t weight;   /* 0: nothing new but what is pinned to it; 100 is usual */
     uint32_t slots;    /* its high-water mark (L3); 0: the controller finds it */
     uint32_t types;    /* bit for each type that it serves; 0: all */
     uint16_t
@@ -145,7 +146,8 @@ uint16_t queue_server_find(const struct queue *queue,
                            uint64_t identity); /* QUEUE_NO_SERVER: not there */
 uint64_t queue_server_identity(const struct queue *queue, uint16_t server);
 
-/* Whether it may be used as far as is known (health, ejection). What waited for it alone is freed to go elsewhere. */
+/* Whether it may be used as far as is known (health, ejection). What waited for it alone is freed to go elsewhere. One that is
+ * unusable and of weight 0 gets nothing at all: it drains. */
 void queue_server_set_usable(struct queue *queue, uint16_t server, bool is_usable, uint64_t now_ns);
 void queue_server_set_weight(struct queue *queue, uint16_t server, uint16_t weight,
                              uint64_t now_ns);

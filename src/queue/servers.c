@@ -47,23 +47,20 @@ static bool is_valid(const struct queue_server_spec *specs, size_t count)
     return true;
 }
 
-static bool is_open(const struct queue_server *server)
-{
-    return server->is_there && !server->is_leaving && server->spec.weight;
-}
-
 /* What follows from the table. */
 static void follow(struct queue *queue, uint64_t now_ns)
 {
-    queue->open = queue->usable = 0;
+    queue->there = queue->open = queue->usable = 0;
     for (int type = 0; type < QUEUE_TYPES; type++)
         queue->serves[type] = 0;
     for (size_t i = 0; i < queue->server_count; i++) {
         const struct queue_server *server = &queue->servers[i];
         uint64_t bit = 1ull << i;
-        if (is_open(server))
+        if (server->is_there && !server->is_leaving)
+            queue->there |= bit;
+        if (queue->there & bit && server->spec.weight)
             queue->open |= bit;
-        if (is_open(server) && server->is_usable)
+        if (queue->open & bit && server->is_usable)
             queue->usable |= bit;
         for (int type = 0; type < QUEUE_TYPES; type++)
             if (server->is_there && (!server->spec.types || server->spec.types >> type & 1))
@@ -71,7 +68,7 @@ static void follow(struct queue *queue, uint64_t now_ns)
     }
     queue_groups_follow(queue);
     for (size_t i = 0; i < queue->server_count; i++)
-        if (!(queue->usable >> i & 1))
+        if (!(queue->there >> i & 1) || !queue->servers[i].is_usable)
             queue_groups_untie(queue, (uint16_t)i);
     queue->sorted_at_ns = 0;
     queue_servers_sort(queue, now_ns);
@@ -258,7 +255,7 @@ void queue_servers_sort(struct queue *queue, uint64_t now_ns)
 uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve, uint64_t now_ns)
 {
     uint64_t room = 0;
-    for (uint64_t bits = queue->open & ~queue->usable; bits; bits &= bits - 1) {
+    for (uint64_t bits = queue->there & ~queue->usable; bits; bits &= bits - 1) {
         const struct queue_server *server = &queue->servers[__builtin_ctzll(bits)];
         if (server->pending < queue_server_slots(queue, server, now_ns))
             room |= bits & -bits;
@@ -277,6 +274,8 @@ uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve, uint64_
 uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *group, uint8_t type,
                            uint64_t room)
 {
+    if (group->pinned != QUEUE_NO_SERVER)
+        return group->servers & queue->there & room;
     uint64_t servers = group->servers & queue->open;
     if (servers & queue->serves[type])
         servers &= queue->serves[type];

@@ -40,6 +40,19 @@ static const struct bad_file bad_origins[] = {
     {"all origins drain",
      SITE_OF("{ url: \"http://192.0.2.1\", weight: 0 }", ""),
      "4:22: warning: all origins of 's' have weight 0: nothing new is served\n"},
+    {"L6 a queue that cannot be",
+     SITE_OF(A, "    balance: { policy: first }\n"
+                "    queue: { shares: [0, 50, 50, 1, 0], slots: { least: 20, most: 10 }, target: 5s, patience: 4s }\n"),
+     "6:23: queue.shares: they are 101 percent together\n"
+     "6:57: queue.slots: least is more than most\n"
+     "6:81: queue: target and interval together are longer than the patience\n"},
+    {"L10 five classes have five shares",
+     SITE_OF(A, "    queue: { shares: [10, 10], length: 0, patience: 2h, newest_first: maybe, lenght: 5 }\n"),
+     "5:22: shares must have 5 items, not 2\n"
+     "5:40: length: '0': it must be from 1 to 4194304\n"
+     "5:53: patience: '2h': it must be from 10ms to 1h\n"
+     "5:71: newest_first: 'maybe' is not a boolean (either true or false)\n"
+     "5:78: unknown setting 'lenght' in queue; did you mean 'length'?\n"},
     {"L1 an unknown policy",
      SITE_OF(A, "    balance: { policy: least_pendig }\n"),
      "5:24: policy: 'least_pendig': it may be least_pending, round_robin, weighted, random, first, two_choices, peak_ewma, hot_cold, expected, hash; did you mean 'least_pending'?\n"},

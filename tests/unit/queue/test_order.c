@@ -44,8 +44,8 @@ static void L10_the_lowest_class_is_never_starved(void **state)
     scene_servers(&scene, 1, 1);
     launches_of_flood(counts);
     for (int class = 1; class < QUEUE_CLASSES; class ++)
-        assert_in_range(counts[class], scene.settings.share_permille[class] - 8,
-                        scene.settings.share_permille[class] + 8);
+        assert_in_range(counts[class], scene.settings.share_percent[class] * 10u - 8,
+                        scene.settings.share_percent[class] * 10u + 8);
     assert_in_range(counts[0], 740, 760);
     scene_end(&scene);
 }
@@ -56,7 +56,7 @@ static void L10_without_shares_the_first_class_takes_all(void **state)
     unsigned counts[QUEUE_CLASSES] = {0};
     scene_begin(&scene);
     for (int class = 0; class < QUEUE_CLASSES; class ++)
-        scene.settings.share_permille[class] = 0;
+        scene.settings.share_percent[class] = 0;
     scene_start(&scene);
     scene_servers(&scene, 1, 1);
     launches_of_flood(counts);

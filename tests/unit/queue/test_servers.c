@@ -71,7 +71,7 @@ static void L3_tables_that_cannot_be_are_refused(void **state)
 static void L9_a_session_moves_only_when_its_server_dies_or_drains(void **state)
 {
     (void)state;
-    for (int drains = 0; drains < 2; drains++) {
+    for (int drained = 0; drained < 2; drained++) {
         begin(2, 1);
         scene_push_item(&scene, SCENE_TIED(0, QUEUE_NO_SERVER, .class = 2));
         assert_int_equal(scene_next(&scene).server, 0);
@@ -82,10 +82,11 @@ static void L9_a_session_moves_only_when_its_server_dies_or_drains(void **state)
         struct queue_item *between = scene_push(&scene, 2);
         scene_finish(&scene, 1, 2, 0, MS_NS);
         assert_ptr_equal(scene_next(&scene).item, between);
-        if (drains)
+        if (drained) {
             queue_server_set_weight(scene.queue, 0, 0, scene.now_ns);
-        else
-            queue_server_set_usable(scene.queue, 0, false, scene.now_ns);
+            assert_null(scene_next(&scene).item); /* weight 0 alone: sessions stay */
+        }
+        queue_server_set_usable(scene.queue, 0, false, scene.now_ns);
         for (int i = 0; i < 3; i++) { /* in the order in which they came */
             scene_finish(&scene, 1, 2, 0, MS_NS);
             struct queue_launch launch = scene_next(&scene);

@@ -159,7 +159,7 @@ struct balance_session_settings {
     const char *name;             /* of cookie, field or parameter */
     uint8_t ipv4_bits, ipv6_bits; /* of the client's network */
     uint32_t most;                /* sessions that are remembered; of cookies none need be */
-    uint64_t idle_ns;             /* and for how long unused; also the life of a cookie */
+    uint64_t idle_ns;             /* and for how long unused */
     const char *secret_path;      /* of cookies; NULL: they are not signed */
     struct span secrets[BALANCE_SECRETS]; /* the first signs, all are good */
     size_t secret_count;

@@ -70,11 +70,13 @@ double queue_held_ns(const struct queue *queue, uint8_t type)
     return queue->held_seen[type] ? queue->held_ns[type] : held_of_any(queue);
 }
 
-void queue_held_add(struct queue *queue, uint8_t type, uint64_t held_ns)
+void queue_held_add(struct queue *queue, uint8_t class, uint8_t type, uint64_t held_ns)
 {
     if (queue->held_seen[type] < HELD_PART)
         queue->held_seen[type]++;
     queue->held_ns[type] += ((double)held_ns - queue->held_ns[type]) / queue->held_seen[type];
+    double *mean = &queue->classes[class].held_ns;
+    *mean += ((double)held_ns - *mean) / (*mean > 0 ? HELD_PART : 1);
 }
 
 double queue_backlog_ns(const struct queue *queue, uint8_t class)

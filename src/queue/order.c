@@ -12,6 +12,7 @@
 enum {
     SHARE_WHOLE = 100,
     RESERVE_SLOTS_LEAST = 4, /* where there are fewer slots in all, none is reserved */
+    TURNS_ENOUGH = 16,       /* servers finish so many while one of a higher class is served */
     CREDIT_MOST = 4,         /* of requests, that a class may have saved */
 };
 
@@ -89,11 +90,23 @@ static uint32_t pending_above(const struct queue *queue, uint8_t class)
     return pending;
 }
 
+/* Slots become free so often that a request of a higher class, which is the next to get one, need not have one kept: a few such turns
+ * are little beside the time that it takes itself. */
+static bool is_soon_free(const struct queue *queue, uint8_t class, uint64_t now_ns)
+{
+    double turns_per_ns = queue_rate_now(&queue->finishes, now_ns) / 1e9;
+    for (uint8_t i = 0; i < class; i++)
+        if (queue->classes[i].held_ns > 0 &&
+            queue->classes[i].held_ns * turns_per_ns < TURNS_ENOUGH)
+            return false;
+    return true;
+}
+
 /* As many as higher classes lately needed beyond what they have, and one at least, within what the owner allows. */
 uint32_t queue_order_reserve(const struct queue *queue, uint8_t class, uint64_t now_ns)
 {
     double peak = above_peak(&queue->classes[class], now_ns);
-    if (peak < 0.5 || queue->slots < RESERVE_SLOTS_LEAST)
+    if (peak < 0.5 || queue->slots < RESERVE_SLOTS_LEAST || is_soon_free(queue, class, now_ns))
         return 0;
     uint32_t most =
         (queue->slots * queue->settings.reserve_percent + SHARE_WHOLE - 1) / SHARE_WHOLE;

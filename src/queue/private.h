@@ -75,6 +75,7 @@ struct queue_class {
     double credit_ns;        /* of servers' time that its share gave it */
     uint64_t above_since_ns; /* launches have waited over the target since; 0: they have not */
     bool is_standing;
+    double held_ns;         /* mean of late, of all types; 0: not known */
     double recent_wait_ns;  /* of those launched from the standing queue */
     double correction;      /* of the estimate, by what became of earlier ones */
     struct queue_rate work; /* ns of servers' time that came */
@@ -167,7 +168,7 @@ struct queue_item *queue_order_victim(struct queue *queue, uint8_t class);
 
 /* ---- estimate.c */
 double queue_held_ns(const struct queue *queue, uint8_t type);
-void queue_held_add(struct queue *queue, uint8_t type, uint64_t held_ns);
+void queue_held_add(struct queue *queue, uint8_t class, uint8_t type, uint64_t held_ns);
 /* The wait of a request that comes now; 0: it goes at once, or the queue stands. */
 uint64_t queue_estimate_ns(const struct queue *queue, uint8_t class, double own_ns,
                            uint64_t now_ns);

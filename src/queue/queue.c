@@ -182,7 +182,7 @@ void queue_finish(struct queue *queue, uint16_t number, uint8_t class, uint8_t t
     struct queue_server *server = &queue->servers[number];
     queue_server_answered(server, type, outcome, now_ns);
     if (outcome->held_ns)
-        queue_held_add(queue, type, outcome->held_ns);
+        queue_held_add(queue, class, type, outcome->held_ns);
     server->pending--;
     server->type_pending[type]--;
     queue->pending--;

@@ -210,6 +210,27 @@ static void L6_a_short_burst_is_not_a_standing_queue(void **state)
     scene_end(&scene);
 }
 
+/* A slot becomes free each millisecond or so, a request takes 40: a slot that waits for the first class would be wasted. */
+static void L10_no_slot_is_kept_where_they_are_free_soon(void **state)
+{
+    (void)state;
+    scene_begin(&scene);
+    scene_start(&scene);
+    scene_servers(&scene, 1, 40);
+    for (int i = 0; i < 3000; i++) {
+        scene_push(&scene, i % 10 ? 3 : 0);
+        struct queue_launch launch = scene_next(&scene);
+        assert_non_null(launch.item);
+        scene.now_ns += MS_NS;
+        scene_finish(&scene, launch.server, launch.item->class, 0, 40 * MS_NS);
+    }
+    scene_push(&scene, 0);
+    for (int i = 0; i < 60; i++)
+        scene_push(&scene, 3);
+    assert_int_equal(scene_launch_all(&scene), 40);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +243,7 @@ int main(void)
         cmocka_unit_test(L4_a_second_try_goes_elsewhere_if_there_is_an_elsewhere),
         cmocka_unit_test(L6_a_standing_queue_serves_the_newest),
         cmocka_unit_test(L6_a_short_burst_is_not_a_standing_queue),
+        cmocka_unit_test(L10_no_slot_is_kept_where_they_are_free_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

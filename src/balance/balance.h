@@ -89,6 +89,8 @@ struct balance_policy {
     size_t state_bytes; /* of what it remembers from pick to pick, zero-initialised; 0: nothing */
     /* The index of one of those left. */
     size_t (*pick)(void *state, const struct balance_choice *choice, struct random *random);
+    /* It goes by expected_ns: its choice is refused where a full server would have the request done sooner, waiting included. */
+    bool waits_for_better;
 };
 
 /* Add at the end of the list. */

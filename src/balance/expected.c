@@ -20,4 +20,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_expected = {
-    "expected", "where a request of its type is expected to be done first", true, 0, pick};
+    .name = "expected",
+    .help = "where a request of its type is expected to be done first",
+    .has_weights = true,
+    .pick = pick,
+    .waits_for_better = true,
+};

@@ -12,5 +12,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return choice->left[0];
 }
 
-const struct balance_policy balance_first = {"first", "the first that has room, in their order",
-                                             false, 0, pick};
+const struct balance_policy balance_first = {
+    .name = "first",
+    .help = "the first that has room, in their order",
+    .has_weights = false,
+    .pick = pick,
+};

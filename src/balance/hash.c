@@ -57,5 +57,8 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_hash = {
-    "hash", "the same key to the same server, while that has no more than 5/4 of its share", true,
-    0, pick};
+    .name = "hash",
+    .help = "the same key to the same server, while that has no more than 5/4 of its share",
+    .has_weights = true,
+    .pick = pick,
+};

@@ -78,5 +78,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_hot_cold = {
-    "hot_cold", "the quickest of those that have few pending (Prequal's rule)", true,
-    sizeof(struct seen), pick};
+    .name = "hot_cold",
+    .help = "the quickest of those that have few pending (Prequal's rule)",
+    .has_weights = true,
+    .state_bytes = sizeof(struct seen),
+    .pick = pick,
+};

@@ -16,6 +16,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return choice->left[least.position];
 }
 
-const struct balance_policy balance_least_pending = {"least_pending",
-                                                     "the fewest requests under way for its weight",
-                                                     true, 0, pick};
+const struct balance_policy balance_least_pending = {
+    .name = "least_pending",
+    .help = "the fewest requests under way for its weight",
+    .has_weights = true,
+    .pick = pick,
+};

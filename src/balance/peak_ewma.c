@@ -39,4 +39,8 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
 }
 
 const struct balance_policy balance_peak_ewma = {
-    "peak_ewma", "of two that are drawn, the least latency times requests pending", true, 0, pick};
+    .name = "peak_ewma",
+    .help = "of two that are drawn, the least latency times requests pending",
+    .has_weights = true,
+    .pick = pick,
+};

@@ -10,4 +10,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return choice->left[balance_draw(choice, BALANCE_NONE, random)];
 }
 
-const struct balance_policy balance_random = {"random", "any, by weight", true, 0, pick};
+const struct balance_policy balance_random = {
+    .name = "random",
+    .help = "any, by weight",
+    .has_weights = true,
+    .pick = pick,
+};

@@ -22,6 +22,10 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return picked;
 }
 
-const struct balance_policy balance_round_robin = {"round_robin",
-                                                   "one after the other, whatever their weights",
-                                                   false, sizeof(struct turn), pick};
+const struct balance_policy balance_round_robin = {
+    .name = "round_robin",
+    .help = "one after the other, whatever their weights",
+    .has_weights = false,
+    .state_bytes = sizeof(struct turn),
+    .pick = pick,
+};

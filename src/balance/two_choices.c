@@ -20,6 +20,9 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return choice->left[least.position];
 }
 
-const struct balance_policy balance_two_choices = {"two_choices",
-                                                   "the less pending of two that are drawn", true,
-                                                   0, pick};
+const struct balance_policy balance_two_choices = {
+    .name = "two_choices",
+    .help = "the less pending of two that are drawn",
+    .has_weights = true,
+    .pick = pick,
+};

@@ -55,5 +55,10 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
     return picked;
 }
 
-const struct balance_policy balance_weighted = {"weighted", "in turn by weight, evenly mixed", true,
-                                                sizeof(struct mix), pick};
+const struct balance_policy balance_weighted = {
+    .name = "weighted",
+    .help = "in turn by weight, evenly mixed",
+    .has_weights = true,
+    .state_bytes = sizeof(struct mix),
+    .pick = pick,
+};

@@ -326,6 +326,29 @@ static void fill(const struct queue *queue, const struct queue_item *item, uint1
     };
 }
 
+/* Whether the request is done sooner if it waits for one of the quicker servers, which are full, than at `here` now. Whatever waits in its
+ * class and above goes through their slots first, so that the slower servers are used the more the longer the queue is (a threshold as
+ * in Lin and Kumar, "Optimal control of a queueing system with two heterogeneous servers", 1984). */
+static bool is_worth_waiting(const struct queue *queue, const struct queue_item *item,
+                             const struct balance_candidate *candidates,
+                             const struct balance_candidate *here)
+{
+    double slots = 0, expected_ns = 0, backlog_ns = 0;
+    for (size_t i = 0; i < queue->server_count; i++) {
+        const struct balance_candidate *other = &candidates[i];
+        if (!other->is_usable || !other->weight || !other->expected_ns ||
+            other->pending < other->limit || other->expected_ns >= here->expected_ns)
+            continue;
+        slots += other->limit;
+        expected_ns += (double)other->expected_ns * other->limit;
+    }
+    if (slots < 1)
+        return false;
+    for (uint8_t class = 0; class <= item->class; class ++)
+        backlog_ns += queue_backlog_ns(queue, class);
+    return (expected_ns + backlog_ns) / slots < (double)here->expected_ns;
+}
+
 uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
                            const struct queue_group *group, uint64_t room, uint64_t now_ns)
 {
@@ -348,7 +371,10 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
     };
     size_t picked = balance_pick(queue->policy, queue->policy_state, candidates,
                                  queue->server_count, &question, queue->random);
-    return picked == BALANCE_NONE ? QUEUE_NO_SERVER : (uint16_t)picked;
+    if (picked == BALANCE_NONE || (queue->policy->waits_for_better && !item->has_key &&
+                                   is_worth_waiting(queue, item, candidates, &candidates[picked])))
+        return QUEUE_NO_SERVER;
+    return (uint16_t)picked;
 }
 
 /* ---- what answers tell */

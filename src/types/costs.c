@@ -14,6 +14,7 @@
 enum {
     TIME_UNIT_NS = 16000,  /* to 67 s */
     SIZE_UNIT_BYTES = 256, /* to 1 GiB */
+    BESIDE_PART = 8,       /* of what is under way beside a request, as it is delayed by it */
 };
 #define DECAY_EVERY_NS  (4ull * 1000000000)
 #define DECAY_FACTOR    0.917f /* the eighth root of a half, and a little more: 32 s */
@@ -268,13 +269,20 @@ uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t serv
                     samples);
 }
 
+/* While the server has room to begin at once, what is under way beside it delays it little, and what it does is in the means, which were
+ * measured beside such: it decides between servers that are alike. Counted in full it would send quick requests to a slow idle server. */
 uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t at, uint8_t type,
                                  const uint32_t pending[TYPES_MOST], uint32_t parallel)
 {
     const struct server *server = &costs->servers[at];
     double work = 0, own = mean_at(costs, server, type);
-    for (uint8_t i = 0; i < TYPES_MOST; i++)
-        if (pending[i])
-            work += (double)pending[i] * (i == type ? own : mean_at(costs, server, i));
-    return (uint64_t)(own + work / (parallel ? parallel : 1));
+    uint32_t count = 0;
+    for (uint8_t i = 0; i < TYPES_MOST; i++) {
+        if (!pending[i])
+            continue;
+        count += pending[i];
+        work += (double)pending[i] * (i == type ? own : mean_at(costs, server, i));
+    }
+    work /= parallel ? parallel : 1;
+    return (uint64_t)(own + (count < parallel ? work / BESIDE_PART : work));
 }

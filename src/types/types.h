@@ -120,8 +120,8 @@ uint64_t types_costs_quantile_ns(const struct types_costs *costs, size_t server,
                                  unsigned permille, uint32_t *samples);
 uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t server, uint8_t type,
                                     unsigned permille, uint32_t *samples);
-/* When one more request of that type would be answered there: what is under way of each type, by `parallel` at a time, and then itself. 0: nothing
- * is known of anything. */
+/* When one more request of that type would be answered there, which works on `parallel` at a time: where that many are under way, when they
+ * are done, and then itself; else itself, and a little for what is under way beside it. 0: nothing is known of anything. */
 uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t server, uint8_t type,
                                  const uint32_t pending[TYPES_MOST], uint32_t parallel);
 

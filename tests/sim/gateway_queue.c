@@ -8,10 +8,14 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "queue/queue.h"
+#include "types/types.h"
 
 struct ours {
     struct sim_gateway *gateway;
     struct queue *queue;
+    struct types_costs *costs;
+    struct queue_costs asked;
+    uint32_t pending[SIM_ORIGINS_MAX][TYPES_MOST];
     uint16_t numbers[SIM_ORIGINS_MAX];
     struct list refused; /* at once, by queue_push() */
 };
@@ -27,18 +31,36 @@ static struct ticket *ticket_of(struct queue_item *item)
     return CONTAINER_OF(item, struct ticket, item);
 }
 
+static size_t origin_of(const struct ours *ours, uint16_t number)
+{
+    return (size_t)queue_server_identity(ours->queue, number) - 1;
+}
+
+static uint64_t expected_ns(void *context, uint16_t number, uint8_t type, uint32_t slots)
+{
+    struct ours *ours = context;
+    size_t origin = origin_of(ours, number), at = types_costs_find(ours->costs, origin + 1);
+    return types_costs_expected_ns(ours->costs, at, type, ours->pending[origin], slots);
+}
+
 static void *ours_new(struct sim_gateway *gateway)
 {
     size_t count = gateway->config->origin_count;
     struct ours *ours = memory_new(sizeof *ours);
     struct queue_settings settings;
     struct queue_server_spec specs[SIM_ORIGINS_MAX];
+    uint64_t identities[SIM_ORIGINS_MAX];
     ours->gateway = gateway;
     list_init(&ours->refused);
     queue_settings_default(&settings);
     settings.slow_start.duration_ns = 0;
-    ours->queue =
-        queue_new(&settings, balance_find(gateway->world->config->policy), &gateway->random, NULL);
+    ours->costs = types_costs_new();
+    ours->asked = (struct queue_costs){.expected_ns = expected_ns, .context = ours};
+    ours->queue = queue_new(&settings, balance_find(gateway->world->config->policy),
+                            &gateway->random, &ours->asked);
+    for (size_t i = 0; i < count; i++)
+        identities[i] = i + 1;
+    types_costs_set_servers(ours->costs, identities, count);
     for (size_t i = 0; i < count; i++)
         specs[i] = (struct queue_server_spec){.identity = i + 1,
                                               .weight = 100,
@@ -53,6 +75,7 @@ static void ours_free(void *balancer)
 {
     struct ours *ours = balancer;
     queue_free(&ours->queue);
+    types_costs_free(&ours->costs);
     memory_free(ours);
 }
 
@@ -98,7 +121,8 @@ static bool next(void *balancer, struct sim_request **request, size_t *origin)
     if (!queue_next(ours->queue, ours->gateway->node.sim->now_ns, &launch))
         return false;
     *request = ticket_of(launch.item)->request;
-    *origin = (size_t)queue_server_identity(ours->queue, launch.server) - 1;
+    *origin = origin_of(ours, launch.server);
+    ours->pending[*origin][(*request)->kind]++;
     forget(ticket_of(launch.item));
     return true;
 }
@@ -132,6 +156,10 @@ static void finish(void *balancer, struct sim_request *request, size_t origin, b
         .bytes = failed ? 0 : ours->gateway->world->config->kinds[request->kind].answer_bytes,
         .is_failed = failed,
     };
+    ours->pending[origin][request->kind]--;
+    if (!failed)
+        types_costs_add(ours->costs, types_costs_find(ours->costs, origin + 1), request->kind,
+                        outcome.service_ns, outcome.bytes, now_ns);
     queue_finish(ours->queue, ours->numbers[origin], request->class, request->kind, &outcome,
                  now_ns);
 }

@@ -196,6 +196,55 @@ static void L8_unsafe_requests_wait_for_the_original(void **state)
     scene_end(&scene);
 }
 
+/* ---- expected completion */
+
+static uint64_t ten_or_fifty(void *context, uint16_t server, uint8_t type, uint32_t slots)
+{
+    (void)context, (void)type, (void)slots;
+    return server == 0 ? 10 * MS_NS : 50 * MS_NS;
+}
+
+static void L7_a_request_waits_for_a_quick_server_while_few_do(void **state)
+{
+    (void)state;
+    static const struct queue_costs costs = {.expected_ns = ten_or_fifty};
+    scene_begin(&scene);
+    scene.queue =
+        queue_new(&scene.settings, balance_policy_of(BALANCE_EXPECTED), &scene.random, &costs);
+    scene_servers(&scene, 2, 1);
+    scene_push(&scene, 2);
+    assert_int_equal(scene_next(&scene).server, 0);
+    scene_finish(&scene, 0, 2, 0, 10 * MS_NS);
+    for (int i = 0; i < 2; i++) {
+        scene_push(&scene, 2);
+        assert_true(i > 0 || scene_next(&scene).server == 0);
+    }
+    /* One, two and three that wait are 20, 30 and 40 ms; the fourth makes it as long as the slow one takes. */
+    for (int i = 0; i < 3; i++) {
+        assert_null(scene_next(&scene).item);
+        scene_push(&scene, 2);
+    }
+    assert_int_equal(scene_next(&scene).server, 1);
+    assert_null(scene_next(&scene).item);
+    scene_finish(&scene, 0, 2, 0, 10 * MS_NS);
+    assert_int_equal(scene_next(&scene).server, 0);
+    scene_end(&scene);
+}
+
+static void L7_a_quick_server_that_is_down_is_not_waited_for(void **state)
+{
+    (void)state;
+    static const struct queue_costs costs = {.expected_ns = ten_or_fifty};
+    scene_begin(&scene);
+    scene.queue =
+        queue_new(&scene.settings, balance_policy_of(BALANCE_EXPECTED), &scene.random, &costs);
+    scene_servers(&scene, 2, 1);
+    queue_server_set_usable(scene.queue, 0, false, scene.now_ns);
+    scene_push(&scene, 2);
+    assert_int_equal(scene_next(&scene).server, 1);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +256,8 @@ int main(void)
         cmocka_unit_test(L3_other_gateways_bound_the_slots_here),
         cmocka_unit_test(L1_sets_are_parts_of_the_servers),
         cmocka_unit_test(L8_unsafe_requests_wait_for_the_original),
+        cmocka_unit_test(L7_a_request_waits_for_a_quick_server_while_few_do),
+        cmocka_unit_test(L7_a_quick_server_that_is_down_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

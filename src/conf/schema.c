@@ -450,7 +450,8 @@ static const struct section site_timeouts_section = {"site timeouts",
 
 static const struct setting site_limit_settings[] = {
     {"connections", &type_integer, MEMBER(conf_site, connections_limit), RANGE("1", "65536"),
-     .preset = "1024", .help = "Connections to one origin from one worker; beyond that 503."},
+     .preset = "1024",
+     .help = "Requests and connections under way to one origin; beyond that they wait."},
     {"kept", &type_integer, MEMBER(conf_site, kept_connections), RANGE("0", "65536"),
      .preset = "64", .help = "Idle connections kept to one origin by one worker."},
 };

@@ -11,34 +11,43 @@
 
 /* ---- life */
 
+/* The slot is the last to go: whoever gets it may take the connection. */
+static void end(struct gateway_attempt *attempt)
+{
+    const struct gateway_outcome outcome = {
+        .end = attempt->end,
+        .service_ns = attempt->answered_ns ? attempt->answered_ns - attempt->chosen_ns : 0,
+        .bytes = attempt->bytes};
+    gateway_pool_release(attempt->pool);
+    gateway_ticket_end(&attempt->ticket, &outcome);
+    arena_clear(&attempt->arena);
+    memory_free(attempt);
+}
+
 int gateway_attempt_start(struct gateway_request *request, struct gateway_worker *worker,
-                          struct origin_pool *pool, bool fresh, struct gateway_attempt **started)
+                          struct gateway_ticket **ticket, bool fresh,
+                          struct gateway_attempt **started)
 {
     struct gateway_attempt *attempt = NEW(struct gateway_attempt);
     *started = NULL;
     attempt->request = request;
     attempt->worker = worker;
-    attempt->pool = pool;
+    attempt->ticket = *ticket;
+    *ticket = NULL;
+    attempt->pool = gateway_pool_at(worker, &gateway_ticket_answer(attempt->ticket)->address);
     attempt->chosen_ns = loop_now_ns(worker->loop);
-    gateway_pool_begin(pool);
-    attempt->connection = fresh ? NULL : gateway_pool_take(pool);
-    int result = attempt->connection ? 0 : gateway_pool_connect(worker, pool, &attempt->connection);
+    gateway_pool_hold(attempt->pool);
+    attempt->connection = fresh ? NULL : gateway_pool_take(attempt->pool);
+    int result =
+        attempt->connection ? 0 : gateway_pool_connect(worker, attempt->pool, &attempt->connection);
     if (result < 0) {
-        if (result != ERROR_LIMIT)
-            gateway_pool_failed(worker, pool);
-        gateway_attempt_close(&attempt);
+        attempt->end = result == ERROR_LIMIT ? GATEWAY_END_DROPPED : GATEWAY_END_UNCONNECTED;
+        end(attempt);
         return result;
     }
     attempt->connection->attempt = attempt;
     *started = attempt;
     return 0;
-}
-
-static void end(struct gateway_attempt *attempt)
-{
-    gateway_pool_end(attempt->pool);
-    arena_clear(&attempt->arena);
-    memory_free(attempt);
 }
 
 void gateway_attempt_close(struct gateway_attempt **ended)
@@ -129,7 +138,9 @@ void gateway_attempt_shut(struct gateway_attempt *attempt)
 int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended)
 {
     struct origin_connection *connection = attempt->connection;
-    return socket_read(connection->watch.fd, &connection->in, limit, ended);
+    int got = socket_read(connection->watch.fd, &connection->in, limit, ended);
+    attempt->bytes += got > 0 ? (uint64_t)got : 0;
+    return got;
 }
 
 enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data)
@@ -171,5 +182,7 @@ void gateway_attempt_on_ready(struct gateway_attempt *attempt, uint32_t events)
     }
     bool has_failed = socket_error(connection->watch.fd) || !(events & EPOLLOUT);
     connection->is_connecting = has_failed;
+    if (has_failed)
+        attempt->end = GATEWAY_END_UNCONNECTED;
     gateway_request_on_connected(attempt->request, attempt, has_failed);
 }

@@ -7,26 +7,31 @@
 #ifndef GATEWAY_ATTEMPT_H
 #define GATEWAY_ATTEMPT_H
 
-#include "gateway/private.h"
+#include "gateway/tickets.h"
 
 struct gateway_attempt {
     struct gateway_request *request;
     struct gateway_worker *worker;
-    struct origin_pool *pool; /* counts it as pending */
+    struct gateway_ticket *ticket; /* with the slot that it uses */
+    struct origin_pool *pool;
     struct origin_connection *connection;
     struct arena arena; /* of the answer's head */
     struct http_parser parser;
     struct http_head answer; /* once gateway_attempt_next() has said HEAD */
     bool is_deaf;            /* the origin takes no more bytes, or was told the end of a tunnel */
     uint64_t chosen_ns, asked_ns, answered_ns; /* when what happened; 0: not yet */
+    uint64_t bytes;                            /* of the answer, so far */
+    enum gateway_end
+        end; /* what it would mean for the origin if the attempt ended now; DROPPED at first */
 };
 
-/* On a kept connection, if there is one and the attempt need not be on a `fresh` one. ERROR_LIMIT: this system has no descriptors or
- * ports left; other errors are the origin's, and remembered of it. With one there is no attempt. */
+/* At the server that the ticket, which is taken, has a slot of; on a kept connection, if there is one and the attempt need not be on a `fresh`
+ * one. ERROR_LIMIT: this system has no descriptors or ports left; other errors are the origin's. With one there is no attempt. */
 MUST_USE int gateway_attempt_start(struct gateway_request *request, struct gateway_worker *worker,
-                                   struct origin_pool *pool, bool fresh,
+                                   struct gateway_ticket **ticket, bool fresh,
                                    struct gateway_attempt **started);
-/* Ends it and nulls. Its connection is kept where the answer is complete and left it clean; else, and always by close(), it is closed. */
+/* Ends it, gives the slot back and nulls. Its connection is kept where the answer is complete and left it clean; else, and always by close(),
+ * it is closed. */
 void gateway_attempt_keep(struct gateway_attempt **ended, uint64_t idle_timeout_ns,
                           uint32_t keep_most);
 void gateway_attempt_close(struct gateway_attempt **ended);

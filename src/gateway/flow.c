@@ -4,7 +4,7 @@
  * site, if the allow-list has (edge, site, port). The edge ends it when it is idle; one that it forgot ends here.
  */
 #include "base/memory.h"
-#include "gateway/private.h"
+#include "gateway/tickets.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -26,6 +26,7 @@ struct gateway_flow {
     struct loop_watch watch;
     struct loop_timer timer; /* until the record has come, then for the idle */
     struct slice_queue in;
+    struct gateway_ticket *ticket; /* from the record on, then with its slot */
     uint64_t used_ns;
     uint16_t port;
     bool is_connected;
@@ -34,7 +35,10 @@ struct gateway_flow {
 static void end(struct gateway_flow *flow, uint32_t code)
 {
     struct gateway_worker *worker = flow->worker;
+    const struct gateway_outcome outcome = {.end = flow->is_connected ? GATEWAY_END_DONE
+                                                                      : GATEWAY_END_DROPPED};
     loop_timer_stop(worker->loop, &flow->timer);
+    gateway_ticket_end(&flow->ticket, &outcome);
     if (flow->is_connected) {
         loop_watch_remove(worker->loop, &flow->watch);
         close(flow->watch.fd);
@@ -94,18 +98,19 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
     }
 }
 
-/* False: the flow is gone. */
-static bool connect_origin(struct gateway_flow *flow, const struct conf_site *site)
+/* The origin whose flow it is, or none. */
+static void on_ticket(void *argument, struct gateway_ticket *ticket)
 {
+    struct gateway_flow *flow = argument;
     struct gateway_worker *worker = flow->worker;
-    struct origin_pool *pool;
-    int result = gateway_pool_pick(worker, site, NULL, flow->port, NULL, &pool);
+    const struct gateway_answer *answer = gateway_ticket_answer(ticket);
+    int result = answer->result;
     if (result == 0)
-        result = socket_connect_udp(&pool->address, &flow->watch.fd);
+        result = socket_connect_udp(&answer->address, &flow->watch.fd);
     if (result < 0) {
         metric_add(result == ERROR_LIMIT ? &gateway_full : &gateway_unreachable, 1);
         end(flow, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
-        return false;
+        return;
     }
     flow->is_connected = true;
     flow->watch.ready = on_origin;
@@ -113,37 +118,39 @@ static bool connect_origin(struct gateway_flow *flow, const struct conf_site *si
     metric_add(&gateway_flows_open, 1);
     if (loop_watch_set(worker->loop, &flow->watch, EPOLLIN) < 0) {
         end(flow, TRANSPORT_CODE_INTERNAL);
-        return false;
+        return;
     }
     link_stream_finish(flow->stream);
     flow->used_ns = loop_now_ns(worker->loop);
     loop_timer_start(worker->loop, &flow->timer, flow->used_ns + FLOW_IDLE_NS);
-    return true;
+    pass_to_origin(flow);
 }
 
-/* The record that names the site; true: the flow lives on. */
-static bool read_record(struct gateway_flow *flow)
+/* The record that names the site. */
+static void read_record(struct gateway_flow *flow)
 {
     const struct gateway_service service = {flow->stream, flow->from, flow->port, .is_udp = true};
     const struct conf_site *site;
     int result = gateway_service_read(flow->worker, &service, &flow->in, &site);
     if (result == ERROR_INCOMPLETE)
-        return true;
+        return;
     if (result < 0) {
         end(flow, gateway_service_code(result));
-        return false;
+        return;
     }
-    return connect_origin(flow, site);
+    const struct gateway_wish wish = {.part = gateway_part_key(site->name, NULL, flow->port),
+                                      .class = site->ring};
+    flow->ticket = gateway_ticket_ask(flow->worker, &wish, on_ticket, flow);
 }
 
 static void on_readable(void *owner, struct link_stream *stream)
 {
     struct gateway_flow *flow = owner;
     (void)stream;
-    if (!flow->is_connected && !read_record(flow))
-        return;
     if (flow->is_connected)
         pass_to_origin(flow);
+    else if (!flow->ticket) /* else datagrams wait in the stream */
+        read_record(flow);
 }
 
 static void on_writable(void *owner, struct link_stream *stream)

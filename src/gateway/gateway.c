@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 #include "base/memory.h"
+#include "gateway/owner.h"
 #include "gateway/purge.h"
 
 struct metric gateway_requests =
@@ -78,6 +79,7 @@ static void register_metrics(void)
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
+    gateway_owner_metrics_register();
     gateway_health_metrics_register();
     gateway_purge_metrics_register();
 }
@@ -101,26 +103,52 @@ void gateway_free(struct gateway **freed)
     for (uint32_t i = 0; i < gateway->options.workers; i++)
         gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
     gateway_purges_free(&gateway->purges);
+    gateway_map_free(gateway);
     memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);
     memory_free(gateway);
 }
 
-int gateway_start(struct gateway *gateway, struct worker *worker)
+void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, struct loop *loop)
 {
-    struct gateway_worker *own = &gateway->workers[worker_id(worker)];
     own->gateway = gateway;
-    own->worker = worker;
-    own->loop = worker_loop(worker);
+    own->loop = loop;
     own->limits = http_limits_default;
     own->head_timeout_ns = GATEWAY_HEAD_TIMEOUT_NS;
-    random_seed(&own->random, clock_now_ns() ^ worker_id(worker));
+    random_seed(&own->random, clock_now_ns() ^ (uint64_t)(own - gateway->workers));
     list_init(&own->pools);
     list_init(&own->requests);
     list_init(&own->ports);
     list_init(&own->flows);
+    list_init(&own->owners);
     list_init(&own->purge_sessions);
+    gateway_tickets_start(own);
+    gateway_worker_reload(own);
+}
+
+void gateway_worker_reload(struct gateway_worker *own)
+{
     gateway_pools_reload(own);
+    if (own == &own->gateway->workers[0])
+        gateway_map_follow(own);
+}
+
+void gateway_worker_clear(struct gateway_worker *own)
+{
+    gateway_requests_abort(own);
+    gateway_ports_abort(own);
+    gateway_flows_abort(own);
+    gateway_purge_sessions_abort(own);
+    gateway_tickets_stop(own);
+    gateway_owners_stop(own);
+    gateway_pools_free(own);
+}
+
+int gateway_start(struct gateway *gateway, struct worker *worker)
+{
+    struct gateway_worker *own = &gateway->workers[worker_id(worker)];
+    own->worker = worker;
+    gateway_worker_init(own, gateway, worker_loop(worker));
     if (worker_id(worker) == 0) {
         gateway->resolver =
             gateway_resolver_start(gateway, worker_peers(worker), gateway_conf(own));
@@ -134,7 +162,7 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
 void gateway_reload(struct gateway *gateway, struct worker *worker)
 {
     struct gateway_worker *own = &gateway->workers[worker_id(worker)];
-    gateway_pools_reload(own);
+    gateway_worker_reload(own);
     if (worker_id(worker) == 0) {
         gateway_resolver_follow(gateway->resolver, gateway_conf(own));
         gateway_health_follow(gateway->health);
@@ -148,11 +176,7 @@ void gateway_stop(struct gateway *gateway, struct worker *worker)
     struct gateway_worker *own = &gateway->workers[worker_id(worker)];
     if (!own->gateway)
         return;
-    gateway_requests_abort(own);
-    gateway_ports_abort(own);
-    gateway_flows_abort(own);
-    gateway_purge_sessions_abort(own);
-    gateway_pools_free(own);
+    gateway_worker_clear(own);
     if (worker_id(worker) == 0) {
         gateway_resolver_stop(&gateway->resolver);
         gateway_health_stop(&gateway->health);

@@ -2,7 +2,7 @@
  *
  * The gateway: the end of the link near the origin. It accepts streams, checks each against its own allow-list of (edge, site, port),
  * and carries requests to the site's origins over kept connections, or raw ports to the same port of an origin (T10). Destinations
- * never come from the wire. (L3, L7 and the queue come with later work.)
+ * never come from the wire. Requests wait for their turn in the queue of the site's servers (L3).
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "link/link.h"
 #include "loop/loop.h"
+#include "queue/queue.h"
 
 #include <jansson.h>
 
@@ -43,6 +44,21 @@ void gateway_set_replaced(struct gateway *gateway);
 /* Answers {"verb": "purge", ...} (docs/operation.md); a new reference. On the main thread. NULL: this node is no gateway. */
 json_t *gateway_purge_inquire(struct gateway *gateway, const struct conf *conf,
                               const json_t *question);
+/* The queue before a site's origins, as of the last tenth of a second. Sites that share a server share a queue. */
+struct gateway_queue_server {
+    struct address address;
+    struct queue_server_report report;
+};
+struct gateway_queue_facts {
+    uint64_t at_ns;
+    struct queue_report queue;
+    struct gateway_queue_server servers[QUEUE_SERVERS_MOST];
+    size_t server_count;
+};
+/* Any thread that reads snapshots; for this turn. NULL: no request has come for it yet, or this gateway does not serve it. */
+const struct gateway_queue_facts *gateway_queue_read(struct gateway *gateway, const char *site);
+/* Of that, the report; false: there is none. */
+bool gateway_queue_report(struct gateway *gateway, const char *site, struct queue_report *report);
 struct gateway_counts gateway_read_counts(const struct gateway *gateway);
 json_t *gateway_status(struct gateway *gateway); /* any thread; a new reference */
 

@@ -25,7 +25,6 @@ struct health_target {
     struct check_target check;
     struct gateway_health *health;
     struct health_site *site;
-    size_t site_index;
     struct address origin; /* that requests use; the port that is checked may be another */
     uint64_t warned_ns;    /* of its certificate; 0: never */
     bool is_wanted;
@@ -45,10 +44,7 @@ struct gateway_health {
 /* Under RCU; sorted by nothing: a handful at most. */
 struct gateway_down {
     size_t count;
-    struct {
-        size_t site;
-        struct address address;
-    } items[];
+    struct address items[]; /* more than once where several sites find it */
 };
 
 struct metric gateway_origins_down =
@@ -62,11 +58,11 @@ void gateway_health_metrics_register(void)
 
 /* ---- what is down */
 
-bool gateway_health_is_down(struct gateway *gateway, size_t site, const struct address *address)
+bool gateway_health_finds_down(struct gateway *gateway, const struct address *address)
 {
     const struct gateway_down *down = snapshot_read(&gateway->down);
     for (size_t i = 0; down && i < down->count; i++)
-        if (down->items[i].site == site && address_equal(&down->items[i].address, address))
+        if (address_equal(&down->items[i], address))
             return true;
     return false;
 }
@@ -79,11 +75,11 @@ static void publish(struct gateway_health *health)
         const struct health_target *target = CONTAINER_OF(item, struct health_target, link);
         if (target->check.health.state != HEALTH_DOWN)
             continue;
-        down->items[down->count].site = target->site_index;
-        down->items[down->count++].address = target->origin;
+        down->items[down->count++] = target->origin;
     }
     metric_set(&gateway_origins_down, down->count);
     snapshot_publish(&health->gateway->down, down, memory_free);
+    gateway_owners_tell(health->gateway);
 }
 
 /* ---- results */
@@ -143,7 +139,6 @@ static void want(struct gateway_health *health, size_t site, const struct addres
         target = NEW(struct health_target);
         target->health = health;
         target->site = &health->sites[site];
-        target->site_index = site;
         target->origin = *origin;
         target->check = (struct check_target){.settings = &target->site->plan.settings,
                                               .question = &target->site->plan.question,
@@ -177,8 +172,9 @@ static void follow(struct gateway_health *health)
     for (size_t i = 0; i < health->site_count && i < conf->site_count; i++)
         for (size_t k = 0; health->sites[i].name && conf_site_origin(&conf->sites[i], k); k++) {
             struct address addresses[RESOLVED_ADDRESSES];
-            size_t count = gateway_pool_addresses(health->worker,
-                                                  conf_site_origin(&conf->sites[i], k), addresses);
+            size_t count =
+                gateway_pool_addresses(health->worker, conf_site_origin(&conf->sites[i], k), 0,
+                                       addresses);
             for (size_t n = 0; n < count; n++)
                 want(health, i, &addresses[n]);
         }

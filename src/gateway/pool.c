@@ -67,7 +67,7 @@ static size_t origin_addresses(const struct gateway_worker *worker,
 
 static void free_if_unused(struct origin_pool *pool)
 {
-    if (pool->is_configured || pool->connection_count || pool->pending)
+    if (pool->is_configured || pool->connection_count || pool->holds)
         return;
     list_remove(&pool->link);
     memory_free(pool);
@@ -101,9 +101,9 @@ void gateway_pools_reload(struct gateway_worker *worker)
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)
             continue;
-        gateway_pool_begin(pool); /* keeps it through the closing of its last connection */
+        gateway_pool_hold(pool); /* keeps it through the closing of its last connection */
         close_idle(pool);
-        gateway_pool_end(pool);
+        gateway_pool_release(pool);
     }
 }
 
@@ -128,79 +128,29 @@ static bool may_connect(const struct conf *conf, const struct address *address)
 }
 
 size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
-                              struct address addresses[RESOLVED_ADDRESSES])
+                              uint16_t port, struct address addresses[RESOLVED_ADDRESSES])
 {
-    size_t count = origin_addresses(worker, origin, 0, addresses), kept = 0;
+    size_t count = origin_addresses(worker, origin, port, addresses), kept = 0;
     for (size_t i = 0; i < count; i++)
         if (may_connect(gateway_conf(worker), &addresses[i]))
             addresses[kept++] = addresses[i];
     return kept;
 }
 
-/* What pool_pick() chooses among. */
-struct candidates {
-    struct balance_candidate list[GATEWAY_ORIGINS_MOST];
-    struct origin_pool *pools[GATEWAY_ORIGINS_MOST];
-    size_t count;
-};
-
-static void add_candidates(struct gateway_worker *worker, const struct conf_site *site,
-                           const struct conf_origin *origin, uint16_t port,
-                           const struct address *except, struct candidates *candidates)
+struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct address *address)
 {
-    const struct conf *conf = gateway_conf(worker);
-    struct address addresses[RESOLVED_ADDRESSES];
-    size_t count = origin_addresses(worker, origin, port, addresses);
-    for (size_t i = 0; i < count && candidates->count < GATEWAY_ORIGINS_MOST; i++) {
-        if (!may_connect(conf, &addresses[i]))
-            continue;
-        struct origin_pool *pool = find_or_add(worker, &addresses[i]);
-        bool is_avoided = (except && address_equal(&pool->address, except)) ||
-                          pool->avoid_until_ns > loop_now_ns(worker->loop) ||
-                          gateway_health_is_down(worker->gateway, site->index, &addresses[i]);
-        candidates->list[candidates->count] =
-            (struct balance_candidate){.pending = pool->pending,
-                                       .limit =
-                                           origin->limit ? origin->limit : site->connections_limit,
-                                       .weight = origin->weight,
-                                       .role = origin->role,
-                                       .is_usable = !is_avoided};
-        candidates->pools[candidates->count++] = pool;
-    }
+    return find_or_add(worker, address);
 }
 
-int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                      const char *group, uint16_t port, const struct address *except,
-                      struct origin_pool **picked)
+void gateway_pool_hold(struct origin_pool *pool)
 {
-    struct candidates candidates = {.count = 0};
-    struct conf_group among;
-    if (!conf_find_group(site, group, &among))
-        return ERROR_UNREACHABLE;
-    for (size_t i = 0; i < among.origin_count; i++)
-        add_candidates(worker, site, &among.origins[i], port, except, &candidates);
-    if (!candidates.count)
-        return ERROR_UNREACHABLE;
-    struct balance_question question = {.now_ns = loop_now_ns(worker->loop)};
-    size_t index = balance_pick(&balance_least_pending, NULL, candidates.list, candidates.count,
-                                &question, &worker->random);
-    if (index == BALANCE_NONE && except) /* the others are full */
-        return gateway_pool_pick(worker, site, group, port, NULL, picked);
-    if (index == BALANCE_NONE)
-        return ERROR_LIMIT;
-    *picked = candidates.pools[index];
-    return 0;
+    pool->holds++;
 }
 
-void gateway_pool_begin(struct origin_pool *pool)
+void gateway_pool_release(struct origin_pool *pool)
 {
-    pool->pending++;
-}
-
-void gateway_pool_end(struct origin_pool *pool)
-{
-    INVARIANT(pool->pending > 0);
-    pool->pending--;
+    INVARIANT(pool->holds > 0);
+    pool->holds--;
     free_if_unused(pool);
 }
 
@@ -280,10 +230,4 @@ void gateway_pool_close(struct origin_connection **closed)
     memory_free(connection);
     pool->connection_count--;
     free_if_unused(pool);
-}
-
-void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool)
-{
-    metric_add(&gateway_connect_failures, 1);
-    pool->avoid_until_ns = loop_now_ns(worker->loop) + GATEWAY_AVOID_NS;
 }

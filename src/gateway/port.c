@@ -4,7 +4,7 @@
  * allow-list has (edge, site, port).
  */
 #include "base/memory.h"
-#include "gateway/private.h"
+#include "gateway/tickets.h"
 
 #include <errno.h>
 
@@ -13,8 +13,10 @@ struct gateway_port {
     struct gateway_worker *worker;
     struct link_stream *stream; /* until the splice has it */
     struct link_splice *splice;
-    struct loop_timer timer; /* until the record has come */
-    struct origin_pool *pool;
+    struct loop_timer timer;       /* until the record has come */
+    struct gateway_ticket *ticket; /* from the record on, then with its slot */
+    enum gateway_end end;
+    uint64_t connect_timeout_ns;
     struct slice_queue in;
     struct link *from; /* whose edge it is */
     uint16_t port;
@@ -27,8 +29,8 @@ static void end(struct gateway_port *port, uint32_t code)
         link_stream_reset(port->stream, code);
         link_stream_release(&port->stream);
     }
-    if (port->pool)
-        gateway_pool_end(port->pool);
+    const struct gateway_outcome outcome = {.end = port->end};
+    gateway_ticket_end(&port->ticket, &outcome);
     list_remove(&port->link);
     slice_queue_clear(&port->in);
     memory_free(port);
@@ -41,44 +43,59 @@ static void on_splice_done(void *owner, struct link_splice *splice, uint32_t cod
     (void)splice;
     if (code == TRANSPORT_CODE_UNREACHABLE) {
         metric_add(&gateway_unreachable, 1);
-        gateway_pool_failed(port->worker, port->pool);
+        metric_add(&gateway_connect_failures, 1);
+        port->end = GATEWAY_END_UNCONNECTED;
     }
     log_debug("gateway", "port %u over: %s, %lu bytes to the origin, %lu from it", port->port,
               transport_code_text(code), to_socket, from_socket);
     end(port, code);
 }
 
-static void connect_origin(struct gateway_port *port, const struct conf_site *site)
+static void refuse(struct gateway_port *port, int result)
 {
-    struct gateway_worker *worker = port->worker;
-    struct origin_pool *pool;
-    int fd, result = gateway_pool_pick(worker, site, NULL, port->port, NULL, &pool);
+    metric_add(result == ERROR_LIMIT ? &gateway_full : &gateway_unreachable, 1);
+    end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
+}
+
+/* The origin to connect to, or none. */
+static void on_ticket(void *argument, struct gateway_ticket *ticket)
+{
+    struct gateway_port *port = argument;
+    const struct gateway_answer *answer = gateway_ticket_answer(ticket);
+    int fd, result = answer->result;
     if (result < 0) {
-        metric_add(result == ERROR_LIMIT ? &gateway_full : &gateway_unreachable, 1);
-        end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
+        refuse(port, result);
         return;
     }
-    result = socket_connect_tcp(&pool->address, &fd);
+    result = socket_connect_tcp(&answer->address, &fd);
     if (result < 0) {
-        metric_add(&gateway_unreachable, 1);
-        if (result != ERROR_LIMIT)
-            gateway_pool_failed(worker, pool);
-        end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
+        if (result != ERROR_LIMIT) {
+            metric_add(&gateway_connect_failures, 1);
+            port->end = GATEWAY_END_UNCONNECTED;
+        }
+        refuse(port, result);
         return;
     }
     socket_set_nodelay(fd);
-    port->pool = pool;
-    gateway_pool_begin(pool);
     metric_add(&gateway_ports, 1);
     struct link_splice_options options = {.fd = fd,
                                           .is_connecting = true,
                                           .stream = port->stream,
                                           .first = &port->in,
-                                          .connect_timeout_ns = site->connect_timeout_ns,
+                                          .connect_timeout_ns = port->connect_timeout_ns,
                                           .done = on_splice_done,
                                           .owner = port};
     port->stream = NULL;
-    port->splice = link_splice_start(worker->loop, &options);
+    port->end = GATEWAY_END_DONE;
+    port->splice = link_splice_start(port->worker->loop, &options);
+}
+
+static void wait_for_origin(struct gateway_port *port, const struct conf_site *site)
+{
+    const struct gateway_wish wish = {.part = gateway_part_key(site->name, NULL, port->port),
+                                      .class = site->ring};
+    port->connect_timeout_ns = site->connect_timeout_ns;
+    port->ticket = gateway_ticket_ask(port->worker, &wish, on_ticket, port);
 }
 
 /* The record that names the site. */
@@ -87,6 +104,8 @@ static void on_readable(void *owner, struct link_stream *stream)
     struct gateway_port *port = owner;
     const struct gateway_service service = {stream, port->from, port->port, .is_udp = false};
     const struct conf_site *site;
+    if (port->ticket)
+        return; /* what follows waits in the stream */
     int result = gateway_service_read(port->worker, &service, &port->in, &site);
     if (result == ERROR_INCOMPLETE)
         return;
@@ -95,7 +114,7 @@ static void on_readable(void *owner, struct link_stream *stream)
         end(port, gateway_service_code(result));
         return;
     }
-    connect_origin(port, site);
+    wait_for_origin(port, site);
 }
 
 static void on_writable(void *owner, struct link_stream *stream)

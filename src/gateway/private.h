@@ -5,7 +5,6 @@
 #ifndef GATEWAY_PRIVATE_H
 #define GATEWAY_PRIVATE_H
 
-#include "balance/balance.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "observe/observe.h"
@@ -13,7 +12,7 @@
 enum {
     GATEWAY_HELD_MOST = 65536, /* bytes held for an origin's socket, for each request */
     GATEWAY_READ_MOST = 65536, /* bytes of an origin read in one turn */
-    GATEWAY_ORIGINS_MOST = 64, /* of a site, that are looked at for one request */
+    GATEWAY_ORIGINS_MOST = 64, /* addresses of a site's origins that are used */
     GATEWAY_AVOID_NS =
         1000000000, /* an origin that refused a connection is the last choice for so long */
 };
@@ -30,9 +29,8 @@ struct origin_pool {
     struct address address;
     struct list idle; /* kept connections, the last used first */
     uint32_t idle_count, connection_count;
-    uint32_t pending;        /* requests and passed-through connections under way */
-    uint64_t avoid_until_ns; /* a connection failed lately */
-    bool is_configured;      /* some site of the snapshot has it */
+    uint32_t holds;     /* by those who use one of them, or are about to */
+    bool is_configured; /* some site of the snapshot has it */
 };
 
 struct origin_connection {
@@ -68,6 +66,10 @@ struct gateway_worker {
     struct list requests; /* struct gateway_request, of request.c */
     struct list ports;    /* struct gateway_port */
     struct list flows;    /* struct gateway_flow */
+    struct list owners;   /* struct gateway_owner, of farms of which this worker decides */
+    struct list answers;  /* tickets of its own requests, for the end of the turn */
+    struct loop_task answer_task;
+    struct message map_message; /* the map of farms, or the health of servers, has changed */
     struct list purge_sessions;
     struct message purge_message; /* there is more in the log of purges */
     uint32_t flow_count;
@@ -84,6 +86,9 @@ struct gateway {
     struct gateway_health *health;     /* likewise */
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
     void *_Atomic down;                /* struct gateway_down: what health checks find */
+    void *_Atomic map;                 /* struct gateway_map, of owner.h */
+    struct gateway_owner **owners;     /* worker 0's, of all farms there ever were at a time */
+    uint32_t owner_count;
 };
 
 static inline const struct conf *gateway_conf(const struct gateway_worker *worker)
@@ -102,14 +107,11 @@ void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
 void gateway_pools_free(struct gateway_worker *worker);
-/* The origin of the site for the next request, not that at `except` (may be NULL) unless there is no other. 0, ERROR_LIMIT: all are full, ERROR_UNREACHABLE: none has an
- * address to which this gateway may connect, or there is no such group. `group` NULL: those in none. `port` 0: the origin's own. */
-MUST_USE int gateway_pool_pick(struct gateway_worker *worker, const struct conf_site *site,
-                               const char *group, uint16_t port, const struct address *except,
-                               struct origin_pool **picked);
-/* What counts as pending. The pool may be gone behind the latter. */
-void gateway_pool_begin(struct origin_pool *pool);
-void gateway_pool_end(struct origin_pool *pool);
+/* The connections of this worker to that address. */
+struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct address *address);
+/* While it is held it stays. */
+void gateway_pool_hold(struct origin_pool *pool);
+void gateway_pool_release(struct origin_pool *pool);
 struct origin_connection *
 gateway_pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
 /* ERROR_LIMIT: this system has no descriptors or ports left, the origin may be well; other errors are the origin's. */
@@ -118,19 +120,31 @@ MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_p
 void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
                        uint32_t keep_most); /* gives it back after use */
 void gateway_pool_close(struct origin_connection **closed);
-void gateway_pool_failed(struct gateway_worker *worker, struct origin_pool *pool);
 
-/* Where requests for the origin may go at present; returns how many. */
+/* Where requests for the origin may go at present, at its own port or at another one; returns how many. */
 size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
-                              struct address addresses[RESOLVED_ADDRESSES]);
+                              uint16_t port, struct address addresses[RESOLVED_ADDRESSES]);
+
+/* ---- owner.h: who decides which origin a request goes to */
+/* Names a part of the servers: those of a group of a site (NULL: those in none) with `port` 0, or those in none at a port of theirs. */
+uint64_t gateway_part_key(const char *site, const char *group, uint16_t port);
+/* On worker 0: what owners follow (health) has changed. */
+void gateway_owners_tell(struct gateway *gateway);
+void gateway_owner_metrics_register(void);
+
+/* ---- gateway.c: what a worker is without the threads, timers and logs beside it */
+void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, struct loop *loop);
+void gateway_worker_clear(struct gateway_worker *own);
+/* Another configuration, or other addresses of its names. */
+void gateway_worker_reload(struct gateway_worker *own);
 
 /* ---- health.c: on the first worker */
 struct gateway_health;
 struct gateway_health *gateway_health_start(struct gateway_worker *worker);
 void gateway_health_follow(struct gateway_health *health); /* another configuration */
 void gateway_health_stop(struct gateway_health **stopped);
-/* Any worker: health checks of that site (its index) find the origin's address down. */
-bool gateway_health_is_down(struct gateway *gateway, size_t site, const struct address *address);
+/* Any worker: health checks find the address down, for any of the sites that use it. */
+bool gateway_health_finds_down(struct gateway *gateway, const struct address *address);
 void gateway_health_metrics_register(void);
 
 /* ---- resolver.c */
@@ -177,8 +191,8 @@ void gateway_flows_abort(struct gateway_worker *worker);
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
     gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
     gateway_connections, gateway_connections_reused, gateway_connect_failures,
-    gateway_open_requests, gateway_resolve_failures, gateway_flows, gateway_flows_open,
-    gateway_flow_datagrams_in, gateway_flow_datagrams_out, gateway_flow_datagrams_dropped,
-    gateway_origins_down;
+    gateway_open_requests, gateway_waiting, gateway_pending, gateway_wait, gateway_cancelled,
+    gateway_resolve_failures, gateway_flows, gateway_flows_open, gateway_flow_datagrams_in,
+    gateway_flow_datagrams_out, gateway_flow_datagrams_dropped, gateway_origins_down;
 
 #endif

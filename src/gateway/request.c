@@ -4,9 +4,9 @@
  * or at several one after another (attempt.h). Bytes are held only as far as GATEWAY_HELD_MOST: a slow origin stops the stream by its
  * credit, a slow stream stops the reading of the origin.
  *
- *   HEAD --> CONNECT --> EXCHANGE --> (answer complete) --> DRAIN --> OVER
- *               ^  retry    |
- *               +-----------+  a kept connection died before it answered, or a connection was refused
+ *   HEAD --> WAIT --> CONNECT --> EXCHANGE --> (answer complete) --> DRAIN --> OVER
+ *             ^  retry    |          |
+ *             +-----------+----------+  a connection was refused, or a kept one died before it answered
  *
  * Every event ends in run(), the only place that frees a request: steps in between only set its state.
  */
@@ -18,6 +18,7 @@
 // clang-format off
 #define REQUEST_STATE_LIST(X)                                                                       \
     X(HEAD, "reading the head")                                                                     \
+    X(WAIT, "waiting for a slot of an origin")                                                      \
     X(CONNECT, "connecting to an origin")                                                           \
     X(EXCHANGE, "body up, answer down")                                                             \
     X(DRAIN, "answered; the rest of the request is thrown away")                                    \
@@ -49,8 +50,10 @@ struct gateway_request {
     bool body_was_taken; /* some of the body is gone: the request cannot be repeated */
 
     /* The origin. */
+    struct gateway_ticket *ticket;   /* in WAIT */
     struct gateway_attempt *attempt; /* in CONNECT and EXCHANGE */
     uint32_t attempts;               /* so far */
+    bool wants_fresh;                /* the next one is not on a kept connection */
     uint64_t head_ns;                /* when the head had come */
 
     /* To the link. */
@@ -93,6 +96,7 @@ static void made_progress(struct gateway_request *request)
 
 static void request_free(struct gateway_request *request)
 {
+    gateway_ticket_end(&request->ticket, NULL);
     gateway_attempt_close(&request->attempt);
     loop_timer_stop(request->worker->loop, &request->timer);
     list_remove(&request->link);
@@ -121,6 +125,7 @@ static void bad_answer(struct gateway_request *request, enum http_cause cause)
 {
     log_notice("gateway", "bad answer of an origin: %s, site=%s id=%.*s", http_cause_text(cause),
                request->site, SPAN_ARGS(request->opening.request_id));
+    request->attempt->end = GATEWAY_END_FAILED;
     fail(request, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
 }
 
@@ -158,66 +163,63 @@ static uint32_t count_origins(const struct gateway_request *request, const struc
     return conf_find_group(site, request->group, &group) ? (uint32_t)group.origin_count : 0;
 }
 
-/* Tries as many origins as may be tried until one does not refuse at once. `fresh`: not on a kept connection. */
-static void connect_origin(struct gateway_request *request, const struct conf_site *site,
-                           const struct address *avoided, bool fresh)
+static void on_ticket(void *argument, struct gateway_ticket *ticket);
+
+/* `except`: the identity of an origin that it should not be, if there is another; 0: none. `fresh`: not on a kept connection. */
+static void wait_for_origin(struct gateway_request *request, uint64_t except, bool fresh)
 {
-    struct gateway_worker *worker = request->worker;
-    struct address except = avoided ? *avoided : (struct address){0};
-    uint32_t most = request->retries + count_origins(request, site);
-    int result = ERROR_UNREACHABLE;
-    while (!request->attempt && request->attempts <= most) {
-        struct origin_pool *pool;
-        result = gateway_pool_pick(worker, site, request->group, 0, &except, &pool);
-        if (result < 0) {
-            no_origin(request, result);
-            return;
-        }
-        request->attempts++;
-        except = pool->address;
-        result = gateway_attempt_start(request, worker, pool, fresh, &request->attempt);
-        if (result == ERROR_LIMIT) {
-            log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
-            break;
-        }
-    }
-    if (!request->attempt) {
-        no_origin(request, result);
-        return;
-    }
-    if (!gateway_attempt_is_connecting(request->attempt)) {
-        write_head(request);
-        return;
-    }
-    set_state(request, REQUEST_CONNECT);
-    set_deadline(request, request->connect_timeout_ns);
+    const struct gateway_wish wish = {.part = gateway_part_key(request->site, request->group, 0),
+                                      .class = request->opening.priority,
+                                      .except = except};
+    request->wants_fresh = fresh;
+    set_state(request, REQUEST_WAIT);
+    request->ticket = gateway_ticket_ask(request->worker, &wish, on_ticket, request);
 }
 
 /* Another try does no harm while nothing of the answer has come and nothing of the body is lost, if the request was not sent or may be
  * repeated (RFC 9110 section 9.2.2). */
-static void try_again(struct gateway_request *request, bool was_sent, uint32_t code,
-                      struct metric *metric)
+static void try_again(struct gateway_request *request, uint64_t failed, bool was_sent,
+                      uint32_t code, struct metric *metric)
 {
     const struct conf_site *site =
         conf_find_site(gateway_conf(request->worker), span_text(request->site));
-    struct address failed = request->attempt->pool->address;
-    gateway_attempt_close(&request->attempt);
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || http_method_is_idempotent(request->head.method));
     uint32_t most = request->retries + (site && !was_sent ? count_origins(request, site) : 0);
+    gateway_attempt_close(&request->attempt);
     if (!site || !may || request->attempts > most) {
         fail(request, code, metric);
         return;
     }
     metric_add(&gateway_retries, 1);
     /* Where one kept connection has died the others may have, too, and not have said so yet. */
-    connect_origin(request, site, was_sent ? NULL : &failed, was_sent);
+    wait_for_origin(request, was_sent ? 0 : failed, was_sent);
 }
 
-static void connect_failed(struct gateway_request *request)
+static void connect_failed(struct gateway_request *request, uint64_t failed)
 {
-    gateway_pool_failed(request->worker, request->attempt->pool);
-    try_again(request, false, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+    metric_add(&gateway_connect_failures, 1);
+    try_again(request, failed, false, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
+}
+
+/* It has a slot. */
+static void start_attempt(struct gateway_request *request)
+{
+    uint64_t origin = gateway_ticket_answer(request->ticket)->identity;
+    request->attempts++;
+    int result = gateway_attempt_start(request, request->worker, &request->ticket,
+                                       request->wants_fresh, &request->attempt);
+    if (result == ERROR_LIMIT) {
+        log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
+        no_origin(request, result);
+    } else if (result < 0) {
+        connect_failed(request, origin);
+    } else if (gateway_attempt_is_connecting(request->attempt)) {
+        set_state(request, REQUEST_CONNECT);
+        set_deadline(request, request->connect_timeout_ns);
+    } else {
+        write_head(request);
+    }
 }
 
 /* ---- up: from the stream to the origin */
@@ -270,7 +272,7 @@ static void begin(struct gateway_request *request)
         request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
         request->head.port = 0;
     }
-    connect_origin(request, site, NULL, false);
+    wait_for_origin(request, 0, false);
 }
 
 static void take_body(struct gateway_request *request, struct slice data)
@@ -349,6 +351,7 @@ static bool wants_pieces(const struct gateway_request *request)
     case REQUEST_EXCHANGE:
         return !request->request_ended &&
                gateway_attempt_unsent(request->attempt) < GATEWAY_HELD_MOST;
+    case REQUEST_WAIT:
     case REQUEST_CONNECT:
     case REQUEST_OVER:
         return false;
@@ -410,6 +413,7 @@ static void conclude(struct gateway_request *request)
 {
     if (!request->answer_ended)
         finish_answer(request);
+    request->attempt->end = GATEWAY_END_DONE;
     if (request->request_ended && !request->is_tunnel)
         gateway_attempt_keep(&request->attempt, request->idle_timeout_ns,
                              request->kept_connections);
@@ -483,7 +487,7 @@ static void origin_ended(struct gateway_request *request)
 {
     struct gateway_attempt *attempt = request->attempt;
     if (gateway_attempt_died_idle(attempt)) {
-        try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+        try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
     } else if (http_parser_finish(&attempt->parser) != HTTP_EVENT_END) {
         bad_answer(request, HTTP_CAUSE_TRUNCATED);
     } else if (request->is_tunnel && !request->request_ended) {
@@ -504,7 +508,7 @@ static void go_down(struct gateway_request *request)
     int got = gateway_attempt_read(request->attempt, limit, &ended);
     if (got < 0) {
         if (gateway_attempt_died_idle(request->attempt))
-            try_again(request, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+            try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
         else
             bad_answer(request, HTTP_CAUSE_TRUNCATED);
         return;
@@ -519,6 +523,19 @@ static void go_down(struct gateway_request *request)
 }
 
 /* ---- events */
+
+static void run(struct gateway_request *request);
+
+static void on_ticket(void *argument, struct gateway_ticket *ticket)
+{
+    struct gateway_request *request = argument;
+    int result = gateway_ticket_answer(ticket)->result;
+    if (result < 0)
+        no_origin(request, result);
+    else
+        start_attempt(request);
+    run(request);
+}
 
 static void run(struct gateway_request *request)
 {
@@ -540,7 +557,7 @@ void gateway_request_on_connected(struct gateway_request *request, struct gatewa
 {
     INVARIANT(attempt == request->attempt);
     if (has_failed)
-        connect_failed(request);
+        connect_failed(request, gateway_ticket_answer(attempt->ticket)->identity);
     else
         write_head(request);
     run(request);
@@ -563,6 +580,7 @@ static bool waits_for_origin(const struct gateway_request *request)
         return gateway_attempt_unsent(request->attempt) ||
                ((request->request_ended || request->head.upgrades) &&
                 link_stream_room(request->stream));
+    case REQUEST_WAIT: /* its owner minds how long */
     case REQUEST_DRAIN:
         return false;
     case REQUEST_HEAD:
@@ -586,10 +604,14 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         set_deadline(request, request->read_timeout_ns);
         return;
     }
-    if (request->state == REQUEST_CONNECT)
-        connect_failed(request);
-    else
+    if (request->state == REQUEST_CONNECT) {
+        request->attempt->end = GATEWAY_END_UNCONNECTED;
+        connect_failed(request, gateway_ticket_answer(request->attempt->ticket)->identity);
+    } else {
+        if (request->attempt)
+            request->attempt->end = GATEWAY_END_FAILED;
         fail(request, TRANSPORT_CODE_TIMEOUT, &gateway_timeouts);
+    }
     run(request);
 }
 

@@ -95,7 +95,7 @@ static void deliver(struct worker *receiver, struct message *message)
     worker->names = resolved->names;
     worker->name_count = resolved->count;
     if (worker->gateway)
-        gateway_pools_reload(worker);
+        gateway_worker_reload(worker);
     memory_free(resolved);
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "fake_link.h"
-#include "gateway/private.h"
+#include "gateway/tickets.h"
 #include "network.h"
 #include "turn.h"
 
@@ -75,24 +75,13 @@ static inline void stage_start(struct stage *stage, const char *site, const char
     stage->gateway = gateway_new(&options);
     metrics_thread_start();
     struct gateway_worker *worker = stage->worker = &stage->gateway->workers[0];
-    worker->gateway = stage->gateway;
-    worker->loop = loop_new();
-    worker->limits = http_limits_default;
-    worker->head_timeout_ns = GATEWAY_HEAD_TIMEOUT_NS;
+    gateway_worker_init(worker, stage->gateway, loop_new());
     random_seed(&worker->random, 1);
-    list_init(&worker->pools);
-    list_init(&worker->requests);
-    list_init(&worker->ports);
-    list_init(&worker->flows);
-    list_init(&worker->purge_sessions);
-    gateway_pools_reload(worker);
 }
 
 static inline void stage_stop(struct stage *stage)
 {
-    gateway_requests_abort(stage->worker);
-    gateway_ports_abort(stage->worker);
-    gateway_pools_free(stage->worker);
+    gateway_worker_clear(stage->worker);
     loop_free(&stage->worker->loop);
     gateway_free(&stage->gateway);
     metrics_thread_stop();
@@ -110,6 +99,29 @@ static inline void stage_kill_origin(struct stage *stage, int origin)
 {
     close(stage->listeners[origin]);
     stage->listeners[origin] = -1;
+}
+
+static inline void stage_on_ticket(void *argument, struct gateway_ticket *ticket)
+{
+    (void)ticket;
+    *(bool *)argument = true;
+}
+
+static inline bool stage_is_true(void *argument)
+{
+    return *(bool *)argument;
+}
+
+/* A slot of an origin of shop, as if a request were under way. */
+static inline struct gateway_ticket *stage_take_slot(struct stage *stage)
+{
+    const struct gateway_wish wish = {.part = gateway_part_key("shop", NULL, 0)};
+    bool has_come = false;
+    struct gateway_ticket *ticket =
+        gateway_ticket_ask(stage->worker, &wish, stage_on_ticket, &has_come);
+    assert_true(turn_until(stage->worker->loop, stage_is_true, &has_come));
+    assert_int_equal(gateway_ticket_answer(ticket)->result, 0);
+    return ticket;
 }
 
 static inline const struct conf_site *stage_site(const struct stage *stage)

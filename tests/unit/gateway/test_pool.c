@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Origins and the connections kept to them: which is picked, what is kept, what a reload closes (L1, L3).
+ * Origins and the connections kept to them: what is kept, what a reload closes (L3).
  */
 #include "stage.h"
 
 #define LOCAL ", allow_local: true"
 
-static int pick(struct stage *stage, const struct origin_pool *except, struct origin_pool **picked)
+static struct origin_pool *pool_of(struct stage *stage, int origin)
 {
-    return gateway_pool_pick(stage->worker, stage_site(stage), NULL, 0,
-                             except ? &except->address : NULL, picked);
-}
-
-static struct origin_pool *must_pick(struct stage *stage, const struct origin_pool *except)
-{
-    struct origin_pool *picked = NULL;
-    assert_int_equal(pick(stage, except, &picked), 0);
-    return picked;
+    return gateway_pool_at(stage->worker, &stage->origins[origin]);
 }
 
 static bool is_at(const struct stage *stage, const struct origin_pool *pool, int origin)
@@ -24,117 +16,18 @@ static bool is_at(const struct stage *stage, const struct origin_pool *pool, int
     return address_equal(&pool->address, &stage->origins[origin]);
 }
 
-static void L1_the_origin_with_the_fewest_pending_is_picked(void **state)
+static void T10_a_pool_that_no_site_has_goes_with_its_last_user(void **state)
 {
     struct stage stage;
+    struct address address;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *first = must_pick(&stage, NULL);
-    gateway_pool_begin(first);
-    struct origin_pool *second = must_pick(&stage, NULL);
-    assert_ptr_not_equal(first, second);
-    gateway_pool_begin(second);
-    gateway_pool_begin(second);
-    for (int i = 0; i < 10; i++)
-        assert_ptr_equal(must_pick(&stage, NULL), first);
-    gateway_pool_end(second);
-    gateway_pool_end(second);
-    assert_ptr_equal(must_pick(&stage, NULL), second);
-    gateway_pool_end(first);
-    stage_stop(&stage);
-}
-
-static void L1_equal_origins_share(void **state)
-{
-    struct stage stage;
-    int picked[STAGE_ORIGINS] = {0};
-    (void)state;
-    stage_start(&stage, "", LOCAL);
-    for (int i = 0; i < 400; i++)
-        picked[is_at(&stage, must_pick(&stage, NULL), 1)]++;
-    assert_in_range(picked[0], 120, 280);
-    stage_stop(&stage);
-}
-
-static void L3_origins_at_their_limit_are_not_picked(void **state)
-{
-    struct stage stage;
-    struct origin_pool *picked;
-    (void)state;
-    stage_start(&stage, ", limits: { connections: 2, kept: 1 }", LOCAL);
-    for (int i = 0; i < 4; i++)
-        gateway_pool_begin(must_pick(&stage, NULL));
-    assert_int_equal(pick(&stage, NULL, &picked), ERROR_LIMIT);
-    LIST_EACH (item, after, &stage.worker->pools) {
-        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
-        assert_int_equal(pool->pending, 2);
-        gateway_pool_end(pool);
-        assert_ptr_equal(must_pick(&stage, NULL), pool);
-        gateway_pool_begin(pool);
-    }
-    stage_stop(&stage);
-}
-
-static void an_origin_that_failed_is_the_last_choice_for_a_while(void **state)
-{
-    struct stage stage;
-    (void)state;
-    stage_start(&stage, "", LOCAL);
-    struct origin_pool *failed = must_pick(&stage, NULL);
-    gateway_pool_failed(stage.worker, failed);
-    for (int i = 0; i < 20; i++) {
-        struct origin_pool *other = must_pick(&stage, NULL);
-        assert_ptr_not_equal(other, failed);
-        gateway_pool_begin(other); /* busy is better than broken */
-    }
-    struct origin_pool *other = must_pick(&stage, NULL);
-    gateway_pool_failed(stage.worker, other);
-    must_pick(&stage, NULL); /* all of them failed: one is tried all the same */
-    failed->avoid_until_ns = loop_now_ns(stage.worker->loop); /* the while is over */
-    assert_ptr_equal(must_pick(&stage, NULL), failed);
-    stage_stop(&stage);
-}
-
-static void the_one_just_tried_is_picked_when_there_is_no_other(void **state)
-{
-    struct stage stage;
-    (void)state;
-    stage_start(&stage, "", LOCAL);
-    struct origin_pool *first = must_pick(&stage, NULL);
-    for (int i = 0; i < 20; i++)
-        assert_ptr_not_equal(must_pick(&stage, first), first);
-    stage_stop(&stage);
-    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
-    first = must_pick(&stage, NULL);
-    struct origin_pool *second = must_pick(&stage, first);
-    gateway_pool_begin(second);
-    assert_ptr_equal(must_pick(&stage, first), first);
-    stage_stop(&stage);
-}
-
-static void origins_on_this_machine_need_leave(void **state)
-{
-    struct stage stage;
-    struct origin_pool *picked;
-    (void)state;
-    stage_start(&stage, "", LOCAL);
-    stage.conf->self->gateway->allow_local = false; /* a file that says so is refused */
-    assert_int_equal(pick(&stage, NULL, &picked), ERROR_UNREACHABLE);
-    stage_stop(&stage);
-}
-
-static void T10_a_port_is_that_of_the_client_not_of_the_origin(void **state)
-{
-    struct stage stage;
-    struct origin_pool *picked;
-    (void)state;
-    stage_start(&stage, "", LOCAL);
-    assert_int_equal(gateway_pool_pick(stage.worker, stage_site(&stage), NULL, 443, NULL, &picked),
-                     0);
-    assert_int_equal(picked->address.port, 443);
-    assert_false(picked->is_configured);
-    gateway_pool_begin(picked);
-    gateway_pool_end(picked); /* which ends it: nothing else holds it */
+    address = stage.origins[0];
+    address.port = 443;
+    struct origin_pool *pool = gateway_pool_at(stage.worker, &address);
+    assert_false(pool->is_configured);
+    gateway_pool_hold(pool);
+    gateway_pool_release(pool); /* which ends it: nothing else holds it */
     LIST_EACH (item, after, &stage.worker->pools)
         assert_int_not_equal(CONTAINER_OF(item, struct origin_pool, link)->address.port, 443);
     stage_stop(&stage);
@@ -156,7 +49,7 @@ static void a_kept_connection_is_used_again_the_last_one_first(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *pool = must_pick(&stage, NULL);
+    struct origin_pool *pool = pool_of(&stage, 0);
     struct origin_connection *first = connect_origin(&stage, pool),
                              *second = connect_origin(&stage, pool);
     assert_null(gateway_pool_take(pool));
@@ -180,7 +73,7 @@ static void no_more_are_kept_than_the_site_says(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *pool = must_pick(&stage, NULL);
+    struct origin_pool *pool = pool_of(&stage, 0);
     for (int i = 0; i < 3; i++)
         gateway_pool_keep(connect_origin(&stage, pool), 20000000000, 1);
     assert_int_equal(pool->idle_count, 1);
@@ -200,7 +93,7 @@ static void a_kept_connection_ends_at_its_idle_time(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *pool = must_pick(&stage, NULL);
+    struct origin_pool *pool = pool_of(&stage, 0);
     uint64_t until_ns = clock_now_ns() + 10000000;
     gateway_pool_keep(connect_origin(&stage, pool), 10000000, 8);
     assert_true(turn_until(stage.worker->loop, has_no_connection, pool));
@@ -218,7 +111,7 @@ static void a_kept_connection_that_stirs_is_closed(void **state)
         struct address peer;
         int fd = -1;
         stage_start(&stage, "", LOCAL);
-        struct origin_pool *pool = must_pick(&stage, NULL);
+        struct origin_pool *pool = pool_of(&stage, 0);
         gateway_pool_keep(connect_origin(&stage, pool), 20000000000, 8);
         int listener = stage.listeners[is_at(&stage, pool, 1)];
         while (socket_accept(listener, &peer, &fd) == ERROR_AGAIN)
@@ -242,7 +135,7 @@ static void what_is_left_unread_or_unsent_is_not_kept(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *pool = must_pick(&stage, NULL);
+    struct origin_pool *pool = pool_of(&stage, 0);
     struct origin_connection *connection = connect_origin(&stage, pool);
     slice_queue_append(&connection->in, SPAN("more than was asked for"));
     gateway_pool_keep(connection, 20000000000, 8);
@@ -258,9 +151,9 @@ static void a_reload_closes_what_no_site_names_any_more(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    struct origin_pool *gone = must_pick(&stage, NULL), *stays = must_pick(&stage, gone);
+    struct origin_pool *gone = pool_of(&stage, 0), *stays = pool_of(&stage, 1);
     struct origin_connection *in_use = connect_origin(&stage, gone);
-    gateway_pool_begin(gone);
+    gateway_pool_hold(gone);
     gateway_pool_keep(connect_origin(&stage, gone), 20000000000, 8);
     gateway_pool_keep(connect_origin(&stage, stays), 20000000000, 8);
     struct address stayed = stays->address,
@@ -275,28 +168,18 @@ static void a_reload_closes_what_no_site_names_any_more(void **state)
     assert_int_equal(gone->idle_count, 0);
     assert_int_equal(gone->connection_count, 1); /* the one in use ends well */
     gateway_pool_keep(in_use, 20000000000, 8);   /* and is not kept */
-    gateway_pool_end(gone);                      /* which ends the pool */
+    gateway_pool_release(gone);                  /* which ends the pool */
     size_t pools = 0;
     LIST_EACH (item, after, &stage.worker->pools)
         pools++;
     assert_int_equal(pools, 2);
-    for (int i = 0; i < 20; i++) {
-        struct origin_pool *picked = must_pick(&stage, NULL);
-        assert_true(picked == stays || address_equal(&picked->address, &other));
-    }
     stage_stop(&stage);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(L1_the_origin_with_the_fewest_pending_is_picked),
-        cmocka_unit_test(L1_equal_origins_share),
-        cmocka_unit_test(L3_origins_at_their_limit_are_not_picked),
-        cmocka_unit_test(an_origin_that_failed_is_the_last_choice_for_a_while),
-        cmocka_unit_test(the_one_just_tried_is_picked_when_there_is_no_other),
-        cmocka_unit_test(origins_on_this_machine_need_leave),
-        cmocka_unit_test(T10_a_port_is_that_of_the_client_not_of_the_origin),
+        cmocka_unit_test(T10_a_pool_that_no_site_has_goes_with_its_last_user),
         cmocka_unit_test(a_kept_connection_is_used_again_the_last_one_first),
         cmocka_unit_test(no_more_are_kept_than_the_site_says),
         cmocka_unit_test(a_kept_connection_ends_at_its_idle_time),

@@ -173,7 +173,7 @@ static size_t pending_requests(struct stage *stage)
 {
     size_t count = 0;
     LIST_EACH (item, after, &stage->worker->pools)
-        count += CONTAINER_OF(item, struct origin_pool, link)->pending;
+        count += CONTAINER_OF(item, struct origin_pool, link)->holds;
     return count;
 }
 
@@ -340,15 +340,48 @@ static void L3_without_any_origin_it_is_unreachable(void **state)
     stage_stop(&stage);
 }
 
-static void L3_when_all_origins_are_full_it_is_a_limit(void **state)
+static void L3_a_request_waits_until_an_origin_has_a_slot(void **state)
 {
     struct stage stage;
+    struct visit origin;
     (void)state;
     stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
-    LIST_EACH (item, after, &stage.worker->pools)
-        gateway_pool_begin(CONTAINER_OF(item, struct origin_pool, link));
+    struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
     struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
-    expect_reset(&stage, stream, TRANSPORT_CODE_LIMIT);
+    turn_some(stage.worker->loop);
+    assert_int_equal(pending_requests(&stage), 0);
+    assert_false(stream->was_reset);
+    gateway_ticket_end(&second, NULL);
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    answer(&origin, OK);
+    expect_answer(&stage, stream, 200, "hello");
+    gateway_ticket_end(&first, NULL);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
+static void L3_a_request_whose_edge_leaves_leaves_the_queue(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
+    uint64_t before = metric_read(&gateway_cancelled);
+    struct link_stream *gone = ask(&stage, &stage.edge, &(struct request){0});
+    struct link_stream *stays = ask(&stage, &stage.edge, &(struct request){0});
+    turn_some(stage.worker->loop);
+    fake_reset(gone, TRANSPORT_CODE_CANCELLED);
+    assert_true(gone->is_released);
+    assert_int_equal(metric_read(&gateway_cancelled) - before, 1);
+    gateway_ticket_end(&first, NULL);
+    visit(&stage, &origin);
+    read_request(&origin, "\r\n\r\n");
+    answer(&origin, OK);
+    expect_answer(&stage, stays, 200, "hello");
+    gateway_ticket_end(&second, NULL);
+    close(origin.fd);
     stage_stop(&stage);
 }
 
@@ -363,20 +396,20 @@ static struct link_stream *ask_on_a_connection_that_dies(struct stage *stage, st
     expect_answer(stage, stream, 200, "hello");
     assert_int_equal(idle_connections(stage), 1);
     /* The least pending: only the origin with the kept connection. */
-    LIST_EACH (item, after, &stage->worker->pools) {
-        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
-        if (!pool->idle_count)
-            gateway_pool_begin(pool);
-    }
-    struct link_stream *second = ask(stage, &stage->edge, how); /* written at once, before */
+    struct gateway_ticket *first = stage_take_slot(stage), *second = stage_take_slot(stage);
+    struct gateway_ticket **at_origin =
+        address_equal(&gateway_ticket_answer(first)->address, &stage->origins[origin->origin])
+            ? &first
+            : &second;
+    gateway_ticket_end(at_origin, NULL);
+    turn_some(stage->worker->loop);
+    struct link_stream *again = ask(stage, &stage->edge, how);
+    turn_some(stage->worker->loop); /* it is written, */
     socket_set_reset_on_close(origin->fd);
-    close(origin->fd); /* the loop turns and sees it */
-    LIST_EACH (item, after, &stage->worker->pools) {
-        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
-        if (pool->pending && pool->connection_count == 0)
-            gateway_pool_end(pool);
-    }
-    return second;
+    close(origin->fd); /* and the loop turns and sees it */
+    gateway_ticket_end(&first, NULL);
+    gateway_ticket_end(&second, NULL);
+    return again;
 }
 
 static void L3_a_dead_kept_connection_costs_an_idempotent_request_nothing(void **state)
@@ -577,7 +610,8 @@ int main(void)
         cmocka_unit_test(a_head_that_does_not_come_is_not_waited_for),
         cmocka_unit_test(L3_an_origin_that_refuses_is_passed_over_for_any_method),
         cmocka_unit_test(L3_without_any_origin_it_is_unreachable),
-        cmocka_unit_test(L3_when_all_origins_are_full_it_is_a_limit),
+        cmocka_unit_test(L3_a_request_waits_until_an_origin_has_a_slot),
+        cmocka_unit_test(L3_a_request_whose_edge_leaves_leaves_the_queue),
         cmocka_unit_test(L3_a_dead_kept_connection_costs_an_idempotent_request_nothing),
         cmocka_unit_test(L3_what_may_have_been_done_is_not_done_again),
         cmocka_unit_test(L3_a_fresh_connection_that_dies_is_a_bad_answer),

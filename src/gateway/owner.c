@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The owner of a farm: its queue, on one worker. Requests come and slots come back during a turn of the loop; at its end the queue is asked
+ * once who goes where (pump()), however many there were. What health checks find, and which servers refused a connection just now,
+ * is told to the queue here. Ten times a second the state of the queue is published for every thread (L5, S6).
+ */
+#include "gateway/owner.h"
+
+#include "base/memory.h"
+
+#define REPORT_NS (100ull * 1000000)
+#define AGAIN_NS \
+    (1000ull * 1000000) /* when servers that go must finish first to make room for new ones */
+
+/* A server by its number in the queue. */
+struct owner_server {
+    uint64_t identity;
+    struct address address;
+    uint64_t avoid_until_ns; /* a connection failed lately */
+};
+
+struct gateway_owner {
+    struct list link; /* in the worker's list; not before the first request */
+    struct gateway *gateway;
+    struct gateway_worker *worker;
+    uint32_t number;
+    struct queue *queue;          /* NULL: nobody has asked for one of its servers yet */
+    struct list waiting;          /* struct gateway_ticket, in the order of their arrival */
+    struct owner_server *servers; /* by number; as the queue */
+    uint64_t judge_ns;            /* when a server may be usable again; UINT64_MAX: all is judged */
+    struct loop_task pump;
+    struct loop_timer wake, report;
+    uint64_t version; /* of the map that was followed last */
+    struct queue_settings settings;
+    uint64_t sets[QUEUE_SETS];
+    bool is_quiet;           /* what was published last says that there is nothing */
+    void *_Atomic published; /* struct gateway_queue_facts */
+};
+
+static const char *const reason_labels[QUEUE_REASONS] = {
+#define X(name, word, text) "reason=\"" word "\"",
+    QUEUE_REASON_LIST(X)
+#undef X
+};
+
+static struct metric refusals[QUEUE_REASONS];
+struct metric gateway_waiting =
+    METRIC(GAUGE, "causeway_gateway_queue_waiting", "", "Requests that wait for an origin's slot.");
+struct metric gateway_pending =
+    METRIC(GAUGE, "causeway_gateway_queue_pending", "",
+           "Slots of origins in use: requests, passed-through connections and flows.");
+struct metric gateway_wait = METRIC(HISTOGRAM, "causeway_gateway_queue_wait_seconds", "",
+                                    "How long requests waited for a slot.");
+struct metric gateway_cancelled = METRIC(COUNTER, "causeway_gateway_queue_cancelled_total", "",
+                                         "Requests whose clients went while they waited.");
+
+void gateway_owner_metrics_register(void)
+{
+    metric_register(&gateway_waiting);
+    metric_register(&gateway_pending);
+    metric_register(&gateway_wait);
+    metric_register(&gateway_cancelled);
+    for (int i = 0; i < QUEUE_REASONS; i++) {
+        if (!refusals[i].name)
+            refusals[i] =
+                (struct metric)METRIC(COUNTER, "causeway_gateway_queue_refused_total",
+                                      reason_labels[i], "Requests that got no slot, by reason.");
+        metric_register(&refusals[i]);
+    }
+}
+
+/* ---- what others may know */
+
+static void fill_servers(const struct gateway_owner *owner, struct gateway_queue_facts *facts)
+{
+    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+        struct gateway_queue_server *server = &facts->servers[facts->server_count];
+        if (!queue_server_report(owner->queue, i, &server->report))
+            continue;
+        server->address = owner->servers[i].address;
+        facts->server_count++;
+    }
+}
+
+static void publish(struct gateway_owner *owner)
+{
+    struct gateway_queue_facts *facts = NEW(struct gateway_queue_facts);
+    facts->at_ns = loop_now_ns(owner->worker->loop);
+    queue_report(owner->queue, facts->at_ns, &facts->queue);
+    fill_servers(owner, facts);
+    owner->is_quiet = !facts->queue.waiting && !facts->queue.pending && !facts->queue.rate_milli;
+    snapshot_publish(&owner->published, facts, memory_free);
+}
+
+/* While there is anything to tell. */
+static void on_report(struct loop *loop, struct loop_timer *timer)
+{
+    struct gateway_owner *owner = CONTAINER_OF(timer, struct gateway_owner, report);
+    publish(owner);
+    if (!owner->is_quiet)
+        loop_timer_start(loop, timer, loop_now_ns(loop) + REPORT_NS);
+}
+
+static void has_news(struct gateway_owner *owner)
+{
+    struct loop *loop = owner->worker->loop;
+    loop_task_queue(loop, &owner->pump);
+    if (!loop_timer_is_running(&owner->report))
+        loop_timer_start(loop, &owner->report, loop_now_ns(loop) + REPORT_NS);
+}
+
+const struct gateway_queue_facts *gateway_owner_facts(struct gateway_owner *owner)
+{
+    return snapshot_read(&owner->published);
+}
+
+/* ---- who goes where */
+
+static void leave(struct gateway_ticket *ticket)
+{
+    list_remove(&ticket->link);
+    ticket->place = TICKET_AWAY;
+    metric_add(&gateway_waiting, (uint64_t)-1);
+}
+
+static void refuse(struct gateway_owner *owner, struct gateway_ticket *ticket,
+                   enum queue_reason reason)
+{
+    struct queue_report report;
+    queue_report(owner->queue, loop_now_ns(owner->worker->loop), &report);
+    metric_add(&refusals[reason], 1);
+    ticket->answer = (struct gateway_answer){.result = ERROR_LIMIT,
+                                             .reason = reason,
+                                             .retry_ns = report.drain_ns};
+    gateway_ticket_return(owner->worker, ticket);
+}
+
+static void grant(struct gateway_owner *owner, const struct queue_launch *launch)
+{
+    struct gateway_ticket *ticket = CONTAINER_OF(launch->item, struct gateway_ticket, item);
+    const struct owner_server *server = &owner->servers[launch->server];
+    leave(ticket);
+    metric_add(&gateway_pending, 1);
+    metric_observe_ns(&gateway_wait, launch->waited_ns);
+    ticket->place = TICKET_HAS_SLOT;
+    ticket->server = launch->server;
+    ticket->granted_ns = loop_now_ns(owner->worker->loop);
+    ticket->answer =
+        (struct gateway_answer){.identity = server->identity, .address = server->address};
+    gateway_ticket_return(owner->worker, ticket);
+}
+
+static void set_wake(struct gateway_owner *owner)
+{
+    uint64_t wake_ns = queue_wake_ns(owner->queue);
+    if (wake_ns > owner->judge_ns)
+        wake_ns = owner->judge_ns;
+    if (wake_ns == UINT64_MAX)
+        loop_timer_stop(owner->worker->loop, &owner->wake);
+    else
+        loop_timer_start(owner->worker->loop, &owner->wake, wake_ns);
+}
+
+static void pump(struct loop *loop, struct loop_task *task)
+{
+    struct gateway_owner *owner = CONTAINER_OF(task, struct gateway_owner, pump);
+    uint64_t now_ns = loop_now_ns(loop);
+    struct queue_item *item;
+    struct queue_launch launch;
+    enum queue_reason reason;
+    while (queue_next(owner->queue, now_ns, &launch))
+        grant(owner, &launch);
+    while ((item = queue_dropped(owner->queue, now_ns, &reason)) != NULL) {
+        struct gateway_ticket *ticket = CONTAINER_OF(item, struct gateway_ticket, item);
+        leave(ticket);
+        refuse(owner, ticket, reason);
+    }
+    set_wake(owner);
+}
+
+/* ---- which servers may be used */
+
+static void judge_servers(struct gateway_owner *owner)
+{
+    uint64_t now_ns = loop_now_ns(owner->worker->loop);
+    owner->judge_ns = UINT64_MAX;
+    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+        struct owner_server *server = &owner->servers[i];
+        if (!server->identity || queue_server_find(owner->queue, server->identity) != i)
+            continue;
+        if (server->avoid_until_ns > now_ns && server->avoid_until_ns < owner->judge_ns)
+            owner->judge_ns = server->avoid_until_ns;
+        bool is_usable = server->avoid_until_ns <= now_ns &&
+                         !gateway_health_finds_down(owner->gateway, &server->address);
+        queue_server_set_usable(owner->queue, i, is_usable, now_ns);
+    }
+    has_news(owner);
+}
+
+/* ---- requests come and go */
+
+static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket *ticket)
+{
+    const struct gateway_wish *wish = &ticket->wish;
+    enum queue_reason reason;
+    ticket->owner = owner;
+    ticket->item = (struct queue_item){
+        .deadline_ns = ticket->item.deadline_ns, /* of an earlier place */
+        .key = wish->key,
+        .has_key = wish->has_key,
+        .pinned = wish->pinned ? queue_server_find(owner->queue, wish->pinned) : QUEUE_NO_SERVER,
+        .except = wish->except ? queue_server_find(owner->queue, wish->except) : QUEUE_NO_SERVER,
+        .class = wish->class < QUEUE_CLASSES ? wish->class : QUEUE_CLASSES - 1,
+        .type = wish->type < QUEUE_TYPES ? wish->type : 0,
+        .set = set};
+    if (queue_push(owner->queue, &ticket->item, loop_now_ns(owner->worker->loop), &reason) < 0) {
+        refuse(owner, ticket, reason);
+        return;
+    }
+    ticket->place = TICKET_WAITS;
+    list_push_back(&owner->waiting, &ticket->link);
+    metric_add(&gateway_waiting, 1);
+    has_news(owner);
+}
+
+void gateway_owner_cancel(struct gateway_ticket *ticket)
+{
+    queue_cancel(ticket->owner->queue, &ticket->item);
+    leave(ticket);
+    metric_add(&gateway_cancelled, 1);
+    has_news(ticket->owner);
+}
+
+void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome)
+{
+    struct gateway_owner *owner = ticket->owner;
+    struct owner_server *server = &owner->servers[ticket->server];
+    uint64_t now_ns = loop_now_ns(owner->worker->loop);
+    const struct queue_outcome told = {.service_ns = outcome->service_ns,
+                                       .held_ns = now_ns - ticket->granted_ns,
+                                       .bytes = outcome->bytes,
+                                       .is_failed = outcome->end == GATEWAY_END_FAILED ||
+                                                    outcome->end == GATEWAY_END_UNCONNECTED,
+                                       .is_local_drop = outcome->end == GATEWAY_END_DROPPED};
+    ticket->place = TICKET_AWAY;
+    metric_add(&gateway_pending, (uint64_t)-1);
+    queue_finish(owner->queue, ticket->server, ticket->item.class, ticket->item.type, &told,
+                 now_ns);
+    if (outcome->end == GATEWAY_END_UNCONNECTED &&
+        queue_server_find(owner->queue, server->identity) == ticket->server) {
+        server->avoid_until_ns = now_ns + GATEWAY_AVOID_NS;
+        if (owner->judge_ns > server->avoid_until_ns)
+            owner->judge_ns = server->avoid_until_ns;
+        queue_server_set_usable(owner->queue, ticket->server, false, now_ns);
+    }
+    has_news(owner);
+}
+
+/* ---- the map */
+
+/* Those that wait find their places anew: the parts of the farm are others. */
+static void send_on(struct gateway_owner *owner)
+{
+    struct list moved;
+    list_init(&moved);
+    for (struct list *item; (item = list_pop_front(&owner->waiting)) != NULL;) {
+        struct gateway_ticket *ticket = CONTAINER_OF(item, struct gateway_ticket, link);
+        queue_cancel(owner->queue, &ticket->item);
+        ticket->place = TICKET_AWAY;
+        metric_add(&gateway_waiting, (uint64_t)-1);
+        list_push_back(&moved, item);
+    }
+    for (struct list *item; (item = list_pop_front(&moved)) != NULL;)
+        gateway_ticket_route(owner->worker, CONTAINER_OF(item, struct gateway_ticket, link));
+}
+
+static int set_servers(struct gateway_owner *owner, const struct gateway_farm *farm)
+{
+    struct queue_server_spec specs[QUEUE_SERVERS_MOST];
+    size_t count = farm ? farm->server_count : 0;
+    for (size_t i = 0; i < count; i++)
+        specs[i] = farm->servers[i].spec;
+    int result = queue_servers_set(owner->queue, specs, count, loop_now_ns(owner->worker->loop));
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t number = queue_server_find(owner->queue, specs[i].identity);
+        struct owner_server *server = &owner->servers[number];
+        if (server->identity != specs[i].identity)
+            *server = (struct owner_server){.identity = specs[i].identity};
+        server->address = farm->servers[i].address;
+    }
+    return 0;
+}
+
+/* `farm` NULL: none is left to this owner. */
+static void follow(struct gateway_owner *owner, const struct gateway_map *map,
+                   const struct gateway_farm *farm)
+{
+    static const uint64_t no_sets[QUEUE_SETS];
+    const uint64_t *sets = farm ? farm->sets : no_sets;
+    uint64_t now_ns = loop_now_ns(owner->worker->loop);
+    if (owner->version == map->version)
+        return;
+    if (set_servers(owner, farm) < 0) {
+        log_warning("gateway",
+                    "too many servers at a time: new ones wait until others have finished site=%s",
+                    farm ? farm->site : "");
+        judge_servers(owner);
+        owner->judge_ns = now_ns + AGAIN_NS;
+        return;
+    }
+    owner->version = map->version;
+    if (farm)
+        queue_configure(owner->queue, &farm->settings, farm->policy, now_ns);
+    bool has_moved = memcmp(owner->sets, sets, sizeof owner->sets) != 0;
+    memcpy(owner->sets, sets, sizeof owner->sets);
+    if (has_moved)
+        send_on(owner);
+    judge_servers(owner);
+}
+
+static void begin(struct gateway_owner *owner, const struct gateway_farm *farm)
+{
+    owner->queue = queue_new(&farm->settings, farm->policy, &owner->worker->random, NULL);
+    owner->servers = memory_new(QUEUE_SERVERS_MOST * sizeof *owner->servers);
+    owner->judge_ns = UINT64_MAX;
+    list_push_back(&owner->worker->owners, &owner->link);
+}
+
+void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *farm,
+                        const struct gateway_part *part, struct gateway_ticket *ticket)
+{
+    if (!owner->queue)
+        begin(owner, farm);
+    follow(owner, gateway_map_read(owner->gateway), farm);
+    push(owner, part->set, ticket);
+}
+
+static const struct gateway_farm *farm_of(const struct gateway_map *map,
+                                          const struct gateway_owner *owner)
+{
+    for (uint32_t i = 0; i < map->farm_count; i++)
+        if (map->farms[i].owner == owner)
+            return &map->farms[i];
+    return NULL;
+}
+
+void gateway_owners_follow(struct gateway_worker *worker)
+{
+    const struct gateway_map *map = gateway_map_read(worker->gateway);
+    LIST_EACH (item, after, &worker->owners) {
+        struct gateway_owner *owner = CONTAINER_OF(item, struct gateway_owner, link);
+        if (owner->version == map->version)
+            judge_servers(owner);
+        else
+            follow(owner, map, farm_of(map, owner));
+    }
+}
+
+static void on_wake(struct loop *loop, struct loop_timer *timer)
+{
+    struct gateway_owner *owner = CONTAINER_OF(timer, struct gateway_owner, wake);
+    const struct gateway_map *map = gateway_map_read(owner->gateway);
+    if (owner->version != map->version)
+        follow(owner, map, farm_of(map, owner));
+    else if (owner->judge_ns <= loop_now_ns(loop))
+        judge_servers(owner);
+    has_news(owner);
+}
+
+/* ---- life */
+
+struct gateway_owner *gateway_owner_new(struct gateway *gateway, uint32_t number)
+{
+    struct gateway_owner *owner = NEW(struct gateway_owner);
+    owner->gateway = gateway;
+    owner->number = number;
+    owner->worker = &gateway->workers[number % gateway->options.workers];
+    owner->pump.run = pump;
+    owner->wake.fire = on_wake;
+    owner->report.fire = on_report;
+    list_init(&owner->waiting);
+    return owner;
+}
+
+void gateway_owner_free(struct gateway_owner **freed)
+{
+    struct gateway_owner *owner = *freed;
+    *freed = NULL;
+    memory_free(atomic_load(&owner->published));
+    memory_free(owner);
+}
+
+uint32_t gateway_owner_number(const struct gateway_owner *owner)
+{
+    return owner->number;
+}
+
+struct gateway_worker *gateway_owner_worker(const struct gateway_owner *owner)
+{
+    return owner->worker;
+}
+
+static void stop(struct gateway_owner *owner)
+{
+    struct loop *loop = owner->worker->loop;
+    for (struct list *item; (item = list_pop_front(&owner->waiting)) != NULL;) {
+        struct gateway_ticket *ticket = CONTAINER_OF(item, struct gateway_ticket, link);
+        queue_cancel(owner->queue, &ticket->item);
+        ticket->place = TICKET_AWAY;
+        metric_add(&gateway_waiting, (uint64_t)-1);
+        gateway_ticket_drop(ticket);
+    }
+    loop_task_cancel(loop, &owner->pump);
+    loop_timer_stop(loop, &owner->wake);
+    loop_timer_stop(loop, &owner->report);
+    list_remove(&owner->link);
+    queue_free(&owner->queue);
+    memory_free(owner->servers);
+}
+
+void gateway_owners_stop(struct gateway_worker *worker)
+{
+    LIST_EACH (item, after, &worker->owners)
+        stop(CONTAINER_OF(item, struct gateway_owner, link));
+}

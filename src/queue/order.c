@@ -164,8 +164,9 @@ static void share_out(struct queue *queue, const struct queue_item *item)
             self->credit_ns += cost * queue->settings.share_percent[class] / SHARE_WHOLE;
         self->credit_ns = fmin(self->credit_ns, CREDIT_MOST * cost);
     }
+    /* A class may be due for a quick request and launch a slow one: it owes the rest, but never more than its dearest did. */
     struct queue_class *own = &queue->classes[item->class];
-    own->credit_ns = fmax(own->credit_ns - cost, 0);
+    own->credit_ns = fmax(own->credit_ns - cost, fmin(own->credit_ns, -cost));
 }
 
 static void note_peaks(struct queue *queue, uint8_t launched, uint64_t now_ns)

@@ -15,6 +15,7 @@
 #include "failure/failure.h"
 #include "maps/maps.h"
 #include "queue/queue.h"
+#include "route/route.h"
 #include "rules/rules.h"
 #include "types/types.h"
 
@@ -90,8 +91,7 @@ struct conf_port {
     uint8_t ring;                /* 2 */
     bool is_secure;              /* never compressed or looked at; default true */
     uint64_t idle_timeout_ns;    /* 30 s: a UDP flow without a datagram, either way */
-    uint64_t
-        lifetime_ns; /* 500 ms: a datagram that waits longer for the link is dropped; 0: never */
+    uint64_t lifetime_ns;        /* 500 ms: datagrams that wait longer are dropped; 0: never */
 };
 
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON, CONF_LOG_COMBINED };
@@ -252,8 +252,7 @@ struct conf_gateway {
     const struct conf_node *
         *dial; /* edges that this gateway dials, itself behind NAT; others dial it */
     size_t dial_count;
-    bool
-        allow_local; /* origins on loopback are allowed; link-local ones never are unless this is set; default false */
+    bool allow_local;           /* false: no origins on loopback, nor link-local ones */
     struct conf_purges *purges; /* NULL: none are taken */
 };
 
@@ -556,14 +555,15 @@ struct conf_site {
     uint16_t number; /* on the wire; never 0; the same in every node with this file */
     struct conf_site_cache cache;
     struct conf_site_encode encode;
-    enum conf_compress compress; /* as the link's, by default */
-    enum conf_trace trace;       /* PASS */
-    uint32_t trace_every;        /* 100: of the traces that edges begin, one is sampled */
-    uint64_t connect_timeout_ns; /* 3 s */
-    uint64_t read_timeout_ns;    /* 60 s without a byte from the origin */
-    uint64_t idle_timeout_ns;    /* 30 s: kept connection unused */
-    uint32_t kept_connections;   /* 64 for each origin and worker */
-    uint32_t connections_limit;  /* 1024 for each origin; beyond, requests wait */
+    struct route_settings channels; /* to its gateways: 3 %, none, 5 s */
+    enum conf_compress compress;    /* as the link's, by default */
+    enum conf_trace trace;          /* PASS */
+    uint32_t trace_every;           /* 100: of the traces that edges begin, one is sampled */
+    uint64_t connect_timeout_ns;    /* 3 s */
+    uint64_t read_timeout_ns;       /* 60 s without a byte from the origin */
+    uint64_t idle_timeout_ns;       /* 30 s: kept connection unused */
+    uint32_t kept_connections;      /* 64 for each origin and worker */
+    uint32_t connections_limit;     /* 1024 for each origin; beyond, requests wait */
     struct balance_settings balance;
     struct queue_settings queue; /* but slow_start and marks, which are balance's */
     uint32_t retries;       /* 1: safe requests, on a dead kept connection or a failed connect */
@@ -605,11 +605,10 @@ struct conf_dnssec {
     struct conf_texts keys;        /* key files in BIND's form, without their suffix */
     uint32_t *ksks;                /* numbers of derived key signing keys: 1 */
     size_t ksk_count;
-    const char
-        *signed_keys_path;   /* signatures over the keys, by one that is elsewhere; NULL: none */
-    bool is_single;          /* false: one key for keys and records, which does not roll */
-    bool has_cds;            /* true */
-    enum conf_denial denial; /* CONF_DENIAL_NSEC */
+    const char *signed_keys_path; /* signatures over the keys, made elsewhere; NULL: none */
+    bool is_single;               /* false: one key for keys and records, which does not roll */
+    bool has_cds;                 /* true */
+    enum conf_denial denial;      /* CONF_DENIAL_NSEC */
     uint32_t period_s, overlap_s, validity_s; /* 90 days, 14 days, 3 days */
     bool has_files;
     uint8_t secret[CONF_KEY_BYTES];

@@ -532,6 +532,8 @@ static const struct setting site_settings[] = {
              "none, or taken out."},
     {"trace_every", &type_integer, MEMBER(conf_site, trace_every), RANGE("1", "1000000"),
      .preset = "100", .help = "Of the traces that edges begin, one of so many is sampled."},
+    {"channels", GROUP(site_channels_section),
+     .help = "When a link to one of its gateways is too bad for it."},
     {"encode", GROUP(site_encode_section), .help = "What edges compress for clients."},
     {"retries", &type_integer, MEMBER(conf_site, retries), RANGE("0", "8"), .preset = "1",
      .help = "Further tries of a safe request after a dead connection or a failed connect."},

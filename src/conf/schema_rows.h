@@ -28,6 +28,8 @@ enum { LIST_LIMIT = 4096 };
 extern const struct section origin_section, site_balance_section;
 /* schema_cache.c */
 extern const struct section edge_cache_section, site_cache_section, purges_section;
+/* schema_channels.c */
+extern const struct section site_channels_section;
 /* schema_edge.c */
 extern const struct section edge_limits_section, edge_timeouts_section, edge_http2_section,
     edge_clients_section, edge_proxy_section;

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "crypto/crypto.h"
 #include "edge/cache/purges.h"
-#include "edge/exchange.h"
+#include "edge/channels.h"
 
 #include <errno.h>
 
@@ -29,6 +29,9 @@ struct metric edge_refused =
     METRIC(COUNTER, "causeway_edge_refused_total", "", "Malformed requests.");
 struct metric edge_no_gateway = METRIC(COUNTER, "causeway_edge_no_gateway_total", "",
                                        "Requests and connections for which no link was up.");
+struct metric edge_moved =
+    METRIC(COUNTER, "causeway_edge_moved_total", "",
+           "Requests taken from a link on which nothing passed any more, and sent over another.");
 struct metric edge_retries =
     METRIC(COUNTER, "causeway_edge_retries_total", "", "Requests sent again over another link.");
 struct metric edge_aborted = METRIC(COUNTER, "causeway_edge_aborted_total", "",
@@ -102,6 +105,7 @@ static void register_metrics(void)
                             &edge_refused,
                             &edge_no_gateway,
                             &edge_retries,
+                            &edge_moved,
                             &edge_aborted,
                             &edge_ports,
                             &edge_ports_open,
@@ -140,6 +144,7 @@ static void register_metrics(void)
     edge_guard_register_metrics();
     edge_proxied_register_metrics();
     edge_purges_register_metrics();
+    edge_loads_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)
@@ -203,6 +208,7 @@ struct edge *edge_new(const struct edge_options *options)
     edge->keeper = edge_keeper_new();
     edge_store_open(edge);
     edge->purges = edge_purges_new(edge);
+    edge->loads = edge_loads_new(edge);
     start_countries(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
@@ -224,12 +230,15 @@ void edge_free(struct edge **freed)
     edge_tls_free(&edge->tls);
     edge_keeper_free(&edge->keeper);
     edge_purges_free(&edge->purges);
+    edge_loads_free(&edge->loads);
     edge_store_close(edge);
     free_listeners(&edge->options.listeners);
     for (uint32_t i = 0; i < edge->options.workers; i++) {
         rules_matcher_free(&edge->workers[i].matcher);
         edge_visitors_free(&edge->workers[i].visitors);
         edge_sites_free(&edge->workers[i].sites);
+        struct edge_channels *channels = atomic_load(&edge->workers[i].channels);
+        edge_channels_free(&channels);
         edge_encoding_free(&edge->workers[i].encoding);
     }
     rules_buckets_free(&edge->buckets);
@@ -277,6 +286,8 @@ int edge_start(struct edge *edge, struct worker *worker)
     on_second(own->loop, &own->second);
     edge_store_start(own);
     edge_purges_start(own);
+    atomic_store(&own->channels, edge_channels_new(own));
+    edge_loads_start(own);
     edge_prefetch_start(own);
     return edge->options.waits ? 0 : edge_listeners_open(own);
 }
@@ -296,6 +307,8 @@ void edge_stop(struct edge *edge, struct worker *worker)
     edge_proxied_abort(own);
     edge_flows_abort(own);
     edge_purges_stop(own);
+    edge_loads_stop(own);
+    edge_channels_stop(own->channels);
     edge_prefetch_stop(own);
     edge_store_stop(own);
     edge_encoding_stop(own);
@@ -314,6 +327,8 @@ static void reopen(struct worker *worker, void *argument)
         log_error("edge", "cannot watch the new listeners: %s", strerror(errno));
     edge_flows_follow(own);
     edge_purges_follow(own);
+    edge_loads_follow(own);
+    edge_channels_follow(own->channels);
 }
 
 void edge_serve(struct edge *edge, struct worker_set *workers)
@@ -426,6 +441,7 @@ json_t *edge_status(struct edge *edge)
         {"refused", &edge_refused},
         {"no_gateway", &edge_no_gateway},
         {"retries", &edge_retries},
+        {"moved", &edge_moved},
         {"aborted", &edge_aborted},
         {"port_connections", &edge_ports},
         {"port_connections_open", &edge_ports_open},
@@ -450,6 +466,7 @@ json_t *edge_status(struct edge *edge)
     json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "encode", edge_encode_status());
     json_object_set_new(status, "purges", edge_purges_status(edge));
+    json_object_set_new(status, "channels", edge_routes_status(edge));
     json_object_set_new(status, "traces", edge_trace_status());
     json_object_set_new(status, "sites", sites_status(edge));
     return status;

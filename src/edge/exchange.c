@@ -8,6 +8,7 @@
 #include "edge/exchange.h"
 
 #include "base/memory.h"
+#include "edge/channels.h"
 
 const struct edge_step *const edge_steps[] = {
     &edge_step_acme,   &edge_step_site,  &edge_step_rate,
@@ -143,6 +144,7 @@ void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code)
 {
     if (!exchange->stream)
         return;
+    edge_channel_leave(exchange);
     if (code != TRANSPORT_CODE_NONE)
         link_stream_reset(exchange->stream, code);
     link_stream_release(&exchange->stream);

@@ -121,7 +121,9 @@ struct edge_exchange {
     struct http_form_content content; /* on its way there */
     bool was_looked_up, was_held;     /* in the store; which had what the client got */
     bool has_head, request_ended, body_was_sent;
-    bool has_share; /* counted among its network's requests */
+    bool has_share;               /* counted among its network's requests */
+    struct list in_channel;       /* of its channel, while it has one */
+    struct edge_channel *channel; /* where its stream is; NULL: it has none */
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;
     uint32_t repeats;
@@ -290,6 +292,8 @@ void edge_exchange_set_ring(struct edge_exchange *exchange,
 void edge_exchange_go_up(struct edge_exchange *exchange);
 /* The whole request was written. */
 void edge_exchange_finish_stream(struct edge_exchange *exchange);
+/* The link of its stream broke, and may come back: if it may be asked again elsewhere, it is. May free the exchange. */
+void edge_exchange_link_out(struct edge_exchange *exchange);
 /* The stream is over before its answer is: another gateway, a page, or the client is cut off. */
 void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code);
 

@@ -103,6 +103,7 @@ struct edge_worker {
     struct text log_line; /* room for one line of the access log */
     struct edge_visitors *visitors;
     struct edge_sites *sites;
+    struct edge_channels *_Atomic channels; /* channels.h; NULL before it starts */
     struct rules_matcher *matcher;
     struct edge_encoding *encoding;
     struct list refreshes; /* of refresh.c */
@@ -122,6 +123,7 @@ struct edge {
     const struct edge_step *const *steps; /* what becomes of a request; NULL ends them */
     struct edge_worker *workers;          /* by worker id */
     struct store *store;                  /* NULL: nothing is kept */
+    struct edge_loads *loads;             /* loads.h */
     struct edge_purges *purges;           /* purges.h; NULL: likewise */
     struct edge_disk *disk;               /* what was told of its disk tier */
     struct log_file *access_log;
@@ -216,10 +218,13 @@ void edge_flows_follow(struct edge_worker *worker); /* other listeners, another 
 void edge_flows_abort(struct edge_worker *worker);
 
 /* ---- route.c */
-/* The link for the next try of a request of the site, which is of that snapshot: up, not among `tried`, the shortest round trip; NULL: none. */
+/* The link for a connection or a flow of the site, which is of that snapshot; NULL: none is up. Requests go by channels.h. */
 struct link *edge_route_pick(struct edge_worker *worker, const struct conf *conf,
-                             const struct conf_site *site, struct link *const *tried,
-                             size_t tried_count);
+                             const struct conf_site *site, uint8_t class);
+/* Some link to a gateway of the site is up. */
+bool edge_route_exists(const struct edge_worker *worker, const struct conf *conf,
+                       const struct conf_site *site);
+json_t *edge_routes_status(const struct edge *edge); /* any thread; a new reference */
 bool edge_route_serves(const struct conf *conf,
                        const struct conf_site *site); /* this edge is one of the site's */
 
@@ -349,7 +354,7 @@ void edge_store_second(struct edge *edge, uint64_t now_ns);
 /* ---- metrics */
 extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
-    edge_refused, edge_no_gateway, edge_retries, edge_aborted, edge_ports, edge_flows,
+    edge_refused, edge_no_gateway, edge_retries, edge_moved, edge_aborted, edge_ports, edge_flows,
     edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,
     edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples,
     edge_visitor_rtt, edge_cache_hits, edge_cache_stale, edge_cache_validated, edge_cache_collapsed,

@@ -3,7 +3,7 @@
  * The step of the site's rules (L10, S8): facts of the request to src/rules, and its decision into deeds. Answers of the rules
  * are answers like others; changes of fields wait in the exchange for the answer's head.
  */
-#include "edge/exchange.h"
+#include "edge/channels.h"
 
 static struct metric rules_outcomes[] = {
     METRIC(COUNTER, "causeway_edge_rules_total", "outcome=\"pass\"",
@@ -35,10 +35,11 @@ static void add_link(struct edge_exchange *exchange, const struct conf_site *sit
                      struct rules_facts *facts)
 {
     const struct conf *conf = edge_conf(exchange->worker);
-    const struct link *link = edge_route_pick(exchange->worker, conf, site, NULL, 0);
-    if (!link)
+    const struct edge_channel *channel =
+        edge_channels_best(exchange->worker, conf, site, exchange->ring, NULL, 0);
+    if (!channel)
         return;
-    struct link_quality quality = link_read_quality(link);
+    struct link_quality quality = link_read_quality(channel->link);
     facts->rtt_us = quality.srtt_us;
     facts->loss_ppm = quality.loss_ppm;
 }
@@ -65,6 +66,9 @@ static void gather(struct edge_exchange *exchange, const struct conf_site *site,
         add_tls(tls_session_facts(exchange->visitor->tls), facts);
     if (rules_ask_for_link(site->rules))
         add_link(exchange, site, facts);
+    if (rules_ask_for_load(site->rules))
+        facts->load_percent =
+            edge_channels_load(exchange->worker, edge_conf(exchange->worker), site);
 }
 
 /* ---- what later steps need of it, for the snapshot may be gone by then */

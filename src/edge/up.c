@@ -3,7 +3,7 @@
  * Up: the last step, which opens a stream to a gateway; the body that follows; and what becomes of a request when its stream is lost. It
  * is repeated only as far as that does no harm.
  */
-#include "edge/exchange.h"
+#include "edge/channels.h"
 
 enum { STREAM_WEIGHT = 16 }; /* within its ring and site */
 
@@ -91,9 +91,11 @@ static void open_stream(struct edge_exchange *exchange)
     struct edge_worker *worker = exchange->worker;
     const struct conf *conf = edge_conf(worker);
     const struct conf_site *site = edge_exchange_site(exchange);
-    struct link *link;
+    struct edge_channel *channel;
     while (site && exchange->tries < EDGE_TRIES_MOST &&
-           (link = edge_route_pick(worker, conf, site, exchange->tried, exchange->tries))) {
+           (channel = edge_channels_pick(worker, conf, site, exchange->opening.priority,
+                                         exchange->tried, exchange->tries))) {
+        struct link *link = channel->link;
         struct transport_open open = {.port = exchange->visitor->local_port,
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = exchange->opening.priority,
@@ -105,6 +107,7 @@ static void open_stream(struct edge_exchange *exchange)
             continue; /* it would ask the wrong servers */
         if (link_stream_open(link, &open, &stream_events, exchange, &exchange->stream) < 0)
             continue;
+        edge_channel_join(channel, exchange);
         if (!start_message(exchange, site, link)) {
             edge_exchange_refuse(exchange, HTTP_CAUSE_HEAD_LONG);
             return;
@@ -123,6 +126,11 @@ static void open_stream(struct edge_exchange *exchange)
 void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *to)
 {
     INVARIANT(from->stream && from->stream_finished && from->answer_began);
+    struct edge_channel *channel = from->channel;
+    edge_channel_leave(from);
+    edge_channel_join(channel, to);
+    to->tried[0] = from->tried[from->tries - 1];
+    to->tries = 1;
     to->stream = from->stream;
     from->stream = NULL;
     link_stream_attach(to->stream, &stream_events, to);
@@ -162,7 +170,8 @@ static bool repeat(struct edge_exchange *exchange)
 {
     const struct conf *conf = edge_conf(exchange->worker);
     const struct conf_site *site = edge_exchange_site(exchange);
-    if (!site || !edge_route_pick(exchange->worker, conf, site, exchange->tried, exchange->tries))
+    if (!site || !edge_channels_best(exchange->worker, conf, site, exchange->opening.priority,
+                                     exchange->tried, exchange->tries))
         return false;
     metric_add(&edge_retries, 1);
     exchange->repeats++;
@@ -170,6 +179,22 @@ static bool repeat(struct edge_exchange *exchange)
     arena_clear(&exchange->answer_arena);
     open_stream(exchange);
     return true;
+}
+
+void edge_exchange_link_out(struct edge_exchange *exchange)
+{
+    const struct link *link = exchange->tried[exchange->tries - 1];
+    if (exchange->answer_began || link_is_up(link) ||
+        !can_repeat(exchange, TRANSPORT_CODE_LINK_LOST))
+        return;
+    const struct conf_site *site = edge_exchange_site(exchange);
+    if (!site || !edge_channels_best(exchange->worker, edge_conf(exchange->worker), site,
+                                     exchange->opening.priority, exchange->tried, exchange->tries))
+        return;
+    edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
+    edge_exchange_stream_lost(exchange, TRANSPORT_CODE_LINK_LOST);
+    metric_add(&edge_moved, 1);
+    exchange->front->wake(exchange);
 }
 
 void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code)

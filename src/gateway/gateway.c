@@ -82,6 +82,7 @@ static void register_metrics(void)
     gateway_owner_metrics_register();
     gateway_health_metrics_register();
     gateway_purge_metrics_register();
+    gateway_loads_metrics_register();
 }
 
 struct gateway *gateway_new(const struct gateway_options *options)
@@ -122,6 +123,7 @@ void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, st
     list_init(&own->flows);
     list_init(&own->owners);
     list_init(&own->purge_sessions);
+    list_init(&own->load_sessions);
     gateway_tickets_start(own);
     gateway_worker_reload(own);
 }
@@ -139,6 +141,7 @@ void gateway_worker_clear(struct gateway_worker *own)
     gateway_ports_abort(own);
     gateway_flows_abort(own);
     gateway_purge_sessions_abort(own);
+    gateway_loads_abort(own);
     gateway_tickets_stop(own);
     gateway_owners_stop(own);
     gateway_pools_free(own);
@@ -195,6 +198,8 @@ void gateway_accept(void *argument, struct link *link, struct link_stream *strea
         gateway_request_accept(worker, link, stream);
     else if (open->flags & TRANSPORT_OPEN_PURGES)
         gateway_purge_accept(worker, link, stream);
+    else if (open->flags & TRANSPORT_OPEN_LOADS)
+        gateway_loads_accept(worker, link, stream);
     else if (open->flags & TRANSPORT_OPEN_DATAGRAMS)
         gateway_flow_accept(worker, link, stream, open);
     else

@@ -70,10 +70,12 @@ struct lane {
     struct udp_socket
         *blocked_by; /* the socket that took no more; NULL: none since the last flush */
     struct loop_timer wake, measure;
+    uint64_t measured_ns; /* all facts were published */
     uint64_t made_ns;
     uint64_t out_since_ns; /* as last told; 0: it passes */
     struct loop_task flush;
     struct list streams;
+    uint32_t node_streams; /* of these, such as belong to no client */
     uint16_t packet_bytes; /* of a full packet, as set */
     bool allows_test;      /* peers may measure the link */
     struct list carriages; /* struct carriage: over TCP */
@@ -138,7 +140,9 @@ struct link {
     _Atomic bool is_up;
     _Atomic uint32_t features; /* TRANSPORT_FEATURE_*, of both ends */
     _Atomic uint64_t ups;
-    _Atomic uint32_t srtt_us, loss_ppm;
+    _Atomic uint32_t srtt_us, loss_ppm, peer_loss_ppm;
+    _Atomic uint64_t packets_known, packets_lost, spare_bytes; /* ten times a second */
+    _Atomic bool is_doubted;
     pthread_mutex_t facts_lock; /* once a second, and by status */
     struct transport_facts facts;
     struct transport_site_facts sites[SITES_SHOWN]; /* those that sent most, under the same lock */

@@ -11,7 +11,8 @@
 
 /* Most messages are smaller: none waits a round trip for credit. */
 enum { STREAM_WINDOW_LENT = 256 * 1024 };
-#define FORSAKEN_NS (3ull * QUALITY_PERIOD_NS) /* a peer tells its quality each second */
+#define BRIEF_PERIOD_NS (100ull * 1000000)
+#define FORSAKEN_NS     (3ull * QUALITY_PERIOD_NS) /* a peer tells its quality each second */
 
 /* By which socket a batch goes: the core hands back the place that it was told. */
 static struct udp_socket *socket_of(struct lane *lane, const struct transport_transmit *transmit)
@@ -25,11 +26,26 @@ static bool is_blocked(const struct lane *lane)
     return (lane->blocked_by && lane->blocked_by->is_blocked) || carriage_is_blocked(lane);
 }
 
+/* What choices between links need at once. */
+static void publish_brief(struct lane *lane)
+{
+    struct link *link = lane->link;
+    struct transport_brief brief;
+    transport_read_brief(lane->transport, &brief);
+    atomic_store_explicit(&link->srtt_us, (uint32_t)(brief.srtt_ns / 1000), memory_order_relaxed);
+    atomic_store_explicit(&link->packets_known, brief.packets_known, memory_order_relaxed);
+    atomic_store_explicit(&link->packets_lost, brief.packets_lost, memory_order_relaxed);
+    atomic_store_explicit(&link->spare_bytes, brief.spare_window_bytes, memory_order_relaxed);
+    atomic_store_explicit(&link->is_doubted, brief.is_doubted, memory_order_relaxed);
+}
+
 static void publish(struct lane *lane)
 {
     struct link *link = lane->link;
     struct transport_facts facts;
     transport_read_facts(lane->transport, &facts);
+    facts.streams_open -=
+        lane->node_streams < facts.streams_open ? lane->node_streams : facts.streams_open;
     bool is_usable = facts.state == TRANSPORT_STATE_UP && !transport_out_since(lane->transport);
     atomic_store_explicit(&link->features, facts.features, memory_order_relaxed);
     if (is_usable && !atomic_load_explicit(&link->is_up, memory_order_relaxed))
@@ -37,7 +53,9 @@ static void publish(struct lane *lane)
     atomic_store_explicit(&link->has_session, facts.state == TRANSPORT_STATE_UP,
                           memory_order_relaxed);
     atomic_store_explicit(&link->is_up, is_usable, memory_order_release);
-    atomic_store_explicit(&link->srtt_us, (uint32_t)(facts.srtt_ns / 1000), memory_order_relaxed);
+    publish_brief(lane);
+    atomic_store_explicit(&link->peer_loss_ppm, facts.peer_quality.loss_ppm_10s,
+                          memory_order_relaxed);
     atomic_store_explicit(&link->loss_ppm, facts.quality.loss_ppm_10s, memory_order_relaxed);
     rings_count(&link->facts, &facts);
     pthread_mutex_lock(&link->facts_lock);
@@ -180,6 +198,12 @@ static void on_measure(struct loop *loop, struct loop_timer *timer)
 {
     struct lane *lane = CONTAINER_OF(timer, struct lane, measure);
     struct link *link = lane->link;
+    loop_timer_start(loop, timer, loop_now_ns(loop) + BRIEF_PERIOD_NS);
+    if (loop_now_ns(loop) - lane->measured_ns < QUALITY_PERIOD_NS) {
+        publish_brief(lane);
+        return;
+    }
+    lane->measured_ns = loop_now_ns(loop);
     publish(lane);
     if (is_forsaken(lane, loop_now_ns(loop))) {
         lane_free(&link->lane);
@@ -188,7 +212,6 @@ static void on_measure(struct loop *loop, struct loop_timer *timer)
     if (atomic_load(&link->head->recent) == link)
         tell(link, loop_now_ns(loop));
     tracing_run(link, loop_now_ns(loop));
-    loop_timer_start(loop, timer, loop_now_ns(loop) + QUALITY_PERIOD_NS);
 }
 
 void lane_new(struct driver *driver, struct link *link)
@@ -212,7 +235,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.wall_offset_ns = clock_wall_ns() - now_ns;
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.features = TRANSPORT_FEATURE_PACKED | TRANSPORT_FEATURE_TIMES |
-                      TRANSPORT_FEATURE_GROUPS |
+                      TRANSPORT_FEATURE_GROUPS | TRANSPORT_FEATURE_LOADS |
                       (set->options.has_purges ? TRANSPORT_FEATURE_PURGES : 0);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, link->weights, sizeof config.weights);
@@ -245,7 +268,8 @@ void lane_new(struct driver *driver, struct link *link)
         size_t count = ways_routes(driver, link, routes);
         transport_dial(lane->transport, routes, count, now_ns);
     }
-    loop_timer_start(driver->loop, &lane->measure, now_ns + QUALITY_PERIOD_NS);
+    lane->measured_ns = now_ns;
+    loop_timer_start(driver->loop, &lane->measure, now_ns + BRIEF_PERIOD_NS);
     fallback_start(lane);
     lane_wants_flush(lane);
 }

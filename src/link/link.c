@@ -467,6 +467,11 @@ bool link_has_purges(const struct link *link)
     return has_feature(link, TRANSPORT_FEATURE_PURGES);
 }
 
+bool link_has_loads(const struct link *link)
+{
+    return has_feature(link, TRANSPORT_FEATURE_LOADS);
+}
+
 bool link_knows_groups(const struct link *link)
 {
     return has_feature(link, TRANSPORT_FEATURE_GROUPS);
@@ -479,6 +484,13 @@ uint64_t link_ups(const struct link *link)
 
 struct link_quality link_read_quality(const struct link *link)
 {
-    return (struct link_quality){link_is_up(link), atomic_load(&link->srtt_us),
-                                 atomic_load(&link->loss_ppm)};
+    return (struct link_quality){
+        .is_up = link_is_up(link),
+        .is_doubted = atomic_load_explicit(&link->is_doubted, memory_order_relaxed),
+        .srtt_us = atomic_load_explicit(&link->srtt_us, memory_order_relaxed),
+        .loss_ppm = atomic_load_explicit(&link->loss_ppm, memory_order_relaxed),
+        .peer_loss_ppm = atomic_load_explicit(&link->peer_loss_ppm, memory_order_relaxed),
+        .packets_known = atomic_load_explicit(&link->packets_known, memory_order_relaxed),
+        .packets_lost = atomic_load_explicit(&link->packets_lost, memory_order_relaxed),
+        .spare_bytes = atomic_load_explicit(&link->spare_bytes, memory_order_relaxed)};
 }

@@ -83,16 +83,22 @@ bool link_packs(const struct link *link);       /* any thread: the peer understa
 bool link_hears_times(const struct link *link); /* likewise, TIMES frames */
 /* Any thread: both ends have something to do with purges. */
 bool link_has_purges(const struct link *link);
+bool link_has_loads(const struct link *link);    /* any thread: gateways tell loads on it */
 bool link_knows_groups(const struct link *link); /* any thread: of origins, in requests */
 /* Any thread: how often it came up, from nothing or from an outage; counted before link_is_up() says so. */
 uint64_t link_ups(const struct link *link);
 json_t *link_compress_status(void); /* any thread; a new reference */
 struct link_quality {
     bool is_up;
-    uint32_t srtt_us, loss_ppm;
+    bool is_doubted; /* what should have been answered by now was not */
+    uint32_t srtt_us;
+    uint32_t loss_ppm,
+        peer_loss_ppm; /* over 10 s, as of the last second: our packets, the peer's as it told */
+    uint64_t packets_known, packets_lost; /* ours whose fate is known; those that were lost */
+    uint64_t spare_bytes;                 /* that congestion control would let go at once */
 };
 struct link_quality
-link_read_quality(const struct link *link); /* any thread; as of the last second */
+link_read_quality(const struct link *link); /* any thread; as of the last tenth of a second */
 
 /* ---- streams */
 struct link_stream_events {

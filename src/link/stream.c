@@ -35,6 +35,7 @@ struct link_stream {
     struct link *link;
     struct worker *home, *lane_worker;
     bool is_remote;
+    bool is_nodes; /* what nodes tell each other: nobody's connection */
 
     /* The home half. */
     const struct link_stream_events *events; /* NULL: not attached yet, or released */
@@ -149,6 +150,15 @@ static void post_reset_home(struct link_stream *stream, uint32_t code)
 
 /* ---- the lane half */
 
+static void join_lane(struct link_stream *stream, struct lane *lane,
+                      const struct transport_open *open)
+{
+    transport_stream_set_owner(stream->stream, stream);
+    list_push_back(&lane->streams, &stream->link_in_lane);
+    stream->is_nodes = open->flags & (TRANSPORT_OPEN_PURGES | TRANSPORT_OPEN_LOADS);
+    lane->node_streams += stream->is_nodes;
+}
+
 static int open_in_lane(struct link_stream *stream, const struct transport_open *open)
 {
     struct lane *lane = lane_of(stream);
@@ -157,8 +167,7 @@ static int open_in_lane(struct link_stream *stream, const struct transport_open 
     int result = transport_stream_open(lane->transport, open, &stream->stream);
     if (result < 0)
         return result;
-    transport_stream_set_owner(stream->stream, stream);
-    list_push_back(&lane->streams, &stream->link_in_lane);
+    join_lane(stream, lane, open);
     lane_wants_flush(lane);
     return 0;
 }
@@ -171,6 +180,8 @@ static void drop_in_lane(struct link_stream *stream)
     transport_stream_release(stream->stream);
     stream->stream = NULL;
     list_remove(&stream->link_in_lane);
+    if (stream->is_nodes && stream->link->lane) /* the lane itself may be on its way out */
+        stream->link->lane->node_streams--;
 }
 
 static void send_room_home(struct link_stream *stream, uint64_t processed)
@@ -264,8 +275,7 @@ void stream_opened(struct lane *lane, const struct transport_event *event)
     struct link_set *set = lane->link->set;
     struct link_stream *stream = new_stream(lane->link, lane->driver->worker, lane->driver->worker);
     stream->stream = event->stream;
-    transport_stream_set_owner(event->stream, stream);
-    list_push_back(&lane->streams, &stream->link_in_lane);
+    join_lane(stream, lane, event->open);
     metric_add(&link_streams_accepted, 1);
     if (event->open->flags & TRANSPORT_OPEN_TEST) {
         trial_accept(lane, &stream);

@@ -55,16 +55,16 @@ static uint32_t greater(uint32_t a, uint32_t b)
 
 static bool is_beyond(const struct route_settings *settings, const struct route_facts *facts)
 {
-    return (settings->loss_ppm && facts->loss.fast_ppm > settings->loss_ppm) ||
-           (settings->rtt_us && facts->rtt_us > settings->rtt_us);
+    return (settings->loss_percent && facts->loss.fast_ppm > settings->loss_percent * 10000) ||
+           (settings->rtt_ns && facts->rtt_us > settings->rtt_ns / 1000);
 }
 
 /* Not well enough to come back. */
 static bool is_near(const struct route_settings *settings, const struct route_facts *facts)
 {
-    return (settings->loss_ppm &&
-            greater(facts->loss.fast_ppm, facts->loss.slow_ppm) > settings->loss_ppm / 2) ||
-           (settings->rtt_us && facts->rtt_us > settings->rtt_us - settings->rtt_us / 4);
+    return (settings->loss_percent &&
+            greater(facts->loss.fast_ppm, facts->loss.slow_ppm) > settings->loss_percent * 5000) ||
+           (settings->rtt_ns && facts->rtt_us > settings->rtt_ns / 1000 * 3 / 4);
 }
 
 /* It may seem well for no other reason than that nothing goes there any more: hence the time. */
@@ -76,6 +76,8 @@ static void judge(struct route_channel *channel, const struct route_settings *se
         channel->bad_ns = now_ns;
     if (!facts->is_up)
         set_state(channel, ROUTE_AWAY, now_ns);
+    else if (facts->is_doubted)
+        set_state(channel, ROUTE_DEGRADED, now_ns);
     else if (channel->bad_ns &&
              (channel->bad_ns == now_ns || now_ns - channel->bad_ns < settings->hold_ns))
         set_state(channel, ROUTE_DEGRADED, now_ns);

@@ -55,7 +55,8 @@ const char *route_state_text(enum route_state state);
 
 /* When a channel is degraded, and for how long at least. 0: no such limit. */
 struct route_settings {
-    uint32_t loss_ppm, rtt_us;
+    uint32_t loss_percent;
+    uint64_t rtt_ns;
     uint64_t hold_ns;
 };
 
@@ -63,6 +64,7 @@ struct route_settings {
 struct route_facts {
     uint64_t identity; /* of its far end, the same over reloads */
     bool is_up;
+    bool is_doubted;        /* silent for longer than its answers usually take */
     uint32_t rtt_us;        /* 0: not known */
     struct route_loss loss; /* of the worse direction */
     bool has_window;        /* false: congestion control lets nothing more go for now */

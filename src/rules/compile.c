@@ -233,6 +233,7 @@ static void compile_match(struct compiler *compiler, const struct rules_match *m
     add_limit(all, CONDITION_RTT, match->rtt_above_ns / 1000);
     add_limit(all, CONDITION_LOSS, match->loss_above_percent * 10000ull);
     compiler->rules->asks_for_link |= match->rtt_above_ns || match->loss_above_percent;
+    compiler->rules->asks_for_load |= match->load_above_percent > 0;
     add_limit(all, CONDITION_LOAD, match->load_above_percent);
     add_countries(compiler, all, &match->countries);
     add_texts(compiler, all, CONDITION_HOST, &match->hosts, true);
@@ -511,6 +512,11 @@ const struct rules_rule *rules_at(const struct rules *rules, size_t index)
 bool rules_ask_for_link(const struct rules *rules)
 {
     return rules && rules->asks_for_link;
+}
+
+bool rules_ask_for_load(const struct rules *rules)
+{
+    return rules && rules->asks_for_load;
 }
 
 bool rules_ask_for_country(const struct rules *rules)

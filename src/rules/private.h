@@ -177,7 +177,7 @@ struct rules {
     struct compiled *compiled;
     size_t count;
     struct index *index;
-    bool asks_for_link, asks_for_country;
+    bool asks_for_link, asks_for_load, asks_for_country;
     struct pattern **regexes; /* to be freed, as are the trees */
     size_t regex_count, regex_capacity;
     struct prefix_tree **trees;

@@ -157,6 +157,7 @@ void rules_free(struct rules **freed);
 size_t rules_count(const struct rules *rules); /* 0 for NULL */
 const struct rules_rule *rules_at(const struct rules *rules, size_t index);
 bool rules_ask_for_link(const struct rules *rules); /* whether rtt_us and loss_ppm matter */
+bool rules_ask_for_load(const struct rules *rules); /* whether load_percent matters */
 bool rules_ask_for_country(const struct rules *rules);
 
 /* ---- Deciding ---- */

@@ -185,3 +185,16 @@ void feedback_read_facts(const struct transport *transport, struct transport_fac
     facts->peer_quality = transport->primary->peer_quality;
     merge_peer(facts);
 }
+
+void transport_read_brief(const struct transport *transport, struct transport_brief *brief)
+{
+    const struct path *best = transport->primary;
+    *brief = (struct transport_brief){.srtt_ns = best->rtt.samples ? best->rtt.smoothed_ns : 0,
+                                      .is_doubted = true};
+    PATHS_EACH (path, transport) {
+        brief->packets_known += path->quality.known;
+        brief->packets_lost += path->quality.lost;
+        brief->spare_window_bytes += spare_window(path);
+        brief->is_doubted &= path->loss.probe_timeouts > 0;
+    }
+}

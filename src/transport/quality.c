@@ -30,6 +30,7 @@ void quality_acked(struct quality *quality, uint64_t now_ns, uint32_t bytes)
     struct quality_second *second = present(quality, now_ns);
     second->sent++;
     second->delivered_bytes += bytes;
+    quality->known++;
 }
 
 void quality_lost(struct quality *quality, uint64_t now_ns)
@@ -37,6 +38,8 @@ void quality_lost(struct quality *quality, uint64_t now_ns)
     struct quality_second *second = present(quality, now_ns);
     second->sent++;
     second->lost++;
+    quality->known++;
+    quality->lost++;
 }
 
 void quality_spurious(struct quality *quality, uint64_t now_ns)
@@ -44,6 +47,8 @@ void quality_spurious(struct quality *quality, uint64_t now_ns)
     struct quality_second *second = present(quality, now_ns);
     if (second->lost)
         second->lost--;
+    if (quality->lost)
+        quality->lost--;
 }
 
 void quality_marked(struct quality *quality, uint64_t now_ns, uint32_t packets)

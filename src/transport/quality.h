@@ -19,6 +19,7 @@ struct quality_second {
 struct quality {
     struct quality_second seconds[QUALITY_SECONDS + 1]; /* the present one and ten complete ones */
     uint64_t second;                                    /* running number of the present one */
+    uint64_t known, lost; /* packets so far whose fate is known, and the lost ones among them */
 };
 
 void quality_acked(struct quality *quality, uint64_t now_ns, uint32_t bytes);

@@ -181,8 +181,9 @@ enum {
     TRANSPORT_OPEN_DATAGRAMS = 8, /* a flow: a stream that datagrams go with (T12) */
     TRANSPORT_OPEN_TEST = 16,     /* a measurement by the ends of the link themselves */
     TRANSPORT_OPEN_PURGES = 32,   /* docs/protocol/purge.md; only where both ends offer it */
+    TRANSPORT_OPEN_LOADS = 64,    /* docs/protocol/loads.md; likewise */
     TRANSPORT_OPEN_FLAGS = TRANSPORT_OPEN_HTTP | TRANSPORT_OPEN_SECURE | TRANSPORT_OPEN_DATAGRAMS |
-                           TRANSPORT_OPEN_TEST | TRANSPORT_OPEN_PURGES,
+                           TRANSPORT_OPEN_TEST | TRANSPORT_OPEN_PURGES | TRANSPORT_OPEN_LOADS,
 };
 
 /* What ends tell each other in the handshake; a session has those of both. */
@@ -192,6 +193,7 @@ enum {
     TRANSPORT_FEATURE_TIMES = 2,  /* TIMES frames of the message form */
     TRANSPORT_FEATURE_PURGES = 4, /* of an edge with a cache, of a gateway with a log of purges */
     TRANSPORT_FEATURE_GROUPS = 8, /* groups of origins in the message form */
+    TRANSPORT_FEATURE_LOADS = 16, /* gateways tell edges of their queues */
 };
 
 enum transport_event_kind {
@@ -404,6 +406,15 @@ struct transport_facts {
     uint32_t path_count;
 };
 void transport_read_facts(const struct transport *transport, struct transport_facts *facts);
+/* What changes from moment to moment, without the cost of all facts. */
+struct transport_brief {
+    uint64_t packets_known,
+        packets_lost; /* of ours whose fate is known, over all paths that there are; those that were lost */
+    uint64_t srtt_ns;
+    uint64_t spare_window_bytes;
+    bool is_doubted; /* no path has answered lately what it should have answered by now */
+};
+void transport_read_brief(const struct transport *transport, struct transport_brief *brief);
 struct transport_site_facts {
     uint16_t number; /* 0: streams of no site, or of more sites than are told apart */
     uint8_t weight;

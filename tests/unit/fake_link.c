@@ -127,8 +127,12 @@ bool link_is_up(const struct link *link)
 struct link_quality link_read_quality(const struct link *link)
 {
     return (struct link_quality){.is_up = link->is_up,
+                                 .is_doubted = link->is_doubted,
                                  .srtt_us = link->srtt_us,
-                                 .loss_ppm = link->loss_ppm};
+                                 .loss_ppm = link->loss_ppm,
+                                 .packets_known = link->packets_known,
+                                 .packets_lost = link->packets_lost,
+                                 .spare_bytes = link->has_no_window ? 0 : FAKE_ROOM};
 }
 
 bool link_hears_times(const struct link *link)
@@ -144,6 +148,11 @@ bool link_knows_groups(const struct link *link)
 bool link_has_purges(const struct link *link)
 {
     return link->has_purges;
+}
+
+bool link_has_loads(const struct link *link)
+{
+    return link->has_loads;
 }
 
 uint64_t link_ups(const struct link *link)

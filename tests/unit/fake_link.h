@@ -18,7 +18,9 @@ struct link {
     bool is_up, is_self, is_to_gateway, hears_times;
     bool refuses; /* link_stream_open() fails, though it looks as if it were up */
     uint32_t srtt_us, loss_ppm;
-    bool has_purges;
+    uint64_t packets_known, packets_lost;
+    bool is_doubted, has_no_window;
+    bool has_purges, has_loads;
     bool knows_no_groups;
     uint64_t ups;
 };

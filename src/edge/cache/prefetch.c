@@ -32,9 +32,9 @@ static bool has_way(struct edge_worker *worker, const struct conf *conf,
                     const struct conf_site *site)
 {
     if (site)
-        return edge_route_pick(worker, conf, site, NULL, 0) != NULL;
+        return edge_route_exists(worker, conf, site);
     for (size_t i = 0; i < conf->site_count; i++)
-        if (edge_route_pick(worker, conf, &conf->sites[i], NULL, 0))
+        if (edge_route_exists(worker, conf, &conf->sites[i]))
             return true;
     return false;
 }

@@ -178,7 +178,7 @@ static struct edge_flow *start(struct edge_worker *worker, const struct conf_por
                                const struct flow_key *key)
 {
     const struct conf *conf = edge_conf(worker);
-    struct link *link = edge_route_pick(worker, conf, port->site, NULL, 0);
+    struct link *link = edge_route_pick(worker, conf, port->site, port->ring);
     struct transport_open open = {.port = port->port,
                                   .flags = TRANSPORT_OPEN_DATAGRAMS |
                                            (port->is_secure ? TRANSPORT_OPEN_SECURE : 0),

@@ -41,7 +41,7 @@ static void give_up(struct edge_worker *worker, const struct edge_arrival *arriv
 void edge_port_carry(struct edge_worker *worker, const struct edge_arrival *arrival,
                      const struct conf *conf, const struct edge_port_target *target)
 {
-    struct link *link = edge_route_pick(worker, conf, target->site, NULL, 0);
+    struct link *link = edge_route_pick(worker, conf, target->site, target->ring);
     if (!link) {
         give_up(worker, arrival);
         return;

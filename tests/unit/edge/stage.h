@@ -6,7 +6,7 @@
 #define TESTS_UNIT_EDGE_STAGE_H
 
 #include "base/memory.h"
-#include "edge/private.h"
+#include "edge/channels.h"
 #include "fake_link.h"
 #include "network.h"
 #include "turn.h"
@@ -69,6 +69,7 @@ static inline void stage_start(struct stage *stage)
     list_init(&worker->ports);
     list_init(&worker->waiting);
     http_date_text(1700000000, worker->date);
+    atomic_store(&worker->channels, edge_channels_new(worker));
 }
 
 static inline void stage_stop(struct stage *stage)
@@ -77,6 +78,7 @@ static inline void stage_stop(struct stage *stage)
     edge_h2_clients_abort(stage->worker);
     edge_ports_abort(stage->worker);
     assert_int_equal(stage->worker->connections, 0);
+    edge_channels_stop(stage->worker->channels);
     loop_free(&stage->worker->loop);
     text_clear(&stage->worker->log_line);
     edge_free(&stage->edge);

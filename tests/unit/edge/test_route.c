@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which link a request takes (L1), and whether this edge serves a site at all.
+ * Which channel a request takes (L1), and whether this edge serves a site at all. How shares follow from facts is tests/unit/route.
  */
 #include "stage.h"
 
 static struct link *pick(struct stage *stage, const char *site, struct link *const *tried,
                          size_t count)
 {
-    return edge_route_pick(stage->worker, stage->conf, conf_find_site(stage->conf, span_text(site)),
-                           tried, count);
+    const struct conf_site *of = conf_find_site(stage->conf, span_text(site));
+    const struct edge_channel *picked =
+        edge_channels_pick(stage->worker, stage->conf, of, 2, tried, count);
+    const struct edge_channel *best =
+        edge_channels_best(stage->worker, stage->conf, of, 2, tried, count);
+    assert_ptr_equal(picked, best); /* they are so far from each other that one has all */
+    return picked ? picked->link : NULL;
 }
 
 static void L1_the_shortest_round_trip_wins(void **state)
@@ -18,7 +23,13 @@ static void L1_the_shortest_round_trip_wins(void **state)
     stage_start(&stage);
     struct link *links = stage.links.links;
     assert_ptr_equal(pick(&stage, "shop", NULL, 0), &links[STAGE_NEAR]);
-    links[STAGE_NEAR].srtt_us = 100000;
+    assert_ptr_equal(edge_route_pick(stage.worker, stage.conf,
+                                     conf_find_site(stage.conf, SPAN("shop")), 2),
+                     &links[STAGE_NEAR]);
+    stage_stop(&stage);
+    stage_start(&stage);
+    links[STAGE_NEAR].srtt_us = 500000;
+    links[STAGE_FURTHEST].srtt_us = 500000;
     assert_ptr_equal(pick(&stage, "shop", NULL, 0), &links[STAGE_FAR]);
     stage_stop(&stage);
 }
@@ -53,6 +64,27 @@ static void L1_only_gateways_of_the_site_are_used(void **state)
     stage_stop(&stage);
 }
 
+static void L2_channels_follow_the_configuration(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    struct link *links = stage.links.links;
+    assert_ptr_equal(pick(&stage, "shop", NULL, 0), &links[STAGE_NEAR]);
+    assert_ptr_equal(pick(&stage, "single", NULL, 0), &links[STAGE_NEAR]);
+    struct conf *old = stage.conf;
+    stage.conf = network_load(stage_network, "edge");
+    edge_channels_follow(stage.worker->channels);
+    assert_ptr_equal(pick(&stage, "shop", NULL, 0), &links[STAGE_NEAR]);
+    assert_true(
+        edge_route_exists(stage.worker, stage.conf, conf_find_site(stage.conf, SPAN("single"))));
+    links[STAGE_NEAR].is_up = false;
+    assert_false(
+        edge_route_exists(stage.worker, stage.conf, conf_find_site(stage.conf, SPAN("single"))));
+    conf_free(old);
+    stage_stop(&stage);
+}
+
 /* A link that was never measured is no better than one that was, but better than none. */
 static void L1_an_unmeasured_link_is_usable(void **state)
 {
@@ -81,6 +113,7 @@ int main(void)
         cmocka_unit_test(L1_the_shortest_round_trip_wins),
         cmocka_unit_test(L1_links_that_are_down_or_tried_are_passed_over),
         cmocka_unit_test(L1_only_gateways_of_the_site_are_used),
+        cmocka_unit_test(L2_channels_follow_the_configuration),
         cmocka_unit_test(L1_an_unmeasured_link_is_usable),
         cmocka_unit_test(a_site_may_be_of_other_edges),
     };

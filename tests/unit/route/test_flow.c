@@ -31,7 +31,7 @@ struct world {
     double owed; /* requests not yet sent */
 };
 
-static const struct route_settings settings = {.loss_ppm = 30000, .hold_ns = 5000000000};
+static const struct route_settings settings = {.loss_percent = 3, .hold_ns = 5000000000};
 
 static void report(struct gateway *gateway, uint64_t identity)
 {

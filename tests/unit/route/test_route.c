@@ -14,7 +14,7 @@
 
 #define MS_NS 1000000ull
 
-static const struct route_settings settings = {.loss_ppm = 30000, .hold_ns = 5000 * MS_NS};
+static const struct route_settings settings = {.loss_percent = 3, .hold_ns = 5000 * MS_NS};
 
 static struct route_facts channel(uint64_t identity, uint32_t rtt_us)
 {
@@ -179,6 +179,21 @@ static void T8_a_lossy_channel_loses_its_share_at_once_and_comes_back_late(void 
     assert_int_equal(route_pick(&route, 1, 0), 0);
 }
 
+static void T8_a_silent_channel_gets_nothing_until_it_answers(void **state)
+{
+    struct route route = {0};
+    struct route_facts facts[] = {channel(1, 10000), channel(2, 30000)};
+    (void)state;
+    uint64_t now_ns = settle(&route, facts, 2, MS_NS, 100);
+    assert_int_equal(route_pick(&route, 1, 0), 0);
+    facts[0].is_doubted = true;
+    now_ns = settle(&route, facts, 2, now_ns, 50);
+    assert_int_equal(route_pick(&route, 1, 0), 1);
+    facts[0].is_doubted = false;
+    settle(&route, facts, 2, now_ns, 2000);
+    assert_int_equal(route_pick(&route, 1, 0), 0);
+}
+
 static void L2_small_differences_move_nothing(void **state)
 {
     struct route route = {0};
@@ -210,7 +225,7 @@ static void L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go(void 
 
 static void T8_a_round_trip_beyond_its_limit_degrades(void **state)
 {
-    const struct route_settings limits = {.rtt_us = 50000, .hold_ns = 1000 * MS_NS};
+    const struct route_settings limits = {.rtt_ns = 50 * MS_NS, .hold_ns = 1000 * MS_NS};
     struct route route = {0};
     struct route_facts facts[] = {channel(1, 40000), channel(2, 45000)};
     (void)state;
@@ -275,6 +290,7 @@ int main(void)
         cmocka_unit_test(L10_the_first_class_stays_near_while_the_last_overflows),
         cmocka_unit_test(L2_a_full_one_gets_nothing_while_another_has_room),
         cmocka_unit_test(T8_a_lossy_channel_loses_its_share_at_once_and_comes_back_late),
+        cmocka_unit_test(T8_a_silent_channel_gets_nothing_until_it_answers),
         cmocka_unit_test(L2_small_differences_move_nothing),
         cmocka_unit_test(L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go),
         cmocka_unit_test(T8_a_round_trip_beyond_its_limit_degrades),

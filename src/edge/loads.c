@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where an edge hears of loads: a source is a gateway. It is looked at ten times a second, whether its link came up; what it tells is kept
+ * until it tells otherwise, and believed while it beats.
+ */
+#include "edge/loads.h"
+
+#include "base/memory.h"
+
+#include <pthread.h>
+
+enum { TICK_MS = 100, AGAIN_MS = 1000, REFUSED_MS = 5000, READ_MOST = 65536 };
+#define MS_NS 1000000ull
+
+struct edge_load_source {
+    struct list in_list;
+    struct edge_loads *loads;
+    uint8_t key[CONF_KEY_BYTES];
+    /* The first worker's. */
+    struct link_stream *stream; /* NULL: none */
+    struct link *stream_link;
+    uint64_t retry_ns;
+    struct slice_queue in;
+    bool is_named; /* by the present configuration */
+
+    pthread_mutex_t
+        lock; /* of all below: readers come from other workers, some twenty times a second */
+    uint64_t beat_ns; /* when it was heard last; 0: not on this stream */
+    uint64_t known, lost;
+    struct loads_report *reports; /* ascending by site */
+    size_t count, capacity;
+};
+
+struct edge_loads {
+    struct edge *edge;
+    struct loop_timer tick;
+    pthread_mutex_t lock; /* of the list */
+    struct list sources;
+};
+
+static struct metric loads_beats =
+    METRIC(COUNTER, "causeway_edge_loads_beats_total", "", "Beats of gateways that tell loads.");
+static struct metric loads_told = METRIC(COUNTER, "causeway_edge_loads_told_total", "",
+                                         "Loads of sites that gateways have told.");
+static struct metric loads_malformed =
+    METRIC(COUNTER, "causeway_edge_loads_malformed_total", "",
+           "Streams of loads that ended because what came was none.");
+
+void edge_loads_register_metrics(void)
+{
+    metric_register(&loads_beats);
+    metric_register(&loads_told);
+    metric_register(&loads_malformed);
+}
+
+/* ---- what was told */
+
+static size_t place_of(const struct edge_load_source *source, uint64_t site)
+{
+    size_t low = 0, high = source->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->reports[middle].site < site)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_at(const struct edge_load_source *source, size_t place, uint64_t site)
+{
+    return place < source->count && source->reports[place].site == site;
+}
+
+/* False: more sites than there may be. */
+static bool keep(struct edge_load_source *source, const struct loads_report *report)
+{
+    size_t place = place_of(source, report->site);
+    if (!is_at(source, place, report->site)) {
+        if (source->count == CONF_SITES_LIMIT)
+            return false;
+        if (source->count == source->capacity) {
+            source->capacity = source->capacity ? source->capacity * 2 : 16;
+            source->reports =
+                memory_resize(source->reports, source->capacity, sizeof *source->reports);
+        }
+        memmove(&source->reports[place + 1], &source->reports[place],
+                (source->count++ - place) * sizeof *source->reports);
+    }
+    source->reports[place] = *report;
+    return true;
+}
+
+static void forget(struct edge_load_source *source, uint64_t site)
+{
+    size_t place = place_of(source, site);
+    if (is_at(source, place, site))
+        memmove(&source->reports[place], &source->reports[place + 1],
+                (--source->count - place) * sizeof *source->reports);
+}
+
+static bool is_fresh(const struct edge_load_source *source, uint64_t now_ns)
+{
+    return source->beat_ns && now_ns < source->beat_ns + LOADS_STALE_NS;
+}
+
+bool edge_loads_read(struct edge_load_source *source, uint64_t site, uint64_t now_ns,
+                     struct loads_report *report)
+{
+    pthread_mutex_lock(&source->lock);
+    size_t place = place_of(source, site);
+    bool is_known = is_fresh(source, now_ns) && is_at(source, place, site);
+    if (is_known)
+        *report = source->reports[place];
+    pthread_mutex_unlock(&source->lock);
+    return is_known;
+}
+
+bool edge_loads_read_way(struct edge_load_source *source, uint64_t now_ns, uint64_t *known,
+                         uint64_t *lost)
+{
+    pthread_mutex_lock(&source->lock);
+    bool is_known = is_fresh(source, now_ns);
+    *known = source->known;
+    *lost = source->lost;
+    pthread_mutex_unlock(&source->lock);
+    return is_known;
+}
+
+/* ---- the stream */
+
+static void say(struct edge_load_source *source, struct text *out)
+{
+    struct slice_queue bytes = {0};
+    if (out->length && source->stream) {
+        slice_queue_append(&bytes, text_span(out));
+        link_stream_write(source->stream, &bytes);
+    }
+    text_clear(out);
+}
+
+static void drop_stream(struct edge_load_source *source, uint32_t code, uint64_t again_ms)
+{
+    if (!source->stream)
+        return;
+    if (code != TRANSPORT_CODE_NONE)
+        link_stream_reset(source->stream, code);
+    link_stream_release(&source->stream);
+    slice_queue_clear(&source->in);
+    source->retry_ns = clock_now_ns() + again_ms * MS_NS;
+    pthread_mutex_lock(&source->lock);
+    source->beat_ns = 0;
+    source->count = 0;
+    pthread_mutex_unlock(&source->lock);
+}
+
+/* False: that is no message of this protocol. */
+static bool take(struct edge_load_source *source, const struct loads_message *message,
+                 struct text *out)
+{
+    bool is_taken = true;
+    switch (message->type) {
+    case LOADS_MESSAGE_BEAT:
+        pthread_mutex_lock(&source->lock);
+        source->beat_ns = clock_now_ns();
+        source->known = message->known;
+        source->lost = message->lost;
+        pthread_mutex_unlock(&source->lock);
+        metric_add(&loads_beats, 1);
+        loads_message_write(out, &(struct loads_message){.type = LOADS_MESSAGE_HEARD,
+                                                         .number = message->number});
+        return true;
+    case LOADS_MESSAGE_LOAD:
+        metric_add(&loads_told, 1);
+        pthread_mutex_lock(&source->lock);
+        is_taken = keep(source, &message->report);
+        pthread_mutex_unlock(&source->lock);
+        return is_taken;
+    case LOADS_MESSAGE_GONE:
+        pthread_mutex_lock(&source->lock);
+        forget(source, message->report.site);
+        pthread_mutex_unlock(&source->lock);
+        return true;
+    case LOADS_MESSAGE_UNKNOWN:
+        return true;
+    case LOADS_MESSAGE_HELLO:
+    case LOADS_MESSAGE_HEARD:
+        return false;
+    }
+    return false;
+}
+
+static void on_readable(void *owner, struct link_stream *stream)
+{
+    struct edge_load_source *source = owner;
+    struct text out = {0};
+    uint64_t before = source->in.bytes;
+    bool has_ended = false;
+    int length = 0;
+    link_stream_read(stream, &source->in, READ_MOST, &has_ended);
+    link_stream_consume(stream, source->in.bytes - before);
+    while (length >= 0) {
+        struct loads_message message;
+        length = loads_message_take(&source->in, &message);
+        if (length > 0 && !take(source, &message, &out))
+            length = ERROR_INVALID;
+    }
+    say(source, &out);
+    if (length == ERROR_INVALID) {
+        metric_add(&loads_malformed, 1);
+        drop_stream(source, TRANSPORT_CODE_PROTOCOL, AGAIN_MS);
+    } else if (has_ended) {
+        drop_stream(source, TRANSPORT_CODE_CANCELLED, AGAIN_MS);
+    }
+}
+
+static void on_writable(void *owner, struct link_stream *stream)
+{
+    (void)owner;
+    (void)stream;
+}
+
+static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
+{
+    (void)stream;
+    drop_stream(owner, TRANSPORT_CODE_NONE,
+                code == TRANSPORT_CODE_REFUSED    ? REFUSED_MS
+                : code == TRANSPORT_CODE_SHUTDOWN ? 0 /* its configuration is another one */
+                                                  : AGAIN_MS);
+}
+
+static void open_stream(struct edge_load_source *source, struct link *link)
+{
+    static const struct link_stream_events events = {on_readable, on_writable, on_reset};
+    const struct transport_open open = {.flags = TRANSPORT_OPEN_LOADS};
+    struct text out = {0};
+    source->retry_ns = clock_now_ns() + AGAIN_MS * MS_NS;
+    if (link_stream_open(link, &open, &events, source, &source->stream) < 0)
+        return;
+    source->stream_link = link;
+    loads_message_write(&out, &(struct loads_message){.type = LOADS_MESSAGE_HELLO,
+                                                      .version = LOADS_VERSION});
+    say(source, &out);
+}
+
+/* ---- time */
+
+static void look(struct edge_load_source *source)
+{
+    struct link *link =
+        source->is_named ? link_to_gateway(source->loads->edge->options.links, source->key) : NULL;
+    if (source->stream && source->stream_link != link)
+        drop_stream(source, TRANSPORT_CODE_CANCELLED, 0);
+    if (link && !source->stream && link_is_up(link) && link_has_loads(link) &&
+        clock_now_ns() >= source->retry_ns)
+        open_stream(source, link);
+}
+
+static void on_tick(struct loop *loop, struct loop_timer *timer)
+{
+    struct edge_loads *loads = CONTAINER_OF(timer, struct edge_loads, tick);
+    pthread_mutex_lock(&loads->lock);
+    LIST_EACH (item, after, &loads->sources)
+        look(CONTAINER_OF(item, struct edge_load_source, in_list));
+    pthread_mutex_unlock(&loads->lock);
+    loop_timer_start(loop, timer, loop_now_ns(loop) + TICK_MS * MS_NS);
+}
+
+/* ---- sources */
+
+static struct edge_load_source *find_or_make(struct edge_loads *loads,
+                                             const uint8_t key[CONF_KEY_BYTES])
+{
+    LIST_EACH (item, after, &loads->sources) {
+        struct edge_load_source *source = CONTAINER_OF(item, struct edge_load_source, in_list);
+        if (memcmp(source->key, key, CONF_KEY_BYTES) == 0)
+            return source;
+    }
+    struct edge_load_source *source = NEW(struct edge_load_source);
+    source->loads = loads;
+    memcpy(source->key, key, CONF_KEY_BYTES);
+    pthread_mutex_init(&source->lock, NULL);
+    list_push_back(&loads->sources, &source->in_list);
+    return source;
+}
+
+struct edge_load_source *edge_loads_source(struct edge_loads *loads,
+                                           const uint8_t key[CONF_KEY_BYTES])
+{
+    pthread_mutex_lock(&loads->lock);
+    struct edge_load_source *source = find_or_make(loads, key);
+    pthread_mutex_unlock(&loads->lock);
+    return source;
+}
+
+static void read_conf(struct edge_loads *loads)
+{
+    const struct edge_options *options = &loads->edge->options;
+    const struct conf *conf = conf_current(&options->conf);
+    pthread_mutex_lock(&loads->lock);
+    LIST_EACH (item, after, &loads->sources)
+        CONTAINER_OF(item, struct edge_load_source, in_list)->is_named = false;
+    for (size_t i = 0; i < conf->site_count; i++) {
+        const struct conf_site *site = &conf->sites[i];
+        for (size_t j = 0; edge_route_serves(conf, site) && j < site->gateway_count; j++) {
+            bool is_self = site->gateways[j] == conf->self;
+            find_or_make(loads, is_self ? options->public_key : site->gateways[j]->public_key)
+                ->is_named = true;
+        }
+    }
+    pthread_mutex_unlock(&loads->lock);
+}
+
+/* ---- life */
+
+struct edge_loads *edge_loads_new(struct edge *edge)
+{
+    struct edge_loads *loads = NEW(struct edge_loads);
+    loads->edge = edge;
+    loads->tick.fire = on_tick;
+    pthread_mutex_init(&loads->lock, NULL);
+    list_init(&loads->sources);
+    read_conf(loads);
+    return loads;
+}
+
+void edge_loads_free(struct edge_loads **freed)
+{
+    struct edge_loads *loads = *freed;
+    *freed = NULL;
+    for (struct list *item; (item = list_pop_front(&loads->sources)) != NULL;) {
+        struct edge_load_source *source = CONTAINER_OF(item, struct edge_load_source, in_list);
+        pthread_mutex_destroy(&source->lock);
+        memory_free(source->reports);
+        memory_free(source);
+    }
+    pthread_mutex_destroy(&loads->lock);
+    memory_free(loads);
+}
+
+static bool is_first(const struct edge_worker *worker)
+{
+    return worker == worker->edge->workers;
+}
+
+void edge_loads_start(struct edge_worker *worker)
+{
+    if (is_first(worker))
+        on_tick(worker->loop, &worker->edge->loads->tick);
+}
+
+void edge_loads_follow(struct edge_worker *worker)
+{
+    if (is_first(worker))
+        read_conf(worker->edge->loads);
+}
+
+void edge_loads_stop(struct edge_worker *worker)
+{
+    struct edge_loads *loads = worker->edge->loads;
+    if (!is_first(worker))
+        return;
+    loop_timer_stop(worker->loop, &loads->tick);
+    LIST_EACH (item, after, &loads->sources)
+        drop_stream(CONTAINER_OF(item, struct edge_load_source, in_list), TRANSPORT_CODE_SHUTDOWN,
+                    0);
+}

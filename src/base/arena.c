@@ -68,9 +68,14 @@ void arena_cache_drain(void)
     spare.count = 0;
 }
 
-void *arena_take(struct arena *arena, size_t size)
+static size_t round_up(size_t size)
 {
-    size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    return (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+}
+
+void *arena_take_raw(struct arena *arena, size_t size)
+{
+    size_t rounded = round_up(size);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < rounded) {
         block = block_new(rounded > ORDINARY_BYTES ? rounded : ORDINARY_BYTES);
@@ -80,14 +85,20 @@ void *arena_take(struct arena *arena, size_t size)
     void *taken = block->data + block->used;
     block->used += rounded;
     arena->used_bytes += rounded;
-    return memset(taken, 0, rounded);
+    return taken;
+}
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    return memset(arena_take_raw(arena, size), 0, round_up(size));
 }
 
 struct span arena_copy(struct arena *arena, struct span span)
 {
-    uint8_t *copy = arena_take(arena, span.length + 1);
+    uint8_t *copy = arena_take_raw(arena, span.length + 1);
     if (span.length)
         memcpy(copy, span.data, span.length);
+    copy[span.length] = 0;
     return span_of(copy, span.length);
 }
 

@@ -17,6 +17,7 @@ struct arena {
 };
 
 void *arena_take(struct arena *arena, size_t size);            /* zeroed, aligned for any type */
+void *arena_take_raw(struct arena *arena, size_t size);        /* the same, not zeroed */
 struct span arena_copy(struct arena *arena, struct span span); /* followed by a NUL */
 char *arena_text(struct arena *arena, const char *text);       /* NULL stays NULL */
 char *arena_format(struct arena *arena, const char *format, ...)
@@ -27,7 +28,9 @@ void arena_clear(struct arena *arena); /* frees everything; the arena may be use
 void arena_cache_drain(
     void); /* frees the blocks that this thread keeps for its next arenas (at most 1 MiB); call it at thread end */
 
-#define ARENA_NEW(arena, type)          ((type *)arena_take((arena), sizeof(type)))
+#define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type)))
+#define ARENA_ARRAY_RAW(arena, type, count) \
+    ((type *)arena_take_raw((arena), sizeof(type) * (count)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))
 
 #endif

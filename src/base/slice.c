@@ -185,30 +185,47 @@ void slice_queue_push_read(struct slice_queue *queue, struct chunk *chunk)
         slice_queue_push(queue, slice);
 }
 
+/* As much as the last chunk takes; the rest is returned. */
+static struct span fill_last(struct slice_queue *queue, struct span span)
+{
+    if (!queue->count || !span.length)
+        return span;
+    struct slice *last = slice_at(queue, queue->count - 1);
+    struct chunk *chunk = last->chunk;
+    uint32_t end = last->offset + last->length;
+    if (end != chunk->filled || end == chunk->capacity || !chunk_is_sole(chunk))
+        return span;
+    uint32_t room = chunk->capacity - end;
+    uint32_t length = span.length < room ? (uint32_t)span.length : room;
+    memcpy(chunk->data + end, span.data, length);
+    chunk->filled += length;
+    last->length += length;
+    queue->bytes += length;
+    return span_from(span, length);
+}
+
+/* The front of the span in a chunk of its own; the rest is returned. */
+static struct span fill_new(struct slice_queue *queue, struct chunk *chunk, struct span span)
+{
+    uint32_t length = span.length < chunk->capacity ? (uint32_t)span.length : chunk->capacity;
+    memcpy(chunk->data, span.data, length);
+    chunk->filled = length;
+    slice_queue_push(queue, (struct slice){chunk, 0, length});
+    return span_from(span, length);
+}
+
 void slice_queue_append(struct slice_queue *queue, struct span span)
 {
-    if (queue->count && span.length) {
-        struct slice *last = slice_at(queue, queue->count - 1);
-        struct chunk *chunk = last->chunk;
-        uint32_t end = last->offset + last->length;
-        if (end == chunk->filled && end < chunk->capacity && chunk_is_sole(chunk)) {
-            uint32_t room = chunk->capacity - end;
-            uint32_t length = span.length < room ? (uint32_t)span.length : room;
-            memcpy(chunk->data + end, span.data, length);
-            chunk->filled += length;
-            last->length += length;
-            queue->bytes += length;
-            span = span_from(span, length);
-        }
-    }
-    while (span.length) {
-        struct chunk *chunk = chunk_for(span.length);
-        uint32_t length = span.length < chunk->capacity ? (uint32_t)span.length : chunk->capacity;
-        memcpy(chunk->data, span.data, length);
-        chunk->filled = length;
-        slice_queue_push(queue, (struct slice){chunk, 0, length});
-        span = span_from(span, length);
-    }
+    span = fill_last(queue, span);
+    while (span.length)
+        span = fill_new(queue, chunk_for(span.length), span);
+}
+
+void slice_queue_gather(struct slice_queue *queue, struct span span)
+{
+    span = fill_last(queue, span);
+    while (span.length)
+        span = fill_new(queue, chunk_new(), span);
 }
 
 uint8_t *slice_queue_extend(struct slice_queue *queue, uint32_t length)

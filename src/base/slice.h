@@ -64,6 +64,9 @@ void slice_queue_push(struct slice_queue *queue, struct slice slice); /* takes t
 void slice_queue_push_read(struct slice_queue *queue, struct chunk *chunk);
 void slice_queue_append(struct slice_queue *queue,
                         struct span span); /* copies; fills the last chunk where it may */
+void slice_queue_gather(struct slice_queue *queue,
+                        struct span span); /* likewise, where much more is to follow: a new chunk
+                                              is an ordinary one */
 uint8_t *slice_queue_extend(struct slice_queue *queue,
                             uint32_t length); /* `length` bytes more, in one piece, for the caller
                                                  to fill in before anything else happens */

@@ -20,6 +20,17 @@ static nghttp2_nv pair(struct span name, struct span value, uint8_t flags)
                         .flags = flags};
 }
 
+/* A request id comes once: in the table of the connection it would only push out what comes again. */
+static nghttp2_nv pair_of(const struct http_field *field)
+{
+    if (field->id == HTTP_NAME_OTHER)
+        return pair(field->name, field->value, NGHTTP2_NV_FLAG_NONE);
+    uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    if (field->id == HTTP_NAME_X_REQUEST_ID)
+        flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+    return pair(h2_names[field->id], field->value, flags);
+}
+
 /* Of the connection, or made from the head's members. */
 static bool is_left_out(const struct http_field *field, bool is_tunnel)
 {
@@ -54,7 +65,7 @@ static int submit_trailers(struct h2_stream *stream)
     const struct http_fields *trailers = &stream->answer_trailers;
     nghttp2_nv *pairs = ARENA_ARRAY(&stream->arena, nghttp2_nv, trailers->count);
     for (uint32_t i = 0; i < trailers->count; i++)
-        pairs[i] = pair(trailers->list[i].name, trailers->list[i].value, NGHTTP2_NV_FLAG_NONE);
+        pairs[i] = pair_of(&trailers->list[i]);
     return nghttp2_submit_trailer(stream->session->nghttp2, stream->id, pairs, trailers->count);
 }
 
@@ -84,13 +95,13 @@ static ssize_t on_content(nghttp2_session *nghttp2, int32_t id, uint8_t *buffer,
 void h2_answer_send_content(struct h2_stream *stream, const uint8_t *frame_header, size_t length)
 {
     struct h2_session *session = stream->session;
-    slice_queue_append(session->out, span_of(frame_header, 9));
+    slice_queue_gather(session->out, span_of(frame_header, 9));
     uint64_t before = stream->out.bytes;
     for (size_t left = length; left;) {
         struct slice piece = slice_queue_pop(&stream->out, (uint32_t)left);
         left -= piece.length;
         if (piece.length <= COPIED_MOST) {
-            slice_queue_append(session->out, span_of(slice_data(&piece), piece.length));
+            slice_queue_gather(session->out, span_of(slice_data(&piece), piece.length));
             slice_release(&piece);
         } else {
             slice_queue_push(session->out, piece);
@@ -128,12 +139,6 @@ static bool has_no_content(const struct h2_stream *stream, const struct http_hea
            (answer->body == HTTP_BODY_LENGTH && !answer->content_length);
 }
 
-/* A request id comes once: in the table of the connection it would only push out what comes again. */
-static uint8_t flags_of(const struct http_field *field)
-{
-    return field->id == HTTP_NAME_X_REQUEST_ID ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
-}
-
 static size_t make_pairs(const struct http_head *answer, nghttp2_nv *pairs,
                          uint8_t digits[NUMBERS_BYTES])
 {
@@ -144,7 +149,7 @@ static size_t make_pairs(const struct http_head *answer, nghttp2_nv *pairs,
     for (uint32_t i = 0; i < answer->fields.count; i++) {
         const struct http_field *field = &answer->fields.list[i];
         if (!is_left_out(field, is_tunnel))
-            pairs[count++] = pair(field->name, field->value, flags_of(field));
+            pairs[count++] = pair_of(field);
     }
     if (answer->has_length && answer->status >= 200 && answer->status != 204)
         pairs[count++] =
@@ -174,7 +179,7 @@ int h2_stream_answer(struct h2_stream *stream, const struct http_head *answer)
     if (!is_valid(stream, answer))
         return ERROR_INVALID;
     uint8_t digits[NUMBERS_BYTES];
-    nghttp2_nv *pairs = ARENA_ARRAY(&stream->arena, nghttp2_nv, answer->fields.count + 2);
+    nghttp2_nv *pairs = ARENA_ARRAY_RAW(&stream->arena, nghttp2_nv, answer->fields.count + 2);
     size_t count = make_pairs(answer, pairs, digits);
     if (answer->status < 200 && answer->status != 101) {
         h2_session_failed(session, nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE,

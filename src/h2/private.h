@@ -9,6 +9,7 @@
  *   flood.c    what a client may do how often
  *   memory.c   the memory of libnghttp2, counted
  *   ids.c      identifiers of streams that have been
+ *   names.c    known field names in lower case
  */
 #ifndef H2_PRIVATE_H
 #define H2_PRIVATE_H
@@ -89,12 +90,13 @@ struct h2_session {
     void *context;
     struct random *random;
     uint64_t now_ns;
-    struct list streams;     /* struct h2_stream */
-    struct list due;         /* those that an event is due for which no frame brings */
-    struct slice fed;        /* borrowed: what libnghttp2 is reading */
-    struct slice_queue *out; /* while pulling, */
-    uint64_t out_most;       /* and how much it is to hold */
-    uint64_t held_bytes;     /* of answers, beyond each stream's floor */
+    struct list streams;      /* struct h2_stream */
+    struct list due;          /* those that an event is due for which no frame brings */
+    struct h2_stream *recent; /* the last that libnghttp2 spoke of, or NULL */
+    struct slice fed;         /* borrowed: what libnghttp2 is reading */
+    struct slice_queue *out;  /* while pulling, */
+    uint64_t out_most;        /* and how much it is to hold */
+    uint64_t held_bytes;      /* of answers, beyond each stream's floor */
     uint64_t memory_bytes, memory_most;
     uint64_t rates[H2_RATE_COUNT]; /* see flood.c */
     uint64_t sent_bytes;           /* of content, since credit for window updates was given */
@@ -196,6 +198,9 @@ void h2_flood_sent(struct h2_session *session, size_t bytes); /* of content */
 /* HEADERS for an identifier that no open stream has; false: no client may send them. */
 bool h2_ids_take(struct h2_ids *ids, uint32_t id);
 void h2_ids_note_reset(struct h2_ids *ids, uint32_t id); /* from here */
+
+/* ---- names.c */
+extern const struct span h2_names[HTTP_NAME_COUNT]; /* of the known ones; else empty */
 
 /* ---- memory.c */
 nghttp2_mem h2_memory_of(struct h2_session *session);

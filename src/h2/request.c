@@ -23,27 +23,33 @@ static bool is_malformed(enum http_cause cause)
 
 /* ---- fields */
 
+/* NULL: there is none of that name. By length first: every request has four of them. */
+static struct span *pseudo_of(struct h2_pseudo *pseudo, struct span name)
+{
+    switch (name.length) {
+    case sizeof ":path" - 1:
+        return span_equal(name, SPAN(":path")) ? &pseudo->path : NULL;
+    case sizeof ":method" - 1: /* and of ":scheme" */
+        return span_equal(name, SPAN(":method"))   ? &pseudo->method
+               : span_equal(name, SPAN(":scheme")) ? &pseudo->scheme
+                                                   : NULL;
+    case sizeof ":protocol" - 1:
+        return span_equal(name, SPAN(":protocol")) ? &pseudo->protocol : NULL;
+    case sizeof ":authority" - 1:
+        return span_equal(name, SPAN(":authority")) ? &pseudo->authority : NULL;
+    }
+    return NULL;
+}
+
 static void take_pseudo(struct h2_stream *stream, struct span name, struct span value)
 {
-    const struct {
-        struct span name, *value;
-    } known[] = {
-        {SPAN(":method"), &stream->pseudo.method},       {SPAN(":scheme"), &stream->pseudo.scheme},
-        {SPAN(":authority"), &stream->pseudo.authority}, {SPAN(":path"), &stream->pseudo.path},
-        {SPAN(":protocol"), &stream->pseudo.protocol},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!span_equal(name, known[i].name))
-            continue;
-        if (known[i].value->data || stream->has_regular)
-            refuse(stream, HTTP_CAUSE_PSEUDO_FIELD);
-        else if (value.length > stream->session->settings.limits.line_bytes)
-            refuse(stream, HTTP_CAUSE_TARGET_LONG);
-        else
-            *known[i].value = arena_copy(&stream->arena, value);
-        return;
-    }
-    refuse(stream, HTTP_CAUSE_PSEUDO_FIELD);
+    struct span *taken = pseudo_of(&stream->pseudo, name);
+    if (!taken || taken->data || stream->has_regular)
+        refuse(stream, HTTP_CAUSE_PSEUDO_FIELD);
+    else if (value.length > stream->session->settings.limits.line_bytes)
+        refuse(stream, HTTP_CAUSE_TARGET_LONG);
+    else
+        *taken = arena_copy(&stream->arena, value);
 }
 
 /* RFC 9113 section 8.2.2. TE may say that trailers are welcome, nothing else. */
@@ -143,7 +149,7 @@ void h2_request_field(struct h2_stream *stream, struct span name, struct span va
 
 /* ---- the head */
 
-/* Section 8.3.1: an authority and a Host say the same. Host goes where HTTP/1.1 has it: it is the first field. */
+/* Section 8.3.1: an authority and a Host say the same. Host goes where HTTP/1.1 has it, to be settled like any other. */
 static enum http_cause settle_host(struct h2_stream *stream)
 {
     struct http_fields *fields = &stream->head.fields;
@@ -152,16 +158,17 @@ static enum http_cause settle_host(struct h2_stream *stream)
     const struct http_field *host = http_fields_find(fields, HTTP_NAME_HOST);
     if (!authority.data)
         return HTTP_CAUSE_NONE; /* settled by Host, or missing */
-    if (http_host_parse(authority, &stream->arena, &name, &port))
-        return HTTP_CAUSE_HOST_INVALID;
-    if (host) {
-        if (http_host_parse(host->value, &stream->arena, &other, &other_port))
-            return HTTP_CAUSE_HOST_INVALID;
-        return span_equal(name, other) && port == other_port ? HTTP_CAUSE_NONE
-                                                             : HTTP_CAUSE_HOST_DIFFERS;
+    if (!host) {
+        int result = http_fields_add(fields, HTTP_NAME_HOST, authority);
+        return result == 0               ? HTTP_CAUSE_NONE
+               : result == ERROR_INVALID ? HTTP_CAUSE_HOST_INVALID
+                                         : HTTP_CAUSE_HEAD_FIELDS;
     }
-    return http_fields_add(fields, HTTP_NAME_HOST, authority) ? HTTP_CAUSE_HEAD_FIELDS
-                                                              : HTTP_CAUSE_NONE;
+    if (http_host_parse(authority, &stream->arena, &name, &port) ||
+        http_host_parse(host->value, &stream->arena, &other, &other_port))
+        return HTTP_CAUSE_HOST_INVALID;
+    return span_equal(name, other) && port == other_port ? HTTP_CAUSE_NONE
+                                                         : HTTP_CAUSE_HOST_DIFFERS;
 }
 
 /* Section 8.2.3: they were cut for the sake of compression. */

@@ -86,11 +86,20 @@ static int outcome(const struct h2_session *session)
 
 /* ---- from libnghttp2: what came */
 
+/* Of a request's callbacks all but the first are for the same stream: libnghttp2 is not asked to look it up for each. NULL: none, or one
+ * that it refuses. */
+static struct h2_stream *stream_of(struct h2_session *session, int32_t id)
+{
+    if (!session->recent || session->recent->id != id)
+        session->recent = nghttp2_session_get_stream_user_data(session->nghttp2, id);
+    return session->recent;
+}
+
 /* False: HEADERS that no client may send. libnghttp2 ignores them, for it knows of streams only while they are open. */
 static bool may_open(struct h2_session *session, const nghttp2_frame_hd *frame)
 {
     uint32_t id = (uint32_t)frame->stream_id;
-    if (nghttp2_session_get_stream_user_data(session->nghttp2, frame->stream_id))
+    if (stream_of(session, frame->stream_id))
         return true;
     if (id > session->ids.highest && session->open >= session->settings.streams)
         h2_ids_note_reset(&session->ids, id); /* it will be refused, with what follows of it */
@@ -118,7 +127,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
         stream = h2_stream_new(session, frame->hd.stream_id);
         nghttp2_session_set_stream_user_data(nghttp2, frame->hd.stream_id, stream);
     } else {
-        stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+        stream = stream_of(context, frame->hd.stream_id);
         if (stream)
             stream->head_bytes = 0, stream->decoded_bytes = 0;
     }
@@ -129,8 +138,8 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
                      size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
                      void *context)
 {
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
-    (void)flags;
+    struct h2_stream *stream = stream_of(context, frame->hd.stream_id);
+    (void)nghttp2, (void)flags;
     if (stream)
         h2_request_field(stream, span_of(name, name_length), span_of(value, value_length));
     return outcome(context);
@@ -141,8 +150,7 @@ static void on_priority_update(struct h2_session *session,
 {
     struct http_priority priority =
         http_priority_read(span_of(update->field_value, update->field_value_len));
-    struct h2_stream *stream =
-        nghttp2_session_get_stream_user_data(session->nghttp2, update->stream_id);
+    struct h2_stream *stream = stream_of(session, update->stream_id);
     if (update->stream_id == 0) {
         h2_session_fail(session, H2_CAUSE_PROTOCOL); /* RFC 9218 section 7.1 */
         return;
@@ -172,8 +180,9 @@ static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context)
 {
     struct h2_session *session = context;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+    struct h2_stream *stream = stream_of(context, frame->hd.stream_id);
     bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    (void)nghttp2;
     if (frame->hd.type == NGHTTP2_HEADERS && stream) {
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
             h2_request_head(stream, ends);
@@ -193,8 +202,8 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const ui
                    size_t length, void *context)
 {
     struct h2_session *session = context;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
-    (void)flags;
+    struct h2_stream *stream = stream_of(context, id);
+    (void)nghttp2, (void)flags;
     if (!stream)
         return outcome(
             session); /* not known to happen: what comes for streams that are over never gets here */
@@ -227,7 +236,7 @@ static int on_unpack_extension(nghttp2_session *nghttp2, void **payload,
 static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *context)
 {
     struct h2_session *session = context;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+    struct h2_stream *stream = stream_of(context, id);
     if (!stream)
         return 0;
     if (h2_stream_is_known(stream))
@@ -261,7 +270,7 @@ static void on_answer_sent(struct h2_stream *stream)
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *context)
 {
     struct h2_session *session = context;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+    struct h2_stream *stream = stream_of(context, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_RST_STREAM:
         h2_ids_note_reset(&session->ids, (uint32_t)frame->hd.stream_id);
@@ -291,8 +300,8 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 static int on_frame_not_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, int error,
                              void *context)
 {
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
-    (void)context, (void)error;
+    struct h2_stream *stream = stream_of(context, frame->hd.stream_id);
+    (void)nghttp2, (void)error;
     if (stream && frame->hd.type == NGHTTP2_HEADERS && !stream->was_reset)
         h2_stream_submit_reset(stream, NGHTTP2_INTERNAL_ERROR);
     return 0;
@@ -430,7 +439,7 @@ static bool send_piece(struct h2_session *session)
     uint64_t before = session->out->bytes;
     ssize_t length = nghttp2_session_mem_send(session->nghttp2, &bytes);
     if (length > 0)
-        slice_queue_append(session->out, span_of(bytes, (size_t)length));
+        slice_queue_gather(session->out, span_of(bytes, (size_t)length));
     if (h2_session_failed(session, length) && session->is_ended)
         session->is_broken = true;
     end_if_failed(session);

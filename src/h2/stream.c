@@ -78,6 +78,8 @@ void h2_stream_free(struct h2_stream *stream)
 {
     drop_content(stream);
     list_remove(&stream->link);
+    if (stream->session->recent == stream)
+        stream->session->recent = NULL;
     stream->session->open--;
     stream->session->heads -= stream->request == H2_REQUEST_HEAD;
     arena_clear(&stream->arena);

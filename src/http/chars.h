@@ -35,20 +35,45 @@ static inline size_t token_run(const uint8_t *bytes, size_t at, size_t end)
     return at;
 }
 
+#ifdef __SSE2__
+/* A bit for each byte that no value has. */
+static inline unsigned value_misfits(__m128i block)
+{
+    const __m128i control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'),
+                  del = _mm_set1_epi8(0x7f);
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, control), block);
+    __m128i bad =
+        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, tab), low), _mm_cmpeq_epi8(block, del));
+    return (unsigned)_mm_movemask_epi8(bad);
+}
+
+/* 4 to 16 bytes: both ends, which may overlap. */
+static inline __m128i load_short(const uint8_t *bytes, size_t length)
+{
+    uint64_t first, last;
+    if (length >= sizeof first) {
+        memcpy(&first, bytes, sizeof first);
+        memcpy(&last, bytes + length - sizeof last, sizeof last);
+    } else {
+        uint32_t halves[2];
+        memcpy(&halves[0], bytes, sizeof halves[0]);
+        memcpy(&halves[1], bytes + length - sizeof halves[1], sizeof halves[1]);
+        first = last = (uint64_t)halves[1] << 32 | halves[0];
+    }
+    return _mm_set_epi64x((long long)last, (long long)first);
+}
+#endif
+
 static inline size_t value_run(const uint8_t *bytes, size_t at, size_t end)
 {
 #ifdef __SSE2__
-    const __m128i control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'),
-                  del = _mm_set1_epi8(0x7f);
     for (; end - at >= 16; at += 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes + at));
-        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, control), block);
-        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, tab), low),
-                                   _mm_cmpeq_epi8(block, del));
-        unsigned mask = (unsigned)_mm_movemask_epi8(bad);
+        unsigned mask = value_misfits(_mm_loadu_si128((const __m128i *)(const void *)(bytes + at)));
         if (mask)
             return at + (unsigned)__builtin_ctz(mask);
     }
+    if (end - at >= 4 && !value_misfits(load_short(bytes + at, end - at)))
+        return end;
 #endif
     while (at < end && is_value_byte(bytes[at]))
         at++;

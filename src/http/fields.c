@@ -45,7 +45,7 @@ static int make_room(struct http_fields *fields, uint32_t more)
     uint32_t capacity = fields->capacity ? fields->capacity * 2 : FIELDS_FIRST;
     while (capacity < fields->count + more)
         capacity *= 2;
-    struct http_field *list = ARENA_ARRAY(fields->arena, struct http_field, capacity);
+    struct http_field *list = ARENA_ARRAY_RAW(fields->arena, struct http_field, capacity);
     if (fields->count)
         memcpy(list, fields->list, fields->count * sizeof *list);
     fields->list = list;
@@ -53,14 +53,29 @@ static int make_room(struct http_fields *fields, uint32_t more)
     return 0;
 }
 
+static inline int put(struct http_fields *fields, enum http_name id, struct span name,
+                      struct span value)
+{
+    struct http_field *field = &fields->list[fields->count++];
+    field->name = name;
+    field->value = value;
+    field->id = id;
+    fields->present[id / 64] |= 1ull << (id % 64);
+    return 0;
+}
+
+__attribute__((noinline)) static int put_into_more_room(struct http_fields *fields,
+                                                        enum http_name id, struct span name,
+                                                        struct span value)
+{
+    return make_room(fields, 1) ? ERROR_LIMIT : put(fields, id, name, value);
+}
+
 int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                     struct span value)
 {
-    if (fields->count == fields->capacity && make_room(fields, 1))
-        return ERROR_LIMIT;
-    fields->list[fields->count++] = (struct http_field){name, value, id};
-    fields->present[id / 64] |= 1ull << (id % 64);
-    return 0;
+    return fields->count < fields->capacity ? put(fields, id, name, value)
+                                            : put_into_more_room(fields, id, name, value);
 }
 
 int http_fields_borrow_all(struct http_fields *fields, const struct http_fields *from)

@@ -12,8 +12,7 @@
 MUST_USE int http_fields_put(struct http_fields *fields, enum http_name id, struct span name,
                              struct span value);
 
-/* http_name_text() of each name, and as it is written. */
-extern const struct span http_name_texts[HTTP_NAME_COUNT];
+/* As it is written. */
 static inline struct span http_field_name(const struct http_field *field)
 {
     return field->id != HTTP_NAME_OTHER ? http_name_texts[field->id] : field->name;

@@ -156,11 +156,23 @@ MUST_USE int http_fields_borrow_all(struct http_fields *fields, const struct htt
 
 /* The known name spelled so (any case), else HTTP_NAME_OTHER. */
 enum http_name http_name_of(struct span text);
-struct span http_name_text(enum http_name id); /* as registered, "Content-Type"; empty for OTHER */
+extern const struct span http_name_texts[HTTP_NAME_COUNT];
+/* As registered, "Content-Type"; empty for OTHER. */
+static inline struct span http_name_text(enum http_name id)
+{
+    return (unsigned)id < HTTP_NAME_COUNT ? http_name_texts[id] : (struct span){0};
+}
 
 /* Written from a head's members, never from its list (framing, Host); not to be forwarded; allowed behind content. */
-bool http_name_is_framing(enum http_name id);
-bool http_name_is_hop_by_hop(enum http_name id);
+extern const uint64_t http_framing_names[2], http_hop_by_hop_names[2]; /* a bit for each */
+static inline bool http_name_is_framing(enum http_name id)
+{
+    return http_framing_names[id / 64] >> (id % 64) & 1;
+}
+static inline bool http_name_is_hop_by_hop(enum http_name id)
+{
+    return http_hop_by_hop_names[id / 64] >> (id % 64) & 1;
+}
 bool http_name_is_trailer(enum http_name id);
 
 bool http_is_token(struct span text);       /* RFC 9110 section 5.6.2, not empty */

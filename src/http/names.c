@@ -39,11 +39,6 @@ const struct span http_name_texts[HTTP_NAME_COUNT] = {
 #undef X
 };
 
-struct span http_name_text(enum http_name id)
-{
-    return (unsigned)id < HTTP_NAME_COUNT ? http_name_texts[id] : (struct span){0};
-}
-
 static uint64_t load_8(const uint8_t *bytes)
 {
     uint64_t value;

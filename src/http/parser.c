@@ -45,7 +45,7 @@ static void hold(struct http_parser *parser, const uint8_t *base, uint32_t fille
         uint32_t capacity = parser->held_capacity ? parser->held_capacity : HELD_FIRST;
         while (capacity < length)
             capacity *= 2;
-        uint8_t *bytes = arena_take(parser->arena, capacity);
+        uint8_t *bytes = arena_take_raw(parser->arena, capacity);
         if (parser->held && filled)
             memcpy(bytes, parser->held, filled);
         move_lines(parser, base, bytes);

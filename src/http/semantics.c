@@ -40,24 +40,14 @@ typedef uint64_t name_set[2];
     (SET(word, FORWARDED) | SET(word, X_FORWARDED_FOR) | SET(word, X_FORWARDED_PROTO) | \
      SET(word, X_FORWARDED_HOST) | SET(word, X_FORWARDED_PORT) | SET(word, X_REAL_IP))
 
-static const name_set hop_by_hop = {HOP_BY_HOP(0), HOP_BY_HOP(1)},
-                      framing = {FRAMING(0), FRAMING(1)},
-                      no_trailer = {NO_TRAILER(0), NO_TRAILER(1)},
+const name_set http_hop_by_hop_names = {HOP_BY_HOP(0), HOP_BY_HOP(1)},
+               http_framing_names = {FRAMING(0), FRAMING(1)};
+static const name_set no_trailer = {NO_TRAILER(0), NO_TRAILER(1)},
                       forwarded = {FORWARDED_NAMES(0), FORWARDED_NAMES(1)};
 
 static bool is_in(const name_set set, enum http_name id)
 {
     return set[id / 64] >> (id % 64) & 1;
-}
-
-bool http_name_is_framing(enum http_name id)
-{
-    return is_in(framing, id);
-}
-
-bool http_name_is_hop_by_hop(enum http_name id)
-{
-    return is_in(hop_by_hop, id);
 }
 
 bool http_name_is_trailer(enum http_name id)
@@ -120,7 +110,7 @@ void http_remove_hop_by_hop(struct http_fields *fields)
     if (options.count)
         http_fields_remove_if(fields, is_option, &options);
     bool wants_trailers = http_fields_list_has(fields, HTTP_NAME_TE, SPAN("trailers"));
-    remove_set(fields, &hop_by_hop);
+    remove_set(fields, &http_hop_by_hop_names);
     /* There is room: at least TE itself has just left. */
     if (wants_trailers &&
         http_fields_put(fields, HTTP_NAME_TE, http_name_text(HTTP_NAME_TE), SPAN("trailers")))
@@ -254,10 +244,11 @@ int http_add_forwarded(struct http_fields *fields, const struct http_opening *op
     return result;
 }
 
+/* Letters, digits, "-", ".", "_" and "~": a bit for each byte. */
 static bool is_host_byte(uint8_t byte)
 {
-    return is_digit(byte) || (uint8_t)((byte | 0x20) - 'a') < 26 || byte == '-' || byte == '.' ||
-           byte == '_' || byte == '~';
+    static const uint64_t bytes[4] = {0x03ff600000000000, 0x47fffffe87fffffe};
+    return bytes[byte / 64] >> (byte % 64) & 1;
 }
 
 bool http_is_host(struct span host)

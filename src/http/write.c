@@ -9,19 +9,25 @@
 
 static void out_field(struct out *out, struct span name, struct span value)
 {
-    out_span(out, name);
-    out_span(out, SPAN(": "));
-    out_span(out, value);
-    out_span(out, SPAN("\r\n"));
+    const size_t bytes = name.length + SPAN(": \r\n").length + value.length;
+    uint8_t *at = out->at;
+    out->bytes += bytes;
+    if (!at)
+        return;
+    memcpy(at, name.data, name.length);
+    memcpy(at + name.length, ": ", 2);
+    if (value.length)
+        memcpy(at + name.length + 2, value.data, value.length);
+    memcpy(at + bytes - 2, "\r\n", 2);
+    out->at = at + bytes;
 }
 
 static void out_fields(struct out *out, const struct http_fields *fields)
 {
     for (uint32_t i = 0; i < fields->count; i++) {
         const struct http_field *field = &fields->list[i];
-        if (http_name_is_framing(field->id))
-            continue;
-        out_field(out, http_field_name(field), field->value);
+        if (!http_name_is_framing(field->id))
+            out_field(out, http_field_name(field), field->value);
     }
 }
 

@@ -26,7 +26,9 @@ static void queue_keeps_the_stream(void **state)
         size_t length = random_below(&random, round % 10 ? 700 : sizeof buffer);
         for (size_t i = 0; i < length; i++)
             buffer[i] = byte_at(written + i);
-        if (round % 3)
+        if (round % 3 == 2)
+            slice_queue_gather(&queue, span_of(buffer, length));
+        else if (round % 3)
             slice_queue_append(&queue, span_of(buffer, length));
         else
             slice_queue_push(&queue, slice_copy(span_of(buffer, length)));

@@ -23,6 +23,37 @@ static void a_request_is_answered(void **state)
     fixture_stop(&fixture);
 }
 
+/* RFC 9113 section 8.2: field names are in lower case, whatever the origin wrote. */
+static void known_names_are_in_lower_case(void **state)
+{
+    (void)state;
+    for (enum http_name id = HTTP_NAME_OTHER + 1; id < HTTP_NAME_COUNT; id++) {
+        struct fixture fixture;
+        struct arena arena = {0};
+        struct http_head head;
+        char lower[64] = "";
+        struct span name = http_name_text(id);
+        if (http_name_is_framing(id) || http_name_is_hop_by_hop(id))
+            continue;
+        for (size_t i = 0; i < name.length; i++)
+            lower[i] = (char)ascii_lower(name.data[i]);
+        http_head_init(&head, &arena);
+        head.status = 200;
+        assert_int_equal(http_fields_add(&head.fields, id, SPAN("x")), 0);
+        fixture_start(&fixture, NULL);
+        put_get(&fixture, 1);
+        assert_int_equal(feed(&fixture), 0);
+        assert_int_equal(h2_stream_answer(stream_of(&fixture, 1), &head), 0);
+        arena_clear(&arena);
+        expect_sent(&fixture, arena_format(&arena,
+                                           "closed 1 0, answered\n"
+                                           "HEADERS 1 END_STREAM :status=200 %s=x\n",
+                                           lower));
+        arena_clear(&arena);
+        fixture_stop(&fixture);
+    }
+}
+
 static void settings_are_announced(void **state)
 {
     struct fixture fixture;
@@ -713,6 +744,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered),
+        cmocka_unit_test(known_names_are_in_lower_case),
         cmocka_unit_test(settings_are_announced),
         cmocka_unit_test(a_preface_is_told_from_http1),
         cmocka_unit_test(RFC9113_3_4_without_a_preface_the_connection_ends),

@@ -85,6 +85,38 @@ static void every_pair_is_found(void **state)
     assert_false(http_pair_at(255, &id, &value));
 }
 
+/* Values of each length with each byte at each place, beside the rule said plainly (RFC 9110 section 5.5). */
+static void values_are_judged_in_blocks_as_byte_by_byte(void **state)
+{
+    (void)state;
+    for (size_t length = 1; length <= 40; length++)
+        for (size_t place = 0; place < length; place++)
+            for (unsigned byte = 0; byte < 256; byte++) {
+                uint8_t value[40];
+                bool is_end = place == 0 || place == length - 1;
+                bool is_good = byte == '\t' || byte == ' ' ? !is_end : byte > 0x20 && byte != 0x7f;
+                memset(value, 'v', sizeof value);
+                value[place] = (uint8_t)byte;
+                if (http_is_field_value(span_of(value, length)) != is_good)
+                    fail_msg("byte %u at %zu of %zu", byte, place, length);
+            }
+}
+
+static void hosts_have_their_bytes(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint8_t text[3] = {'a', (uint8_t)byte, 'b'};
+        struct arena arena = {0};
+        struct span host;
+        uint16_t port;
+        bool is_good = (byte - '0' < 10) || ((byte | 0x20) - 'a' < 26 && byte < 0x80) ||
+                       (byte && strchr("-._~", (int)byte));
+        assert_int_equal(http_host_parse(span_of(text, 3), &arena, &host, &port) == 0, is_good);
+        arena_clear(&arena);
+    }
+}
+
 static void methods_have_their_properties(void **state)
 {
     (void)state;
@@ -191,6 +223,8 @@ int main(void)
         cmocka_unit_test(priorities_are_read_as_structured_fields),
         cmocka_unit_test(every_name_is_found_in_any_case),
         cmocka_unit_test(every_pair_is_found),
+        cmocka_unit_test(values_are_judged_in_blocks_as_byte_by_byte),
+        cmocka_unit_test(hosts_have_their_bytes),
         cmocka_unit_test(methods_have_their_properties),
         cmocka_unit_test(causes_and_statuses_have_words),
         cmocka_unit_test(dates_are_those_of_the_c_library),

@@ -263,11 +263,23 @@ static void compile_text(struct compiler *compiler, const void *member, const ch
         compiler->rules->asks_for_country |= template->pieces[i].variable == VARIABLE_COUNTRY;
 }
 
+/* Neither is part of a URI (RFC 3986), and at an end of Location they would be lost. */
+static void refuse_blanks(struct compiler *compiler, const void *member, const char *text)
+{
+    for (; *text; text++)
+        if ((uint8_t)*text <= ' ' || *text == 0x7f) {
+            complain(compiler, member, "a URL has no blanks and controls; %20 stands for a blank");
+            return;
+        }
+}
+
 static void compile_target(struct compiler *compiler, const char *const *member,
                            struct template *template)
 {
     const char *text = *member;
     compile_text(compiler, member, text, template);
+    if (text)
+        refuse_blanks(compiler, member, text);
     if (text && (text[0] != '/' || text[1] == '/') && strncmp(text, "$path", 5) != 0 &&
         strncmp(text, "$target", 7) != 0)
         complain(compiler, member, "a path begins with one '/'");
@@ -278,6 +290,7 @@ static void compile_location(struct compiler *compiler, const struct rules_redir
 {
     const char *to = redirect->to;
     compile_text(compiler, &redirect->to, to, template);
+    refuse_blanks(compiler, &redirect->to, to);
     if (to[0] != '/' && strncmp(to, "https://", 8) != 0 && strncmp(to, "http://", 7) != 0 &&
         strncmp(to, "$scheme://", 10) != 0)
         complain(compiler, &redirect->to,

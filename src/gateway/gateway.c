@@ -123,7 +123,7 @@ void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, st
     list_init(&own->flows);
     list_init(&own->owners);
     list_init(&own->purge_sessions);
-    list_init(&own->load_sessions);
+    gateway_loads_start(own);
     gateway_tickets_start(own);
     gateway_worker_reload(own);
 }
@@ -133,6 +133,7 @@ void gateway_worker_reload(struct gateway_worker *own)
     gateway_pools_reload(own);
     if (own == &own->gateway->workers[0])
         gateway_map_follow(own);
+    gateway_loads_follow(own);
 }
 
 void gateway_worker_clear(struct gateway_worker *own)
@@ -141,7 +142,7 @@ void gateway_worker_clear(struct gateway_worker *own)
     gateway_ports_abort(own);
     gateway_flows_abort(own);
     gateway_purge_sessions_abort(own);
-    gateway_loads_abort(own);
+    gateway_loads_stop(own);
     gateway_tickets_stop(own);
     gateway_owners_stop(own);
     gateway_pools_free(own);

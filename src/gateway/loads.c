@@ -1,37 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An edge that hears of loads: a stream which it opened. It gets a beat ten times a second, with what became of our packets on the link, and before it
- * the load of each site that has changed. docs/protocol/loads.md.
+ * What edges are told of the queues here: a session is an edge's process that opened a stream for it. Ten times a second the queues are looked at, each
+ * session gets the loads that have changed since it was told, and a beat with what became of our packets on its link. docs/protocol/loads.md.
  */
 #include "loads/loads.h"
 
 #include "base/memory.h"
 #include "gateway/private.h"
+#include "purge/purge.h"
+
+enum {
+    LOOKS_A_BEAT = 4096, /* sites whose queues are looked at */
+    LOADS_A_BEAT = 512,  /* told to a session */
+};
+
+/* The load of a site, as it is told. */
+struct load_row {
+    size_t index; /* of the site, in the configuration */
+    struct loads_report report;
+    uint64_t changed; /* the round in which it did last */
+    uint64_t pushed;  /* requests so far, as of the last look */
+    uint64_t looked_ns;
+    double demand; /* requests a second, smoothed */
+};
+
+/* Of a worker. */
+struct gateway_loads {
+    struct gateway_worker *worker;
+    struct loop_timer beat;
+    struct list sessions;
+    struct load_row *rows; /* ascending by index: sites that had a request */
+    size_t count, capacity;
+    size_t next_site; /* to be looked at */
+    uint64_t round;
+};
 
 /* One process of an edge. */
 struct load_session {
-    struct list in_worker;
-    struct gateway_worker *worker;
+    struct list link_in_loads;
+    struct gateway_loads *loads;
     struct link *link;
     struct link_stream *stream;
-    struct loop_timer beat;
     struct slice_queue in;
     uint64_t number; /* of the last beat */
+    uint64_t told,
+        telling;     /* the round up to which it was told all, and up to which it will have been */
+    size_t next_row; /* to be told of */
     bool has_hello;
 };
 
 static struct metric load_edges =
     METRIC(GAUGE, "causeway_gateway_loads_edges", "", "Edges that are told of loads.");
+static struct metric loads_told =
+    METRIC(COUNTER, "causeway_gateway_loads_told_total", "", "Loads of sites told to edges.");
 
 void gateway_loads_metrics_register(void)
 {
     metric_register(&load_edges);
+    metric_register(&loads_told);
 }
+
+/* ---- what the queues say */
+
+static size_t place_of(const struct gateway_loads *loads, size_t index)
+{
+    size_t low = 0, high = loads->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (loads->rows[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Sessions begin their round anew: rows have moved. */
+static struct load_row *need_row(struct gateway_loads *loads, const struct conf_site *site)
+{
+    size_t place = place_of(loads, site->index);
+    if (place < loads->count && loads->rows[place].index == site->index)
+        return &loads->rows[place];
+    if (loads->count == loads->capacity) {
+        loads->capacity = loads->capacity ? loads->capacity * 2 : 16;
+        loads->rows = memory_resize(loads->rows, loads->capacity, sizeof *loads->rows);
+    }
+    memmove(&loads->rows[place + 1], &loads->rows[place],
+            (loads->count++ - place) * sizeof *loads->rows);
+    loads->rows[place] = (struct load_row){.index = site->index,
+                                           .report = {.site = purge_site(span_text(site->name))}};
+    LIST_EACH (item, after, &loads->sessions)
+        CONTAINER_OF(item, struct load_session, link_in_loads)->next_row = 0;
+    return &loads->rows[place];
+}
+
+static uint32_t clip(uint64_t value)
+{
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+/* That a request takes at the servers as they are used: what all slots serve in a second, seen the other way. */
+static uint32_t mean_service_us(const struct gateway_queue_facts *facts)
+{
+    double per_us = 0, slots = 0;
+    for (size_t i = 0; i < facts->server_count; i++) {
+        const struct queue_server_report *server = &facts->servers[i].report;
+        if (!server->is_usable || !server->service_ns)
+            continue;
+        slots += server->slots;
+        per_us += server->slots / ((double)server->service_ns / 1e3);
+    }
+    return per_us > 0 ? clip((uint64_t)(slots / per_us)) : 0;
+}
+
+static void follow_demand(struct load_row *row, uint64_t pushed, uint64_t now_ns)
+{
+    double passed_s = (double)(now_ns - row->looked_ns) / 1e9;
+    if (row->looked_ns && passed_s > 0 && pushed >= row->pushed) {
+        double now = (double)(pushed - row->pushed) / passed_s;
+        row->demand += (now - row->demand) * (passed_s / (passed_s + 0.5));
+    }
+    row->pushed = pushed;
+    row->looked_ns = now_ns;
+}
+
+static void look_at(struct gateway_loads *loads, const struct conf_site *site,
+                    const struct gateway_queue_facts *facts, uint64_t now_ns)
+{
+    const struct queue_report *queue = &facts->queue;
+    struct load_row *row = need_row(loads, site);
+    follow_demand(row, queue->pushed, now_ns);
+    struct loads_report report = {.site = row->report.site,
+                                  .is_full = !queue->slots || queue->waiting >= site->queue.length,
+                                  .load_permille = queue->load_permille,
+                                  .pending = queue->pending,
+                                  .slots = queue->slots,
+                                  .service_us = mean_service_us(facts),
+                                  .demand_milli = clip((uint64_t)(row->demand * 1000))};
+    for (int i = 0; i < LOADS_CLASSES; i++) {
+        report.waiting[i] = queue->classes[i].waiting;
+        report.wait_us[i] = clip(queue->classes[i].wait_ns / 1000);
+    }
+    if (row->changed && !loads_report_differs(&row->report, &report))
+        return;
+    row->report = report;
+    row->changed = loads->round;
+}
+
+static void look(struct gateway_loads *loads)
+{
+    const struct conf *conf = gateway_conf(loads->worker);
+    uint64_t now_ns = clock_now_ns();
+    for (size_t i = 0; i < LOOKS_A_BEAT && i < conf->site_count; i++) {
+        if (loads->next_site >= conf->site_count)
+            loads->next_site = 0;
+        const struct conf_site *site = &conf->sites[loads->next_site++];
+        const struct gateway_queue_facts *facts =
+            gateway_queue_read(loads->worker->gateway, site->name);
+        if (facts)
+            look_at(loads, site, facts, now_ns);
+    }
+}
+
+/* ---- to edges */
 
 static void end(struct load_session *session, uint32_t code)
 {
-    list_remove(&session->in_worker);
-    loop_timer_stop(session->worker->loop, &session->beat);
+    list_remove(&session->link_in_loads);
     if (code != TRANSPORT_CODE_NONE)
         link_stream_reset(session->stream, code);
     link_stream_release(&session->stream);
@@ -40,32 +175,70 @@ static void end(struct load_session *session, uint32_t code)
     memory_free(session);
 }
 
-/* ---- to the edge */
+static bool may_have(const struct load_session *session, const struct conf *conf,
+                     const struct load_row *row)
+{
+    const struct conf_node *edge = gateway_edge(conf, session->link);
+    return edge && row->index < conf->site_count &&
+           conf_allows(conf->self->gateway, edge, &conf->sites[row->index], 0);
+}
 
-static void beat(struct load_session *session)
+static void write_loads(struct load_session *session, struct text *out)
+{
+    const struct gateway_loads *loads = session->loads;
+    const struct conf *conf = gateway_conf(loads->worker);
+    if (!session->next_row)
+        session->telling = loads->round;
+    for (size_t i = 0; session->next_row < loads->count && i < LOADS_A_BEAT; session->next_row++) {
+        const struct load_row *row = &loads->rows[session->next_row];
+        if (row->changed <= session->told || !may_have(session, conf, row))
+            continue;
+        loads_message_write(out, &(struct loads_message){.type = LOADS_MESSAGE_LOAD,
+                                                         .report = row->report});
+        metric_add(&loads_told, 1);
+        i++;
+    }
+    if (session->next_row == loads->count) {
+        session->told = session->telling;
+        session->next_row = 0;
+    }
+}
+
+static void say(const struct load_session *session, struct text *out)
+{
+    struct slice_queue bytes = {0};
+    slice_queue_append(&bytes, text_span(out));
+    link_stream_write(session->stream, &bytes);
+    text_clear(out);
+}
+
+/* Nothing is added to what the link does not carry. */
+static void tell(struct load_session *session)
 {
     struct text out = {0};
-    struct slice_queue bytes = {0};
     struct link_quality quality = link_read_quality(session->link);
+    if (!session->has_hello || !link_stream_room(session->stream))
+        return;
+    write_loads(session, &out);
     loads_message_write(&out, &(struct loads_message){.type = LOADS_MESSAGE_BEAT,
                                                       .number = ++session->number,
                                                       .known = quality.packets_known,
                                                       .lost = quality.packets_lost});
-    slice_queue_append(&bytes, text_span(&out));
-    link_stream_write(session->stream, &bytes);
-    text_clear(&out);
+    say(session, &out);
 }
 
-/* Nothing is added to what the link does not carry. */
 static void on_beat(struct loop *loop, struct loop_timer *timer)
 {
-    struct load_session *session = CONTAINER_OF(timer, struct load_session, beat);
-    if (link_stream_room(session->stream))
-        beat(session);
-    loop_timer_start(loop, timer, loop_now_ns(loop) + LOADS_PERIOD_NS);
+    struct gateway_loads *loads = CONTAINER_OF(timer, struct gateway_loads, beat);
+    loads->round++;
+    look(loads);
+    LIST_EACH (item, after, &loads->sessions)
+        tell(CONTAINER_OF(item, struct load_session, link_in_loads));
+    if (!list_is_empty(&loads->sessions))
+        loop_timer_start(loop, timer, loop_now_ns(loop) + LOADS_PERIOD_NS);
 }
 
-/* ---- from the edge */
+/* ---- from edges */
 
 /* False: that is no message of this protocol. */
 static bool take(struct load_session *session, const struct loads_message *message)
@@ -76,7 +249,6 @@ static bool take(struct load_session *session, const struct loads_message *messa
     switch (message->type) {
     case LOADS_MESSAGE_HELLO:
         session->has_hello = true;
-        on_beat(session->worker->loop, &session->beat);
         return message->version == LOADS_VERSION;
     case LOADS_MESSAGE_HEARD: /* that it went both ways is all that it is for */
     case LOADS_MESSAGE_UNKNOWN:
@@ -127,10 +299,10 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
 /* ---- the door */
 
 /* A link has one: a further one is of an edge that has given the former up. */
-static void end_former(struct gateway_worker *worker, const struct link *link)
+static void end_former(struct gateway_loads *loads, const struct link *link)
 {
-    LIST_EACH (item, after, &worker->load_sessions) {
-        struct load_session *former = CONTAINER_OF(item, struct load_session, in_worker);
+    LIST_EACH (item, after, &loads->sessions) {
+        struct load_session *former = CONTAINER_OF(item, struct load_session, link_in_loads);
         if (former->link == link)
             end(former, TRANSPORT_CODE_CANCELLED);
     }
@@ -140,25 +312,63 @@ void gateway_loads_accept(struct gateway_worker *worker, struct link *link,
                           struct link_stream *stream)
 {
     static const struct link_stream_events events = {on_readable, on_writable, on_reset};
+    struct gateway_loads *loads = worker->loads;
     if (!gateway_edge(gateway_conf(worker), link)) {
         metric_add(&gateway_refused, 1);
         link_stream_reset(stream, TRANSPORT_CODE_REFUSED);
         link_stream_release(&stream);
         return;
     }
-    end_former(worker, link);
+    end_former(loads, link);
     struct load_session *session = NEW(struct load_session);
-    session->worker = worker;
+    session->loads = loads;
     session->link = link;
     session->stream = stream;
-    session->beat.fire = on_beat;
-    list_push_back(&worker->load_sessions, &session->in_worker);
+    list_push_back(&loads->sessions, &session->link_in_loads);
     metric_add(&load_edges, 1);
     link_stream_attach(stream, &events, session);
+    if (!loop_timer_is_running(&loads->beat))
+        loop_timer_start(worker->loop, &loads->beat, loop_now_ns(worker->loop) + LOADS_PERIOD_NS);
 }
 
-void gateway_loads_abort(struct gateway_worker *worker)
+/* ---- life */
+
+void gateway_loads_start(struct gateway_worker *worker)
 {
-    LIST_EACH (item, after, &worker->load_sessions)
-        end(CONTAINER_OF(item, struct load_session, in_worker), TRANSPORT_CODE_SHUTDOWN);
+    struct gateway_loads *loads = worker->loads = NEW(struct gateway_loads);
+    loads->worker = worker;
+    loads->beat.fire = on_beat;
+    list_init(&loads->sessions);
+}
+
+/* Places of sites and allow-lists may be others: whoever was told something forgets it, and is told anew. */
+void gateway_loads_follow(struct gateway_worker *worker)
+{
+    struct gateway_loads *loads = worker->loads;
+    LIST_EACH (item, after, &loads->sessions) {
+        struct load_session *session = CONTAINER_OF(item, struct load_session, link_in_loads);
+        struct text out = {0};
+        for (size_t i = 0; i < loads->count; i++)
+            loads_message_write(
+                &out, &(struct loads_message){.type = LOADS_MESSAGE_GONE,
+                                              .report = {.site = loads->rows[i].report.site}});
+        if (out.length)
+            say(session, &out);
+        session->told = 0;
+        session->next_row = 0;
+    }
+    loads->count = 0;
+    if (!list_is_empty(&loads->sessions))
+        on_beat(worker->loop, &loads->beat);
+}
+
+void gateway_loads_stop(struct gateway_worker *worker)
+{
+    struct gateway_loads *loads = worker->loads;
+    worker->loads = NULL;
+    LIST_EACH (item, after, &loads->sessions)
+        end(CONTAINER_OF(item, struct load_session, link_in_loads), TRANSPORT_CODE_SHUTDOWN);
+    loop_timer_stop(worker->loop, &loads->beat);
+    memory_free(loads->rows);
+    memory_free(loads);
 }

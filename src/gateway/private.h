@@ -71,7 +71,7 @@ struct gateway_worker {
     struct loop_task answer_task;
     struct message map_message; /* the map of farms, or the health of servers, has changed */
     struct list purge_sessions;
-    struct list load_sessions;
+    struct gateway_loads *loads;  /* loads.c */
     struct message purge_message; /* there is more in the log of purges */
     uint32_t flow_count;
     struct resolved_name *names; /* of origins, as last resolved */
@@ -167,7 +167,9 @@ void gateway_requests_abort(struct gateway_worker *worker);
 /* ---- loads.c */
 void gateway_loads_accept(struct gateway_worker *worker, struct link *link,
                           struct link_stream *stream);
-void gateway_loads_abort(struct gateway_worker *worker);
+void gateway_loads_start(struct gateway_worker *worker);
+void gateway_loads_follow(struct gateway_worker *worker); /* another configuration */
+void gateway_loads_stop(struct gateway_worker *worker);
 void gateway_loads_metrics_register(void);
 
 /* ---- service.c */

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An edge with two gateways before the same origin: requests are spread over both, and leave one that is killed or loses packets."""
+import os
+import re
+import signal
+
+import pytest
+from lab.causeway import Causeway, descendants
+from lab.process import wait_until
+from lab.servers import start_nginx
+from road import ADMIN, HTTP, LINK, SITE, Road, at, find
+
+ORIGIN = """
+        location / { return 200 "0123456789"; }
+"""
+WAN = {"rate": "0", "queue": "100ms"}
+
+
+class TwoChannels(Road):
+    """A second gateway, as far from the edge as the first. Rules may ask for the load."""
+
+    def __init__(self, lab, program, version):
+        super().__init__(lab, program, version, {**WAN, "rtt": "10ms"})
+        self.second = lab.namespace("gw2")
+        self.second_wan = lab.wan(self.edge, self.second, **WAN, rtt="10ms")
+        self.second_link = self.second_wan.link.b(version)
+        self.second.route("default", lab.connect(self.second, self.origin).b(version))
+        self.second_key = lab.path("second.key")
+        self.second_public = self.edge.run(program, "keygen", "-o", self.second_key).stdout.split()[-1]
+        start_nginx(lab, self.origin, [(self.origin_at, self.origin_ports[0])], server=ORIGIN)
+
+    def text(self, **texts):
+        return super().text(**texts).replace("sites:\n", f"""  second:
+    public_key: "{self.second_public}"
+    private_key: {self.second_key}
+    run_dir: {self.lab.path("run-second")}
+    workers: 1
+    link: {{listen: ["{at(self.second_link, LINK)}"]}}
+    gateway: {{allow: [{{edges: [edge], sites: [shop]}}]}}
+    admin: {{listen: ["127.0.0.1:{ADMIN}"]}}
+sites:
+""", 1)
+
+    def start(self, **texts):
+        self.nodes["second"] = Causeway(self.lab, self.program, self.text(**texts), "second", self.second)
+        return super().start(**texts)
+
+    def wait_for_link(self, timeout=20):
+        wait_until(lambda: [link["state"] for link in find(self.nodes["edge"].status(), "links")] == ["up", "up"], timeout,
+                   "both links are up", every=0.1)
+
+    def channels(self):
+        """By gateway: state, share and whether it tells its load."""
+        sites = self.part("channels", "edge")
+        return {row["gateway"]: row for row in next((site["channels"] for site in sites if site["name"] == "shop"), [])}
+
+    def start_visitors(self, seconds, rate=500):
+        """GETs at a steady rate, on kept connections; what each took is in the log."""
+        return self.lab.start("h2load", ["h2load", "--h1", "-c", "20", "--rps", str(rate // 20), "-D", str(seconds), "--log-file",
+                                         self.lab.path("visits"), "--connect-to", at(self.edge_at, HTTP), f"http://{SITE}/"],
+                              namespace=self.client)
+
+    def counter(self, name):
+        text = self.edge.run("curl", "-sS", f"http://127.0.0.1:{ADMIN}/metrics").stdout
+        return int(float(re.search(rf"^{name} (\S+)$", text, re.M)[1]))
+
+    def visits(self):
+        """(begin in microseconds, status, microseconds) of each, in the order of their ends."""
+        with open(self.lab.path("visits"), encoding="ascii") as log:
+            return [tuple(int(word) for word in line.split()) for line in log]
+
+
+@pytest.fixture
+def two(lab, causeway_program, version):
+    return TwoChannels(lab, causeway_program, version)
+
+
+def wait_for_both(two):
+    wait_until(lambda: all(two.part("requests", name) > 50 for name in ("gateway", "second")), 20, "both are used", every=0.1)
+
+
+def check_all_were_answered(two, visitors):
+    visitors.wait(60)
+    text = visitors.output()
+    print(text)
+    total, succeeded = (int(number) for number in re.search(r"requests: (\d+) total.*?(\d+) succeeded", text).groups())
+    assert succeeded > 500 and "0 failed, 0 errored, 0 timeout" in text
+    visits = two.visits()
+    assert len(visits) == succeeded and {status for _, status, _ in visits} == {200}
+    assert total >= succeeded
+    return visits
+
+
+def test_L2_a_gateway_that_is_killed_costs_no_request(two):
+    two.start()
+    visitors = two.start_visitors(6, 1000)
+    wait_for_both(two)
+    gateway = two.nodes["second"]
+    for pid in [gateway.pid, *descendants(gateway.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    check_all_were_answered(two, visitors)
+    assert two.counter("causeway_edge_moved_total") > 0, "those that were there went elsewhere"
+    assert two.channels()["second"]["state"] == "away"
+
+
+def test_T8_a_link_that_loses_packets_loses_its_requests(two):
+    two.start()
+    visitors = two.start_visitors(8)
+    wait_for_both(two)
+    two.second_wan.set(loss=5)
+    wait_until(lambda: two.channels()["second"]["state"] == "degraded", 6, "the loss is seen", every=0.05)
+    before = two.part("requests", "second")
+    assert two.channels()["second"]["share_permille"] == 0
+    visitors_end = check_all_were_answered(two, visitors)
+    assert visitors_end
+    assert two.part("requests", "second") - before < 20, "what was on its way is all that still came"
+
+
+def test_L5_gateways_tell_their_load_and_rules_hear_of_it(two):
+    two.start(site="""rules:
+      - {match: {load_above: 90, path: [/busy]}, answer: {status: 503, body: "come back later"}}""")
+    assert two.code("/busy") == 200, "nothing is known yet, or there is no load"
+    wait_until(lambda: two.code("/busy") == 200 and any(row["tells_load"] for row in two.channels().values()), 10,
+               "a load was told", every=0.1)
+    assert two.counter("causeway_edge_loads_beats_total") > 0

@@ -32,12 +32,10 @@ struct tally {
 };
 
 struct group {
-    struct loop_timer timer;
     struct tally *tally;
     double rate_per_ns;
     char request[512];
     size_t length;
-    uint64_t due_ns;
 };
 
 struct visit {
@@ -59,6 +57,9 @@ static struct tally tallies[GROUPS_LIMIT];
 static struct group groups[GROUPS_LIMIT];
 static size_t tally_count, group_count;
 static struct list idle = {&idle, &idle};
+static struct loop_timer arrivals;
+static double rate_per_ns; /* of all groups */
+static uint64_t due_ns;    /* who comes next */
 static uint64_t connections, under_way, patience_ns, warm_until_ns, end_ns;
 
 static void free_visit(struct visit *visit)
@@ -237,15 +238,24 @@ static void start(const struct group *group, uint64_t came_ns)
         fail(visit, &group->tally->broken);
 }
 
+static const struct group *any_group(void)
+{
+    double at = random_unit(&randomness) * rate_per_ns;
+    size_t i = 0;
+    while (i + 1 < group_count && at >= groups[i].rate_per_ns)
+        at -= groups[i++].rate_per_ns;
+    return &groups[i];
+}
+
+/* One stream of arrivals for all: who comes late by a turn of this loop must not do so group by group. */
 static void come(struct loop *of, struct loop_timer *timer)
 {
-    struct group *group = CONTAINER_OF(timer, struct group, timer);
-    while (group->due_ns <= clock_now_ns() && group->due_ns < end_ns) {
-        start(group, group->due_ns);
-        group->due_ns += (uint64_t)(-log(1 - random_unit(&randomness)) / group->rate_per_ns);
+    while (due_ns <= clock_now_ns() && due_ns < end_ns) {
+        start(any_group(), due_ns);
+        due_ns += (uint64_t)(-log(1 - random_unit(&randomness)) / rate_per_ns);
     }
-    if (group->due_ns < end_ns)
-        loop_timer_start(of, timer, group->due_ns);
+    if (due_ns < end_ns)
+        loop_timer_start(of, timer, due_ns);
 }
 
 static void over(struct loop *of, struct loop_timer *timer)
@@ -275,8 +285,8 @@ static void add_group(const char *text, const char *host)
         exit(2);
     }
     group->tally = tally_of(name);
-    group->timer.fire = come;
     group->rate_per_ns = rate / 1e9;
+    rate_per_ns += group->rate_per_ns;
     group->length = (size_t)snprintf(group->request, sizeof group->request,
                                      "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host);
 }
@@ -319,10 +329,9 @@ int main(int count, char **words)
     uint64_t now_ns = clock_now_ns();
     warm_until_ns = now_ns + (uint64_t)(atof(words[4]) * 1e9);
     end_ns = warm_until_ns + (uint64_t)(seconds * 1e9);
-    for (size_t i = 0; i < group_count; i++) {
-        groups[i].due_ns = now_ns;
-        loop_timer_start(loop, &groups[i].timer, now_ns);
-    }
+    due_ns = now_ns;
+    arrivals.fire = come;
+    loop_timer_start(loop, &arrivals, now_ns);
     struct loop_timer last = {.fire = over};
     loop_timer_start(loop, &last, end_ns);
     loop_run(loop);

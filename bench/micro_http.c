@@ -83,7 +83,8 @@ static void whole_request(struct bench *bench)
     cross_request(bench);
     struct http_head *head = &bench->far_head;
     must(http_add_via(&head->fields, 1, SPAN("gateway")) == 0);
-    must(http_add_forwarded(&head->fields, &bench->far_opening, head) == 0);
+    must(http_add_forwarded(&head->fields, &bench->far_opening, head,
+                            HTTP_FORWARDED | HTTP_X_FORWARDED) == 0);
     must(http_write_request(&bench->text, head) == 0);
 }
 

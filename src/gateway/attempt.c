@@ -7,8 +7,6 @@
 
 #include "base/memory.h"
 
-#include <sys/socket.h>
-
 /* ---- life */
 
 /* The slot is the last to go: whoever gets it may take the connection. */
@@ -18,30 +16,43 @@ static void end(struct gateway_attempt *attempt)
         .end = attempt->end,
         .service_ns = attempt->answered_ns ? attempt->answered_ns - attempt->chosen_ns : 0,
         .bytes = attempt->bytes};
-    gateway_pool_release(attempt->pool);
+    if (attempt->pool)
+        gateway_pool_release(attempt->pool);
     gateway_ticket_end(&attempt->ticket, &outcome);
     arena_clear(&attempt->arena);
     memory_free(attempt);
 }
 
+static int connect_it(struct gateway_attempt *attempt, const struct gateway_attempt_order *order)
+{
+    if (!attempt->pool)
+        return ERROR_UNREACHABLE; /* a configuration or a name that has just changed */
+    gateway_pool_hold(attempt->pool);
+    if (!order->wants_fresh)
+        attempt->connection = gateway_pool_take(attempt->pool, &order->caller);
+    return attempt->connection ? 0
+                               : gateway_pool_connect(attempt->worker, attempt->pool,
+                                                      &order->caller, &attempt->connection);
+}
+
 int gateway_attempt_start(struct gateway_request *request, struct gateway_worker *worker,
-                          struct gateway_ticket **ticket, bool fresh,
+                          const struct gateway_attempt_order *order,
                           struct gateway_attempt **started)
 {
     struct gateway_attempt *attempt = NEW(struct gateway_attempt);
     *started = NULL;
     attempt->request = request;
     attempt->worker = worker;
-    attempt->ticket = *ticket;
-    *ticket = NULL;
-    attempt->pool = gateway_pool_at(worker, &gateway_ticket_answer(attempt->ticket)->address);
+    attempt->ticket = *order->ticket;
+    *order->ticket = NULL;
+    if (order->site)
+        attempt->pool =
+            gateway_pool_at(worker, order->site, &gateway_ticket_answer(attempt->ticket)->address);
     attempt->chosen_ns = loop_now_ns(worker->loop);
-    gateway_pool_hold(attempt->pool);
-    attempt->connection = fresh ? NULL : gateway_pool_take(attempt->pool);
-    int result =
-        attempt->connection ? 0 : gateway_pool_connect(worker, attempt->pool, &attempt->connection);
+    int result = connect_it(attempt, order);
     if (result < 0) {
-        attempt->end = result == ERROR_LIMIT ? GATEWAY_END_DROPPED : GATEWAY_END_UNCONNECTED;
+        bool is_ours = result == ERROR_LIMIT || !attempt->pool;
+        attempt->end = is_ours ? GATEWAY_END_DROPPED : GATEWAY_END_UNCONNECTED;
         end(attempt);
         return result;
     }
@@ -65,8 +76,11 @@ void gateway_attempt_keep(struct gateway_attempt **ended, uint64_t idle_timeout_
 {
     struct gateway_attempt *attempt = *ended;
     struct origin_connection *connection = attempt->connection;
-    if (!attempt->answer.keeps_alive || attempt->is_deaf || connection->in.bytes ||
-        connection->out.bytes) {
+    bool has_more =
+        connection->in.bytes || (connection->tls && tls_session_has_pending(connection->tls));
+    if (has_more) /* behind the answer */
+        metric_add(gateway_fault_metric(GATEWAY_FAULT_UNASKED), 1);
+    if (!attempt->answer.keeps_alive || attempt->is_deaf || has_more || connection->out.bytes) {
         gateway_attempt_close(ended);
         return;
     }
@@ -117,7 +131,7 @@ uint64_t gateway_attempt_unsent(const struct gateway_attempt *attempt)
 bool gateway_attempt_send(struct gateway_attempt *attempt)
 {
     struct origin_connection *connection = attempt->connection;
-    int sent = socket_write(connection->watch.fd, &connection->out);
+    int sent = origin_connection_write(connection);
     if (sent < 0) {
         slice_queue_clear(&connection->out);
         attempt->is_deaf = true;
@@ -129,7 +143,7 @@ void gateway_attempt_shut(struct gateway_attempt *attempt)
 {
     if (attempt->is_deaf || attempt->connection->out.bytes)
         return;
-    shutdown(attempt->connection->watch.fd, SHUT_WR);
+    origin_connection_shut(attempt->connection);
     attempt->is_deaf = true;
 }
 
@@ -137,8 +151,7 @@ void gateway_attempt_shut(struct gateway_attempt *attempt)
 
 int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended)
 {
-    struct origin_connection *connection = attempt->connection;
-    int got = socket_read(connection->watch.fd, &connection->in, limit, ended);
+    int got = origin_connection_read(attempt->connection, limit, ended);
     attempt->bytes += got > 0 ? (uint64_t)got : 0;
     return got;
 }
@@ -151,10 +164,14 @@ enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct sli
     return event;
 }
 
+bool gateway_attempt_is_silent(const struct gateway_attempt *attempt)
+{
+    return !attempt->answered_ns && http_parser_is_idle(&attempt->parser);
+}
+
 bool gateway_attempt_died_idle(const struct gateway_attempt *attempt)
 {
-    return attempt->connection->is_reused && !attempt->answered_ns &&
-           http_parser_is_idle(&attempt->parser);
+    return attempt->connection->is_reused && gateway_attempt_is_silent(attempt);
 }
 
 /* ---- events */
@@ -169,7 +186,7 @@ int gateway_attempt_watch(struct gateway_attempt *attempt, bool wants_answer)
         events |= EPOLLIN;
     if (connection->out.bytes)
         events |= EPOLLOUT;
-    return loop_watch_set(attempt->worker->loop, &connection->watch, events);
+    return origin_connection_want(connection, events);
 }
 
 void gateway_attempt_on_ready(struct gateway_attempt *attempt, uint32_t events)
@@ -180,9 +197,10 @@ void gateway_attempt_on_ready(struct gateway_attempt *attempt, uint32_t events)
                                   events & (EPOLLIN | EPOLLERR | EPOLLHUP));
         return;
     }
-    bool has_failed = socket_error(connection->watch.fd) || !(events & EPOLLOUT);
-    connection->is_connecting = has_failed;
-    if (has_failed)
+    int result = origin_connection_advance(connection, events);
+    if (result == ERROR_AGAIN)
+        return;
+    if (result < 0)
         attempt->end = GATEWAY_END_UNCONNECTED;
-    gateway_request_on_connected(attempt->request, attempt, has_failed);
+    gateway_request_on_connected(attempt->request, attempt, result < 0);
 }

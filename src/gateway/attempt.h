@@ -25,10 +25,16 @@ struct gateway_attempt {
         end; /* what it would mean for the origin if the attempt ended now; DROPPED at first */
 };
 
-/* At the server that the ticket, which is taken, has a slot of; on a kept connection, if there is one and the attempt need not be on a `fresh`
+/* At the server that the ticket, which is taken, has a slot of; on a kept connection, if there is one and the attempt need not be on a fresh
  * one. ERROR_LIMIT: this system has no descriptors or ports left; other errors are the origin's. With one there is no attempt. */
+struct gateway_attempt_order {
+    struct gateway_ticket **ticket;
+    const struct conf_site *site; /* whose origins; NULL: the configuration knows it no more */
+    struct origin_caller caller;
+    bool wants_fresh;
+};
 MUST_USE int gateway_attempt_start(struct gateway_request *request, struct gateway_worker *worker,
-                                   struct gateway_ticket **ticket, bool fresh,
+                                   const struct gateway_attempt_order *order,
                                    struct gateway_attempt **started);
 /* Ends it, gives the slot back and nulls. Its connection is kept where the answer is complete and left it clean; else, and always by close(),
  * it is closed. */
@@ -52,7 +58,8 @@ void gateway_attempt_shut(struct gateway_attempt *attempt); /* a tunnel's end, o
  * MORE, END or ERROR. */
 MUST_USE int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended);
 enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data);
-/* Nothing has come, on a connection that was kept: it died before the origin saw the request, or may have. */
+bool gateway_attempt_is_silent(const struct gateway_attempt *attempt); /* nothing has come */
+/* The same, on a connection that was kept: it died before the origin saw the request, or may have. */
 bool gateway_attempt_died_idle(const struct gateway_attempt *attempt);
 
 /* Waits for what is needed next: more of the answer, room for what is unsent, the connection. */

@@ -16,8 +16,6 @@ struct metric gateway_ports = METRIC(COUNTER, "causeway_gateway_port_connections
                                      "Connections passed through to an origin's port.");
 struct metric gateway_bad_requests = METRIC(COUNTER, "causeway_gateway_bad_requests_total", "",
                                             "Requests in malformed message form.");
-struct metric gateway_bad_answers = METRIC(COUNTER, "causeway_gateway_bad_answers_total", "",
-                                           "Answers of origins that were malformed or cut short.");
 struct metric gateway_timeouts =
     METRIC(COUNTER, "causeway_gateway_timeouts_total", "",
            "Requests given up because the origin was silent too long.");
@@ -61,7 +59,6 @@ static void register_metrics(void)
                             &gateway_refused,
                             &gateway_ports,
                             &gateway_bad_requests,
-                            &gateway_bad_answers,
                             &gateway_timeouts,
                             &gateway_unreachable,
                             &gateway_full,
@@ -80,6 +77,8 @@ static void register_metrics(void)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
     gateway_owner_metrics_register();
+    gateway_faults_register();
+    gateway_connections_register();
     gateway_health_metrics_register();
     gateway_purge_metrics_register();
     gateway_loads_metrics_register();
@@ -92,6 +91,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     gateway->options = *options;
     gateway->workers = memory_new(options->workers * sizeof *gateway->workers);
     gateway->purges = gateway_purges_new(gateway);
+    gateway->manners = gateway_manners_new();
     return gateway;
 }
 
@@ -104,6 +104,7 @@ void gateway_free(struct gateway **freed)
     for (uint32_t i = 0; i < gateway->options.workers; i++)
         gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
     gateway_purges_free(&gateway->purges);
+    gateway_manners_free(&gateway->manners);
     gateway_map_free(gateway);
     memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);
@@ -230,7 +231,6 @@ json_t *gateway_status(struct gateway *gateway)
         {"requests_open", &gateway_open_requests},
         {"refused", &gateway_refused},
         {"bad_requests", &gateway_bad_requests},
-        {"bad_answers", &gateway_bad_answers},
         {"timeouts", &gateway_timeouts},
         {"unreachable", &gateway_unreachable},
         {"full", &gateway_full},
@@ -250,6 +250,7 @@ json_t *gateway_status(struct gateway *gateway)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         json_object_set_new(status, rows[i].name,
                             json_integer((json_int_t)metric_read(rows[i].metric)));
+    json_object_set_new(status, "bad_answers", json_integer((json_int_t)gateway_faults_read()));
     if (gateway->purges)
         json_object_set_new(status, "purges",
                             gateway_purges_status(gateway->purges,

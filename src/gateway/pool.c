@@ -8,16 +8,12 @@
 
 #include <errno.h>
 
-static void on_ready(struct loop *loop, struct loop_watch *watch, uint32_t events)
+void gateway_pool_on_ready(struct origin_connection *connection, uint32_t events)
 {
-    struct origin_connection *connection = CONTAINER_OF(watch, struct origin_connection, watch);
-    (void)loop;
-    if (connection->attempt) {
+    if (connection->attempt)
         gateway_attempt_on_ready(connection->attempt, events);
-        return;
-    }
-    gateway_pool_close(
-        &connection); /* an idle origin connection that speaks or ends is of no more use */
+    else if (!origin_connection_is_quiet(connection))
+        gateway_pool_close(&connection);
 }
 
 static void on_idle(struct loop *loop, struct loop_timer *timer)
@@ -28,26 +24,65 @@ static void on_idle(struct loop *loop, struct loop_timer *timer)
     gateway_pool_close(&connection);
 }
 
-static struct origin_pool *find(struct gateway_worker *worker, const struct address *address)
+/* A site's origin at one of its addresses. */
+struct place {
+    const struct conf_origin *origin;
+    struct address address;
+    struct origin_manner *manner;
+    const char *name; /* for TLS; NULL: none */
+    char text[ADDRESS_TEXT_BYTES];
+};
+
+static void place_of(struct gateway_worker *worker, const struct conf_site *site,
+                     const struct conf_origin *origin, const struct address *address,
+                     struct place *place)
+{
+    place->origin = origin;
+    place->address = *address;
+    place->manner = gateway_manner_of(worker, site, origin);
+    place->name = !origin->is_tls       ? NULL
+                  : place->manner->name ? place->manner->name
+                  : origin->host        ? origin->host
+                                        : address_text(&origin->address, false, place->text);
+}
+
+static bool is_at(const struct origin_pool *pool, const struct place *place)
+{
+    return pool->manner == place->manner && address_equal(&pool->address, &place->address) &&
+           (!place->name || strcmp(pool->name, place->name) == 0);
+}
+
+static char *copy_text(const char *text)
+{
+    return text ? memory_text(text, strlen(text)) : NULL;
+}
+
+static struct origin_pool *find_or_add(struct gateway_worker *worker, const struct place *place)
 {
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
-        if (address_equal(&pool->address, address))
+        if (is_at(pool, place))
             return pool;
     }
-    return NULL;
-}
-
-static struct origin_pool *find_or_add(struct gateway_worker *worker, const struct address *address)
-{
-    struct origin_pool *pool = find(worker, address);
-    if (pool)
-        return pool;
-    pool = NEW(struct origin_pool);
-    pool->address = *address;
+    struct origin_pool *pool = NEW(struct origin_pool);
+    pool->worker = worker;
+    pool->address = place->address;
+    pool->manner = gateway_manner_retain(worker, place->manner);
+    pool->path = copy_text(place->origin->path);
+    pool->name = copy_text(place->name);
     list_init(&pool->idle);
     list_push_back(&worker->pools, &pool->link);
     return pool;
+}
+
+static void free_pool(struct origin_pool *pool)
+{
+    list_remove(&pool->link);
+    gateway_manner_release(pool->worker, &pool->manner);
+    tls_memory_clear(&pool->memory);
+    memory_free(pool->path);
+    memory_free(pool->name);
+    memory_free(pool);
 }
 
 /* The addresses of an origin, written as number or name, with its port (or `port` unless 0). Returns how many. */
@@ -62,15 +97,14 @@ static size_t origin_addresses(const struct gateway_worker *worker,
         addresses[i] = name ? name->addresses[i] : origin->address;
         addresses[i].port = port ? port : origin->port;
     }
-    return count;
+    return port && origin->path ? 0 : count; /* a Unix socket has no other port */
 }
 
 static void free_if_unused(struct origin_pool *pool)
 {
     if (pool->is_configured || pool->connection_count || pool->holds)
         return;
-    list_remove(&pool->link);
-    memory_free(pool);
+    free_pool(pool);
 }
 
 static void close_idle(struct origin_pool *pool)
@@ -81,22 +115,51 @@ static void close_idle(struct origin_pool *pool)
     }
 }
 
-static void configure(struct gateway_worker *worker, const struct conf_origin *origin)
+/* Those of a site, for as long as they are configured. */
+struct site_pools {
+    struct origin_pool **list;
+    size_t count;
+};
+
+static void free_site_pools(struct gateway_worker *worker)
 {
+    for (size_t i = 0; i < worker->site_pool_count; i++)
+        memory_free(worker->site_pools[i].list);
+    memory_free(worker->site_pools);
+    worker->site_pools = NULL;
+    worker->site_pool_count = 0;
+    worker->pools_of = NULL;
+}
+
+static void configure(struct gateway_worker *worker, const struct conf_site *site,
+                      const struct conf_origin *origin)
+{
+    struct site_pools *pools = &worker->site_pools[site->index];
     struct address addresses[RESOLVED_ADDRESSES];
     size_t count = origin_addresses(worker, origin, 0, addresses);
-    for (size_t i = 0; i < count; i++)
-        find_or_add(worker, &addresses[i])->is_configured = true;
+    pools->list = memory_resize(pools->list, pools->count + count, sizeof *pools->list);
+    for (size_t i = 0; i < count; i++) {
+        struct place place;
+        place_of(worker, site, origin, &addresses[i], &place);
+        struct origin_pool *pool = find_or_add(worker, &place);
+        pool->is_configured = true;
+        pools->list[pools->count++] = pool;
+    }
 }
 
 void gateway_pools_reload(struct gateway_worker *worker)
 {
     const struct conf *conf = gateway_conf(worker);
+    gateway_manners_reload(worker);
+    free_site_pools(worker);
     LIST_EACH (item, after, &worker->pools)
         CONTAINER_OF(item, struct origin_pool, link)->is_configured = false;
+    worker->site_pools = memory_new(conf->site_count * sizeof *worker->site_pools);
+    worker->site_pool_count = conf->site_count;
+    worker->pools_of = conf;
     for (size_t i = 0; i < conf->site_count; i++)
         for (size_t k = 0; conf_site_origin(&conf->sites[i], k); k++)
-            configure(worker, conf_site_origin(&conf->sites[i], k));
+            configure(worker, &conf->sites[i], conf_site_origin(&conf->sites[i], k));
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)
@@ -113,18 +176,19 @@ void gateway_pools_free(struct gateway_worker *worker)
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         pool->is_configured = true; /* not freed with its last connection */
         close_idle(pool);
-        list_remove(&pool->link);
-        memory_free(pool);
+        free_pool(pool);
     }
+    free_site_pools(worker);
+    gateway_manners_clear(worker);
 }
 
-/* Loopback and link-local destinations (the metadata services of clouds among them) only where the owner says so. */
+/* Loopback and link-local destinations (the metadata services of clouds among them) and Unix sockets only where the owner says so. */
 static bool may_connect(const struct conf *conf, const struct address *address)
 {
     if (conf->self->gateway && conf->self->gateway->allow_local)
         return true;
-    return !address_is_loopback(address) && !address_is_link_local(address) &&
-           !address_is_any(address);
+    return address->family != ADDRESS_UNIX && !address_is_loopback(address) &&
+           !address_is_link_local(address) && !address_is_any(address);
 }
 
 size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
@@ -137,9 +201,39 @@ size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct 
     return kept;
 }
 
-struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct address *address)
+/* The slow way: names or the configuration have changed, and this worker hears of it later than whoever chose the address. A named
+ * origin may be at any address then; who answers there has to prove it, if TLS does. */
+static struct origin_pool *look_for(struct gateway_worker *worker, const struct conf_site *site,
+                                    const struct address *address)
 {
-    return find_or_add(worker, address);
+    const struct conf_origin *found = NULL;
+    bool is_there = false;
+    for (size_t i = 0; !is_there && conf_site_origin(site, i); i++) {
+        const struct conf_origin *origin = conf_site_origin(site, i);
+        struct address addresses[RESOLVED_ADDRESSES];
+        size_t count = origin_addresses(worker, origin, 0, addresses);
+        for (size_t k = 0; k < count && !is_there; k++)
+            is_there = address_equal(&addresses[k], address);
+        if (is_there || (!found && origin->host))
+            found = origin;
+    }
+    if (!found)
+        return NULL;
+    struct place place;
+    place_of(worker, site, found, address, &place);
+    return find_or_add(worker, &place);
+}
+
+struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct conf_site *site,
+                                    const struct address *address)
+{
+    if (worker->pools_of == gateway_conf(worker)) {
+        const struct site_pools *pools = &worker->site_pools[site->index];
+        for (size_t i = 0; i < pools->count; i++)
+            if (address_equal(&pools->list[i]->address, address))
+                return pools->list[i];
+    }
+    return look_for(worker, site, address);
 }
 
 void gateway_pool_hold(struct origin_pool *pool)
@@ -154,43 +248,37 @@ void gateway_pool_release(struct origin_pool *pool)
     free_if_unused(pool);
 }
 
-struct origin_connection *gateway_pool_take(struct origin_pool *pool)
+/* One on which something lies is of no more use: it would be taken for the answer to the next request. */
+struct origin_connection *gateway_pool_take(struct origin_pool *pool,
+                                            const struct origin_caller *caller)
 {
-    struct list *item = list_pop_front(&pool->idle);
-    if (!item)
-        return NULL;
-    struct origin_connection *connection = CONTAINER_OF(item, struct origin_connection, link);
-    pool->idle_count--;
-    loop_timer_stop(connection->worker->loop, &connection->idle_timer);
-    connection->is_reused = true;
-    metric_add(&gateway_connections_reused, 1);
-    return connection;
+    LIST_EACH (item, after, &pool->idle) {
+        struct origin_connection *connection = CONTAINER_OF(item, struct origin_connection, link);
+        if (!origin_connection_is_for(connection, caller))
+            continue;
+        if (!origin_connection_is_quiet(connection)) {
+            gateway_pool_close(&connection);
+            continue;
+        }
+        list_remove(item);
+        pool->idle_count--;
+        loop_timer_stop(connection->worker->loop, &connection->idle_timer);
+        connection->is_reused = true;
+        metric_add(&gateway_connections_reused, 1);
+        return connection;
+    }
+    return NULL;
 }
 
 int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
-                         struct origin_connection **made)
+                         const struct origin_caller *caller, struct origin_connection **made)
 {
-    int fd;
-    *made = NULL;
-    int result = socket_connect_tcp(&pool->address, &fd);
+    int result = origin_connection_open(worker, pool, caller, made);
     if (result < 0)
         return result;
-    socket_set_nodelay(fd);
-    struct origin_connection *connection = NEW(struct origin_connection);
-    connection->worker = worker;
-    connection->pool = pool;
-    connection->watch.fd = fd;
-    connection->watch.ready = on_ready;
-    connection->idle_timer.fire = on_idle;
-    connection->is_connecting = true;
-    list_init(&connection->link);
+    (*made)->idle_timer.fire = on_idle;
     pool->connection_count++;
     metric_add(&gateway_connections, 1);
-    if (loop_watch_set(worker->loop, &connection->watch, EPOLLIN | EPOLLOUT) < 0) {
-        gateway_pool_close(&connection);
-        return ERROR_LIMIT;
-    }
-    *made = connection;
     return 0;
 }
 
@@ -199,8 +287,7 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
 {
     struct origin_pool *pool = connection->pool;
     if (pool->idle_count >= keep_most || !pool->is_configured || connection->in.bytes ||
-        connection->out.bytes ||
-        loop_watch_set(connection->worker->loop, &connection->watch, EPOLLIN) < 0) {
+        connection->out.bytes || origin_connection_want(connection, EPOLLIN) < 0) {
         gateway_pool_close(&connection);
         return;
     }
@@ -223,11 +310,7 @@ void gateway_pool_close(struct origin_connection **closed)
         list_remove(&connection->link);
         pool->idle_count--;
     }
-    loop_timer_stop(connection->worker->loop, &connection->idle_timer);
-    loop_watch_close(connection->worker->loop, &connection->watch);
-    slice_queue_clear(&connection->in);
-    slice_queue_clear(&connection->out);
-    memory_free(connection);
+    origin_connection_free(&connection);
     pool->connection_count--;
     free_if_unused(pool);
 }

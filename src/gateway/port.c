@@ -19,6 +19,8 @@ struct gateway_port {
     uint64_t connect_timeout_ns;
     struct slice_queue in;
     struct link *from; /* whose edge it is */
+    struct address client;
+    enum conf_origin_proxy proxy;
     uint16_t port;
 };
 
@@ -57,6 +59,22 @@ static void refuse(struct gateway_port *port, int result)
     end(port, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_UNREACHABLE);
 }
 
+/* In front of what the client has said already; returns its length. */
+static size_t add_proxy_header(struct gateway_port *port)
+{
+    const struct origin_caller caller = {port->client, port->port};
+    uint8_t header[HTTP_PROXY_WRITTEN_MOST];
+    struct slice_queue said = {0};
+    if (port->proxy == CONF_PROXY_OFF)
+        return 0;
+    size_t length = origin_proxy_header(port->proxy, &caller, header);
+    slice_queue_move(&said, &port->in);
+    slice_queue_append(&port->in, span_of(header, length));
+    slice_queue_move(&port->in, &said);
+    slice_queue_clear(&said);
+    return length;
+}
+
 /* The origin to connect to, or none. */
 static void on_ticket(void *argument, struct gateway_ticket *ticket)
 {
@@ -78,10 +96,12 @@ static void on_ticket(void *argument, struct gateway_ticket *ticket)
     }
     socket_set_nodelay(fd);
     metric_add(&gateway_ports, 1);
+    size_t own_bytes = add_proxy_header(port);
     struct link_splice_options options = {.fd = fd,
                                           .is_connecting = true,
                                           .stream = port->stream,
                                           .first = &port->in,
+                                          .own_bytes = own_bytes,
                                           .connect_timeout_ns = port->connect_timeout_ns,
                                           .done = on_splice_done,
                                           .owner = port};
@@ -95,6 +115,7 @@ static void wait_for_origin(struct gateway_port *port, const struct conf_site *s
     const struct gateway_wish wish = {.part = gateway_part_key(site->name, NULL, port->port),
                                       .class = site->ring};
     port->connect_timeout_ns = site->connect_timeout_ns;
+    port->proxy = site->origin.proxy;
     port->ticket = gateway_ticket_ask(port->worker, &wish, on_ticket, port);
 }
 
@@ -145,6 +166,7 @@ void gateway_port_accept(struct gateway_worker *worker, struct link *link,
     port->worker = worker;
     port->stream = stream;
     port->port = open->port;
+    port->client = open->client;
     port->from = link;
     port->timer.fire = on_late;
     list_push_back(&worker->ports, &port->link);

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_PRIVATE_H
 #define GATEWAY_PRIVATE_H
 
+#include "gateway/connection.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "observe/observe.h"
@@ -23,11 +24,16 @@ enum {
 struct origin_connection;
 struct gateway_attempt;
 
-/* One origin address as one worker uses it. */
+/* One origin address, spoken to in one manner, as one worker uses it. */
 struct origin_pool {
     struct list link; /* in the worker's list */
+    struct gateway_worker *worker;
     struct address address;
-    struct list idle; /* kept connections, the last used first */
+    struct origin_manner *manner;
+    char *path;               /* of a Unix socket; NULL: none */
+    char *name;               /* that TLS asks for and expects; NULL: none */
+    struct tls_memory memory; /* of its sessions */
+    struct list idle;         /* kept connections, the last used first */
     uint32_t idle_count, connection_count;
     uint32_t holds;     /* by those who use one of them, or are about to */
     bool is_configured; /* some site of the snapshot has it */
@@ -36,13 +42,19 @@ struct origin_pool {
 struct origin_connection {
     struct loop_watch watch;
     struct loop_timer idle_timer;
-    struct list link; /* in pool->idle */
+    struct loop_task again; /* bytes are there of which the socket says nothing */
+    struct list link;       /* in pool->idle */
     struct gateway_worker *worker;
     struct origin_pool *pool;
     struct gateway_attempt *attempt; /* attempt.h; NULL: idle */
     struct slice_queue out, in;
-    bool is_connecting;
+    struct tls_session *tls;     /* NULL: in clear, or not yet */
+    struct origin_caller caller; /* whose it is, where the PROXY protocol says so */
+    bool is_connecting;          /* up to the end of TLS's handshake */
+    bool is_reached;             /* no longer to the end of connect() */
     bool is_reused;
+    bool is_spoiled;  /* what nobody asked for has come */
+    bool was_counted; /* the handshake */
 };
 
 enum { RESOLVED_ADDRESSES = 8 }; /* of a name that are used */
@@ -74,6 +86,12 @@ struct gateway_worker {
     struct gateway_loads *loads;  /* loads.c */
     struct message purge_message; /* there is more in the log of purges */
     uint32_t flow_count;
+    struct site_manners *manners; /* by site of */
+    const struct conf *manners_of;
+    size_t manner_count;
+    struct site_pools *site_pools; /* likewise, of */
+    const struct conf *pools_of;
+    size_t site_pool_count;
     struct resolved_name *names; /* of origins, as last resolved */
     size_t name_count;
     struct http_limits limits;
@@ -82,7 +100,8 @@ struct gateway_worker {
 
 struct gateway {
     struct gateway_options options;
-    struct gateway_worker *workers;    /* by worker id */
+    struct gateway_worker *workers; /* by worker id */
+    struct gateway_manners *manners;
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
     struct gateway_health *health;     /* likewise */
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
@@ -108,16 +127,21 @@ void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
 void gateway_pools_free(struct gateway_worker *worker);
-/* The connections of this worker to that address. */
-struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct address *address);
+/* The connections of this worker to that address of the site's origins; NULL: it is none. */
+struct origin_pool *gateway_pool_at(struct gateway_worker *worker, const struct conf_site *site,
+                                    const struct address *address);
 /* While it is held it stays. */
 void gateway_pool_hold(struct origin_pool *pool);
 void gateway_pool_release(struct origin_pool *pool);
-struct origin_connection *
-gateway_pool_take(struct origin_pool *pool); /* a kept connection, or NULL */
+/* A kept connection that may carry the caller's requests, or NULL. */
+struct origin_connection *gateway_pool_take(struct origin_pool *pool,
+                                            const struct origin_caller *caller);
 /* ERROR_LIMIT: this system has no descriptors or ports left, the origin may be well; other errors are the origin's. */
 MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
+                                  const struct origin_caller *caller,
                                   struct origin_connection **connection);
+/* connection.c: an event. */
+void gateway_pool_on_ready(struct origin_connection *connection, uint32_t events);
 void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
                        uint32_t keep_most); /* gives it back after use */
 void gateway_pool_close(struct origin_connection **closed);
@@ -198,10 +222,10 @@ void gateway_flows_abort(struct gateway_worker *worker);
 
 /* ---- metrics */
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
-    gateway_bad_answers, gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries,
-    gateway_connections, gateway_connections_reused, gateway_connect_failures,
-    gateway_open_requests, gateway_waiting, gateway_pending, gateway_wait, gateway_cancelled,
-    gateway_resolve_failures, gateway_flows, gateway_flows_open, gateway_flow_datagrams_in,
-    gateway_flow_datagrams_out, gateway_flow_datagrams_dropped, gateway_origins_down;
+    gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries, gateway_connections,
+    gateway_connections_reused, gateway_connect_failures, gateway_open_requests, gateway_waiting,
+    gateway_pending, gateway_wait, gateway_cancelled, gateway_resolve_failures, gateway_flows,
+    gateway_flows_open, gateway_flow_datagrams_in, gateway_flow_datagrams_out,
+    gateway_flow_datagrams_dropped, gateway_origins_down;
 
 #endif

@@ -123,10 +123,15 @@ static void fail(struct gateway_request *request, uint32_t code, struct metric *
 
 static void bad_answer(struct gateway_request *request, enum http_cause cause)
 {
-    log_notice("gateway", "bad answer of an origin: %s, site=%s id=%.*s", http_cause_text(cause),
-               request->site, SPAN_ARGS(request->opening.request_id));
+    char address[ADDRESS_TEXT_BYTES];
+    bool is_silent = cause == HTTP_CAUSE_TRUNCATED && gateway_attempt_is_silent(request->attempt);
+    log_notice("gateway", "bad answer of an origin: %s, origin=%s site=%s id=%.*s",
+               is_silent ? "there is none" : http_cause_text(cause),
+               address_text(&request->attempt->pool->address, true, address), request->site,
+               SPAN_ARGS(request->opening.request_id));
     request->attempt->end = GATEWAY_END_FAILED;
-    fail(request, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+    fail(request, TRANSPORT_CODE_PROTOCOL,
+         gateway_fault_metric(is_silent ? GATEWAY_FAULT_NO_ANSWER : gateway_fault_of(cause)));
 }
 
 static void bad_request(struct gateway_request *request)
@@ -207,8 +212,12 @@ static void start_attempt(struct gateway_request *request)
 {
     uint64_t origin = gateway_ticket_answer(request->ticket)->identity;
     request->attempts++;
-    int result = gateway_attempt_start(request, request->worker, &request->ticket,
-                                       request->wants_fresh, &request->attempt);
+    const struct gateway_attempt_order order = {
+        .ticket = &request->ticket,
+        .site = conf_find_site(gateway_conf(request->worker), span_text(request->site)),
+        .caller = {request->opening.client, request->opening.edge_port},
+        .wants_fresh = request->wants_fresh};
+    int result = gateway_attempt_start(request, request->worker, &order, &request->attempt);
     if (result == ERROR_LIMIT) {
         log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
         no_origin(request, result);
@@ -238,6 +247,21 @@ static bool take_group(struct gateway_request *request, const struct conf_site *
     return false;
 }
 
+static unsigned fields_of(const struct conf_site *site)
+{
+    switch (site->origin.fields) {
+    case CONF_FIELDS_BOTH:
+        return HTTP_FORWARDED | HTTP_X_FORWARDED;
+    case CONF_FIELDS_FORWARDED:
+        return HTTP_FORWARDED;
+    case CONF_FIELDS_X_FORWARDED:
+        return HTTP_X_FORWARDED;
+    case CONF_FIELDS_OFF:
+        return 0;
+    }
+    return 0;
+}
+
 /* The head has come: whose is it, may they, and where does it go? */
 static void begin(struct gateway_request *request)
 {
@@ -264,7 +288,8 @@ static void begin(struct gateway_request *request)
     request->packs =
         link_packs(request->from) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF;
     if (http_add_via(&request->head.fields, request->head.minor, span_text(conf->self->name)) < 0 ||
-        http_add_forwarded(&request->head.fields, &request->opening, &request->head) < 0) {
+        http_add_forwarded(&request->head.fields, &request->opening, &request->head,
+                           fields_of(site)) < 0) {
         bad_request(request);
         return;
     }
@@ -487,7 +512,8 @@ static void origin_ended(struct gateway_request *request)
 {
     struct gateway_attempt *attempt = request->attempt;
     if (gateway_attempt_died_idle(attempt)) {
-        try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+        try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL,
+                  gateway_fault_metric(GATEWAY_FAULT_NO_ANSWER));
     } else if (http_parser_finish(&attempt->parser) != HTTP_EVENT_END) {
         bad_answer(request, HTTP_CAUSE_TRUNCATED);
     } else if (request->is_tunnel && !request->request_ended) {
@@ -508,7 +534,8 @@ static void go_down(struct gateway_request *request)
     int got = gateway_attempt_read(request->attempt, limit, &ended);
     if (got < 0) {
         if (gateway_attempt_died_idle(request->attempt))
-            try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL, &gateway_bad_answers);
+            try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL,
+                      gateway_fault_metric(GATEWAY_FAULT_NO_ANSWER));
         else
             bad_answer(request, HTTP_CAUSE_TRUNCATED);
         return;

@@ -507,10 +507,12 @@ MUST_USE int http_add_via(struct http_fields *fields, uint8_t minor, struct span
 /* Forwarded, X-Forwarded-* and X-Real-IP of whoever is not a trusted proxy. */
 void http_remove_forwarded(struct http_fields *fields);
 
-/* Forwarded (RFC 7239), X-Forwarded-For, -Proto, -Host and -Port from the opening record and the
- * request's host; appended to what a trusted proxy sent. */
+/* Forwarded (RFC 7239); X-Forwarded-For, -Proto, -Host and -Port: from the opening record and the
+ * request's host, appended to what a trusted proxy sent. The kind that is not wanted goes, lest the
+ * two tell different stories. */
+enum { HTTP_FORWARDED = 1, HTTP_X_FORWARDED = 2 };
 MUST_USE int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
-                                const struct http_head *head);
+                                const struct http_head *head, unsigned kinds);
 
 /* W3C Trace Context (trace.c). */
 enum { HTTP_TRACE_ID_BYTES = 33, HTTP_TRACE_BYTES = 56 }; /* with their NULs */
@@ -550,6 +552,12 @@ struct http_proxy_header {
 enum { HTTP_PROXY_HEADER_MOST = 4096 };
 /* 0; ERROR_INCOMPLETE; ERROR_INVALID: no such header, a malformed or a longer one, a checksum that differs. */
 MUST_USE int http_proxy_header_parse(struct span bytes, struct http_proxy_header *header);
+/* The reverse; returns the length. A header without addresses, or with two of different families, is a local one. */
+enum http_proxy_version { HTTP_PROXY_V1 = 1, HTTP_PROXY_V2 = 2 };
+enum { HTTP_PROXY_WRITTEN_MOST = 108 };
+size_t http_proxy_header_write(enum http_proxy_version version,
+                               const struct http_proxy_header *header,
+                               uint8_t out[HTTP_PROXY_WRITTEN_MOST]);
 
 enum { HTTP_DATE_BYTES = 30 }; /* with its NUL */
 /* "Sun, 06 Nov 1994 08:49:37 GMT" from seconds since 1970, years 1970 to 9999. Returns `out`. */

@@ -7,6 +7,8 @@
 
 #include "base/bytes.h"
 
+#include <stdio.h>
+
 enum {
     LINE_MOST = 107, /* of version 1, with its end */
     V2_HEAD_BYTES = 16,
@@ -193,4 +195,53 @@ int http_proxy_header_parse(struct span bytes, struct http_proxy_header *header)
     if (begins_with(bytes, SPAN("PROXY ")))
         return parse_line(bytes, header);
     return ERROR_INVALID;
+}
+
+/* ---- writing */
+
+static size_t write_line(const struct http_proxy_header *header, bool is_local,
+                         uint8_t out[HTTP_PROXY_WRITTEN_MOST])
+{
+    char source[ADDRESS_TEXT_BYTES], destination[ADDRESS_TEXT_BYTES];
+    int length;
+    if (is_local)
+        length = snprintf((char *)out, HTTP_PROXY_WRITTEN_MOST, "PROXY UNKNOWN\r\n");
+    else
+        length = snprintf((char *)out, HTTP_PROXY_WRITTEN_MOST, "PROXY TCP%u %s %s %u %u\r\n",
+                          header->source.family, address_text(&header->source, false, source),
+                          address_text(&header->destination, false, destination),
+                          header->source.port, header->destination.port);
+    INVARIANT(length > 0 && length < HTTP_PROXY_WRITTEN_MOST);
+    return (size_t)length;
+}
+
+static size_t write_binary(const struct http_proxy_header *header, bool is_local,
+                           uint8_t out[HTTP_PROXY_WRITTEN_MOST])
+{
+    uint8_t family = header->source.family == 6 ? 0x21 : 0x11;
+    size_t bytes = is_local ? 0 : address_bits(&header->source) / 8;
+    uint8_t *at = out + V2_HEAD_BYTES;
+    memcpy(out, signature, sizeof signature);
+    out[sizeof signature] = is_local ? COMMAND_LOCAL : COMMAND_PROXY;
+    out[V2_FAMILY] = is_local ? 0 : family;
+    memcpy(at, header->source.bytes, bytes);
+    memcpy(at + bytes, header->destination.bytes, bytes);
+    at += 2 * bytes;
+    if (!is_local) {
+        at = store_u16(at, header->source.port);
+        at = store_u16(at, header->destination.port);
+    }
+    store_u16(out + V2_LENGTH, (uint16_t)(at - out - V2_HEAD_BYTES));
+    return (size_t)(at - out);
+}
+
+size_t http_proxy_header_write(enum http_proxy_version version,
+                               const struct http_proxy_header *header,
+                               uint8_t out[HTTP_PROXY_WRITTEN_MOST])
+{
+    const struct address *source = &header->source, *destination = &header->destination;
+    bool is_local = header->is_local || (source->family != 4 && source->family != 6) ||
+                    destination->family != source->family;
+    return version == HTTP_PROXY_V1 ? write_line(header, is_local, out)
+                                    : write_binary(header, is_local, out);
 }

@@ -43,7 +43,9 @@ typedef uint64_t name_set[2];
 const name_set http_hop_by_hop_names = {HOP_BY_HOP(0), HOP_BY_HOP(1)},
                http_framing_names = {FRAMING(0), FRAMING(1)};
 static const name_set no_trailer = {NO_TRAILER(0), NO_TRAILER(1)},
-                      forwarded = {FORWARDED_NAMES(0), FORWARDED_NAMES(1)};
+                      forwarded = {FORWARDED_NAMES(0), FORWARDED_NAMES(1)},
+                      x_forwarded = {FORWARDED_NAMES(0) & ~SET(0, FORWARDED),
+                                     FORWARDED_NAMES(1) & ~SET(1, FORWARDED)};
 
 static bool is_in(const name_set set, enum http_name id)
 {
@@ -210,16 +212,9 @@ static struct span authority(const struct http_head *head, struct arena *arena)
     return span_of(value.bytes, value.length);
 }
 
-int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
-                       const struct http_head *head)
+static int add_standard(struct http_fields *fields, struct span client, bool is_v6,
+                        struct span scheme, struct span host)
 {
-    char text[ADDRESS_TEXT_BYTES], digits[PORT_TEXT_BYTES];
-    struct address address = address_unmap(&opening->client);
-    struct span client = span_text(address_text(&address, false, text));
-    struct span scheme = opening->is_https ? SPAN("https") : SPAN("http");
-    struct span host = authority(head, fields->arena);
-    bool is_v6 = address.family == 6;
-
     struct value value = {arena_take(fields->arena, client.length + host.length + 64), 0};
     put(&value, is_v6 ? SPAN("for=\"[") : SPAN("for="));
     put(&value, client);
@@ -231,9 +226,14 @@ int http_add_forwarded(struct http_fields *fields, const struct http_opening *op
         put(&value, host);
         put(&value, is_token ? SPAN("") : SPAN("\""));
     }
-    int result = add_element(fields, HTTP_NAME_FORWARDED, span_of(value.bytes, value.length));
-    if (!result)
-        result = add_element(fields, HTTP_NAME_X_FORWARDED_FOR, arena_copy(fields->arena, client));
+    return add_element(fields, HTTP_NAME_FORWARDED, span_of(value.bytes, value.length));
+}
+
+static int add_customary(struct http_fields *fields, const struct http_opening *opening,
+                         struct span client, struct span scheme, struct span host)
+{
+    char digits[PORT_TEXT_BYTES];
+    int result = add_element(fields, HTTP_NAME_X_FORWARDED_FOR, arena_copy(fields->arena, client));
     if (!result)
         result = add_unless_there(fields, HTTP_NAME_X_FORWARDED_PROTO, scheme);
     if (!result && host.length)
@@ -241,6 +241,28 @@ int http_add_forwarded(struct http_fields *fields, const struct http_opening *op
     if (!result)
         result = add_unless_there(fields, HTTP_NAME_X_FORWARDED_PORT,
                                   port_text(opening->edge_port, digits));
+    return result;
+}
+
+int http_add_forwarded(struct http_fields *fields, const struct http_opening *opening,
+                       const struct http_head *head, unsigned kinds)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    struct address address = address_unmap(&opening->client);
+    struct span client = span_text(address_text(&address, false, text));
+    struct span scheme = opening->is_https ? SPAN("https") : SPAN("http");
+    struct span host = kinds ? authority(head, fields->arena) : (struct span){0};
+    if (!(kinds & HTTP_FORWARDED))
+        http_fields_remove(fields, HTTP_NAME_FORWARDED);
+    if (!(kinds & HTTP_X_FORWARDED)) {
+        remove_set(fields, &x_forwarded);
+        http_fields_remove_if(fields, is_forwarded_in_disguise, NULL);
+    }
+    int result = 0;
+    if (kinds & HTTP_FORWARDED)
+        result = add_standard(fields, client, address.family == 6, scheme, host);
+    if (!result && kinds & HTTP_X_FORWARDED)
+        result = add_customary(fields, opening, client, scheme, host);
     return result;
 }
 

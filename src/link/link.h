@@ -157,7 +157,8 @@ struct link_splice_options {
     bool is_connecting;         /* nothing is read from the stream before the socket is connected */
     struct link_stream *stream; /* taken */
     struct slice_queue
-        *first; /* read from the stream already, for the socket; emptied. NULL: nothing */
+        *first;         /* read from the stream already, for the socket; emptied. NULL: nothing */
+    uint64_t own_bytes; /* of `first`, in front: they did not come from the stream */
     uint64_t connect_timeout_ns, idle_timeout_ns; /* 0: none */
     /* Over; the splice is gone when it returns. `code`: TRANSPORT_CODE_NONE for a good end. */
     void (*done)(void *owner, struct link_splice *splice, uint32_t code, uint64_t to_socket,

@@ -221,7 +221,7 @@ struct link_splice *link_splice_start(struct loop *loop, const struct link_splic
     splice->watch.ready = on_socket;
     splice->timer.fire = on_timer;
     if (options->first) {
-        splice->owed = options->first->bytes;
+        splice->owed = options->first->bytes - options->own_bytes;
         slice_queue_move(&splice->to_socket, options->first);
     }
     start_timer(splice,

@@ -153,6 +153,8 @@ MUST_USE int socket_listen_tcp(const struct address *address, unsigned options, 
 MUST_USE int socket_bind_udp(const struct address *address, unsigned options, int *fd);
 /* In progress; EPOLLOUT tells, then socket_error(). */
 MUST_USE int socket_connect_tcp(const struct address *to, int *fd);
+/* A stream socket to another program of this machine; connected, or ERROR_UNREACHABLE: nobody takes connections there. */
+MUST_USE int socket_connect_unix(const char *path, int *fd);
 /* A datagram socket that talks to `to` only. */
 MUST_USE int socket_connect_udp(const struct address *to, int *fd);
 /* Where socket_bind_udp() gave the socket no address of its own: socket_receive_from() says to which each datagram came. */

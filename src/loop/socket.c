@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -151,6 +152,26 @@ int socket_connect_tcp(const struct address *to, int *out)
         return saved == EAGAIN || saved == EADDRNOTAVAIL ? ERROR_LIMIT
                : saved == ECONNREFUSED                   ? ERROR_UNREACHABLE
                                                          : from_errno(saved);
+    }
+    *out = fd;
+    return 0;
+}
+
+int socket_connect_unix(const char *path, int *out)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length >= sizeof to.sun_path)
+        return ERROR_LIMIT;
+    memcpy(to.sun_path, path, length);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return from_errno(errno);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return ERROR_UNREACHABLE; /* EAGAIN, too: its queue is full */
     }
     *out = fd;
     return 0;

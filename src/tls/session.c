@@ -335,6 +335,8 @@ static enum tls_failure cause_of(const struct tls_session *session, unsigned lon
     case SSL_R_UNEXPECTED_EOF_WHILE_READING:
         return TLS_FAILURE_CLOSED;
     }
+    if (session->dialer && reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
+        return TLS_FAILURE_VERSION;
     return reason >= ALERTS ? TLS_FAILURE_ALERT : TLS_FAILURE_MALFORMED;
 }
 

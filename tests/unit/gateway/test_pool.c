@@ -6,9 +6,11 @@
 
 #define LOCAL ", allow_local: true"
 
+static const struct origin_caller anybody = {.edge_port = 80};
+
 static struct origin_pool *pool_of(struct stage *stage, int origin)
 {
-    return gateway_pool_at(stage->worker, &stage->origins[origin]);
+    return gateway_pool_at(stage->worker, stage_site(stage), &stage->origins[origin]);
 }
 
 static bool is_at(const struct stage *stage, const struct origin_pool *pool, int origin)
@@ -16,20 +18,15 @@ static bool is_at(const struct stage *stage, const struct origin_pool *pool, int
     return address_equal(&pool->address, &stage->origins[origin]);
 }
 
-static void T10_a_pool_that_no_site_has_goes_with_its_last_user(void **state)
+static void T10_an_address_that_no_origin_of_the_site_has_is_none(void **state)
 {
     struct stage stage;
-    struct address address;
     (void)state;
     stage_start(&stage, "", LOCAL);
-    address = stage.origins[0];
+    struct address address = stage.origins[0];
     address.port = 443;
-    struct origin_pool *pool = gateway_pool_at(stage.worker, &address);
-    assert_false(pool->is_configured);
-    gateway_pool_hold(pool);
-    gateway_pool_release(pool); /* which ends it: nothing else holds it */
-    LIST_EACH (item, after, &stage.worker->pools)
-        assert_int_not_equal(CONTAINER_OF(item, struct origin_pool, link)->address.port, 443);
+    assert_null(gateway_pool_at(stage.worker, stage_site(&stage), &address));
+    assert_non_null(pool_of(&stage, 0));
     stage_stop(&stage);
 }
 
@@ -38,7 +35,7 @@ static void T10_a_pool_that_no_site_has_goes_with_its_last_user(void **state)
 static struct origin_connection *connect_origin(struct stage *stage, struct origin_pool *pool)
 {
     struct origin_connection *connection;
-    assert_int_equal(gateway_pool_connect(stage->worker, pool, &connection), 0);
+    assert_int_equal(gateway_pool_connect(stage->worker, pool, &anybody, &connection), 0);
     assert_true(connection->is_connecting);
     connection->is_connecting = false; /* loopback: nobody has to wait */
     return connection;
@@ -52,14 +49,14 @@ static void a_kept_connection_is_used_again_the_last_one_first(void **state)
     struct origin_pool *pool = pool_of(&stage, 0);
     struct origin_connection *first = connect_origin(&stage, pool),
                              *second = connect_origin(&stage, pool);
-    assert_null(gateway_pool_take(pool));
+    assert_null(gateway_pool_take(pool, &anybody));
     gateway_pool_keep(first, 20000000000, 8);
     gateway_pool_keep(second, 20000000000, 8);
     assert_int_equal(pool->idle_count, 2);
-    assert_ptr_equal(gateway_pool_take(pool), second);
+    assert_ptr_equal(gateway_pool_take(pool, &anybody), second);
     assert_true(second->is_reused);
-    assert_ptr_equal(gateway_pool_take(pool), first);
-    assert_null(gateway_pool_take(pool));
+    assert_ptr_equal(gateway_pool_take(pool, &anybody), first);
+    assert_null(gateway_pool_take(pool, &anybody));
     assert_int_equal(pool->idle_count, 0);
     gateway_pool_close(&first);
     gateway_pool_close(&second);
@@ -130,6 +127,61 @@ static void a_kept_connection_that_stirs_is_closed(void **state)
     }
 }
 
+/* It lies there in the very turn in which the next request comes, and would be its answer. */
+static void L3_what_lies_on_a_kept_connection_is_never_an_answer(void **state)
+{
+    (void)state;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        struct stage stage;
+        struct address peer;
+        int fd = -1;
+        stage_start(&stage, "", LOCAL);
+        struct origin_pool *pool = pool_of(&stage, 0);
+        gateway_pool_keep(connect_origin(&stage, pool), 20000000000, 8);
+        int listener = stage.listeners[is_at(&stage, pool, 1)];
+        while (socket_accept(listener, &peer, &fd) == ERROR_AGAIN)
+            turn_some(stage.worker->loop);
+        uint64_t before = metric_read(gateway_fault_metric(GATEWAY_FAULT_UNASKED));
+        if (speaks)
+            assert_int_equal(send(fd, "HTTP/1.1 200 OK\r\n", 17, 0), 17);
+        close(fd);
+        assert_null(gateway_pool_take(pool, &anybody));
+        assert_int_equal(pool->connection_count, 0);
+        assert_int_equal(metric_read(gateway_fault_metric(GATEWAY_FAULT_UNASKED)) - before, speaks);
+        stage_stop(&stage);
+    }
+}
+
+static void W8_a_connection_with_a_PROXY_header_is_one_clients(void **state)
+{
+    static const struct origin_caller callers[] = {
+        {{.bytes = {192, 0, 2, 7}, .port = 4711, .family = 4}, 80},
+        {{.bytes = {192, 0, 2, 8}, .port = 4711, .family = 4}, 80},
+        {{.bytes = {192, 0, 2, 7}, .port = 4712, .family = 4}, 80},
+        {{.bytes = {192, 0, 2, 7}, .port = 4711, .family = 4}, 443},
+    };
+    static const char *const settings[] = {"", ", origin: { proxy_protocol: v2 }"};
+    (void)state;
+    for (size_t is_proxy = 0; is_proxy < 2; is_proxy++) {
+        struct stage stage;
+        stage_start(&stage, settings[is_proxy], LOCAL);
+        struct origin_pool *pool = pool_of(&stage, 0);
+        for (size_t i = 0; i < 4; i++) {
+            struct origin_connection *connection, *taken;
+            assert_int_equal(gateway_pool_connect(stage.worker, pool, &callers[0], &connection), 0);
+            connection->is_connecting = false;
+            gateway_pool_keep(connection, 20000000000, 8);
+            taken = gateway_pool_take(pool, &callers[i]);
+            if (i == 0 || !is_proxy)
+                assert_ptr_equal(taken, connection);
+            else
+                assert_null(taken);
+            gateway_pool_close(&connection);
+        }
+        stage_stop(&stage);
+    }
+}
+
 static void what_is_left_unread_or_unsent_is_not_kept(void **state)
 {
     struct stage stage;
@@ -179,11 +231,13 @@ static void a_reload_closes_what_no_site_names_any_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(T10_a_pool_that_no_site_has_goes_with_its_last_user),
+        cmocka_unit_test(T10_an_address_that_no_origin_of_the_site_has_is_none),
         cmocka_unit_test(a_kept_connection_is_used_again_the_last_one_first),
         cmocka_unit_test(no_more_are_kept_than_the_site_says),
         cmocka_unit_test(a_kept_connection_ends_at_its_idle_time),
         cmocka_unit_test(a_kept_connection_that_stirs_is_closed),
+        cmocka_unit_test(L3_what_lies_on_a_kept_connection_is_never_an_answer),
+        cmocka_unit_test(W8_a_connection_with_a_PROXY_header_is_one_clients),
         cmocka_unit_test(what_is_left_unread_or_unsent_is_not_kept),
         cmocka_unit_test(a_reload_closes_what_no_site_names_any_more),
     };

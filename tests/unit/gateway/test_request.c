@@ -468,14 +468,14 @@ static void L3_a_fresh_connection_that_dies_is_a_bad_answer(void **state)
         struct stage stage;
         struct visit origin;
         stage_start(&stage, "", LOCAL);
-        uint64_t bad = metric_read(&gateway_bad_answers), retries = metric_read(&gateway_retries);
+        uint64_t bad = gateway_faults_read(), retries = metric_read(&gateway_retries);
         struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
         visit(&stage, &origin);
         read_request(&origin, "\r\n\r\n");
         answer(&origin, answers[i]);
         close(origin.fd);
         expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
-        assert_int_equal(metric_read(&gateway_bad_answers) - bad, 1);
+        assert_int_equal(gateway_faults_read() - bad, 1);
         assert_int_equal(metric_read(&gateway_retries) - retries, 0);
         stage_stop(&stage);
     }

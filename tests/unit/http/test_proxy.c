@@ -143,10 +143,56 @@ static void every_cut_of_a_header_is_incomplete(void **state)
     }
 }
 
+static void W8_what_is_written_is_read_again(void **state)
+{
+    static const struct {
+        const char *source, *destination; /* LOCAL: none */
+        const char *line;
+        size_t binary_bytes;
+    } written[] = {
+        {"192.0.2.7:4711", "198.51.100.1:443", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n",
+         28},
+        {"[2001:db8::7]:65535", "[::]:0", "PROXY TCP6 2001:db8::7 :: 65535 0\r\n", 52},
+        {"[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
+         "[2001:db8:ffff:ffff:ffff:ffff:ffff:fffe]:65535",
+         "PROXY TCP6 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff "
+         "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe 65535 65535\r\n",
+         52},
+        {LOCAL, LOCAL, "PROXY UNKNOWN\r\n", 16},
+        {"192.0.2.7:4711", "[::1]:443", "PROXY UNKNOWN\r\n", 16}, /* of two families */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        for (int version = HTTP_PROXY_V1; version <= HTTP_PROXY_V2; version++) {
+            struct http_proxy_header header = {0}, read;
+            uint8_t out[HTTP_PROXY_WRITTEN_MOST];
+            char text[ADDRESS_TEXT_BYTES];
+            header.is_local =
+                address_parse_port(span_text(written[i].source), false, &header.source) < 0 ||
+                address_parse_port(span_text(written[i].destination), false, &header.destination) <
+                    0;
+            size_t length = http_proxy_header_write(version, &header, out);
+            assert_int_equal(http_proxy_header_parse(span_of(out, length), &read), 0);
+            assert_int_equal(read.length, length);
+            assert_int_equal(length, version == HTTP_PROXY_V1 ? strlen(written[i].line)
+                                                              : written[i].binary_bytes);
+            if (version == HTTP_PROXY_V1)
+                assert_memory_equal(out, written[i].line, length);
+            bool is_local = strncmp(written[i].line, "PROXY UNKNOWN", 13) == 0;
+            assert_int_equal(read.is_local, is_local);
+            if (is_local)
+                continue;
+            assert_string_equal(address_text(&read.source, true, text), written[i].source);
+            assert_string_equal(address_text(&read.destination, true, text),
+                                written[i].destination);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(W8_headers_are_read_and_bad_ones_refused),
+        cmocka_unit_test(W8_what_is_written_is_read_again),
         cmocka_unit_test(every_cut_of_a_header_is_incomplete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,8 @@ static struct http_opening opening_of(const char *address)
     return opening;
 }
 
+static const unsigned both = HTTP_FORWARDED | HTTP_X_FORWARDED;
+
 static void strangers_cannot_claim_whom_they_forward_for(void **state)
 {
     (void)state;
@@ -93,7 +95,7 @@ static void strangers_cannot_claim_whom_they_forward_for(void **state)
     http_remove_forwarded(&request.head.fields);
     expect_fields(&request.head.fields, "Host: Shop.Example:8080\nA_B: 1\n");
     struct http_opening opening = opening_of("192.0.2.7");
-    assert_int_equal(http_add_forwarded(&request.head.fields, &opening, &request.head), 0);
+    assert_int_equal(http_add_forwarded(&request.head.fields, &opening, &request.head, both), 0);
     expect_fields(&request.head.fields,
                   "Host: Shop.Example:8080\nA_B: 1\n"
                   "Forwarded: for=192.0.2.7;proto=http;host=\"shop.example:8080\"\n"
@@ -112,13 +114,39 @@ static void trusted_proxies_are_continued(void **state)
     struct http_opening opening = opening_of("2001:db8::7");
     opening.is_https = true;
     opening.edge_port = 443;
-    assert_int_equal(http_add_forwarded(&request.head.fields, &opening, &request.head), 0);
+    assert_int_equal(http_add_forwarded(&request.head.fields, &opening, &request.head, both), 0);
     expect_fields(&request.head.fields,
                   "Host: a\nForwarded: for=1.2.3.4;proto=https, "
                   "for=\"[2001:db8::7]\";proto=https;host=a\n"
                   "X-Forwarded-For: 9.9.9.9\nX-Forwarded-For: 1.2.3.4, 2001:db8::7\n"
                   "X-Forwarded-Proto: https\nX-Forwarded-Host: a\nX-Forwarded-Port: 443\n");
     arena_clear(&request.arena);
+}
+
+static void W8_origins_learn_of_the_client_by_the_fields_that_are_wanted(void **state)
+{
+    static const struct {
+        unsigned kinds;
+        const char *expected;
+    } rows[] = {
+        {HTTP_FORWARDED,
+         "Host: a\nForwarded: for=1.2.3.4, for=192.0.2.7;proto=http;host=a\nA_B: 1\n"},
+        {HTTP_X_FORWARDED, "Host: a\nX-Forwarded-For: 1.2.3.4, 192.0.2.7\nX-Real-IP: 1.2.3.4\n"
+                           "A_B: 1\nX-Forwarded-Proto: http\nX-Forwarded-Host: a\n"
+                           "X-Forwarded-Port: 80\n"},
+        {0, "Host: a\nA_B: 1\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct request request;
+        open_request(&request, "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=1.2.3.4\r\n"
+                               "X-Forwarded-For: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nA_B: 1\r\n\r\n");
+        struct http_opening opening = opening_of("192.0.2.7");
+        assert_int_equal(
+            http_add_forwarded(&request.head.fields, &opening, &request.head, rows[i].kinds), 0);
+        expect_fields(&request.head.fields, rows[i].expected);
+        arena_clear(&request.arena);
+    }
 }
 
 static void hosts_are_normalised(void **state)
@@ -270,6 +298,7 @@ int main(void)
         cmocka_unit_test(via_names_the_received_version),
         cmocka_unit_test(strangers_cannot_claim_whom_they_forward_for),
         cmocka_unit_test(trusted_proxies_are_continued),
+        cmocka_unit_test(W8_origins_learn_of_the_client_by_the_fields_that_are_wanted),
         cmocka_unit_test(hosts_are_normalised),
         cmocka_unit_test(lists_are_walked),
         cmocka_unit_test(fields_take_only_what_may_be_written),

@@ -219,6 +219,11 @@ void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code)
     edge_exchange_drop_stream(exchange, TRANSPORT_CODE_NONE);
     if (can_repeat(exchange, code) && repeat(exchange))
         return;
+    if (transport_code_seconds(code)) {
+        edge_exchange_page_later(exchange, 503, "the origin is busy",
+                                 (transport_code_seconds(code) - 1) * 1000000000ull);
+        return;
+    }
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
         if (pages[i].code == code) {
             edge_exchange_page(exchange, pages[i].status, pages[i].cause);

@@ -21,8 +21,9 @@ struct metric gateway_timeouts =
            "Requests given up because the origin was silent too long.");
 struct metric gateway_unreachable = METRIC(COUNTER, "causeway_gateway_unreachable_total", "",
                                            "Requests for which no origin accepted a connection.");
-struct metric gateway_full = METRIC(COUNTER, "causeway_gateway_full_total", "",
-                                    "Requests refused because every origin was at its limit.");
+struct metric gateway_full =
+    METRIC(COUNTER, "causeway_gateway_full_total", "",
+           "Requests, connections and flows refused because every origin was at its limit.");
 struct metric gateway_retries = METRIC(COUNTER, "causeway_gateway_retries_total", "",
                                        "Requests sent again on another connection.");
 struct metric gateway_connections = METRIC(COUNTER, "causeway_gateway_origin_connections_total", "",
@@ -90,6 +91,8 @@ struct gateway *gateway_new(const struct gateway_options *options)
     register_metrics();
     gateway->options = *options;
     gateway->workers = memory_new(options->workers * sizeof *gateway->workers);
+    for (uint32_t i = 0; i < options->workers; i++)
+        gateway->workers[i].map_message.deliver = gateway_owners_deliver;
     gateway->purges = gateway_purges_new(gateway);
     gateway->manners = gateway_manners_new();
     return gateway;
@@ -229,6 +232,9 @@ json_t *gateway_status(struct gateway *gateway)
     } rows[] = {
         {"requests", &gateway_requests},
         {"requests_open", &gateway_open_requests},
+        {"waiting", &gateway_waiting},
+        {"pending", &gateway_pending},
+        {"cancelled", &gateway_cancelled},
         {"refused", &gateway_refused},
         {"bad_requests", &gateway_bad_requests},
         {"timeouts", &gateway_timeouts},

@@ -131,7 +131,7 @@ static void refuse(struct gateway_owner *owner, struct gateway_ticket *ticket,
     metric_add(&refusals[reason], 1);
     ticket->answer = (struct gateway_answer){.result = ERROR_LIMIT,
                                              .reason = reason,
-                                             .retry_ns = report.drain_ns};
+                                             .retry_ns = report.drain_ns ? report.drain_ns : 1};
     gateway_ticket_return(owner->worker, ticket);
 }
 
@@ -356,6 +356,14 @@ void gateway_owners_follow(struct gateway_worker *worker)
         else
             follow(owner, map, farm_of(map, owner));
     }
+}
+
+void gateway_owners_deliver(struct worker *receiver, struct message *message)
+{
+    struct gateway_worker *worker = CONTAINER_OF(message, struct gateway_worker, map_message);
+    (void)receiver;
+    if (worker->gateway)
+        gateway_owners_follow(worker);
 }
 
 static void on_wake(struct loop *loop, struct loop_timer *timer)

@@ -76,6 +76,7 @@ void gateway_owner_cancel(struct gateway_ticket *ticket); /* it waits no more */
 void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome);
 /* The map, or what health checks say, has changed: for all owners of this worker. */
 void gateway_owners_follow(struct gateway_worker *worker);
+void gateway_owners_deliver(struct worker *receiver, struct message *message); /* likewise */
 void gateway_owners_stop(struct gateway_worker *worker);
 
 /* ---- tickets, as owners see them */

@@ -154,10 +154,13 @@ static void write_head(struct gateway_request *request)
     set_deadline(request, request->read_timeout_ns);
 }
 
-static void no_origin(struct gateway_request *request, int error)
+/* `retry_ns`: when another try may do, where that is known. */
+static void no_origin(struct gateway_request *request, int error, uint64_t retry_ns)
 {
+    bool says_when = retry_ns && link_hears_later(request->from);
     if (error == ERROR_LIMIT)
-        fail(request, TRANSPORT_CODE_LIMIT, &gateway_full);
+        fail(request, says_when ? transport_code_later(retry_ns) : TRANSPORT_CODE_LIMIT,
+             &gateway_full);
     else
         fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
 }
@@ -220,7 +223,7 @@ static void start_attempt(struct gateway_request *request)
     int result = gateway_attempt_start(request, request->worker, &order, &request->attempt);
     if (result == ERROR_LIMIT) {
         log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
-        no_origin(request, result);
+        no_origin(request, result, 0);
     } else if (result < 0) {
         connect_failed(request, origin);
     } else if (gateway_attempt_is_connecting(request->attempt)) {
@@ -556,9 +559,9 @@ static void run(struct gateway_request *request);
 static void on_ticket(void *argument, struct gateway_ticket *ticket)
 {
     struct gateway_request *request = argument;
-    int result = gateway_ticket_answer(ticket)->result;
-    if (result < 0)
-        no_origin(request, result);
+    const struct gateway_answer *answer = gateway_ticket_answer(ticket);
+    if (answer->result < 0)
+        no_origin(request, answer->result, answer->retry_ns);
     else
         start_attempt(request);
     run(request);

@@ -447,22 +447,12 @@ static void free_map(void *old)
     memory_free(map);
 }
 
-static void deliver_map(struct worker *receiver, struct message *message)
-{
-    struct gateway_worker *worker = CONTAINER_OF(message, struct gateway_worker, map_message);
-    (void)receiver;
-    if (worker->gateway)
-        gateway_owners_follow(worker);
-}
-
 void gateway_owners_tell(struct gateway *gateway)
 {
     struct gateway_worker *first = &gateway->workers[0];
     gateway_owners_follow(first);
-    for (uint32_t i = 1; i < gateway->options.workers; i++) {
-        gateway->workers[i].map_message.deliver = deliver_map;
+    for (uint32_t i = 1; i < gateway->options.workers; i++)
         worker_post(workers_get(worker_peers(first->worker), i), &gateway->workers[i].map_message);
-    }
 }
 
 void gateway_map_follow(struct gateway_worker *worker)

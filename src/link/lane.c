@@ -235,7 +235,7 @@ void lane_new(struct driver *driver, struct link *link)
     config.wall_offset_ns = clock_wall_ns() - now_ns;
     config.index_base = index_pack(worker_id(driver->worker), set->options.generation, link->slot);
     config.features = TRANSPORT_FEATURE_PACKED | TRANSPORT_FEATURE_TIMES |
-                      TRANSPORT_FEATURE_GROUPS | TRANSPORT_FEATURE_LOADS |
+                      TRANSPORT_FEATURE_GROUPS | TRANSPORT_FEATURE_LOADS | TRANSPORT_FEATURE_LATER |
                       (set->options.has_purges ? TRANSPORT_FEATURE_PURGES : 0);
     config.packet_bytes = settings->packet_bytes;
     memcpy(config.weights, link->weights, sizeof config.weights);

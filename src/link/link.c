@@ -477,6 +477,11 @@ bool link_knows_groups(const struct link *link)
     return has_feature(link, TRANSPORT_FEATURE_GROUPS);
 }
 
+bool link_hears_later(const struct link *link)
+{
+    return has_feature(link, TRANSPORT_FEATURE_LATER);
+}
+
 uint64_t link_ups(const struct link *link)
 {
     return atomic_load_explicit(&link->ups, memory_order_relaxed);

@@ -85,6 +85,7 @@ bool link_hears_times(const struct link *link); /* likewise, TIMES frames */
 bool link_has_purges(const struct link *link);
 bool link_has_loads(const struct link *link);    /* any thread: gateways tell loads on it */
 bool link_knows_groups(const struct link *link); /* any thread: of origins, in requests */
+bool link_hears_later(const struct link *link);  /* any thread: transport_code_later() */
 /* Any thread: how often it came up, from nothing or from an outage; counted before link_is_up() says so. */
 uint64_t link_ups(const struct link *link);
 json_t *link_compress_status(void); /* any thread; a new reference */

@@ -203,9 +203,23 @@ const char *transport_path_state_text(enum transport_path_state state)
     return "unknown";
 }
 
+uint32_t transport_code_later(uint64_t wait_ns)
+{
+    uint64_t seconds = wait_ns / 1000000000 + 1;
+    return TRANSPORT_CODE_LATER +
+           (uint32_t)(seconds < TRANSPORT_LATER_MOST_S ? seconds : TRANSPORT_LATER_MOST_S);
+}
+
+uint32_t transport_code_seconds(uint32_t code)
+{
+    bool says =
+        code > TRANSPORT_CODE_LATER && code <= TRANSPORT_CODE_LATER + TRANSPORT_LATER_MOST_S;
+    return says ? code - TRANSPORT_CODE_LATER : 0;
+}
+
 const char *transport_code_text(uint32_t code)
 {
-    switch (code) {
+    switch (transport_code_seconds(code) ? TRANSPORT_CODE_LIMIT : code) {
 #define X(name, value, text) \
     case value:              \
         return text;

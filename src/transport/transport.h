@@ -55,6 +55,10 @@ enum transport_code {
 #undef X
 };
 const char *transport_code_text(uint32_t code);
+/* LIMIT, and after how many seconds another try may do: from TRANSPORT_CODE_LATER + 1 on. Only for ends that said TRANSPORT_FEATURE_LATER. */
+enum { TRANSPORT_CODE_LATER = 0x100, TRANSPORT_LATER_MOST_S = 3600 };
+uint32_t transport_code_later(uint64_t wait_ns);
+uint32_t transport_code_seconds(uint32_t code); /* 0: it is another code */
 
 /* X-macro: the states of a lane. */
 #define TRANSPORT_STATE_LIST(X)                                                                 \
@@ -194,6 +198,7 @@ enum {
     TRANSPORT_FEATURE_PURGES = 4, /* of an edge with a cache, of a gateway with a log of purges */
     TRANSPORT_FEATURE_GROUPS = 8, /* groups of origins in the message form */
     TRANSPORT_FEATURE_LOADS = 16, /* gateways tell edges of their queues */
+    TRANSPORT_FEATURE_LATER = 32, /* codes that say when another try may do */
 };
 
 enum transport_event_kind {

@@ -140,6 +140,11 @@ bool link_hears_times(const struct link *link)
     return link->hears_times;
 }
 
+bool link_hears_later(const struct link *link)
+{
+    return link->hears_later;
+}
+
 bool link_knows_groups(const struct link *link)
 {
     return !link->knows_no_groups;

@@ -15,7 +15,7 @@ enum { FAKE_LINKS = 8 };
 struct link {
     const char *name;
     uint8_t key[CONF_KEY_BYTES];
-    bool is_up, is_self, is_to_gateway, hears_times;
+    bool is_up, is_self, is_to_gateway, hears_times, hears_later;
     bool refuses; /* link_stream_open() fails, though it looks as if it were up */
     uint32_t srtt_us, loss_ppm;
     uint64_t packets_known, packets_lost;

@@ -460,6 +460,7 @@ static void pages_by_the_code_of_the_gateway(void **state)
         {TRANSPORT_CODE_TIMEOUT, 504, "did not answer in time"},
         {TRANSPORT_CODE_PROTOCOL, 502, "malformed answer"},
         {TRANSPORT_CODE_LIMIT, 503, "busy"},
+        {TRANSPORT_CODE_LATER + 7, 503, "\r\nRetry-After: 7\r\n"},
         {TRANSPORT_CODE_LINK_LOST, 502, "was lost"},
         {TRANSPORT_CODE_SHUTDOWN, 502, "shuts down"},
         {TRANSPORT_CODE_INTERNAL, 502, "gave the request up"},

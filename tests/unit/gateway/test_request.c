@@ -361,6 +361,27 @@ static void L3_a_request_waits_until_an_origin_has_a_slot(void **state)
     stage_stop(&stage);
 }
 
+static void L3_a_request_that_waited_long_enough_is_told_when_to_come_again(void **state)
+{
+    (void)state;
+    for (int hears = 0; hears < 2; hears++) {
+        struct stage stage;
+        stage_start(&stage, ", limits: { connections: 1, kept: 1 }, queue: { patience: 10ms }",
+                    LOCAL);
+        stage.edge.hears_later = hears;
+        struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
+        struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});
+        assert_true(turn_until(stage.worker->loop, is_over, stream));
+        if (hears)
+            assert_int_not_equal(transport_code_seconds(stream->reset_code), 0);
+        else
+            assert_int_equal(stream->reset_code, TRANSPORT_CODE_LIMIT);
+        gateway_ticket_end(&first, NULL);
+        gateway_ticket_end(&second, NULL);
+        stage_stop(&stage);
+    }
+}
+
 static void L3_a_request_whose_edge_leaves_leaves_the_queue(void **state)
 {
     struct stage stage;
@@ -611,6 +632,7 @@ int main(void)
         cmocka_unit_test(L3_an_origin_that_refuses_is_passed_over_for_any_method),
         cmocka_unit_test(L3_without_any_origin_it_is_unreachable),
         cmocka_unit_test(L3_a_request_waits_until_an_origin_has_a_slot),
+        cmocka_unit_test(L3_a_request_that_waited_long_enough_is_told_when_to_come_again),
         cmocka_unit_test(L3_a_request_whose_edge_leaves_leaves_the_queue),
         cmocka_unit_test(L3_a_dead_kept_connection_costs_an_idempotent_request_nothing),
         cmocka_unit_test(L3_what_may_have_been_done_is_not_done_again),

@@ -36,7 +36,7 @@ struct actor {
 };
 
 struct scene {
-    struct conf *conf;
+    struct conf *_Atomic conf;
     struct gateway *gateway;
     struct worker_set *workers;
     struct actor actors[WORKERS][ACTORS];
@@ -136,11 +136,17 @@ static struct conf *load(int blog_port)
     return conf;
 }
 
+static const struct conf *conf_of(const void *argument)
+{
+    return atomic_load(&((const struct scene *)argument)->conf);
+}
+
 static void start(struct scene *scene)
 {
     struct worker_hooks hooks = {start_worker, stop_worker, scene};
-    *scene = (struct scene){.conf = load(3)};
-    struct gateway_options options = {.conf = {network_current, &scene->conf}, .workers = WORKERS};
+    memset(scene, 0, sizeof *scene);
+    scene->conf = load(3);
+    struct gateway_options options = {.conf = {conf_of, scene}, .workers = WORKERS};
     scene->gateway = gateway_new(&options);
     assert_int_equal(workers_start(&scene->workers, WORKERS, "test", &hooks), 0);
     workers_run_on_all(scene->workers, set_off, scene);

@@ -15,7 +15,9 @@ static void end(struct gateway_attempt *attempt)
     const struct gateway_outcome outcome = {
         .end = attempt->end,
         .service_ns = attempt->answered_ns ? attempt->answered_ns - attempt->chosen_ns : 0,
-        .bytes = attempt->bytes};
+        .bytes = attempt->bytes,
+        .target = attempt->target,
+        .validator = attempt->validator};
     if (attempt->pool)
         gateway_pool_release(attempt->pool);
     gateway_ticket_end(&attempt->ticket, &outcome);

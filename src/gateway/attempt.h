@@ -19,6 +19,8 @@ struct gateway_attempt {
     struct http_parser parser;
     struct http_head answer; /* once gateway_attempt_next() has said HEAD */
     bool is_deaf;            /* the origin takes no more bytes, or was told the end of a tunnel */
+    uint64_t target;         /* of what the validator of its answer is; 0: not looked at */
+    struct balance_validator validator;
     uint64_t chosen_ns, asked_ns, answered_ns; /* when what happened; 0: not yet */
     uint64_t bytes;                            /* of the answer, so far */
     enum gateway_end

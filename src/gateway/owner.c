@@ -17,6 +17,9 @@ struct owner_server {
     uint64_t identity;
     struct address address;
     uint64_t avoid_until_ns; /* a connection failed lately */
+    enum balance_role role;
+    uint64_t behind_ns; /* as the configuration says; 0: it is learnt */
+    bool drains;
 };
 
 struct gateway_owner {
@@ -24,10 +27,14 @@ struct gateway_owner {
     struct gateway *gateway;
     struct gateway_worker *worker;
     uint32_t number;
-    struct queue *queue;          /* NULL: nobody has asked for one of its servers yet */
-    struct list waiting;          /* struct gateway_ticket, in the order of their arrival */
-    struct owner_server *servers; /* by number; as the queue */
-    uint64_t judge_ns;            /* when a server may be usable again; UINT64_MAX: all is judged */
+    struct queue *queue;                 /* NULL: nobody has asked for one of its servers yet */
+    struct list waiting;                 /* struct gateway_ticket, in the order of their arrival */
+    struct owner_server *servers;        /* by number; as the queue */
+    struct balance_sessions *sessions;   /* those without a cookie; NULL: none yet */
+    struct balance_freshness *freshness; /* of mirrors; NULL: there are none */
+    uint32_t sessions_most;
+    uint64_t sessions_idle_ns;
+    uint64_t judge_ns; /* when a server may be usable again; UINT64_MAX: all is judged */
     struct loop_task pump;
     struct loop_timer wake, report;
     uint64_t version; /* of the map that was followed last */
@@ -114,6 +121,58 @@ const struct gateway_queue_facts *gateway_owner_facts(struct gateway_owner *owne
     return snapshot_read(&owner->published);
 }
 
+/* ---- sessions */
+
+static uint64_t now_s(void)
+{
+    return clock_wall_ns() / 1000000000;
+}
+
+static void find_session(struct gateway_owner *owner, struct gateway_session *session)
+{
+    if (!gateway_session_is_remembered(session))
+        return;
+    if (!owner->sessions && owner->sessions_most)
+        owner->sessions = balance_sessions_new(owner->sessions_most, owner->sessions_idle_ns,
+                                               random_u64(&owner->worker->random));
+    gateway_session_find(session, owner->sessions, loop_now_ns(owner->worker->loop), now_s());
+}
+
+/* The server of its session; QUEUE_NO_SERVER: it has none, or one that gets nothing new or not this. The queue sees to the rest. */
+static uint16_t server_of_session(const struct gateway_owner *owner,
+                                  const struct gateway_session *session)
+{
+    uint64_t identity = session->known.identity;
+    uint16_t number = identity ? queue_server_find(owner->queue, identity) : QUEUE_NO_SERVER;
+    if (number == QUEUE_NO_SERVER || owner->servers[number].drains ||
+        !gateway_session_may_use(session, owner->servers[number].role))
+        return QUEUE_NO_SERVER;
+    return number;
+}
+
+static bool is_own_usable(const struct gateway_owner *owner, const struct gateway_session *session)
+{
+    struct queue_server_report report;
+    uint16_t number = queue_server_find(owner->queue, session->known.identity);
+    return number != QUEUE_NO_SERVER && queue_server_report(owner->queue, number, &report) &&
+           report.is_usable && !report.is_leaving && report.weight;
+}
+
+/* It was given that server: it stays there. */
+static void settle_session(struct gateway_owner *owner, struct gateway_ticket *ticket)
+{
+    const struct gateway_session *session = &ticket->wish.session;
+    struct gateway_answer *answer = &ticket->answer;
+    if (session->kind == BALANCE_SESSION_OFF)
+        return;
+    answer->session_identity =
+        gateway_session_settle(session, answer->identity, answer->role,
+                               session->known.identity && is_own_usable(owner, session));
+    if (gateway_session_is_remembered(session))
+        gateway_session_put(session, owner->sessions, answer->session_identity,
+                            loop_now_ns(owner->worker->loop), now_s());
+}
+
 /* ---- who goes where */
 
 static void leave(struct gateway_ticket *ticket)
@@ -145,8 +204,10 @@ static void grant(struct gateway_owner *owner, const struct queue_launch *launch
     ticket->place = TICKET_HAS_SLOT;
     ticket->server = launch->server;
     ticket->granted_ns = loop_now_ns(owner->worker->loop);
-    ticket->answer =
-        (struct gateway_answer){.identity = server->identity, .address = server->address};
+    ticket->answer = (struct gateway_answer){.identity = server->identity,
+                                             .address = server->address,
+                                             .role = server->role};
+    settle_session(owner, ticket);
     gateway_ticket_return(owner->worker, ticket);
 }
 
@@ -199,20 +260,39 @@ static void judge_servers(struct gateway_owner *owner)
 
 /* ---- requests come and go */
 
+/* The one that just failed it, unless there is no other that will do. */
+static uint16_t server_to_avoid(const struct gateway_owner *owner, const struct gateway_wish *wish)
+{
+    uint16_t failed =
+        wish->except ? queue_server_find(owner->queue, wish->except) : QUEUE_NO_SERVER;
+    if (failed == QUEUE_NO_SERVER || wish->session.need == BALANCE_NEEDS_ANY ||
+        owner->servers[failed].role != BALANCE_ORIGINAL)
+        return failed;
+    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+        const struct owner_server *server = &owner->servers[i];
+        if (i != failed && server->identity && server->role == BALANCE_ORIGINAL &&
+            queue_server_find(owner->queue, server->identity) == i)
+            return failed;
+    }
+    return QUEUE_NO_SERVER;
+}
+
 static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket *ticket)
 {
-    const struct gateway_wish *wish = &ticket->wish;
+    struct gateway_wish *wish = &ticket->wish;
     enum queue_reason reason;
     ticket->owner = owner;
-    ticket->item = (struct queue_item){
-        .deadline_ns = ticket->item.deadline_ns, /* of an earlier place */
-        .key = wish->key,
-        .has_key = wish->has_key,
-        .pinned = wish->pinned ? queue_server_find(owner->queue, wish->pinned) : QUEUE_NO_SERVER,
-        .except = wish->except ? queue_server_find(owner->queue, wish->except) : QUEUE_NO_SERVER,
-        .class = wish->class < QUEUE_CLASSES ? wish->class : QUEUE_CLASSES - 1,
-        .type = wish->type < QUEUE_TYPES ? wish->type : 0,
-        .set = set};
+    find_session(owner, &wish->session);
+    ticket->item =
+        (struct queue_item){.deadline_ns = ticket->item.deadline_ns, /* of an earlier place */
+                            .key = wish->session.key,
+                            .has_key = wish->session.has_key,
+                            .need = wish->session.need,
+                            .pinned = server_of_session(owner, &wish->session),
+                            .except = server_to_avoid(owner, wish),
+                            .class = wish->class < QUEUE_CLASSES ? wish->class : QUEUE_CLASSES - 1,
+                            .type = wish->type < QUEUE_TYPES ? wish->type : 0,
+                            .set = set};
     if (queue_push(owner->queue, &ticket->item, loop_now_ns(owner->worker->loop), &reason) < 0) {
         refuse(owner, ticket, reason);
         return;
@@ -231,6 +311,24 @@ void gateway_owner_cancel(struct gateway_ticket *ticket)
     has_news(ticket->owner);
 }
 
+/* How far mirrors are behind, by what this answer shows. */
+static void learn_freshness(struct gateway_owner *owner, const struct gateway_ticket *ticket,
+                            const struct gateway_outcome *outcome)
+{
+    const struct owner_server *server = &owner->servers[ticket->server];
+    uint64_t now_ns = loop_now_ns(owner->worker->loop);
+    if (!owner->freshness || !outcome->target || server->identity != ticket->answer.identity)
+        return;
+    if (server->role == BALANCE_ORIGINAL)
+        balance_freshness_original(owner->freshness, outcome->target, &outcome->validator, now_ns);
+    if (server->role != BALANCE_MIRROR || server->behind_ns)
+        return;
+    balance_freshness_mirror(owner->freshness, server->identity, outcome->target,
+                             &outcome->validator, now_ns);
+    queue_server_set_behind(owner->queue, ticket->server,
+                            balance_freshness_behind(owner->freshness, server->identity));
+}
+
 void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome)
 {
     struct gateway_owner *owner = ticket->owner;
@@ -243,6 +341,7 @@ void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_ou
                                                     outcome->end == GATEWAY_END_UNCONNECTED,
                                        .is_local_drop = outcome->end == GATEWAY_END_DROPPED};
     ticket->place = TICKET_AWAY;
+    learn_freshness(owner, ticket, outcome);
     metric_add(&gateway_pending, (uint64_t)-1);
     queue_finish(owner->queue, ticket->server, ticket->item.class, ticket->item.type, &told,
                  now_ns);
@@ -274,6 +373,16 @@ static void send_on(struct gateway_owner *owner)
         gateway_ticket_route(owner->worker, CONTAINER_OF(item, struct gateway_ticket, link));
 }
 
+/* What was learnt of it outlasts a reload. */
+static void follow_mirror(struct gateway_owner *owner, uint16_t number)
+{
+    if (!owner->freshness)
+        owner->freshness = balance_freshness_new();
+    queue_server_set_behind(owner->queue, number,
+                            balance_freshness_behind(owner->freshness,
+                                                     owner->servers[number].identity));
+}
+
 static int set_servers(struct gateway_owner *owner, const struct gateway_farm *farm)
 {
     struct queue_server_spec specs[QUEUE_SERVERS_MOST];
@@ -289,6 +398,11 @@ static int set_servers(struct gateway_owner *owner, const struct gateway_farm *f
         if (server->identity != specs[i].identity)
             *server = (struct owner_server){.identity = specs[i].identity};
         server->address = farm->servers[i].address;
+        server->role = specs[i].role;
+        server->behind_ns = specs[i].behind_ns;
+        server->drains = !specs[i].weight;
+        if (server->role == BALANCE_MIRROR && !server->behind_ns)
+            follow_mirror(owner, number);
     }
     return 0;
 }
@@ -311,8 +425,14 @@ static void follow(struct gateway_owner *owner, const struct gateway_map *map,
         return;
     }
     owner->version = map->version;
-    if (farm)
+    if (farm) {
         queue_configure(owner->queue, &farm->settings, farm->policy, now_ns);
+        owner->sessions_most = farm->sessions_most;
+        owner->sessions_idle_ns = farm->sessions_idle_ns;
+        if (owner->sessions && owner->sessions_most)
+            balance_sessions_configure(&owner->sessions, owner->sessions_most,
+                                       owner->sessions_idle_ns);
+    }
     bool has_moved = memcmp(owner->sets, sets, sizeof owner->sets) != 0;
     memcpy(owner->sets, sets, sizeof owner->sets);
     if (has_moved)
@@ -425,6 +545,8 @@ static void stop(struct gateway_owner *owner)
     loop_timer_stop(loop, &owner->report);
     list_remove(&owner->link);
     queue_free(&owner->queue);
+    balance_sessions_free(&owner->sessions);
+    balance_freshness_free(&owner->freshness);
     memory_free(owner->servers);
 }
 

@@ -34,6 +34,8 @@ struct gateway_farm {
     size_t server_count;
     uint64_t sets[QUEUE_SETS]; /* which servers each set has, as a digest; 0: not used */
     const char *site;          /* the first, for people */
+    uint32_t sessions_most;    /* of its sites, to remember; 0: none */
+    uint64_t sessions_idle_ns;
 };
 
 struct gateway_part {

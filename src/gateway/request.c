@@ -55,6 +55,7 @@ struct gateway_request {
     uint32_t attempts;               /* so far */
     bool wants_fresh;                /* the next one is not on a kept connection */
     uint64_t head_ns;                /* when the head had come */
+    struct gateway_session session;
 
     /* To the link. */
     struct slice_queue to_link;
@@ -178,6 +179,7 @@ static void wait_for_origin(struct gateway_request *request, uint64_t except, bo
 {
     const struct gateway_wish wish = {.part = gateway_part_key(request->site, request->group, 0),
                                       .class = request->opening.priority,
+                                      .session = request->session,
                                       .except = except};
     request->wants_fresh = fresh;
     set_state(request, REQUEST_WAIT);
@@ -296,6 +298,8 @@ static void begin(struct gateway_request *request)
         bad_request(request);
         return;
     }
+    gateway_session_read(site, &request->opening, &request->head, clock_wall_ns() / 1000000000,
+                         &request->session);
     if (site->origin_host) {
         request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
         request->head.port = 0;
@@ -455,6 +459,24 @@ static void conclude(struct gateway_request *request)
     set_deadline(request, request->read_timeout_ns);
 }
 
+/* What the answer tells: the client, which server it belongs to; the owner, how fresh the server is. */
+static void note_session(struct gateway_request *request)
+{
+    const struct conf_site *site =
+        conf_find_site(gateway_conf(request->worker), span_text(request->site));
+    struct gateway_attempt *attempt = request->attempt;
+    const struct gateway_answer *grant = gateway_ticket_answer(attempt->ticket);
+    uint64_t now_s = clock_wall_ns() / 1000000000;
+    if (grant->role != BALANCE_EQUAL &&
+        !gateway_session_validator(&request->head, &attempt->answer, now_s, &attempt->target,
+                                   &attempt->validator))
+        attempt->target = 0;
+    if (site && gateway_session_tell(&request->session, site, &request->opening,
+                                     grant->session_identity, now_s, &attempt->answer) < 0)
+        log_notice("gateway", "an answer has no room for the cookie of its session site=%s",
+                   request->site);
+}
+
 /* False: it cannot cross. */
 static bool take_answer_head(struct gateway_request *request)
 {
@@ -462,6 +484,8 @@ static bool take_answer_head(struct gateway_request *request)
     const struct http_head *answer = &request->attempt->answer;
     struct slice_queue head = {0};
     struct http_pack pack;
+    if (answer->status >= 200)
+        note_session(request);
     if (http_form_write_response(&head, answer) < 0)
         return false;
     if (answer->status >= 200 || request->is_tunnel)

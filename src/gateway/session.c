@@ -68,17 +68,21 @@ static struct span take_cookie(struct http_fields *fields, struct span wanted)
     return taken;
 }
 
-static uint64_t after_write_s(const struct balance_settings *settings)
+/* Each group has its own cookie, as it has its own servers. */
+static struct span cookie_name(const struct balance_session_settings *settings, struct span group,
+                               struct arena *arena)
 {
-    return (settings->after_write_ns + 999999999) / 1000000000;
+    return group.length
+               ? span_text(arena_format(arena, "%s-%.*s", settings->name, SPAN_ARGS(group)))
+               : span_text(settings->name);
 }
 
-static void read_cookie(const struct conf_site *site, struct http_fields *fields, uint64_t now_s,
-                        struct gateway_session *session)
+static void read_cookie(const struct conf_site *site, struct span group, struct http_fields *fields,
+                        uint64_t now_s, struct gateway_session *session)
 {
     const struct balance_session_settings *settings = &site->balance.session;
-    struct span name = span_text(settings->name);
-    uint64_t latest_s = now_s + after_write_s(&site->balance);
+    struct span name = cookie_name(settings, group, fields->arena);
+    uint64_t latest_s = now_s + session->after_write_s;
     session->kind = BALANCE_SESSION_COOKIE;
     if (http_fields_has(fields, HTTP_NAME_COOKIE) && has_cookie(fields, name))
         (void)balance_cookie_read(crypto_openssl(), settings, span_text(site->name),
@@ -89,22 +93,24 @@ static void read_cookie(const struct conf_site *site, struct http_fields *fields
 
 /* ---- keys */
 
-static uint64_t key_of(const struct conf_site *site, struct span text)
+static uint64_t key_of(const struct conf_site *site, const struct http_opening *opening,
+                       struct span text)
 {
-    return hash_span(text, hash_span(span_text(site->name), SEED_KEY));
+    uint64_t seed = hash_span(opening->group, hash_span(span_text(site->name), SEED_KEY));
+    return hash_span(text, seed);
 }
 
-static uint64_t key_of_client(const struct conf_site *site, const struct address *client)
+static uint64_t key_of_client(const struct conf_site *site, const struct http_opening *opening)
 {
     const struct balance_session_settings *settings = &site->balance.session;
-    struct address network = address_unmap(client);
+    struct address network = address_unmap(&opening->client);
     unsigned bits = network.family == 4 ? settings->ipv4_bits : settings->ipv6_bits;
     for (unsigned i = 0; i < sizeof network.bytes; i++) {
         unsigned kept = bits < 8 ? bits : 8;
         network.bytes[i] &= (uint8_t)(0xff00 >> kept);
         bits -= kept;
     }
-    return key_of(site, span_of(network.bytes, sizeof network.bytes));
+    return key_of(site, opening, span_of(network.bytes, sizeof network.bytes));
 }
 
 /* In the query, or behind a semicolon of the path (";jsessionid=..."). As it is written: not decoded. */
@@ -128,13 +134,13 @@ static struct span find_parameter(struct span target, struct span wanted)
     return (struct span){0};
 }
 
-static void take_key(const struct conf_site *site, struct span value,
-                     struct gateway_session *session)
+static void take_key(const struct conf_site *site, const struct http_opening *opening,
+                     struct span value, struct gateway_session *session)
 {
     if (!value.length)
         return;
     session->kind = site->balance.session.kind;
-    session->key = key_of(site, value);
+    session->key = key_of(site, opening, value);
     session->has_key = true;
 }
 
@@ -149,15 +155,15 @@ static void read_key(const struct conf_site *site, const struct http_opening *op
         break;
     case BALANCE_SESSION_HEADER:
         field = http_fields_find_text(&head->fields, span_text(settings->name));
-        take_key(site, field ? field->value : (struct span){0}, session);
+        take_key(site, opening, field ? field->value : (struct span){0}, session);
         break;
     case BALANCE_SESSION_CLIENT:
         session->kind = BALANCE_SESSION_CLIENT;
-        session->key = key_of_client(site, &opening->client);
+        session->key = key_of_client(site, opening);
         session->has_key = true;
         break;
     case BALANCE_SESSION_PARAMETER:
-        take_key(site, find_parameter(head->target, span_text(settings->name)), session);
+        take_key(site, opening, find_parameter(head->target, span_text(settings->name)), session);
         break;
     }
 }
@@ -168,15 +174,15 @@ static uint64_t policy_key(const struct conf_site *site, const struct http_openi
 {
     switch (site->balance.key) {
     case BALANCE_KEY_PATH:
-        return key_of(site, span_of(head->target.data, span_find(head->target, '?')));
+        return key_of(site, opening, span_of(head->target.data, span_find(head->target, '?')));
     case BALANCE_KEY_TARGET:
-        return key_of(site, head->target);
+        return key_of(site, opening, head->target);
     case BALANCE_KEY_HOST:
-        return key_of(site, head->host);
+        return key_of(site, opening, head->host);
     case BALANCE_KEY_CLIENT:
         break;
     }
-    return key_of_client(site, &opening->client);
+    return key_of_client(site, opening);
 }
 
 /* ---- a request */
@@ -191,11 +197,12 @@ void gateway_session_read(const struct conf_site *site, const struct http_openin
                           struct http_head *head, uint64_t now_s, struct gateway_session *session)
 {
     bool changes = !http_method_is_safe(head->method);
-    *session =
-        (struct gateway_session){.changes = changes,
-                                 .need = changes ? BALANCE_NEEDS_ORIGINAL : BALANCE_NEEDS_ANY};
+    *session = (struct gateway_session){
+        .changes = changes,
+        .need = changes ? BALANCE_NEEDS_ORIGINAL : BALANCE_NEEDS_ANY,
+        .after_write_s = (uint32_t)((site->balance.after_write_ns + 999999999) / 1000000000)};
     if (site->balance.session.kind == BALANCE_SESSION_COOKIE)
-        read_cookie(site, &head->fields, now_s, session);
+        read_cookie(site, opening->group, &head->fields, now_s, session);
     else
         read_key(site, opening, head, session);
     if (!session->has_key && site->balance.policy == BALANCE_HASH) {
@@ -205,7 +212,7 @@ void gateway_session_read(const struct conf_site *site, const struct http_openin
     follow_known(session, now_s);
 }
 
-static bool is_in_table(const struct gateway_session *session)
+bool gateway_session_is_remembered(const struct gateway_session *session)
 {
     return session->kind != BALANCE_SESSION_OFF && session->kind != BALANCE_SESSION_COOKIE;
 }
@@ -213,7 +220,7 @@ static bool is_in_table(const struct gateway_session *session)
 void gateway_session_find(struct gateway_session *session, struct balance_sessions *table,
                           uint64_t now_ns, uint64_t now_s)
 {
-    if (!table || !is_in_table(session))
+    if (!table || !gateway_session_is_remembered(session))
         return;
     (void)balance_sessions_find(table, session->key, now_ns, &session->known);
     follow_known(session, now_s);
@@ -232,22 +239,20 @@ uint64_t gateway_session_settle(const struct gateway_session *session, uint64_t 
 }
 
 /* Until when the session sees the original, with this request. */
-static uint64_t fresh_until(const struct gateway_session *session,
-                            const struct balance_settings *settings, uint64_t now_s)
+static uint64_t fresh_until(const struct gateway_session *session, uint64_t now_s)
 {
-    uint64_t until_s = session->changes ? now_s + after_write_s(settings) : 0;
+    uint64_t until_s = session->changes ? now_s + session->after_write_s : 0;
     if (until_s < session->known.fresh_until_s)
         until_s = session->known.fresh_until_s;
     return until_s > now_s ? until_s : 0;
 }
 
 void gateway_session_put(const struct gateway_session *session, struct balance_sessions *table,
-                         uint64_t identity, const struct balance_settings *settings,
-                         uint64_t now_ns, uint64_t now_s)
+                         uint64_t identity, uint64_t now_ns, uint64_t now_s)
 {
-    if (!table || !is_in_table(session))
+    if (!table || !gateway_session_is_remembered(session))
         return;
-    const struct balance_session now = {identity, fresh_until(session, settings, now_s)};
+    const struct balance_session now = {identity, fresh_until(session, now_s)};
     balance_sessions_put(table, session->key, now_ns, &now);
 }
 
@@ -283,16 +288,17 @@ int gateway_session_tell(const struct gateway_session *session, const struct con
     char text[BALANCE_COOKIE_BYTES];
     if (session->kind != BALANCE_SESSION_COOKIE || settings->kind != BALANCE_SESSION_COOKIE)
         return 0;
-    const struct balance_session now = {identity, fresh_until(session, &site->balance, now_s)};
+    const struct balance_session now = {identity, fresh_until(session, now_s)};
     bool is_known = now.identity == session->known.identity &&
                     now.fresh_until_s <= session->known.fresh_until_s;
     if (is_known || answer->status == 304 || (!session->changes && is_shared(answer)))
         return 0;
     struct span cookie =
         balance_cookie_write(crypto_openssl(), settings, span_text(site->name), &now, text);
+    struct span name = cookie_name(settings, opening->group, answer->fields.arena);
     const char *value =
-        arena_format(answer->fields.arena, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax%s",
-                     settings->name, SPAN_ARGS(cookie), opening->is_https ? "; Secure" : "");
+        arena_format(answer->fields.arena, "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax%s",
+                     SPAN_ARGS(name), SPAN_ARGS(cookie), opening->is_https ? "; Secure" : "");
     return http_fields_add(&answer->fields, HTTP_NAME_SET_COOKIE, span_text(value));
 }
 

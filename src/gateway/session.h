@@ -17,12 +17,15 @@ struct gateway_session {
     struct balance_session known; /* which server, as the cookie or the table says */
     enum balance_need need;
     bool changes; /* its method is not safe */
+    uint32_t after_write_s;
 };
 
-/* Takes our cookie out of the head, so that origins do not see it. `now_s` is the wall clock. */
+/* Takes our cookie out of the head, so that origins do not see it. Each group of origins has its own. `now_s` is the wall clock. */
 void gateway_session_read(const struct conf_site *site, const struct http_opening *opening,
                           struct http_head *head, uint64_t now_s, struct gateway_session *session);
 
+/* Whether the owner has to remember it. */
+bool gateway_session_is_remembered(const struct gateway_session *session);
 /* On the owner's worker, before it chooses: what the table knows. `table` NULL: there is none. */
 void gateway_session_find(struct gateway_session *session, struct balance_sessions *table,
                           uint64_t now_ns, uint64_t now_s);
@@ -33,8 +36,7 @@ uint64_t gateway_session_settle(const struct gateway_session *session, uint64_t 
                                 enum balance_role role, bool is_own_usable);
 /* Likewise on the owner's worker: it is that one from now on. */
 void gateway_session_put(const struct gateway_session *session, struct balance_sessions *table,
-                         uint64_t identity, const struct balance_settings *settings,
-                         uint64_t now_ns, uint64_t now_s);
+                         uint64_t identity, uint64_t now_ns, uint64_t now_s);
 
 /* Adds Set-Cookie to the final answer of that server, where the client does not know it yet; not to what caches may give to
  * others. 0 or ERROR_LIMIT. */

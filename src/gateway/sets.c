@@ -272,6 +272,18 @@ static void find_farms(struct plan *plan)
     memory_free(rows);
 }
 
+/* The largest that any of its sites wants. */
+static void note_sessions(struct gateway_farm *farm,
+                          const struct balance_session_settings *settings)
+{
+    if (settings->kind == BALANCE_SESSION_OFF || settings->kind == BALANCE_SESSION_COOKIE)
+        return;
+    if (farm->sessions_most < settings->most)
+        farm->sessions_most = settings->most;
+    if (farm->sessions_idle_ns < settings->idle_ns)
+        farm->sessions_idle_ns = settings->idle_ns;
+}
+
 static void make_farm(struct plan *plan, uint32_t root)
 {
     struct gateway_map *map = plan->map;
@@ -290,6 +302,7 @@ static void make_farm(struct plan *plan, uint32_t root)
     memcpy(farm->servers, servers, farm->server_count * sizeof *servers);
     do {
         struct pattern *pattern = &plan->patterns[number];
+        note_sessions(farm, &pattern->site->balance.session);
         pattern->farm = map->farm_count;
         pattern->set = set;
         farm->sets[set] = pattern->digest;
@@ -427,6 +440,8 @@ static uint64_t digest_map(const struct gateway_map *map)
         const struct gateway_farm *farm = &map->farms[i];
         digest = add_to_digest(digest, &farm->settings, sizeof farm->settings);
         digest = add_to_digest(digest, &farm->policy, sizeof farm->policy);
+        digest = add_to_digest(digest, &farm->sessions_most, sizeof farm->sessions_most);
+        digest = add_to_digest(digest, &farm->sessions_idle_ns, sizeof farm->sessions_idle_ns);
         for (size_t k = 0; k < farm->server_count; k++) {
             const struct queue_server_spec *spec = &farm->servers[k].spec;
             const uint64_t facts[] = {spec->identity, spec->weight, spec->slots,    spec->types,

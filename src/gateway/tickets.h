@@ -9,19 +9,17 @@
 #define GATEWAY_TICKETS_H
 
 #include "gateway/private.h"
+#include "gateway/session.h"
 #include "queue/queue.h"
 
 struct gateway_ticket;
 
 /* What is asked for. */
 struct gateway_wish {
-    uint64_t part; /* whose servers: gateway_part_key() */
-    uint64_t key;  /* for policies that go by key */
-    uint64_t
-        pinned; /* identity of the server of its session; 0: none. One that is not there is ignored. */
-    uint64_t except; /* identity of the one that just failed it; 0: none */
+    uint64_t part;                  /* whose servers: gateway_part_key() */
+    uint64_t except;                /* identity of the one that just failed it; 0: none */
+    struct gateway_session session; /* zeroed: none */
     uint8_t class, type;
-    bool has_key;
 };
 
 /* What came of it. */
@@ -31,6 +29,8 @@ struct gateway_answer {
     uint64_t retry_ns; /* with ERROR_LIMIT: when it may be worth another try */
     uint64_t identity; /* of the server */
     struct address address;
+    uint64_t session_identity; /* of the server that the session belongs to from now on */
+    enum balance_role role;    /* what the server is among those with its content */
 };
 
 /* What became of a slot. */
@@ -46,6 +46,8 @@ struct gateway_outcome {
     uint64_t
         service_ns; /* from the answer to the ticket to the beginning of the server's; 0: not known */
     uint64_t bytes;
+    uint64_t target; /* of what the validator is, where the server has a role; 0: nothing */
+    struct balance_validator validator;
 };
 
 /* Called on the asking worker, never from within gateway_ticket_ask(), and once at most: not after gateway_ticket_end(). */

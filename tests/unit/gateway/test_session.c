@@ -119,6 +119,20 @@ static void L9_a_cookie_is_followed_and_kept_from_the_origin(void **state)
     }
 }
 
+static void L9_each_group_of_origins_has_its_own_cookie(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_start(&stage, BALANCE_SESSION_COOKIE, "s");
+    stage.opening.group = SPAN("api");
+    ask(&stage, "Cookie", "s=0000000000000abc; s-api=0000000000000def");
+    read_it(&stage);
+    assert_true(stage.session.known.identity == OTHER);
+    assert_true(span_equal(cookies(&stage), SPAN("s=0000000000000abc")));
+    assert_true(span_starts(told(&stage, SERVER), SPAN("s-api=0000000000000abc;")));
+    arena_clear(&stage.arena);
+}
+
 static void L9_what_caches_give_to_others_sets_no_cookie(void **state)
 {
     (void)state;
@@ -242,7 +256,7 @@ static void L9_a_session_without_a_cookie_is_in_the_table(void **state)
     read_it(&stage);
     gateway_session_find(&stage.session, table, second, NOW_S);
     assert_true(stage.session.known.identity == 0);
-    gateway_session_put(&stage.session, table, SERVER, &stage.site.balance, second, NOW_S);
+    gateway_session_put(&stage.session, table, SERVER, second, NOW_S);
     read_it(&stage);
     gateway_session_find(&stage.session, table, 2 * second, NOW_S);
     assert_true(stage.session.known.identity == SERVER);
@@ -250,11 +264,11 @@ static void L9_a_session_without_a_cookie_is_in_the_table(void **state)
     stage_start(&stage, BALANCE_SESSION_COOKIE,
                 "s"); /* not of cookies, nor of those that have none */
     read_it(&stage);
-    gateway_session_put(&stage.session, table, SERVER, &stage.site.balance, second, NOW_S);
+    gateway_session_put(&stage.session, table, SERVER, second, NOW_S);
     stage_start(&stage, BALANCE_SESSION_HEADER, "X-User");
     read_it(&stage);
-    gateway_session_put(&stage.session, table, SERVER, &stage.site.balance, second, NOW_S);
-    gateway_session_put(&stage.session, NULL, SERVER, &stage.site.balance, second, NOW_S);
+    gateway_session_put(&stage.session, table, SERVER, second, NOW_S);
+    gateway_session_put(&stage.session, NULL, SERVER, second, NOW_S);
     assert_int_equal(balance_sessions_count(table), 1);
     balance_sessions_free(&table);
     arena_clear(&stage.arena);
@@ -308,12 +322,12 @@ static void L8_the_table_remembers_changes_too(void **state)
     stage.site.balance.after_write_ns = 10 * second;
     stage.head.method = HTTP_METHOD_DELETE;
     read_it(&stage);
-    gateway_session_put(&stage.session, table, SERVER, &stage.site.balance, second, NOW_S);
+    gateway_session_put(&stage.session, table, SERVER, second, NOW_S);
     stage.head.method = HTTP_METHOD_GET;
     read_it(&stage);
     gateway_session_find(&stage.session, table, second, NOW_S + 9);
     assert_int_equal(stage.session.need, BALANCE_NEEDS_FRESH);
-    gateway_session_put(&stage.session, table, SERVER, &stage.site.balance, second, NOW_S + 9);
+    gateway_session_put(&stage.session, table, SERVER, second, NOW_S + 9);
     read_it(&stage);
     gateway_session_find(&stage.session, table, second, NOW_S + 10);
     assert_int_equal(stage.session.need, BALANCE_NEEDS_ANY);
@@ -370,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(L9_the_first_answer_names_the_server),
         cmocka_unit_test(L9_a_cookie_is_followed_and_kept_from_the_origin),
+        cmocka_unit_test(L9_each_group_of_origins_has_its_own_cookie),
         cmocka_unit_test(L9_what_caches_give_to_others_sets_no_cookie),
         cmocka_unit_test(L9_requests_of_one_value_have_one_key),
         cmocka_unit_test(L1_policy_hash_has_its_own_key),

@@ -61,12 +61,27 @@ struct metric gateway_wait = METRIC(HISTOGRAM, "causeway_gateway_queue_wait_seco
 struct metric gateway_cancelled = METRIC(COUNTER, "causeway_gateway_queue_cancelled_total", "",
                                          "Requests whose clients went while they waited.");
 
+#define SESSIONS(event)                                                                  \
+    METRIC(COUNTER, "causeway_gateway_sessions_total", "event=\"" event "\"",            \
+           "Requests with a session: it had no server yet, stayed with its own, or got " \
+           "another one.")
+struct metric gateway_sessions_begun = SESSIONS("begun");
+struct metric gateway_sessions_kept = SESSIONS("kept");
+struct metric gateway_sessions_moved = SESSIONS("moved");
+struct metric gateway_sessions_remembered =
+    METRIC(GAUGE, "causeway_gateway_sessions_remembered", "",
+           "Sessions in the gateway's tables: those that no cookie tells of.");
+
 void gateway_owner_metrics_register(void)
 {
     metric_register(&gateway_waiting);
     metric_register(&gateway_pending);
     metric_register(&gateway_wait);
     metric_register(&gateway_cancelled);
+    metric_register(&gateway_sessions_begun);
+    metric_register(&gateway_sessions_kept);
+    metric_register(&gateway_sessions_moved);
+    metric_register(&gateway_sessions_remembered);
     for (int i = 0; i < QUEUE_REASONS; i++) {
         if (!refusals[i].name)
             refusals[i] =
@@ -158,6 +173,12 @@ static bool is_own_usable(const struct gateway_owner *owner, const struct gatewa
            report.is_usable && !report.is_leaving && report.weight;
 }
 
+static void note_remembered(const struct gateway_owner *owner, uint32_t before)
+{
+    uint32_t now = owner->sessions ? balance_sessions_count(owner->sessions) : 0;
+    metric_add(&gateway_sessions_remembered, (uint64_t)now - before);
+}
+
 /* It was given that server: it stays there. */
 static void settle_session(struct gateway_owner *owner, struct gateway_ticket *ticket)
 {
@@ -168,9 +189,16 @@ static void settle_session(struct gateway_owner *owner, struct gateway_ticket *t
     answer->session_identity =
         gateway_session_settle(session, answer->identity, answer->role,
                                session->known.identity && is_own_usable(owner, session));
-    if (gateway_session_is_remembered(session))
-        gateway_session_put(session, owner->sessions, answer->session_identity,
-                            loop_now_ns(owner->worker->loop), now_s());
+    metric_add(!session->known.identity                              ? &gateway_sessions_begun
+               : session->known.identity == answer->session_identity ? &gateway_sessions_kept
+                                                                     : &gateway_sessions_moved,
+               1);
+    if (!owner->sessions || !gateway_session_is_remembered(session))
+        return;
+    uint32_t before = balance_sessions_count(owner->sessions);
+    gateway_session_put(session, owner->sessions, answer->session_identity,
+                        loop_now_ns(owner->worker->loop), now_s());
+    note_remembered(owner, before);
 }
 
 /* ---- who goes where */
@@ -407,6 +435,15 @@ static int set_servers(struct gateway_owner *owner, const struct gateway_farm *f
     return 0;
 }
 
+static void configure_sessions(struct gateway_owner *owner)
+{
+    if (!owner->sessions || !owner->sessions_most)
+        return;
+    uint32_t before = balance_sessions_count(owner->sessions);
+    balance_sessions_configure(&owner->sessions, owner->sessions_most, owner->sessions_idle_ns);
+    note_remembered(owner, before);
+}
+
 /* `farm` NULL: none is left to this owner. */
 static void follow(struct gateway_owner *owner, const struct gateway_map *map,
                    const struct gateway_farm *farm)
@@ -429,9 +466,7 @@ static void follow(struct gateway_owner *owner, const struct gateway_map *map,
         queue_configure(owner->queue, &farm->settings, farm->policy, now_ns);
         owner->sessions_most = farm->sessions_most;
         owner->sessions_idle_ns = farm->sessions_idle_ns;
-        if (owner->sessions && owner->sessions_most)
-            balance_sessions_configure(&owner->sessions, owner->sessions_most,
-                                       owner->sessions_idle_ns);
+        configure_sessions(owner);
     }
     bool has_moved = memcmp(owner->sets, sets, sizeof owner->sets) != 0;
     memcpy(owner->sets, sets, sizeof owner->sets);
@@ -545,7 +580,9 @@ static void stop(struct gateway_owner *owner)
     loop_timer_stop(loop, &owner->report);
     list_remove(&owner->link);
     queue_free(&owner->queue);
+    uint32_t remembered = owner->sessions ? balance_sessions_count(owner->sessions) : 0;
     balance_sessions_free(&owner->sessions);
+    note_remembered(owner, remembered);
     balance_freshness_free(&owner->freshness);
     memory_free(owner->servers);
 }

@@ -106,6 +106,44 @@ static void L3_no_origin_has_more_than_its_slots(void **state)
     stage_stop(&stage);
 }
 
+/* By header field or the like. */
+static void ask_session(struct stage *stage, struct asked *asked, uint64_t key)
+{
+    ask(stage, asked,
+        &(struct gateway_wish){
+            .part = shop_part(0),
+            .session = {.kind = BALANCE_SESSION_HEADER, .key = key, .has_key = true}});
+}
+
+static void L4_L9_a_session_waits_for_its_server_and_nobody_else_does(void **state)
+{
+    struct stage stage;
+    struct asked first, again, other, third;
+    (void)state;
+    stage_start(&stage,
+                ", limits: { connections: 1, kept: 1 }, "
+                "balance: { session: { by: header, name: X-User } }",
+                LOCAL);
+    ask_session(&stage, &first, 7);
+    int home = origin_of(&stage, &first);
+    assert_true(first.answer.session_identity == first.answer.identity);
+    ask_session(&stage, &again, 7);
+    assert_false(again.has_come);
+    ask_shop(&stage, &other); /* goes past it to the idle one */
+    assert_int_not_equal(origin_of(&stage, &other), home);
+    end(&stage, &first, GATEWAY_END_DONE);
+    assert_int_equal(origin_of(&stage, &again), home);
+    end(&stage, &again, GATEWAY_END_UNCONNECTED); /* it is not to be had for a while */
+    end(&stage, &other, GATEWAY_END_DONE);
+    ask_session(&stage, &third, 7);
+    assert_int_not_equal(origin_of(&stage, &third), home);
+    end(&stage, &third, GATEWAY_END_DONE);
+    ask_session(&stage, &third, 7); /* and there it stays */
+    assert_int_not_equal(origin_of(&stage, &third), home);
+    end(&stage, &third, GATEWAY_END_DONE);
+    stage_stop(&stage);
+}
+
 static void L10_a_higher_class_goes_first(void **state)
 {
     struct stage stage;
@@ -326,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(L1_the_origin_with_the_fewest_pending_is_picked),
         cmocka_unit_test(L3_no_origin_has_more_than_its_slots),
+        cmocka_unit_test(L4_L9_a_session_waits_for_its_server_and_nobody_else_does),
         cmocka_unit_test(L10_a_higher_class_goes_first),
         cmocka_unit_test(an_origin_without_a_connection_is_the_last_choice_for_a_while),
         cmocka_unit_test(the_one_that_just_failed_is_picked_where_there_is_no_other),

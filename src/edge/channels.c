@@ -102,6 +102,13 @@ void edge_channel_leave(struct edge_exchange *exchange)
     exchange->channel = NULL;
 }
 
+void edge_channel_hand_over(struct edge_exchange *from, struct edge_exchange *to)
+{
+    struct edge_channel *channel = from->channel;
+    edge_channel_leave(from);
+    edge_channel_join(channel, to);
+}
+
 /* ---- which there are */
 
 struct edge_channel *edge_channel_of(struct edge_channels *channels, const struct conf *conf,

@@ -35,6 +35,9 @@ struct edge_channel *edge_channels_pick(struct edge_worker *worker, const struct
 struct edge_channel *edge_channels_best(struct edge_worker *worker, const struct conf *conf,
                                         const struct conf_site *site, uint8_t class,
                                         struct link *const *tried, size_t tried_count);
+/* The edge's own buffer of that site takes the request, if it has one (buffer.h): see there. */
+bool edge_channels_hold(struct edge_exchange *exchange, const struct conf *conf,
+                        const struct conf_site *site);
 /* Load of the site in percent of what its gateways' servers serve, as they told; RULES_UNKNOWN: they did not. */
 uint32_t edge_channels_load(struct edge_worker *worker, const struct conf *conf,
                             const struct conf_site *site);
@@ -42,6 +45,7 @@ uint32_t edge_channels_load(struct edge_worker *worker, const struct conf *conf,
 /* The exchange has a stream there, or no more. */
 void edge_channel_join(struct edge_channel *channel, struct edge_exchange *exchange);
 void edge_channel_leave(struct edge_exchange *exchange); /* harmless where it is in none */
+void edge_channel_hand_over(struct edge_exchange *from, struct edge_exchange *to);
 
 /* ---- life, on each worker */
 struct edge_channels *edge_channels_new(struct edge_worker *worker);

@@ -16,8 +16,10 @@ struct edge_site_route {
     struct route route;
     struct edge_channel *channels[ROUTE_CHANNELS_MOST]; /* by place in the route */
     uint32_t channel_count;
-    bool is_stale;         /* something happened: to be looked at before it is asked again */
-    uint32_t load_percent; /* or RULES_UNKNOWN */
+    bool is_stale;              /* something happened: to be looked at before it is asked again */
+    struct edge_buffer *buffer; /* NULL: no queue there has stood yet */
+    uint32_t waiting;           /* in it, as of the last update */
+    uint32_t load_percent;      /* or RULES_UNKNOWN */
 };
 
 struct edge_channels {
@@ -40,5 +42,6 @@ void edge_channel_look(struct edge_channel *channel, uint64_t now_ns);
 /* ---- route.c */
 void edge_routes_follow(struct edge_channels *channels);
 void edge_routes_free(struct edge_channels *channels);
+void edge_route_refresh(struct edge_worker *worker, struct edge_site_route *of);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Down: the answer from the stream, or our own, to the front, as far as that has room.
  */
-#include "edge/exchange.h"
+#include "edge/buffer.h"
 
 enum { READ_LEAST = 4096 }; /* of an answer: for heads, and against many small reads */
 
@@ -29,6 +29,7 @@ static bool take_final_head(struct edge_exchange *exchange)
     if (answer->status == 101) {
         exchange->is_tunnel = true;
         exchange->request_ended = false;
+        edge_buffer_leave(exchange); /* it may stand for hours, and is nobody's queue */
     } else if (exchange->head.upgrades && exchange->request_ended) {
         http_form_write_end(&exchange->to_link); /* it stays HTTP */
         edge_exchange_finish_stream(exchange);

@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 #include "crypto/crypto.h"
+#include "edge/buffer.h"
 #include "edge/cache/purges.h"
-#include "edge/channels.h"
 
 #include <errno.h>
 
@@ -145,6 +145,7 @@ static void register_metrics(void)
     edge_proxied_register_metrics();
     edge_purges_register_metrics();
     edge_loads_register_metrics();
+    edge_buffer_register_metrics();
 }
 
 static int *copy_descriptors(const int *descriptors, size_t count)

@@ -8,7 +8,7 @@
 #include "edge/exchange.h"
 
 #include "base/memory.h"
-#include "edge/channels.h"
+#include "edge/buffer.h"
 
 const struct edge_step *const edge_steps[] = {
     &edge_step_acme,   &edge_step_site,  &edge_step_rate,
@@ -142,6 +142,7 @@ static void write_log(struct edge_exchange *exchange)
 
 void edge_exchange_drop_stream(struct edge_exchange *exchange, uint32_t code)
 {
+    edge_buffer_leave(exchange);
     if (!exchange->stream)
         return;
     edge_channel_leave(exchange);

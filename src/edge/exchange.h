@@ -123,6 +123,7 @@ struct edge_exchange {
     bool has_head, request_ended, body_was_sent;
     bool has_share;               /* counted among its network's requests */
     struct list in_channel;       /* of its channel, while it has one */
+    struct edge_ticket *ticket;   /* of the edge's own buffer; NULL: it has none */
     struct edge_channel *channel; /* where its stream is; NULL: it has none */
     struct link *tried[EDGE_TRIES_MOST];
     size_t tries;
@@ -292,6 +293,8 @@ void edge_exchange_set_ring(struct edge_exchange *exchange,
 void edge_exchange_go_up(struct edge_exchange *exchange);
 /* The whole request was written. */
 void edge_exchange_finish_stream(struct edge_exchange *exchange);
+/* Its turn has come: to that channel, or to any where it is NULL or cannot be used. May free the exchange. */
+void edge_exchange_launch(struct edge_exchange *exchange, struct edge_channel *channel);
 /* The link of its stream broke, and may come back: if it may be asked again elsewhere, it is. May free the exchange. */
 void edge_exchange_link_out(struct edge_exchange *exchange);
 /* The stream is over before its answer is: another gateway, a page, or the client is cut off. */

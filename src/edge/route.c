@@ -4,7 +4,7 @@
  * follows the facts when a request comes and they are 50 ms old.
  */
 #include "base/memory.h"
-#include "edge/channels_private.h"
+#include "edge/buffer.h"
 #include "purge/purge.h"
 
 bool edge_route_serves(const struct conf *conf, const struct conf_site *site)
@@ -50,6 +50,7 @@ static void route_free(struct edge_site_route **freed)
     *freed = NULL;
     if (!of)
         return;
+    edge_buffer_retire(&of->buffer);
     memory_free(of->name);
     memory_free(of);
 }
@@ -103,24 +104,36 @@ static void update(struct edge_channels *channels, struct edge_site_route *of,
                    const struct conf_site *site, uint64_t now_ns)
 {
     struct route_facts facts[ROUTE_CHANNELS_MOST];
+    struct loads_report kept[ROUTE_CHANNELS_MOST];
+    const struct loads_report *reports[ROUTE_CHANNELS_MOST] = {NULL};
     uint64_t slots = 0, taken = 0;
     of->is_stale = false;
     for (uint32_t i = 0; i < of->channel_count; i++) {
         struct edge_channel *channel = of->channels[i];
-        struct loads_report report;
         edge_channel_look(channel, now_ns);
         facts[i] = channel->facts;
-        if (!facts[i].is_up || !edge_loads_read(channel->source, of->site, now_ns, &report))
+        if (!facts[i].is_up || !edge_loads_read(channel->source, of->site, now_ns, &kept[i]))
             continue;
-        add_load(&facts[i], &report);
-        slots += report.slots;
-        taken += (uint64_t)report.slots * report.load_permille;
+        reports[i] = &kept[i];
+        add_load(&facts[i], &kept[i]);
+        slots += kept[i].slots;
+        taken += (uint64_t)kept[i].slots * kept[i].load_permille;
     }
     uint64_t load_percent = slots ? taken / slots / 10 : RULES_UNKNOWN;
     of->load_percent = load_percent < RULES_UNKNOWN ? (uint32_t)load_percent : RULES_UNKNOWN;
     pthread_mutex_lock(&channels->lock);
     route_update(&of->route, &site->channels, facts, of->channel_count, now_ns);
+    of->waiting = edge_buffer_waiting(of->buffer);
     pthread_mutex_unlock(&channels->lock);
+    edge_buffer_follow(channels->worker, of, site, reports, now_ns);
+}
+
+void edge_route_refresh(struct edge_worker *worker, struct edge_site_route *of)
+{
+    const struct conf_site *site = conf_find_site(edge_conf(worker), span_text(of->name));
+    uint64_t now_ns = loop_now_ns(worker->loop);
+    if (site && (of->is_stale || route_is_due(&of->route, now_ns)))
+        update(worker->channels, of, site, now_ns);
 }
 
 static struct edge_site_route *new_route(struct edge_channels *channels, const struct conf *conf,
@@ -208,6 +221,12 @@ struct edge_channel *edge_channels_best(struct edge_worker *worker, const struct
     return choose(of, class, those_tried(of, tried, tried_count), best);
 }
 
+bool edge_channels_hold(struct edge_exchange *exchange, const struct conf *conf,
+                        const struct conf_site *site)
+{
+    return edge_buffer_take(route_of(exchange->worker, conf, site)->buffer, exchange);
+}
+
 uint32_t edge_channels_load(struct edge_worker *worker, const struct conf *conf,
                             const struct conf_site *site)
 {
@@ -258,8 +277,9 @@ static json_t *site_status(const struct edge *edge, const struct conf *conf,
         if (of && strcmp(of->name, site->name) == 0 && of->route.updated_ns > updated_ns) {
             updated_ns = of->route.updated_ns;
             json_decref(status);
-            status = json_pack("{s:s, s:o}", "name", site->name, "channels",
-                               channels_status(of, conf, site->ring));
+            status =
+                json_pack("{s:s, s:I, s:o}", "name", site->name, "waiting", (json_int_t)of->waiting,
+                          "channels", channels_status(of, conf, site->ring));
             if (of->load_percent != RULES_UNKNOWN)
                 json_object_set_new(status, "load_percent", json_integer(of->load_percent));
         }

@@ -3,7 +3,7 @@
  * Up: the last step, which opens a stream to a gateway; the body that follows; and what becomes of a request when its stream is lost. It
  * is repeated only as far as that does no harm.
  */
-#include "edge/channels.h"
+#include "edge/buffer.h"
 
 enum { STREAM_WEIGHT = 16 }; /* within its ring and site */
 
@@ -86,16 +86,18 @@ static void write_early(struct edge_exchange *exchange)
 }
 
 /* Sends the head to a gateway; the body follows from edge_exchange_go_up(). */
-static void open_stream(struct edge_exchange *exchange)
+static void open_stream(struct edge_exchange *exchange, struct edge_channel *first)
 {
     struct edge_worker *worker = exchange->worker;
     const struct conf *conf = edge_conf(worker);
     const struct conf_site *site = edge_exchange_site(exchange);
-    struct edge_channel *channel;
+    struct edge_channel *channel = first;
     while (site && exchange->tries < EDGE_TRIES_MOST &&
-           (channel = edge_channels_pick(worker, conf, site, exchange->opening.priority,
-                                         exchange->tried, exchange->tries))) {
+           (channel || (channel = edge_channels_pick(worker, conf, site, exchange->opening.priority,
+                                                     exchange->tried, exchange->tries)))) {
+        struct edge_channel *taken = channel;
         struct link *link = channel->link;
+        channel = NULL;
         struct transport_open open = {.port = exchange->visitor->local_port,
                                       .flags = TRANSPORT_OPEN_HTTP,
                                       .ring = exchange->opening.priority,
@@ -107,7 +109,7 @@ static void open_stream(struct edge_exchange *exchange)
             continue; /* it would ask the wrong servers */
         if (link_stream_open(link, &open, &stream_events, exchange, &exchange->stream) < 0)
             continue;
-        edge_channel_join(channel, exchange);
+        edge_channel_join(taken, exchange);
         if (!start_message(exchange, site, link)) {
             edge_exchange_refuse(exchange, HTTP_CAUSE_HEAD_LONG);
             return;
@@ -126,9 +128,8 @@ static void open_stream(struct edge_exchange *exchange)
 void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *to)
 {
     INVARIANT(from->stream && from->stream_finished && from->answer_began);
-    struct edge_channel *channel = from->channel;
-    edge_channel_leave(from);
-    edge_channel_join(channel, to);
+    edge_channel_hand_over(from, to);
+    edge_buffer_hand_over(from, to);
     to->tried[0] = from->tried[from->tries - 1];
     to->tries = 1;
     to->stream = from->stream;
@@ -177,7 +178,7 @@ static bool repeat(struct edge_exchange *exchange)
     exchange->repeats++;
     slice_queue_clear(&exchange->to_link);
     arena_clear(&exchange->answer_arena);
-    open_stream(exchange);
+    open_stream(exchange, NULL);
     return true;
 }
 
@@ -234,8 +235,18 @@ void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code)
 
 static enum edge_next take(struct edge_exchange *exchange)
 {
-    open_stream(exchange);
+    const struct conf_site *site = edge_exchange_site(exchange);
+    if (site && edge_channels_hold(exchange, edge_conf(exchange->worker), site))
+        return exchange->ticket ? EDGE_WAITS : EDGE_TAKEN;
+    open_stream(exchange, NULL);
     return EDGE_TAKEN;
+}
+
+void edge_exchange_launch(struct edge_exchange *exchange, struct edge_channel *channel)
+{
+    bool is_usable = channel && channel->link && link_is_up(channel->link);
+    open_stream(exchange, is_usable ? channel : NULL);
+    exchange->front->wake(exchange);
 }
 
 const struct edge_step edge_step_link = {.name = "link", .take = take};
@@ -244,6 +255,7 @@ static void update_ring(struct edge_exchange *exchange)
 {
     unsigned ring = exchange->ring + exchange->rings_below;
     exchange->opening.priority = (uint8_t)(ring < CONF_RINGS ? ring : CONF_RINGS - 1);
+    edge_buffer_reclass(exchange, exchange->opening.priority);
     if (exchange->stream)
         link_stream_set_ring(exchange->stream, exchange->opening.priority, STREAM_WEIGHT);
 }

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Channels at work: loads that gateways tell, requests that wait here while the queues there stand, and requests whose link broke.
+ */
+#include "edge/channels.h"
+#include "purge/purge.h"
+#include "stage.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const struct address visitor = {.bytes = {192, 0, 2, 7}, .port = 4711, .family = 4};
+
+static int ask(struct stage *stage, const char *request)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    stage->worker->connections++;
+    edge_client_start(stage->worker, &(struct edge_arrival){.fd = ends[0], .client = visitor},
+                      NULL);
+    assert_int_equal(send(ends[1], request, strlen(request), MSG_NOSIGNAL), strlen(request));
+    turn_some(stage->worker->loop);
+    return ends[1];
+}
+
+static bool answered(int client, const char *status)
+{
+    char got[4096];
+    ssize_t length = recv(client, got, sizeof got - 1, 0);
+    if (length <= 0)
+        return false;
+    got[length] = 0;
+    return strncmp(got + sizeof "HTTP/1.1", status, strlen(status)) == 0;
+}
+
+static void answer(struct stage *stage, struct link_stream *stream)
+{
+    struct arena arena = {0};
+    struct slice_queue form = {0};
+    struct http_head head;
+    uint8_t bytes[512];
+    http_head_init(&head, &arena);
+    head.status = 204;
+    head.minor = 1;
+    head.body = HTTP_BODY_NONE;
+    assert_int_equal(http_form_write_response(&form, &head), 0);
+    http_form_write_end(&form);
+    size_t length = slice_queue_peek(&form, 0, bytes, sizeof bytes);
+    fake_deliver(stream, span_of(bytes, length), true);
+    slice_queue_clear(&form);
+    arena_clear(&arena);
+    turn_some(stage->worker->loop);
+}
+
+/* ---- loads */
+
+static struct link_stream *start_loads(struct stage *stage)
+{
+    stage->links.links[STAGE_NEAR].has_loads = true;
+    edge_loads_start(stage->worker);
+    assert_int_equal(fake_stream_count(), 1);
+    struct link_stream *stream = fake_stream(0);
+    assert_ptr_equal(stream->link, &stage->links.links[STAGE_NEAR]);
+    assert_int_equal(stream->open.flags, TRANSPORT_OPEN_LOADS);
+    assert_true(span_equal(text_span(&stream->written), SPAN("\x01\0\0\0\x01\x01")));
+    return stream;
+}
+
+static void tell(struct link_stream *stream, const struct loads_message *message)
+{
+    struct text text = {0};
+    loads_message_write(&text, message);
+    fake_deliver(stream, text_span(&text), false);
+    text_clear(&text);
+}
+
+static void tell_load(struct link_stream *stream, const struct loads_report *report)
+{
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_LOAD, .report = *report});
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_BEAT, .number = 1, .known = 100});
+}
+
+static struct edge_load_source *near_source(struct stage *stage)
+{
+    return edge_loads_source(stage->edge->loads, stage->links.links[STAGE_NEAR].key);
+}
+
+static void L5_what_a_gateway_tells_is_believed_while_it_beats(void **state)
+{
+    struct stage stage;
+    struct loads_report told = {.site = 7, .slots = 3}, report;
+    uint64_t known, lost;
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *stream = start_loads(&stage);
+    struct edge_load_source *source = near_source(&stage);
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_LOAD, .report = told});
+    uint64_t now_ns = clock_now_ns();
+    assert_false(edge_loads_read(source, 7, now_ns, &report));
+    text_clear(&stream->written);
+    tell(stream,
+         &(struct loads_message){.type = LOADS_MESSAGE_BEAT, .number = 9, .known = 100, .lost = 3});
+    assert_true(span_equal(text_span(&stream->written), SPAN("\x05\0\0\0\x08\0\0\0\0\0\0\0\x09")));
+    now_ns = clock_now_ns();
+    assert_true(edge_loads_read(source, 7, now_ns, &report));
+    assert_int_equal(report.slots, 3);
+    assert_true(edge_loads_read_way(source, now_ns, &known, &lost));
+    assert_int_equal(known, 100);
+    assert_int_equal(lost, 3);
+    assert_false(edge_loads_read(source, 8, now_ns, &report));
+    assert_false(edge_loads_read(source, 7, now_ns + 2 * LOADS_STALE_NS, &report));
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_GONE, .report = {.site = 7}});
+    assert_false(edge_loads_read(source, 7, now_ns, &report));
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
+static void L5_a_gateway_that_tells_nonsense_is_not_heard(void **state)
+{
+    struct stage stage;
+    uint64_t known, lost;
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *stream = start_loads(&stage);
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_BEAT});
+    assert_true(edge_loads_read_way(near_source(&stage), clock_now_ns(), &known, &lost));
+    tell(stream, &(struct loads_message){.type = LOADS_MESSAGE_HELLO});
+    assert_true(stream->was_reset && stream->is_released);
+    assert_int_equal(stream->reset_code, TRANSPORT_CODE_PROTOCOL);
+    assert_false(edge_loads_read_way(near_source(&stage), clock_now_ns(), &known, &lost));
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
+static void S6_rules_hear_of_the_load(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *stream = start_loads(&stage);
+    const struct conf_site *single = conf_find_site(stage.conf, SPAN("single"));
+    tell_load(stream, &(struct loads_report){
+                          .site = purge_site(SPAN("single")), .slots = 4, .load_permille = 1250});
+    assert_int_equal(edge_channels_load(stage.worker, stage.conf, single), 125);
+    assert_int_equal(edge_channels_load(stage.worker, stage.conf,
+                                        conf_find_site(stage.conf, SPAN("shop"))),
+                     RULES_UNKNOWN);
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
+/* ---- the edge's own buffer */
+
+#define SINGLE "GET / HTTP/1.1\r\nHost: single.example\r\n\r\n"
+
+static void L4_requests_wait_here_while_the_queue_there_stands(void **state)
+{
+    struct stage stage;
+    struct loads_report standing = {
+        .site = purge_site(SPAN("single")), .slots = 2, .service_us = 1000, .waiting = {0, 0, 9}};
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *loads = start_loads(&stage);
+    tell_load(loads, &standing);
+    int clients[3];
+    for (int i = 0; i < 3; i++)
+        clients[i] = ask(&stage, SINGLE);
+    /* One may be there, the others wait. */
+    assert_int_equal(fake_stream_count(), 2);
+    answer(&stage, fake_stream(1));
+    assert_true(answered(clients[0], "204"));
+    assert_int_equal(fake_stream_count(), 3);
+    answer(&stage, fake_stream(2));
+    assert_true(answered(clients[1], "204"));
+    assert_int_equal(fake_stream_count(), 4);
+    answer(&stage, fake_stream(3));
+    assert_true(answered(clients[2], "204"));
+    assert_int_equal(fake_stream_count(), 4);
+    /* The queue is gone: what comes is let through, more with each look. */
+    standing.waiting[2] = 0;
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    tell_load(loads, &standing);
+    edge_channels_follow(stage.worker->channels);
+    clients[0] = ask(&stage, SINGLE);
+    assert_int_equal(fake_stream_count(), 5);
+    close(clients[0]);
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
+static const char without_single[] =
+    "nodes:\n"
+    "  edge: { " NETWORK_A ", edge: { listen: [\":80\"] } }\n"
+    "  near: { " NETWORK_B ", link: { listen: [\"127.0.0.1:2\"] }, gateway: {} }\n"
+    "sites:\n"
+    "  shop: { hosts: [www.shop.example], origins: [\"http://192.0.2.9\"] }\n";
+
+static void L4_who_waits_is_answered_when_the_site_goes(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *loads = start_loads(&stage);
+    tell_load(loads, &(struct loads_report){
+                         .site = purge_site(SPAN("single")), .slots = 1, .waiting = {5}});
+    int clients[2] = {ask(&stage, SINGLE), ask(&stage, SINGLE)};
+    assert_int_equal(fake_stream_count(), 2);
+    struct conf *old = stage.conf;
+    stage.conf = network_load(without_single, "edge");
+    edge_channels_follow(stage.worker->channels);
+    turn_some(stage.worker->loop);
+    assert_true(answered(clients[1], "503"));
+    answer(&stage, fake_stream(1)); /* what was under way ends as it should */
+    assert_true(answered(clients[0], "204"));
+    close(clients[0]);
+    close(clients[1]);
+    conf_free(old);
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
+/* ---- links that break */
+
+static bool has_moved(void *argument)
+{
+    (void)argument;
+    return fake_stream_count() == 3;
+}
+
+static void L2_what_may_be_repeated_leaves_a_broken_link(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    int safe = ask(&stage, "GET / HTTP/1.1\r\nHost: www.shop.example\r\n\r\n");
+    int unsafe = ask(&stage, "POST / HTTP/1.1\r\nHost: www.shop.example\r\n"
+                             "Content-Length: 1\r\n\r\nx");
+    assert_int_equal(fake_stream_count(), 2);
+    stage.links.links[STAGE_NEAR].is_up = false;
+    assert_true(turn_until(stage.worker->loop, has_moved, NULL));
+    assert_true(fake_stream(0)->was_reset && fake_stream(0)->is_released);
+    assert_ptr_equal(fake_stream(2)->link, &stage.links.links[STAGE_FAR]);
+    answer(&stage, fake_stream(2));
+    assert_true(answered(safe, "204"));
+    /* The other waits for its link, which is lost then. */
+    assert_false(fake_stream(1)->was_reset);
+    fake_reset(fake_stream(1), TRANSPORT_CODE_LINK_LOST);
+    turn_some(stage.worker->loop);
+    assert_true(answered(unsafe, "502"));
+    close(safe);
+    close(unsafe);
+    stage_stop(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(L5_what_a_gateway_tells_is_believed_while_it_beats),
+        cmocka_unit_test(L5_a_gateway_that_tells_nonsense_is_not_heard),
+        cmocka_unit_test(S6_rules_hear_of_the_load),
+        cmocka_unit_test(L4_requests_wait_here_while_the_queue_there_stands),
+        cmocka_unit_test(L4_who_waits_is_answered_when_the_site_goes),
+        cmocka_unit_test(L2_what_may_be_repeated_leaves_a_broken_link),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -27,7 +27,6 @@ class TwoChannels(Road):
         self.second.route("default", lab.connect(self.second, self.origin).b(version))
         self.second_key = lab.path("second.key")
         self.second_public = self.edge.run(program, "keygen", "-o", self.second_key).stdout.split()[-1]
-        start_nginx(lab, self.origin, [(self.origin_at, self.origin_ports[0])], server=ORIGIN)
 
     def text(self, **texts):
         return super().text(**texts).replace("sites:\n", f"""  second:
@@ -72,7 +71,9 @@ sites:
 
 @pytest.fixture
 def two(lab, causeway_program, version):
-    return TwoChannels(lab, causeway_program, version)
+    road = TwoChannels(lab, causeway_program, version)
+    start_nginx(lab, road.origin, [(road.origin_at, road.origin_ports[0])], server=ORIGIN)
+    return road
 
 
 def wait_for_both(two):
@@ -116,10 +117,18 @@ def test_T8_a_link_that_loses_packets_loses_its_requests(two):
     assert two.part("requests", "second") - before < 20, "what was on its way is all that still came"
 
 
-def test_L5_gateways_tell_their_load_and_rules_hear_of_it(two):
-    two.start(site="""rules:
+def test_L4_what_is_too_much_waits_at_the_edge_and_rules_hear_of_it(lab, causeway_program, version, start_origin):
+    two = TwoChannels(lab, causeway_program, version)
+    start_origin(lab, two.origin, (two.origin_at, two.origin_ports[0]))
+    two.start(site="""limits: {connections: 2, kept: 2}
+    rules:
       - {match: {load_above: 90, path: [/busy]}, answer: {status: 503, body: "come back later"}}""")
-    assert two.code("/busy") == 200, "nothing is known yet, or there is no load"
-    wait_until(lambda: two.code("/busy") == 200 and any(row["tells_load"] for row in two.channels().values()), 10,
-               "a load was told", every=0.1)
-    assert two.counter("causeway_edge_loads_beats_total") > 0
+    assert two.code("/busy") == 404, "nothing is known yet, or there is no load"
+    visitors = lab.start("h2load", ["h2load", "--h1", "-c", "24", "-n", "240", "--connect-to", at(two.edge_at, HTTP),
+                                    f"http://{SITE}/slow?ms=50"], namespace=two.client)
+    wait_until(lambda: two.code("/busy") == 503, 20, "the load is known, and a rule keeps visitors away", every=0.1)
+    visitors.wait(60)
+    assert "240 succeeded, 0 failed, 0 errored, 0 timeout" in visitors.output()
+    assert two.counter("causeway_edge_buffer_total") > 0, "some waited here"
+    assert {name for name, row in two.channels().items() if row["tells_load"]} == {"gateway", "second"}
+    wait_until(lambda: two.code("/busy") == 404, 20, "the load is gone", every=0.1)

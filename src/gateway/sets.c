@@ -41,10 +41,8 @@ struct row {
 
 uint64_t gateway_part_key(const char *site, const char *group, uint16_t port)
 {
-    /* Neither name is empty, nor has a zero in it. */
-    char text[160];
-    int length = snprintf(text, sizeof text, "%s%c%s%c%u", site, 0, group ? group : "", 0, port);
-    return hash_span(span_of(text, (size_t)length < sizeof text ? (size_t)length : sizeof text), 0);
+    uint64_t digest = hash_span(span_text(group ? group : ""), port);
+    return hash_span(span_text(site), digest);
 }
 
 static uint64_t server_identity(const struct address *address)

@@ -19,7 +19,7 @@ Any method on the paths below; a body that was sent is always read. Query values
     /garbage  /two-lengths  /bad-field      answers that are no valid HTTP
     /hang                     never answers         /abort     resets the connection
     /bye                      answers, and closes the kept connection without a word
-    /count                    how many connections and requests there were, as JSON
+    /count                    how many connections and requests there were, and most at a time, as JSON
 """
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ import sys
 import urllib.parse
 
 BLOCK = 65536
-totals = {"connections": 0, "requests": 0, "open": 0}
+totals = {"connections": 0, "requests": 0, "open": 0, "under_way": 0, "most": 0}
 
 
 def pattern(seed, length):
@@ -224,7 +224,13 @@ async def serve(reader, writer):
                 break
             totals["requests"] += 1
             exchange = Exchange(reader, writer, line, fields)
-            if not await respond(exchange) or exchange.field("connection").lower() == "close":
+            totals["under_way"] += 1
+            totals["most"] = max(totals["most"], totals["under_way"])
+            try:
+                goes_on = await respond(exchange)
+            finally:
+                totals["under_way"] -= 1
+            if not goes_on or exchange.field("connection").lower() == "close":
                 break
     except (ConnectionError, asyncio.IncompleteReadError):
         pass  # the other end went away

@@ -70,6 +70,34 @@ static void T10_a_port_reaches_the_same_port_of_the_origin(void **state)
     stage_stop(&stage);
 }
 
+/* The port is the first origin's own: a slot of that origin is one of both. */
+static void L3_a_port_waits_for_a_slot_of_its_origin(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
+    struct link_stream *stream = open_port(&stage, &stage.edge, stage.origins[0].port);
+    fake_deliver(stream, SPAN("\x01\x04shophel"), false);
+    turn_some(stage.worker->loop);
+    fake_deliver(stream, SPAN("lo"), false); /* meanwhile */
+    assert_int_equal(accepted(&stage, 0), -1);
+    gateway_ticket_end(&first, NULL);
+    gateway_ticket_end(&second, NULL);
+    char got[8];
+    int fd = accepted(&stage, 0);
+    assert_true(fd >= 0);
+    turn_some(stage.worker->loop);
+    assert_int_equal(recv(fd, got, sizeof got, MSG_DONTWAIT), 5);
+    assert_memory_equal(got, "hello", 5);
+    assert_int_equal(metric_read(&gateway_pending), 1); /* as long as it is open */
+    fake_reset(stream, TRANSPORT_CODE_CANCELLED);
+    turn_some(stage.worker->loop);
+    assert_int_equal(metric_read(&gateway_pending), 0);
+    close(fd);
+    stage_stop(&stage);
+}
+
 static void T10_only_what_the_allow_list_names_is_let_through(void **state)
 {
     struct stage stage;
@@ -171,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T10_a_port_reaches_the_same_port_of_the_origin),
+        cmocka_unit_test(L3_a_port_waits_for_a_slot_of_its_origin),
         cmocka_unit_test(T10_only_what_the_allow_list_names_is_let_through),
         cmocka_unit_test(T10_a_malformed_record_is_refused),
         cmocka_unit_test(T10_a_record_that_does_not_come_is_not_waited_for),

@@ -50,6 +50,7 @@ struct queue_server {
     uint64_t since_ns;  /* for the slow start; 0: always there */
     struct limit limit; /* where the spec fixes no slots */
     uint32_t pending, type_pending[QUEUE_TYPES];
+    uint64_t begun;                 /* launches of the queue when it got its last */
     double service_ns[QUEUE_TYPES]; /* means; 0: not known */
     double usual_pending;           /* that those met */
     double peak_ns;                 /* peak EWMA of all types */
@@ -116,6 +117,7 @@ struct queue {
     uint32_t held_seen[QUEUE_TYPES];
     struct queue_rate finishes;
     struct queue_level load;
+    uint64_t begun; /* launches, to all servers */
     uint64_t pushed, finished, cancelled, dropped[QUEUE_REASONS];
 };
 

@@ -152,6 +152,7 @@ void queue_begin(struct queue *queue, uint16_t number, uint8_t class, uint8_t ty
 {
     INVARIANT(number < queue->server_count && queue->servers[number].is_there);
     struct queue_server *server = &queue->servers[number];
+    server->begun = ++queue->begun;
     server->pending++;
     server->type_pending[type]++;
     queue->pending++;

@@ -7,9 +7,10 @@
 
 #include <math.h>
 
-#define SORT_INTERVAL_NS  100000000ull
-#define PEAK_FORGOTTEN_NS 10e9 /* a peak has fallen to a third of its height over the mean */
-#define PART_OF_MEAN      32   /* a sample moves a mean by so much */
+#define SORT_INTERVAL_NS   100000000ull
+#define PEAK_FORGOTTEN_NS  10e9 /* a peak has fallen to a third of its height over the mean */
+#define PART_OF_MEAN       32   /* a sample moves a mean by so much */
+#define FORGOTTEN_LAUNCHES 256  /* after so many to others a server is tried again */
 
 /* ---- the table */
 
@@ -349,6 +350,19 @@ static bool is_worth_waiting(const struct queue *queue, const struct queue_item 
     return (expected_ns + backlog_ns) / slots < (double)here->expected_ns;
 }
 
+/* One that has had nothing for long, since it was slow when it had: it may have recovered. QUEUE_NO_SERVER: there is none. */
+static uint16_t forgotten(const struct queue *queue, const struct balance_candidate *candidates)
+{
+    for (uint16_t i = 0; i < queue->server_count; i++) {
+        const struct balance_candidate *candidate = &candidates[i];
+        if (candidate->is_usable && candidate->weight && !candidate->pending && candidate->limit &&
+            candidate->role == BALANCE_EQUAL &&
+            queue->begun - queue->servers[i].begun > FORGOTTEN_LAUNCHES)
+            return i;
+    }
+    return QUEUE_NO_SERVER;
+}
+
 uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
                            const struct queue_group *group, uint64_t room, uint64_t now_ns)
 {
@@ -362,6 +376,10 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
         else
             candidates[i] = (struct balance_candidate){.limit = 1, .pending = 1};
     }
+    bool by_cost = queue->policy->waits_for_better && !item->has_key;
+    uint16_t tried = by_cost ? forgotten(queue, candidates) : (uint16_t)QUEUE_NO_SERVER;
+    if (tried != QUEUE_NO_SERVER)
+        return tried;
     const struct balance_question question = {
         .now_ns = now_ns,
         .key = item->key,
@@ -371,8 +389,8 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
     };
     size_t picked = balance_pick(queue->policy, queue->policy_state, candidates,
                                  queue->server_count, &question, queue->random);
-    if (picked == BALANCE_NONE || (queue->policy->waits_for_better && !item->has_key &&
-                                   is_worth_waiting(queue, item, candidates, &candidates[picked])))
+    if (picked == BALANCE_NONE ||
+        (by_cost && is_worth_waiting(queue, item, candidates, &candidates[picked])))
         return QUEUE_NO_SERVER;
     return (uint16_t)picked;
 }

@@ -17,20 +17,28 @@ enum {
     BESIDE_PART = 8,       /* of what is under way beside a request, as it is delayed by it */
 };
 #define DECAY_EVERY_NS  (4ull * 1000000000)
-#define DECAY_FACTOR    0.917f /* the eighth root of a half, and a little more: 32 s */
-#define BORROWED_WEIGHT 4.0    /* what is expected of a pair counts as so many requests */
+#define DECAY_FACTOR    0.917f         /* the eighth root of a half, and a little more: 32 s */
+#define RECENT_KEPT     (1 - 1.0 / 64) /* of what was recent, with each that comes */
+#define RECENT_FACTOR   0.7 /* with each decay: without requests half is forgotten within 8 s */
+#define BORROWED_WEIGHT 4.0 /* what is expected of a pair counts as so many requests */
 #define SPEED_LEAST \
     0.02 /* of one request beside the mean of its type: one that hung says little of the server */
 #define SPEED_MOST 50.0
 
+/* What came last counts most: a server that has changed is known after some dozen requests. */
+struct recent {
+    double sum, weight;
+};
+
 struct pair {
     struct histogram time, size;
+    struct recent time_ns;
 };
 
 struct server {
     uint64_t identity;
     struct pair *pairs[TYPES_MOST]; /* NULL: nothing known */
-    double ratios, ratio_weight;    /* its times beside the means of their types */
+    struct recent ratio;            /* its times beside the means of their types */
 };
 
 struct types_costs {
@@ -120,12 +128,25 @@ void types_costs_renumber(struct types_costs *costs, const struct types *former,
 
 /* ---- what happens */
 
-static void decay_pairs(struct pair *const pairs[TYPES_MOST], float factor)
+static void recent_add(struct recent *recent, double value)
+{
+    recent->sum = recent->sum * RECENT_KEPT + value;
+    recent->weight = recent->weight * RECENT_KEPT + 1;
+}
+
+static void recent_decay(struct recent *recent, double factor)
+{
+    recent->sum *= factor;
+    recent->weight *= factor;
+}
+
+static void decay_pairs(struct pair *const pairs[TYPES_MOST], float factor, double recent_factor)
 {
     for (size_t i = 0; i < TYPES_MOST; i++)
         if (pairs[i]) {
             histogram_decay(&pairs[i]->time, factor);
             histogram_decay(&pairs[i]->size, factor);
+            recent_decay(&pairs[i]->time_ns, recent_factor);
         }
 }
 
@@ -134,16 +155,18 @@ static void decay(struct types_costs *costs, uint64_t now_ns)
     if (now_ns - costs->decayed_ns < DECAY_EVERY_NS)
         return;
     float factor = 1;
+    double recent_factor = 1;
     for (uint64_t steps = (now_ns - costs->decayed_ns) / DECAY_EVERY_NS; steps && factor > 1e-6f;
-         steps--)
+         steps--) {
         factor *= DECAY_FACTOR;
+        recent_factor *= RECENT_FACTOR;
+    }
     costs->decayed_ns = now_ns;
-    decay_pairs(costs->all, factor);
+    decay_pairs(costs->all, factor, recent_factor);
     for (size_t i = 0; i < costs->count; i++) {
         struct server *server = &costs->servers[i];
-        decay_pairs(server->pairs, factor);
-        server->ratios *= (double)factor;
-        server->ratio_weight *= (double)factor;
+        decay_pairs(server->pairs, factor, recent_factor);
+        recent_decay(&server->ratio, recent_factor);
     }
 }
 
@@ -158,6 +181,7 @@ static void add(struct pair *pair, uint64_t service_ns, uint64_t bytes)
 {
     histogram_add(&pair->time, TIME_UNIT_NS, service_ns);
     histogram_add(&pair->size, SIZE_UNIT_BYTES, bytes);
+    recent_add(&pair->time_ns, (double)service_ns);
 }
 
 void types_costs_add(struct types_costs *costs, size_t at, uint8_t type, uint64_t service_ns,
@@ -170,8 +194,8 @@ void types_costs_add(struct types_costs *costs, size_t at, uint8_t type, uint64_
     add(all, service_ns, bytes);
     double mean = all->time.sum / (double)all->time.weight;
     double ratio = mean > 0 ? (double)service_ns / mean : 1;
-    server->ratios += ratio < SPEED_LEAST ? SPEED_LEAST : ratio > SPEED_MOST ? SPEED_MOST : ratio;
-    server->ratio_weight += 1;
+    ratio = ratio < SPEED_LEAST ? SPEED_LEAST : ratio > SPEED_MOST ? SPEED_MOST : ratio;
+    recent_add(&server->ratio, ratio);
 }
 
 /* ---- queries */
@@ -203,7 +227,7 @@ static double mean_of(const struct histogram *histogram)
 /* How much longer this server takes than others. */
 static double slowness(const struct server *server)
 {
-    return (server->ratios + BORROWED_WEIGHT) / (server->ratio_weight + BORROWED_WEIGHT);
+    return (server->ratio.sum + BORROWED_WEIGHT) / (server->ratio.weight + BORROWED_WEIGHT);
 }
 
 /* Of a type, or of all of them together. */
@@ -228,6 +252,17 @@ static double mean_at(const struct types_costs *costs, const struct server *serv
         return expected;
     return (pair->time.sum + expected * BORROWED_WEIGHT) /
            ((double)pair->time.weight + BORROWED_WEIGHT);
+}
+
+/* The same by what was recent: what the next one will take. */
+static double next_at(const struct types_costs *costs, const struct server *server, uint8_t type)
+{
+    double expected = mean_everywhere(costs, type) * slowness(server);
+    const struct pair *pair = server->pairs[type];
+    if (!pair)
+        return expected;
+    return (pair->time_ns.sum + expected * BORROWED_WEIGHT) /
+           (pair->time_ns.weight + BORROWED_WEIGHT);
 }
 
 uint64_t types_costs_mean_ns(const struct types_costs *costs, size_t server, uint8_t type)
@@ -275,13 +310,13 @@ uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t at, uin
                                  const uint32_t pending[TYPES_MOST], uint32_t parallel)
 {
     const struct server *server = &costs->servers[at];
-    double work = 0, own = mean_at(costs, server, type);
+    double work = 0, own = next_at(costs, server, type);
     uint32_t count = 0;
     for (uint8_t i = 0; i < TYPES_MOST; i++) {
         if (!pending[i])
             continue;
         count += pending[i];
-        work += (double)pending[i] * (i == type ? own : mean_at(costs, server, i));
+        work += (double)pending[i] * (i == type ? own : next_at(costs, server, i));
     }
     work /= parallel ? parallel : 1;
     return (uint64_t)(own + (count < parallel ? work / BESIDE_PART : work));

@@ -115,6 +115,7 @@ struct sim_result {
     struct sim_outcome classes[SIM_CLASSES];
     double capacity_s; /* nominal seconds of work that the origins could do meanwhile */
     uint32_t pending_most[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX];
+    uint64_t taken[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX]; /* requests, while measuring */
     /* Sums over the requests launched that had come in each second of measuring: what was foretold, what it was. */
     double foretold_s[SIM_CLASSES][SIM_SECONDS_MAX], waited_s[SIM_CLASSES][SIM_SECONDS_MAX];
     uint32_t sent[SIM_GATEWAYS_MAX][SIM_TENTHS_MAX]; /* requests, in each tenth of a second */

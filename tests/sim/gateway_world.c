@@ -276,6 +276,14 @@ static double capacity_s(struct sim_world *world)
     return sum_s;
 }
 
+static void count_taken(struct sim_world *world, bool is_end)
+{
+    for (size_t i = 0; i < world->config->gateway_count; i++)
+        for (size_t j = 0; j < world->config->gateways[i].origin_count; j++)
+            world->result->taken[i][j] =
+                world->gateways[i].origins[j].taken - (is_end ? world->result->taken[i][j] : 0);
+}
+
 void sim_world_run(const struct sim_world_config *config, const struct sim_balancer *balancer,
                    struct sim_result *result)
 {
@@ -289,8 +297,10 @@ void sim_world_run(const struct sim_world_config *config, const struct sim_balan
     start(world);
     sim_run(&world->sim, config->warm_ns, NULL, NULL);
     (void)capacity_s(world);
+    count_taken(world, false);
     sim_run(&world->sim, config->warm_ns + config->measured_ns, NULL, NULL);
     result->capacity_s = capacity_s(world);
+    count_taken(world, true);
     for (size_t i = 0; i < config->gateway_count; i++)
         for (size_t j = 0; j < config->gateways[i].origin_count; j++)
             result->pending_most[i][j] = world->gateways[i].origins[j].pending_most;

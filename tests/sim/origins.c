@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+enum { ILL_SLOWNESS = 10 };
+
 static struct sim_origin *origin_of(struct sim_node *node)
 {
     return CONTAINER_OF(node, struct sim_origin, node);
@@ -13,8 +15,11 @@ static struct sim_origin *origin_of(struct sim_node *node)
 
 static void work_on(struct sim_origin *origin, struct sim_job *job)
 {
+    uint64_t now_ns = origin->node.sim->now_ns;
     double takes_ns = (double)job->nominal_ns * origin->config.slowness;
-    heap_put(&origin->working, &job->done, origin->node.sim->now_ns + (uint64_t)takes_ns);
+    if (now_ns < origin->config.ill_until_ns)
+        takes_ns *= ILL_SLOWNESS;
+    heap_put(&origin->working, &job->done, now_ns + (uint64_t)takes_ns);
 }
 
 static void done(struct sim_origin *origin, struct sim_job *job, bool failed)
@@ -28,6 +33,7 @@ bool sim_origin_take(struct sim_origin *origin, struct sim_job *job)
     if (origin->is_down)
         return false;
     list_init(&job->link);
+    origin->taken++;
     if (++origin->pending > origin->pending_most)
         origin->pending_most = origin->pending;
     if (origin->working.count < origin->config.workers)

@@ -15,6 +15,7 @@ struct sim_origin_config {
     uint32_t workers;        /* requests that it works on at a time */
     double slowness;         /* 1: a request takes its nominal time */
     uint64_t up_ns, down_ns; /* how long in turns; 0: always up */
+    uint64_t ill_until_ns;   /* it takes ten times as long until then */
 };
 
 /* Embedded in the caller's request, borrowed until on_done. */
@@ -34,6 +35,7 @@ struct sim_origin {
     uint64_t turn_ns; /* when it goes down or up */
     bool is_down;
     uint32_t pending, pending_most;
+    uint64_t taken;
     double up_s; /* of workers, times 1 / slowness: what it could have done */
     uint64_t since_ns;
 };

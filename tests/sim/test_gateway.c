@@ -202,6 +202,29 @@ static void L10_the_lowest_class_gets_its_share_in_a_flood_of_higher_ones(void *
     sim_result_clear(&result);
 }
 
+/* It was ten times as slow as the others for a while, which has been learnt; nobody would need it, and yet it gets its share again. */
+static void L7_a_server_that_has_recovered_is_found_out(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const struct sim_origin_config pair[] = {
+            {.name = "well", .workers = 8, .slowness = 1},
+            {.name = "ill", .workers = 8, .slowness = 1, .ill_until_ns = 20 * SIM_SECOND},
+        };
+        const struct sim_gateway_config alike = {.origins = pair, .origin_count = 2};
+        struct sim_world_config config = usual(0.3, seed);
+        struct sim_result result;
+        config.gateways = &alike;
+        config.warm_ns = 60 * SIM_SECOND;
+        config.measured_ns = 60 * SIM_SECOND;
+        sim_world_run(&config, &sim_queue, &result);
+        print_message("  seed %lu: %lu and %lu requests\n", (unsigned long)seed,
+                      (unsigned long)result.taken[0][0], (unsigned long)result.taken[0][1]);
+        assert_true(result.taken[0][1] > result.taken[0][0] / 2);
+        sim_result_clear(&result);
+    }
+}
+
 /* What is foretold to those who come in a second, beside what they wait. Where nobody waits for long there is nothing to foretell. */
 static void L5_waits_are_foretold(void **state)
 {
@@ -251,6 +274,7 @@ int main(void)
         cmocka_unit_test(L3_overload_is_served_at_the_capacity),
         cmocka_unit_test(L10_a_flood_of_a_lower_class_hardly_moves_the_first),
         cmocka_unit_test(L10_the_lowest_class_gets_its_share_in_a_flood_of_higher_ones),
+        cmocka_unit_test(L7_a_server_that_has_recovered_is_found_out),
         cmocka_unit_test(L5_waits_are_foretold),
         cmocka_unit_test(L5_waits_at_steady_servers_are_foretold_closely),
     };

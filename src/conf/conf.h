@@ -462,8 +462,8 @@ enum conf_health_kind { CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_HTTPS, CO
 enum conf_certificate { CONF_CERTIFICATE_OFF, CONF_CERTIFICATE_DATE, CONF_CERTIFICATE_FULL };
 
 struct conf_health {
-    enum conf_health_kind kind;        /* TCP of edges, HTTP of origins */
     uint16_t port;                     /* 0: the target's own */
+    enum conf_health_kind kind;        /* TCP of edges, HTTP of origins */
     const char *host;                  /* NULL: the target's own */
     const char *path;                  /* "/" */
     uint16_t status[2];                /* 200 399: least and greatest */

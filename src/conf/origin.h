@@ -7,6 +7,8 @@
 
 #include "base/span.h"
 
+#include <stdbool.h>
+
 /* By which fields origins learn of the client. */
 enum conf_origin_fields {
     CONF_FIELDS_BOTH,
@@ -30,6 +32,7 @@ struct conf_site_origin {
     enum conf_origin_fields fields; /* BOTH */
     enum conf_origin_proxy proxy;   /* OFF */
     struct conf_origin_tls tls;
+    bool are_checked_alike; /* health checks speak to each as requests do; derived */
 };
 
 #endif

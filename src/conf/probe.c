@@ -14,6 +14,9 @@ void derive_probes(struct loader *loader)
     struct conf *conf = loader->conf;
     for (size_t i = 0; i < conf->site_count; i++) {
         struct conf_site *site = &conf->sites[i];
+        if (site->health)
+            /* which is no first member: the place of that is the section's */
+            site->origin.are_checked_alike = !is_set(loader, &site->health->kind);
         if (!site->health || site->health->host)
             continue;
         site->health->host = site->origin_host;

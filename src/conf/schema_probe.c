@@ -116,7 +116,9 @@ static const struct setting site_health_settings[] = {
     HOW_OFTEN("2s", "200ms", "2s"),
 };
 const struct section site_health_section = {"site health",
-                                            "Health checks of a site's origins by the gateways.",
+                                            "Health checks of a site's origins by the gateways. "
+                                            "Without a kind they speak to each origin as requests "
+                                            "do: over TLS, with a PROXY header.",
                                             ROWS(site_health_settings), sizeof(struct conf_health)};
 
 static const struct setting probe_settings[] = {

@@ -18,6 +18,8 @@ enum {
 struct health_site {
     struct check_plan plan;
     const char *name;
+    uint8_t preface[HTTP_PROXY_WRITTEN_MOST]; /* a PROXY header of our own */
+    size_t preface_bytes;
 };
 
 struct health_target {
@@ -25,6 +27,9 @@ struct health_target {
     struct check_target check;
     struct gateway_health *health;
     struct health_site *site;
+    struct check_question question; /* the site's, in this origin's manner */
+    struct origin_manner *manner;
+    char *name, *path;     /* of the origin: for TLS, and of its Unix socket; or NULL */
     struct address origin; /* that requests use; the port that is checked may be another */
     uint64_t warned_ns;    /* of its certificate; 0: never */
     bool is_wanted;
@@ -130,8 +135,33 @@ static struct health_target *find(const struct list *targets, const char *site,
     return NULL;
 }
 
-static void want(struct gateway_health *health, size_t site, const struct address *origin)
+/* As requests are, unless the site says what kind of check it wants. */
+static void ask_alike(struct health_target *target, const struct conf_site *site,
+                      const struct conf_origin *origin)
 {
+    struct check_question *question = &target->question;
+    struct health_site *plan = target->site;
+    char address[ADDRESS_TEXT_BYTES];
+    target->path = origin->path ? memory_text(origin->path, strlen(origin->path)) : NULL;
+    question->socket = target->path;
+    if (!site->origin.are_checked_alike)
+        return;
+    question->preface = span_of(plan->preface, plan->preface_bytes);
+    if (!origin->is_tls)
+        return;
+    const char *name = target->manner->name ? target->manner->name
+                       : origin->host       ? origin->host
+                                            : address_text(&origin->address, false, address);
+    target->name = memory_text(name, strlen(name));
+    question->kind = CHECK_HTTPS;
+    question->dialer = target->manner->dialer; /* without one each check fails */
+    question->tls_name = target->name;
+}
+
+static void want(struct gateway_health *health, size_t site, const struct conf_origin *row,
+                 const struct address *origin)
+{
+    const struct conf_site *configured = &gateway_conf(health->worker)->sites[site];
     struct health_target *target = find(&health->targets, health->sites[site].name, origin);
     if (!target) {
         if (health->target_count == TARGETS_LIMIT)
@@ -140,11 +170,15 @@ static void want(struct gateway_health *health, size_t site, const struct addres
         target->health = health;
         target->site = &health->sites[site];
         target->origin = *origin;
+        target->question = target->site->plan.question;
+        target->manner = gateway_manner_retain(health->worker,
+                                               gateway_manner_of(health->worker, configured, row));
+        ask_alike(target, configured, row);
         target->check = (struct check_target){.settings = &target->site->plan.settings,
-                                              .question = &target->site->plan.question,
+                                              .question = &target->question,
                                               .address = *origin,
                                               .on_result = on_result};
-        if (target->site->plan.port)
+        if (target->site->plan.port && !row->path)
             target->check.address.port = target->site->plan.port;
         list_push_back(&health->targets, &target->link);
         health->target_count++;
@@ -159,6 +193,9 @@ static void drop(struct gateway_health *health, struct health_target *target)
     check_target_stop(&target->check);
     list_remove(&target->link);
     health->target_count--;
+    gateway_manner_release(health->worker, &target->manner);
+    memory_free(target->name);
+    memory_free(target->path);
     memory_free(target);
 }
 
@@ -176,7 +213,7 @@ static void follow(struct gateway_health *health)
                 gateway_pool_addresses(health->worker, conf_site_origin(&conf->sites[i], k), 0,
                                        addresses);
             for (size_t n = 0; n < count; n++)
-                want(health, i, &addresses[n]);
+                want(health, i, conf_site_origin(&conf->sites[i], k), &addresses[n]);
         }
     LIST_EACH (item, after, &health->targets) {
         struct health_target *target = CONTAINER_OF(item, struct health_target, link);
@@ -245,6 +282,10 @@ void gateway_health_follow(struct gateway_health *health)
             continue;
         check_plan_init(&site->plan, conf->sites[i].health);
         site->name = arena_format(&site->plan.arena, "%s", conf->sites[i].name);
+        enum conf_origin_proxy proxy = conf->sites[i].origin.proxy;
+        if (proxy != CONF_PROXY_OFF)
+            site->preface_bytes =
+                origin_proxy_header(proxy, &(struct origin_caller){0}, site->preface);
     }
     follow(health);
     inherit(health, &former);

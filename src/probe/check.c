@@ -152,7 +152,7 @@ static void secure(struct check *check)
         check_wait(check, events);
         return;
     }
-    enum check_cause cause = result < 0 ? CAUSE_TLS : check_tls_judge(check);
+    enum check_cause cause = result < 0 ? check_tls_failure(check) : check_tls_judge(check);
     if (cause != CAUSE_NONE)
         check_finish(check, cause);
     else
@@ -167,6 +167,12 @@ static void on_connected(struct check *check)
         return;
     }
     check->result.connect_us = handshake_us(check);
+    struct span preface = check->question->preface;
+    if (preface.length && send(check->watch.fd, preface.data, preface.length, MSG_NOSIGNAL) !=
+                              (ssize_t)preface.length) {
+        check_finish(check, CAUSE_RESET); /* nothing was on its way that could fill the socket */
+        return;
+    }
     switch (check->question->kind) {
     case CHECK_TCP:
         check_finish(check, CAUSE_NONE);
@@ -217,9 +223,13 @@ static void begin(struct check *check)
     bool is_dns = check->question->kind == CHECK_DNS;
     int fd = -1;
     errno = 0;
-    int result = is_dns ? check_dns_open(check, &fd) : socket_connect_tcp(&check->address, &fd);
+    const char *path = check->question->socket;
+    int result = is_dns ? check_dns_open(check, &fd)
+                 : path ? socket_connect_unix(path, &fd)
+                        : socket_connect_tcp(&check->address, &fd);
     if (result < 0) {
-        check_finish(check, cause_of_errno(errno));
+        bool is_refused = path && result == ERROR_UNREACHABLE;
+        check_finish(check, is_refused ? CAUSE_REFUSED : cause_of_errno(errno));
         return;
     }
     check->watch.fd = fd;

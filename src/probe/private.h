@@ -72,6 +72,7 @@ MUST_USE int check_tls_read(struct check *check, uint8_t *out, uint32_t room,
 MUST_USE int check_tls_write(struct check *check, struct span bytes, uint32_t *events);
 /* Looks at the certificate; CAUSE_NONE when it is as wanted. */
 enum check_cause check_tls_judge(struct check *check);
+enum check_cause check_tls_failure(const struct check *check); /* of a handshake */
 void check_tls_close(struct check *check);
 
 /* ---- check_http.c */

@@ -14,6 +14,7 @@
 #include "dns/dns.h"
 #include "loop/loop.h"
 #include "measure/measure.h"
+#include "tls/tls.h"
 
 /* ---- checks ---- */
 
@@ -86,6 +87,11 @@ struct check_question {
     const char *body; /* text that must be in the answer; NULL: any */
     enum check_certificate certificate;
     struct check_trust *trust;
+    /* HTTPS, instead of these two: it decides whom it believes, by this name. */
+    struct tls_dialer *dialer;
+    const char *tls_name;
+    const char *socket;  /* path of a Unix socket, instead of the address */
+    struct span preface; /* what connections begin with, in clear */
     /* DNS, over UDP: NOERROR is good */
     struct dns_name name;
     uint16_t type;

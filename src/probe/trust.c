@@ -71,6 +71,10 @@ static bool set_host(SSL *ssl, const struct check *check)
 
 int check_tls_open(struct check *check)
 {
+    if (check->question->dialer) {
+        check->ssl = tls_dialer_open(check->question->dialer, check->question->tls_name);
+        return SSL_set_fd(check->ssl, check->watch.fd) == 1 ? 0 : ERROR_LIMIT;
+    }
     if (!check->question->trust)
         return ERROR_UNSUPPORTED;
     SSL *ssl = SSL_new(check->question->trust->context);
@@ -143,22 +147,39 @@ static bool is_in_force(const X509 *certificate)
            X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }
 
+static enum check_cause cause_of(long verdict)
+{
+    switch (verdict) {
+    case X509_V_OK:
+        return CAUSE_NONE;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return CAUSE_CERTIFICATE_HOST;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return CAUSE_CERTIFICATE_DATE;
+    default:
+        return CAUSE_CERTIFICATE_TRUST;
+    }
+}
+
 static enum check_cause judge(const struct check *check, const X509 *certificate)
 {
-    if (check->question->certificate == CHECK_CERTIFICATE_OFF)
+    if (check->question->dialer || check->question->certificate == CHECK_CERTIFICATE_OFF)
         return CAUSE_NONE;
     if (!is_in_force(certificate))
         return CAUSE_CERTIFICATE_DATE;
     if (check->question->certificate == CHECK_CERTIFICATE_DATE)
         return CAUSE_NONE;
-    long result = SSL_get_verify_result(check->ssl);
-    if (result == X509_V_OK)
-        return CAUSE_NONE;
-    if (result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH)
-        return CAUSE_CERTIFICATE_HOST;
-    return result == X509_V_ERR_CERT_HAS_EXPIRED || result == X509_V_ERR_CERT_NOT_YET_VALID
-               ? CAUSE_CERTIFICATE_DATE
-               : CAUSE_CERTIFICATE_TRUST;
+    return cause_of(SSL_get_verify_result(check->ssl));
+}
+
+/* A dialer ends the handshake over what it does not like. */
+enum check_cause check_tls_failure(const struct check *check)
+{
+    enum check_cause cause =
+        check->question->dialer ? cause_of(SSL_get_verify_result(check->ssl)) : CAUSE_NONE;
+    return cause == CAUSE_NONE ? CAUSE_TLS : cause;
 }
 
 enum check_cause check_tls_judge(struct check *check)

@@ -204,7 +204,8 @@ int tls_on_ticket(SSL *openssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 /* Of the sessions that a server offers the last one is kept. */
 int tls_on_session(SSL *openssl, SSL_SESSION *offered)
 {
-    struct tls_memory *memory = session_of(openssl)->memory;
+    const struct tls_session *session = session_of(openssl);
+    struct tls_memory *memory = session ? session->memory : NULL;
     if (!memory)
         return 0;
     SSL_SESSION_free(memory->session);
@@ -240,15 +241,24 @@ struct tls_session *tls_session_new(struct tls_context *context, int fd, unsigne
 }
 
 /* The certificate must have it; a server is told names only (RFC 6066 section 3). */
-static void expect_name(const struct tls_session *session, const char *name)
+static void expect_name(SSL *openssl, const char *name)
 {
-    X509_VERIFY_PARAM *wanted = SSL_get0_param(session->openssl);
+    X509_VERIFY_PARAM *wanted = SSL_get0_param(openssl);
     if (X509_VERIFY_PARAM_set1_ip_asc(wanted, name) == 1)
         return;
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     INVARIANT(X509_VERIFY_PARAM_set1_host(wanted, name, 0) == 1 &&
-              SSL_set_tlsext_host_name(session->openssl, name) == 1);
+              SSL_set_tlsext_host_name(openssl, name) == 1);
     ERR_clear_error();
+}
+
+SSL *tls_dialer_open(struct tls_dialer *dialer, const char *name)
+{
+    SSL *openssl = SSL_new(dialer->openssl);
+    INVARIANT(openssl);
+    SSL_set_connect_state(openssl);
+    expect_name(openssl, name);
+    return openssl;
 }
 
 struct tls_session *tls_session_dial(struct tls_dialer *dialer, int fd, const char *name,
@@ -259,7 +269,7 @@ struct tls_session *tls_session_dial(struct tls_dialer *dialer, int fd, const ch
     session->dialer = tls_dialer_retain(dialer);
     session->memory = memory;
     session->handshake_waits = EPOLLOUT;
-    expect_name(session, name);
+    expect_name(session->openssl, name);
     if (memory && memory->session)
         SSL_set_session(session->openssl, memory->session);
     return session;

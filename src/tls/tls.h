@@ -14,6 +14,7 @@
 
 struct ssl_ctx_st; /* OpenSSL's */
 struct ssl_session_st;
+struct ssl_st;
 
 enum {
     TLS_NAME_BYTES = 256,   /* longest name of a host, with a NUL */
@@ -106,6 +107,9 @@ struct tls_dialer_settings {
 struct tls_dialer *tls_dialer_new(const struct tls_dialer_settings *settings, struct text *why);
 struct tls_dialer *tls_dialer_retain(struct tls_dialer *dialer);
 void tls_dialer_release(struct tls_dialer **released);
+
+/* For code of the program that drives OpenSSL by itself: a connection in its beginning, without a socket. `name` as of tls_session_dial(). */
+struct ssl_st *tls_dialer_open(struct tls_dialer *dialer, const char *name);
 
 /* What makes the next handshake with the same server shorter. Zero-initialised; on one thread; outlives the sessions that fill it. */
 struct tls_memory {

@@ -276,3 +276,30 @@ def test_T10_a_reload_with_other_authorities_counts_at_once(place):
     assert place.ask("good")[0] == 502  # not on a connection that was kept under the old ones
     place.node.reload(place.text(sites("gateway.key")))
     place.node.wait_for_log("origin.tls.authorities: .*gateway.key: no certificates in PEM form")
+
+
+def test_R8_health_checks_speak_to_origins_as_requests_do(place):
+    lab, here = place.lab, place.lab.here()
+    ports, proxied, path = start_tls_origins(lab, here), here.free_port("127.0.0.1"), lab.path("app.sock")
+    start_nginx(lab, here, [("127.0.0.1", proxied)], name="nginx-proxied", listen_words="proxy_protocol", server=f"listen unix:{path};\n{LOCATIONS}")
+    name = f"name: app.internal, authorities: {lab.path('ca.pem')}"
+    ours = f"certificate: {lab.path('gateway.pem')}, key: {lab.path('gateway.key')}"
+    rows = {  # site: origin, settings of the origin, cause; "" is up
+        "good": (f"https://127.0.0.1:{ports['good']}", f"tls: {{{name}}}", ""),
+        "shows": (f"https://127.0.0.1:{ports['wants']}", f"tls: {{{name}, {ours}}}", ""),
+        "trusting": (f"https://127.0.0.1:{ports['expired']}", "tls: {verify: false}", ""),
+        "stranger": (f"https://127.0.0.1:{ports['stranger']}", f"tls: {{{name}}}", "certificate of an authority that is not trusted"),
+        "other": (f"https://127.0.0.1:{ports['other']}", f"tls: {{{name}}}", "certificate of another host"),
+        "expired": (f"https://127.0.0.1:{ports['expired']}", f"tls: {{{name}}}", "certificate expired or not valid yet"),
+        "old": (f"https://127.0.0.1:{ports['old']}", f"tls: {{{name}, profile: modern}}", "TLS handshake failed"),
+        "vtwo": (f"http://127.0.0.1:{proxied}", "proxy_protocol: v2", ""),
+        "local": (f"http+unix://{path}", "proxy_protocol: off", ""),
+        "gone": (f"http+unix://{path}.gone", "proxy_protocol: off", "connection refused"),
+    }
+    place.start({site: ([url], f"origin: {{{more}}}\n    health: {{interval: 200ms, fast: 20ms, status: [200, 200]}}")
+                 for site, (url, more, _) in rows.items()})
+    for site, (_, _, cause) in rows.items():
+        place.node.wait_for_log(f"an origin is down site={site} origin=\\S+ cause={cause}" if cause else f"an origin is up site={site} ")
+    log = place.node.process.output()
+    for site, (_, _, cause) in rows.items():
+        assert (f"an origin is down site={site} " in log) == bool(cause), site

@@ -17,7 +17,8 @@ enum {
     EDGE_HELD_MOST = 65536,      /* bytes held for a client's socket, and for its stream */
     EDGE_READ_MOST = 65536,      /* bytes of a client read in one turn */
     EDGE_PIPELINE_MOST = 16384,  /* bytes of further requests held while one is answered */
-    EDGE_ACCEPTS = 64,           /* connections taken from a listener in one turn */
+    EDGE_ACCEPTS = 16,           /* connections taken from a listener in one turn */
+    EDGE_HANDSHAKES = 4,         /* steps of TLS handshakes in one turn, of some 300 us each */
     EDGE_LINGER_BYTES = 1 << 20, /* thrown away of a request that was answered before its end */
     EDGE_LISTENERS_MOST = 64,
     EDGE_BUCKET_SETS = 16384,   /* of rate limits: 65536 keys in 1 MiB */
@@ -97,6 +98,8 @@ struct edge_worker {
     uint64_t refused_ns; /* of a client network's share; 0: never */
     uint64_t refusals;   /* since then */
     uint32_t connections;
+    uint64_t handshakes_turn;  /* of the loop, in which */
+    uint32_t handshakes;       /* so many steps of handshakes were taken */
     struct http_limits limits; /* of the configuration, as of the last accepted connection */
     struct loop_timer second;  /* keeps `date` */
     char date[HTTP_DATE_BYTES];

@@ -438,11 +438,23 @@ static uint64_t wanted_from_client(const struct edge_h1 *h1)
     return 0;
 }
 
+/* Handshakes are the dearest that strangers can ask for. Many at once take turns, so that those who are through theirs wait for a few
+ * milliseconds at most; what a client sent lies where it is, and the loop announces it again. */
+static bool may_shake_hands(struct edge_worker *worker)
+{
+    uint64_t turn = loop_turn(worker->loop);
+    if (worker->handshakes_turn != turn) {
+        worker->handshakes_turn = turn;
+        worker->handshakes = 0;
+    }
+    return worker->handshakes++ < EDGE_HANDSHAKES;
+}
+
 static void read_client(struct edge_h1 *h1)
 {
     uint64_t wanted = wanted_from_client(h1);
     bool ended;
-    if (!wanted)
+    if (!wanted || (!edge_wire_is_ready(&h1->wire) && !may_shake_hands(h1->worker)))
         return;
     uint32_t limit = wanted < EDGE_READ_MOST ? (uint32_t)wanted : EDGE_READ_MOST;
     bool was_ready = edge_wire_is_ready(&h1->wire);
@@ -618,8 +630,9 @@ void edge_client_start(struct edge_worker *worker, const struct edge_arrival *ar
     metric_add(&edge_connections_open, 1);
     start_request(h1);
     await_request(h1);
-    /* The first bytes are often there already. */
-    read_client(h1);
+    /* The first bytes are often there already. A handshake has its turn when they are for certain: connections that say nothing take none. */
+    if (!tls)
+        read_client(h1);
     run(h1);
 }
 

@@ -218,7 +218,10 @@ static void on_head(void *context, struct h2_stream *stream, struct http_head *h
     edge_exchange_start(exchange);
     if (head->upgrades)
         edge_exchange_body_end(exchange, NULL); /* as in HTTP/1.1: the rest is the tunnel's */
-    make_ready(request);
+    if (edge_exchange_is_over(exchange))
+        request_free(request); /* at once: the next one finds its memory in the processor's cache */
+    else
+        make_ready(request);
 }
 
 static void on_refused(void *context, struct h2_stream *stream, struct http_head *head,

@@ -287,13 +287,14 @@ uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *
 
 /* ---- the choice */
 
-/* Without costs from elsewhere: the mean, if as much were pending as usual, and in proportion. */
+/* What requests take is measured beside as many as are usual there, and in proportion: how many a server truly works on at a time is not
+ * known, for slots may be more. */
 static uint64_t expect(const struct queue *queue, uint16_t number, uint8_t type, uint32_t slots)
 {
     const struct queue_server *server = &queue->servers[number];
-    if (queue->costs)
-        return queue->costs->expected_ns(queue->costs->context, number, type, slots);
     double mean = server->service_ns[type];
+    if (queue->costs)
+        mean = (double)queue->costs->expected_ns(queue->costs->context, number, type, slots);
     return (uint64_t)(mean * (server->pending + 1) / (server->usual_pending + 1));
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-enum { REFUSAL_BYTES = 300 };
+enum { REFUSAL_BYTES = 300, LOOSE_LIMIT = 1000 };
 
 /* A proxy of today sends nothing to a server that refused, reset or lost a connection for so long. */
 static const uint64_t avoid_ns = SIM_SECOND;
@@ -19,7 +19,15 @@ static struct sim_gateway *gateway_of(struct sim_node *node)
 
 uint32_t sim_gateway_limit(const struct sim_gateway *gateway, size_t origin)
 {
-    return gateway->world->config->has_limits ? gateway->config->origins[origin].workers : 0;
+    switch (gateway->world->config->limits) {
+    case SIM_LIMITS_NONE:
+        return 0;
+    case SIM_LIMITS_EXACT:
+        return gateway->config->origins[origin].workers;
+    case SIM_LIMITS_LOOSE:
+        return LOOSE_LIMIT;
+    }
+    return 0;
 }
 
 /* The word that there will be no answer. */

@@ -44,6 +44,13 @@ struct sim_gateway_config {
     uint64_t loss_from_ns; /* from then on */
 };
 
+/* What the balancer is told of how many requests each origin can work on. */
+enum sim_limits {
+    SIM_LIMITS_NONE,  /* nothing */
+    SIM_LIMITS_EXACT, /* as many as it has workers */
+    SIM_LIMITS_LOOSE, /* a thousand, as whoever does not know it says */
+};
+
 struct sim_world_config {
     const struct sim_gateway_config *gateways;
     size_t gateway_count;
@@ -52,8 +59,8 @@ struct sim_world_config {
     /* Offered work of each class, as a share of what all origins can do. */
     double loads[SIM_CLASSES];
     uint64_t patience_ns; /* how long visitors wait */
-    bool has_limits;      /* the balancer is told how many requests each origin can work on */
-    const char *policy;   /* of the real queue */
+    enum sim_limits limits;
+    const char *policy; /* of the real queue */
     struct route_settings route;
     uint64_t warm_ns, measured_ns;
     uint64_t seed;

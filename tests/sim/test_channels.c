@@ -52,7 +52,7 @@ static struct sim_world_config two(const struct sim_gateway_config *gateways, do
                                      .loads = {[NORMAL] = load},
                                      .patience_ns = 5 * SIM_SECOND,
                                      .policy = "expected",
-                                     .has_limits = true,
+                                     .limits = SIM_LIMITS_EXACT,
                                      .route = {.loss_percent = 3, .hold_ns = 5 * SIM_SECOND},
                                      .warm_ns = 10 * SIM_SECOND,
                                      .measured_ns = TENTHS / 10 * SIM_SECOND,

@@ -219,8 +219,8 @@ static void L7_a_request_waits_for_a_quick_server_while_few_do(void **state)
         scene_push(&scene, 2);
         assert_true(i > 0 || scene_next(&scene).server == 0);
     }
-    /* One, two and three that wait are 20, 30 and 40 ms; the fourth makes it as long as the slow one takes. */
-    for (int i = 0; i < 3; i++) {
+    /* Beside one that it has, the quick server takes 20. One and two that wait make it 30 and 40; the third as long as the slow one takes. */
+    for (int i = 0; i < 2; i++) {
         assert_null(scene_next(&scene).item);
         scene_push(&scene, 2);
     }

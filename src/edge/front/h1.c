@@ -339,6 +339,14 @@ static struct slice compact(struct slice data)
     return copy;
 }
 
+/* RFC 9218 section 5: the field means the same in every version. */
+static void read_priority(struct edge_exchange *exchange)
+{
+    const struct http_field *field = http_fields_find(&exchange->head.fields, HTTP_NAME_PRIORITY);
+    if (field)
+        edge_exchange_set_urgency(exchange, http_priority_read(field->value).urgency);
+}
+
 /* Takes a piece of the request off what was read; false: that is all for now. */
 static bool take_piece(struct edge_h1 *h1)
 {
@@ -347,6 +355,7 @@ static bool take_piece(struct edge_h1 *h1)
     switch (http_parser_next(&h1->parser, &h1->in, &data)) {
     case HTTP_EVENT_HEAD:
         set_state(h1, H1_EXCHANGE);
+        read_priority(exchange);
         edge_exchange_start(exchange);
         return true;
     case HTTP_EVENT_DATA:

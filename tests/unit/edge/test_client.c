@@ -184,6 +184,27 @@ static void a_request_opens_a_stream_to_the_nearest_gateway(void **state)
     stage_stop(&stage);
 }
 
+static void L10_a_client_may_want_its_answer_later_but_not_sooner(void **state)
+{
+    static const struct {
+        const char *priority;
+        uint8_t ring; /* the site's is 1 */
+    } rows[] = {{"u=0", 1}, {"u=3, i", 1}, {"u=5", 2}, {"u=7", 3}, {"u=9", 1}};
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char request[128];
+        snprintf(request, sizeof request,
+                 "GET / HTTP/1.1\r\nHost: www.shop.example\r\nPriority: %s\r\n\r\n",
+                 rows[i].priority);
+        int client = ask(&stage, request);
+        assert_int_equal(fake_stream(i)->open.ring, rows[i].ring);
+        close(client);
+    }
+    stage_stop(&stage);
+}
+
 static void a_body_follows_its_head_in_pieces(void **state)
 {
     struct stage stage;
@@ -748,6 +769,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_opens_a_stream_to_the_nearest_gateway),
+        cmocka_unit_test(L10_a_client_may_want_its_answer_later_but_not_sooner),
         cmocka_unit_test(a_body_follows_its_head_in_pieces),
         cmocka_unit_test(forwarded_fields_count_from_trusted_proxies_only),
         cmocka_unit_test(a_mapped_address_is_the_ipv4_one),

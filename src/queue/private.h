@@ -54,7 +54,6 @@ struct queue_server {
     double service_ns[QUEUE_TYPES]; /* means; 0: not known */
     double usual_pending;           /* that those met */
     double peak_ns;                 /* peak EWMA of all types */
-    uint64_t peak_at_ns;
     uint64_t finished, failed;
 };
 
@@ -112,6 +111,7 @@ struct queue {
     uint32_t by_speed_count;
     uint32_t slots;        /* of those together */
     uint64_t sorted_at_ns; /* when the three were found */
+    uint64_t peaks_at_ns;  /* when peaks were forgotten a little last */
 
     double held_ns[QUEUE_TYPES]; /* mean time that a request has its slot */
     uint32_t held_seen[QUEUE_TYPES];

@@ -119,10 +119,11 @@ struct queue_launch {
     uint64_t waited_ns;
 };
 
-/* When one more request of the type would be done at the server, which works on so many at a time (src/types knows); 0: not known. Asked
- * for each server of each choice. */
+/* When one more request of the type would be done at the server, which has so many of each type pending and works on `slots` at a time
+ * (src/types knows); 0: not known. Asked for each server of each choice. */
 struct queue_costs {
-    uint64_t (*expected_ns)(void *context, uint16_t server, uint8_t type, uint32_t slots);
+    uint64_t (*expected_ns)(void *context, uint16_t server, uint8_t type,
+                            const uint32_t pending[QUEUE_TYPES], uint32_t slots);
     void *context;
 };
 

@@ -227,12 +227,26 @@ static double slowness(const struct queue *queue, const struct queue_server *ser
     return known ? sum / known : 1;
 }
 
+/* A peak is forgotten so slowly that ten steps a second are enough. */
+static void forget_peaks(struct queue *queue, uint64_t now_ns)
+{
+    if (!queue->peaks_at_ns || now_ns <= queue->peaks_at_ns) {
+        queue->peaks_at_ns = now_ns;
+        return;
+    }
+    double left = exp(-(double)(now_ns - queue->peaks_at_ns) / PEAK_FORGOTTEN_NS);
+    queue->peaks_at_ns = now_ns;
+    for (size_t i = 0; i < queue->server_count; i++)
+        queue->servers[i].peak_ns *= left;
+}
+
 void queue_servers_sort(struct queue *queue, uint64_t now_ns)
 {
     if (queue->sorted_at_ns && now_ns < queue->sorted_at_ns + SORT_INTERVAL_NS)
         return;
     double slow[QUEUE_SERVERS_MOST];
     uint32_t count = 0;
+    forget_peaks(queue, now_ns);
     queue->slots = 0;
     queue->sorted_at_ns = now_ns ? now_ns : 1;
     for (uint64_t bits = queue->usable; bits; bits &= bits - 1) {
@@ -294,16 +308,9 @@ static uint64_t expect(const struct queue *queue, uint16_t number, uint8_t type,
     const struct queue_server *server = &queue->servers[number];
     double mean = server->service_ns[type];
     if (queue->costs)
-        mean = (double)queue->costs->expected_ns(queue->costs->context, number, type, slots);
+        mean = (double)queue->costs->expected_ns(queue->costs->context, number, type,
+                                                 server->type_pending, slots);
     return (uint64_t)(mean * (server->pending + 1) / (server->usual_pending + 1));
-}
-
-static uint64_t peak_now(const struct queue_server *server, uint64_t now_ns)
-{
-    if (!(server->peak_ns > 0) || now_ns <= server->peak_at_ns)
-        return (uint64_t)server->peak_ns;
-    return (uint64_t)(server->peak_ns *
-                      exp(-(double)(now_ns - server->peak_at_ns) / PEAK_FORGOTTEN_NS));
 }
 
 static void fill(const struct queue *queue, const struct queue_item *item, uint16_t number,
@@ -314,8 +321,9 @@ static void fill(const struct queue *queue, const struct queue_item *item, uint1
     uint32_t slots = queue_server_slots(queue, server, now_ns);
     *candidate = (struct balance_candidate){
         .identity = server->spec.identity,
-        .latency_ns = peak_now(server, now_ns),
-        .expected_ns = expect(queue, number, item->type, slots),
+        .latency_ns = (uint64_t)server->peak_ns,
+        .expected_ns =
+            queue->policy->waits_for_better ? expect(queue, number, item->type, slots) : 0,
         .behind_ns = server->spec.behind_ns,
         .pending = has_room ? server->pending : slots + 1,
         .limit = slots ? slots : 1,
@@ -409,9 +417,8 @@ void queue_server_answered(struct queue_server *server, uint8_t type,
     server->service_ns[type] = mean > 0 ? mean + (sample - mean) / PART_OF_MEAN : sample;
     server->usual_pending += (server->pending - 1 - server->usual_pending) / PART_OF_MEAN;
 
-    double peak = (double)peak_now(server, now_ns);
+    double peak = server->peak_ns;
     server->peak_ns = sample > peak ? sample : peak + (sample - peak) / PART_OF_MEAN;
-    server->peak_at_ns = now_ns;
     limit_sample(&server->limit, type, outcome->service_ns, server->pending, now_ns);
 }
 

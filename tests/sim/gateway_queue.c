@@ -15,7 +15,6 @@ struct ours {
     struct queue *queue;
     struct types_costs *costs;
     struct queue_costs asked;
-    uint32_t pending[SIM_ORIGINS_MAX][TYPES_MOST];
     uint16_t numbers[SIM_ORIGINS_MAX];
     struct list refused; /* at once, by queue_push() */
 };
@@ -36,11 +35,12 @@ static size_t origin_of(const struct ours *ours, uint16_t number)
     return (size_t)queue_server_identity(ours->queue, number) - 1;
 }
 
-static uint64_t expected_ns(void *context, uint16_t number, uint8_t type, uint32_t slots)
+static uint64_t expected_ns(void *context, uint16_t number, uint8_t type,
+                            const uint32_t pending[QUEUE_TYPES], uint32_t slots)
 {
     struct ours *ours = context;
     size_t origin = origin_of(ours, number), at = types_costs_find(ours->costs, origin + 1);
-    return types_costs_expected_ns(ours->costs, at, type, ours->pending[origin], slots);
+    return types_costs_expected_ns(ours->costs, at, type, pending, slots);
 }
 
 static void *ours_new(struct sim_gateway *gateway)
@@ -122,7 +122,6 @@ static bool next(void *balancer, struct sim_request **request, size_t *origin)
         return false;
     *request = ticket_of(launch.item)->request;
     *origin = origin_of(ours, launch.server);
-    ours->pending[*origin][(*request)->kind]++;
     forget(ticket_of(launch.item));
     return true;
 }
@@ -156,7 +155,6 @@ static void finish(void *balancer, struct sim_request *request, size_t origin, b
         .bytes = failed ? 0 : ours->gateway->world->config->kinds[request->kind].answer_bytes,
         .is_failed = failed,
     };
-    ours->pending[origin][request->kind]--;
     if (!failed)
         types_costs_add(ours->costs, types_costs_find(ours->costs, origin + 1), request->kind,
                         outcome.service_ns, outcome.bytes, now_ns);

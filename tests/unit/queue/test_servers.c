@@ -198,8 +198,10 @@ static void L8_unsafe_requests_wait_for_the_original(void **state)
 
 /* ---- expected completion */
 
-static uint64_t ten_or_fifty(void *context, uint16_t server, uint8_t type, uint32_t slots)
+static uint64_t ten_or_fifty(void *context, uint16_t server, uint8_t type,
+                             const uint32_t pending[QUEUE_TYPES], uint32_t slots)
 {
+    (void)pending;
     (void)context, (void)type, (void)slots;
     return server == 0 ? 10 * MS_NS : 50 * MS_NS;
 }

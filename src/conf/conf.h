@@ -562,7 +562,7 @@ struct conf_site {
     uint64_t connect_timeout_ns;    /* 3 s */
     uint64_t read_timeout_ns;       /* 60 s without a byte from the origin */
     uint64_t idle_timeout_ns;       /* 30 s: kept connection unused */
-    uint32_t kept_connections;      /* 64 for each origin and worker */
+    uint32_t kept_connections;      /* 64 for each origin */
     uint32_t connections_limit;     /* 1024 for each origin; beyond, requests wait */
     struct balance_settings balance;
     struct queue_settings queue; /* but slow_start and marks, which are balance's */

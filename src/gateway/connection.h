@@ -39,6 +39,23 @@ struct origin_manner *gateway_manner_retain(struct gateway_worker *worker,
                                             struct origin_manner *manner);
 void gateway_manner_release(struct gateway_worker *worker, struct origin_manner **released);
 
+/* ---- share.c: what all workers have of an origin's address together. Any worker. */
+struct origin_share;
+struct gateway_shares;
+struct gateway_shares *gateway_shares_new(void);
+void gateway_shares_free(struct gateway_shares **freed); /* behind its users */
+struct origin_share *origin_share_get(struct gateway_worker *worker, const struct address *address);
+void origin_share_release(struct origin_share **released);
+/* So many more or fewer at this worker. */
+void origin_share_count(struct origin_share *share, const struct gateway_worker *worker,
+                        int connections, int idle);
+/* Whether this worker may keep one more, of `keep_most` that all may keep. */
+bool origin_share_may_keep(struct origin_share *share, struct gateway_worker *worker,
+                           uint32_t keep_most);
+/* Before another one is opened: where there are `limit` already, one that idles goes. */
+void origin_share_make_room(struct origin_share *share, struct gateway_worker *worker,
+                            uint32_t limit);
+
 /* ---- fault.c: what origins do wrong, counted by cause */
 // clang-format off
 #define GATEWAY_FAULT_LIST(X)                                     \

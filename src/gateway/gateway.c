@@ -95,6 +95,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
         gateway->workers[i].map_message.deliver = gateway_owners_deliver;
     gateway->purges = gateway_purges_new(gateway);
     gateway->manners = gateway_manners_new();
+    gateway->shares = gateway_shares_new();
     return gateway;
 }
 
@@ -108,6 +109,7 @@ void gateway_free(struct gateway **freed)
         gateway_names_free(gateway->workers[i].names, gateway->workers[i].name_count);
     gateway_purges_free(&gateway->purges);
     gateway_manners_free(&gateway->manners);
+    gateway_shares_free(&gateway->shares);
     gateway_map_free(gateway);
     memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);

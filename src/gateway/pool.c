@@ -68,6 +68,7 @@ static struct origin_pool *find_or_add(struct gateway_worker *worker, const stru
     pool->worker = worker;
     pool->address = place->address;
     pool->manner = gateway_manner_retain(worker, place->manner);
+    pool->share = origin_share_get(worker, &place->address);
     pool->path = copy_text(place->origin->path);
     pool->name = copy_text(place->name);
     list_init(&pool->idle);
@@ -79,6 +80,7 @@ static void free_pool(struct origin_pool *pool)
 {
     list_remove(&pool->link);
     gateway_manner_release(pool->worker, &pool->manner);
+    origin_share_release(&pool->share);
     tls_memory_clear(&pool->memory);
     memory_free(pool->path);
     memory_free(pool->name);
@@ -142,6 +144,9 @@ static void configure(struct gateway_worker *worker, const struct conf_site *sit
         struct place place;
         place_of(worker, site, origin, &addresses[i], &place);
         struct origin_pool *pool = find_or_add(worker, &place);
+        uint32_t limit = origin->limit ? origin->limit : site->connections_limit;
+        if (!pool->is_configured || limit < pool->limit)
+            pool->limit = limit;
         pool->is_configured = true;
         pools->list[pools->count++] = pool;
     }
@@ -262,6 +267,7 @@ struct origin_connection *gateway_pool_take(struct origin_pool *pool,
         }
         list_remove(item);
         pool->idle_count--;
+        origin_share_count(pool->share, pool->worker, 0, -1);
         loop_timer_stop(connection->worker->loop, &connection->idle_timer);
         connection->is_reused = true;
         metric_add(&gateway_connections_reused, 1);
@@ -273,9 +279,12 @@ struct origin_connection *gateway_pool_take(struct origin_pool *pool,
 int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
                          const struct origin_caller *caller, struct origin_connection **made)
 {
+    if (pool->is_configured)
+        origin_share_make_room(pool->share, worker, pool->limit);
     int result = origin_connection_open(worker, pool, caller, made);
     if (result < 0)
         return result;
+    origin_share_count(pool->share, worker, 1, 0);
     (*made)->idle_timer.fire = on_idle;
     pool->connection_count++;
     metric_add(&gateway_connections, 1);
@@ -286,8 +295,9 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
                        uint32_t keep_most)
 {
     struct origin_pool *pool = connection->pool;
-    if (pool->idle_count >= keep_most || !pool->is_configured || connection->in.bytes ||
-        connection->out.bytes || origin_connection_want(connection, EPOLLIN) < 0) {
+    if (!pool->is_configured || connection->in.bytes || connection->out.bytes ||
+        !origin_share_may_keep(pool->share, pool->worker, keep_most) ||
+        origin_connection_want(connection, EPOLLIN) < 0) {
         gateway_pool_close(&connection);
         return;
     }
@@ -295,6 +305,7 @@ void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeo
     slice_queue_clear(&connection->out);
     list_push_front(&pool->idle, &connection->link);
     pool->idle_count++;
+    origin_share_count(pool->share, pool->worker, 0, 1);
     loop_timer_start(connection->worker->loop, &connection->idle_timer,
                      loop_now_ns(connection->worker->loop) + idle_timeout_ns);
 }
@@ -309,8 +320,23 @@ void gateway_pool_close(struct origin_connection **closed)
     if (!list_is_empty(&connection->link)) {
         list_remove(&connection->link);
         pool->idle_count--;
+        origin_share_count(pool->share, pool->worker, 0, -1);
     }
     origin_connection_free(&connection);
+    origin_share_count(pool->share, pool->worker, -1, 0);
     pool->connection_count--;
     free_if_unused(pool);
+}
+
+void gateway_pool_yield(struct gateway_worker *worker, const struct address *address)
+{
+    LIST_EACH (item, after, &worker->pools) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+        if (!pool->idle_count || !address_equal(&pool->address, address))
+            continue;
+        struct origin_connection *oldest =
+            CONTAINER_OF(pool->idle.previous, struct origin_connection, link);
+        gateway_pool_close(&oldest);
+        return;
+    }
 }

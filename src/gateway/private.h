@@ -30,6 +30,8 @@ struct origin_pool {
     struct gateway_worker *worker;
     struct address address;
     struct origin_manner *manner;
+    struct origin_share *share;
+    uint32_t limit;           /* of connections, the least of its sites' */
     char *path;               /* of a Unix socket; NULL: none */
     char *name;               /* that TLS asks for and expects; NULL: none */
     struct tls_memory memory; /* of its sessions */
@@ -102,6 +104,7 @@ struct gateway {
     struct gateway_options options;
     struct gateway_worker *workers; /* by worker id */
     struct gateway_manners *manners;
+    struct gateway_shares *shares;
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
     struct gateway_health *health;     /* likewise */
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
@@ -140,10 +143,13 @@ struct origin_connection *gateway_pool_take(struct origin_pool *pool,
 MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
                                   const struct origin_caller *caller,
                                   struct origin_connection **connection);
+/* share.c: the connection to that address that has been idle for longest goes. */
+void gateway_pool_yield(struct gateway_worker *worker, const struct address *address);
 /* connection.c: an event. */
 void gateway_pool_on_ready(struct origin_connection *connection, uint32_t events);
-void gateway_pool_keep(struct origin_connection *connection, uint64_t idle_timeout_ns,
-                       uint32_t keep_most); /* gives it back after use */
+void gateway_pool_keep(
+    struct origin_connection *connection, uint64_t idle_timeout_ns,
+    uint32_t keep_most); /* gives it back after use; most that all workers keep */
 void gateway_pool_close(struct origin_connection **closed);
 
 /* Where requests for the origin may go at present, at its own port or at another one; returns how many. */

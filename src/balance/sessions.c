@@ -51,15 +51,14 @@ struct balance_sessions *balance_sessions_new(uint32_t most, uint64_t idle_ns, u
     return sessions;
 }
 
-void balance_sessions_free(struct balance_sessions **freed)
+void balance_sessions_free(struct balance_sessions **sessions)
 {
-    struct balance_sessions *sessions = *freed;
-    if (!sessions)
+    if (!*sessions)
         return;
-    *freed = NULL;
-    memory_free(sessions->entries);
-    memory_free(sessions->chains);
-    memory_free(sessions);
+    memory_free((*sessions)->entries);
+    memory_free((*sessions)->chains);
+    memory_free(*sessions);
+    *sessions = NULL;
 }
 
 /* ---- order of use */
@@ -165,18 +164,18 @@ uint32_t balance_sessions_count(const struct balance_sessions *sessions)
     return sessions->count;
 }
 
-void balance_sessions_configure(struct balance_sessions **changed, uint32_t most, uint64_t idle_ns)
+void balance_sessions_configure(struct balance_sessions **sessions, uint32_t most, uint64_t idle_ns)
 {
-    struct balance_sessions *old = *changed;
+    struct balance_sessions *old = *sessions;
     old->idle_ns = idle_ns;
     if (old->most == most)
         return;
-    struct balance_sessions *sessions = balance_sessions_new(most, idle_ns, old->seed);
+    struct balance_sessions *changed = balance_sessions_new(most, idle_ns, old->seed);
     for (uint32_t number = old->oldest; number != NOBODY; number = old->entries[number].newer) {
         const struct entry *entry = &old->entries[number];
         const struct balance_session session = {entry->identity, entry->fresh_until_s};
-        balance_sessions_put(sessions, entry->key, entry->used_s * SECOND_NS, &session);
+        balance_sessions_put(changed, entry->key, entry->used_s * SECOND_NS, &session);
     }
-    balance_sessions_free(changed);
-    *changed = sessions;
+    balance_sessions_free(sessions);
+    *sessions = changed;
 }

@@ -51,6 +51,7 @@ static size_t pick(void *state, const struct balance_choice *choice, struct rand
             picked = choice->left[i];
         }
     }
+    INVARIANT(best);
     best->credit -= total;
     return picked;
 }

@@ -296,7 +296,7 @@ static uint16_t server_to_avoid(const struct gateway_owner *owner, const struct 
     if (failed == QUEUE_NO_SERVER || wish->session.need == BALANCE_NEEDS_ANY ||
         owner->servers[failed].role != BALANCE_ORIGINAL)
         return failed;
-    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+    for (uint32_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
         const struct owner_server *server = &owner->servers[i];
         if (i != failed && server->identity && server->role == BALANCE_ORIGINAL &&
             queue_server_find(owner->queue, server->identity) == i)

@@ -12,6 +12,8 @@
 #define AGAIN_NS \
     (1000ull * 1000000) /* when servers that go must finish first to make room for new ones */
 
+static const uint16_t numbers = QUEUE_SERVERS_MOST; /* of servers are below that */
+
 /* A server by its number in the queue. */
 struct owner_server {
     uint64_t identity;
@@ -95,7 +97,7 @@ void gateway_owner_metrics_register(void)
 
 static void fill_servers(const struct gateway_owner *owner, struct gateway_queue_facts *facts)
 {
-    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+    for (uint16_t i = 0; i < numbers; i++) {
         struct gateway_queue_server *server = &facts->servers[facts->server_count];
         if (!queue_server_report(owner->queue, i, &server->report))
             continue;
@@ -273,7 +275,7 @@ static void judge_servers(struct gateway_owner *owner)
 {
     uint64_t now_ns = loop_now_ns(owner->worker->loop);
     owner->judge_ns = UINT64_MAX;
-    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+    for (uint16_t i = 0; i < numbers; i++) {
         struct owner_server *server = &owner->servers[i];
         if (!server->identity || queue_server_find(owner->queue, server->identity) != i)
             continue;
@@ -296,7 +298,7 @@ static uint16_t server_to_avoid(const struct gateway_owner *owner, const struct 
     if (failed == QUEUE_NO_SERVER || wish->session.need == BALANCE_NEEDS_ANY ||
         owner->servers[failed].role != BALANCE_ORIGINAL)
         return failed;
-    for (uint32_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+    for (uint16_t i = 0; i < numbers; i++) {
         const struct owner_server *server = &owner->servers[i];
         if (i != failed && server->identity && server->role == BALANCE_ORIGINAL &&
             queue_server_find(owner->queue, server->identity) == i)

@@ -52,8 +52,9 @@ struct gateway_map {
     uint32_t farm_count, part_count;
 };
 
-/* Any worker, for this turn; NULL: not known. */
+/* Any thread that reads snapshots, for this turn; NULL before the first worker has started. */
 const struct gateway_map *gateway_map_read(const struct gateway *gateway);
+/* NULL: not known. */
 const struct gateway_part *gateway_map_find(const struct gateway_map *map, uint64_t part);
 /* On worker 0: the map of the present configuration and names, published if it is another one; all workers hear of it. */
 void gateway_map_follow(struct gateway_worker *worker);

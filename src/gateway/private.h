@@ -110,7 +110,8 @@ struct gateway {
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
     void *_Atomic down;                /* struct gateway_down: what health checks find */
     void *_Atomic map;                 /* struct gateway_map, of owner.h */
-    struct gateway_owner **owners;     /* worker 0's, of all farms there ever were at a time */
+    const struct conf *mapped;     /* worker 0's: what the map was made of; only to be compared */
+    struct gateway_owner **owners; /* worker 0's, of all farms there ever were at a time */
     uint32_t owner_count;
 };
 

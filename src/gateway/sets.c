@@ -371,7 +371,7 @@ static struct gateway_owner *owner_before(const struct gateway_map *before, cons
                                           size_t count, const struct gateway_farm *farm,
                                           const bool *is_taken)
 {
-    for (size_t i = 0; i < farm->server_count; i++) {
+    for (size_t i = 0; before && i < farm->server_count; i++) {
         uint64_t identity = farm->servers[i].spec.identity;
         size_t at = first_row(rows, count, identity);
         for (; at < count && rows[at].key == identity; at++) {
@@ -390,6 +390,7 @@ static struct gateway_owner *owner_spare(struct gateway *gateway, const bool *is
         if (!is_taken[i])
             return gateway->owners[i];
     uint32_t number = gateway->owner_count++;
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     gateway->owners = memory_resize(gateway->owners, gateway->owner_count, sizeof *gateway->owners);
     gateway->owners[number] = gateway_owner_new(gateway, number);
     return gateway->owners[number];
@@ -437,7 +438,7 @@ static uint64_t digest_map(const struct gateway_map *map)
     for (uint32_t i = 0; i < map->farm_count; i++) {
         const struct gateway_farm *farm = &map->farms[i];
         digest = add_to_digest(digest, &farm->settings, sizeof farm->settings);
-        digest = add_to_digest(digest, &farm->policy, sizeof farm->policy);
+        digest = add_to_digest(digest, farm->policy->name, strlen(farm->policy->name));
         digest = add_to_digest(digest, &farm->sessions_most, sizeof farm->sessions_most);
         digest = add_to_digest(digest, &farm->sessions_idle_ns, sizeof farm->sessions_idle_ns);
         for (size_t k = 0; k < farm->server_count; k++) {
@@ -473,7 +474,8 @@ void gateway_map_follow(struct gateway_worker *worker)
     struct gateway *gateway = worker->gateway;
     const struct gateway_map *before = gateway_map_read(gateway);
     struct plan plan = {.worker = worker, .map = NEW(struct gateway_map)};
-    add_parts(&plan, gateway_conf(worker));
+    gateway->mapped = gateway_conf(worker);
+    add_parts(&plan, gateway->mapped);
     find_same(&plan);
     find_farms(&plan);
     make_farms(&plan);

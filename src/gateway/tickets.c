@@ -59,34 +59,45 @@ static void refuse(struct gateway_worker *worker, struct gateway_ticket *ticket,
     gateway_ticket_return(worker, ticket);
 }
 
-void gateway_ticket_route(struct gateway_worker *worker, struct gateway_ticket *ticket)
+static void pass_on(struct gateway_worker *from, struct gateway_worker *to,
+                    struct gateway_ticket *ticket)
 {
-    struct gateway *gateway = worker->gateway;
-    const struct gateway_part *part = NULL;
-    const struct gateway_map *map = gateway_map_read(gateway);
-    if (map)
-        part = gateway_map_find(map, ticket->wish.part);
-    if (!part && worker == &gateway->workers[0]) {
-        /* Another worker saw the new configuration first. */
-        gateway_map_follow(worker);
-        map = gateway_map_read(gateway);
-        part = gateway_map_find(map, ticket->wish.part);
-    }
-    if ((!part && worker == &gateway->workers[0]) || (part && part->farm == GATEWAY_NO_FARM) ||
-        ticket->hops == HOPS_MOST) {
-        refuse(worker, ticket, ERROR_UNREACHABLE);
-        return;
-    }
-    const struct gateway_farm *farm = part ? &map->farms[part->farm] : NULL;
-    struct gateway_worker *to = farm ? gateway_owner_worker(farm->owner) : &gateway->workers[0];
-    if (to == worker) {
-        gateway_owner_push(farm->owner, farm, part, ticket);
+    if (ticket->hops == HOPS_MOST) {
+        refuse(from, ticket, ERROR_UNREACHABLE);
         return;
     }
     ticket->hops++;
     ticket->forth.deliver = deliver_ask;
     atomic_store_explicit(&ticket->at, to, memory_order_release);
     worker_post(to->worker, &ticket->forth);
+}
+
+/* A part that this worker's map has not may be of a configuration that another worker saw first: the first worker makes the map. */
+void gateway_ticket_route(struct gateway_worker *worker, struct gateway_ticket *ticket)
+{
+    struct gateway *gateway = worker->gateway;
+    struct gateway_worker *first = &gateway->workers[0];
+    const struct gateway_map *map = gateway_map_read(gateway);
+    const struct gateway_part *part = gateway_map_find(map, ticket->wish.part);
+    if (!part && worker != first) {
+        pass_on(worker, first, ticket);
+        return;
+    }
+    if (!part && gateway->mapped != gateway_conf(worker)) {
+        gateway_map_follow(worker);
+        map = gateway_map_read(gateway);
+        part = gateway_map_find(map, ticket->wish.part);
+    }
+    if (!part || part->farm == GATEWAY_NO_FARM) {
+        refuse(worker, ticket, ERROR_UNREACHABLE);
+        return;
+    }
+    const struct gateway_farm *farm = &map->farms[part->farm];
+    struct gateway_worker *to = gateway_owner_worker(farm->owner);
+    if (to == worker)
+        gateway_owner_push(farm->owner, farm, part, ticket);
+    else
+        pass_on(worker, to, ticket);
 }
 
 /* ---- the answer */

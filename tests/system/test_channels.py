@@ -87,16 +87,15 @@ def check_all_were_answered(two, visitors):
     total, succeeded = (int(number) for number in re.search(r"requests: (\d+) total.*?(\d+) succeeded", text).groups())
     assert succeeded > 500 and "0 failed, 0 errored, 0 timeout" in text
     visits = two.visits()
-    assert len(visits) == succeeded and {status for _, status, _ in visits} == {200}
-    assert total >= succeeded
-    return visits
+    assert len(visits) == succeeded <= total and {status for _, status, _ in visits} == {200}
 
 
 def test_L2_a_gateway_that_is_killed_costs_no_request(two):
     two.start()
-    visitors = two.start_visitors(6, 1000)
+    visitors = two.start_visitors(4, 1000)
     wait_for_both(two)
     gateway = two.nodes["second"]
+    assert visitors.is_running, "it is to be killed under load"
     for pid in [gateway.pid, *descendants(gateway.pid)]:
         os.kill(pid, signal.SIGKILL)
     check_all_were_answered(two, visitors)
@@ -106,14 +105,13 @@ def test_L2_a_gateway_that_is_killed_costs_no_request(two):
 
 def test_T8_a_link_that_loses_packets_loses_its_requests(two):
     two.start()
-    visitors = two.start_visitors(8)
+    visitors = two.start_visitors(5)
     wait_for_both(two)
     two.second_wan.set(loss=5)
-    wait_until(lambda: two.channels()["second"]["state"] == "degraded", 6, "the loss is seen", every=0.05)
+    wait_until(lambda: two.channels()["second"]["state"] == "degraded", 15, "the loss is seen", every=0.05)
     before = two.part("requests", "second")
     assert two.channels()["second"]["share_permille"] == 0
-    visitors_end = check_all_were_answered(two, visitors)
-    assert visitors_end
+    check_all_were_answered(two, visitors)
     assert two.part("requests", "second") - before < 20, "what was on its way is all that still came"
 
 
@@ -124,11 +122,11 @@ def test_L4_what_is_too_much_waits_at_the_edge_and_rules_hear_of_it(lab, causewa
     rules:
       - {match: {load_above: 90, path: [/busy]}, answer: {status: 503, body: "come back later"}}""")
     assert two.code("/busy") == 404, "nothing is known yet, or there is no load"
-    visitors = lab.start("h2load", ["h2load", "--h1", "-c", "24", "-n", "240", "--connect-to", at(two.edge_at, HTTP),
+    visitors = lab.start("h2load", ["h2load", "--h1", "-c", "24", "-n", "160", "--connect-to", at(two.edge_at, HTTP),
                                     f"http://{SITE}/slow?ms=50"], namespace=two.client)
     wait_until(lambda: two.code("/busy") == 503, 20, "the load is known, and a rule keeps visitors away", every=0.1)
     visitors.wait(60)
-    assert "240 succeeded, 0 failed, 0 errored, 0 timeout" in visitors.output()
+    assert "160 succeeded, 0 failed, 0 errored, 0 timeout" in visitors.output()
     assert two.counter("causeway_edge_buffer_total") > 0, "some waited here"
     assert {name for name, row in two.channels().items() if row["tells_load"]} == {"gateway", "second"}
     wait_until(lambda: two.code("/busy") == 404, 20, "the load is gone", every=0.1)

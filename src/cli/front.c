@@ -376,6 +376,8 @@ static json_t *inquire(void *state, const json_t *question)
     const char *verb = json_string_value(json_object_get(question, "verb"));
     if (verb && strcmp(verb, "purge") == 0)
         return gateway_purge_inquire(front->gateway, child_conf(front->child), question);
+    if (verb && strcmp(verb, "queue") == 0)
+        return gateway_queue_inquire(front->gateway, child_conf(front->child), question);
     if (verb && strcmp(verb, "hot") == 0)
         return front->edge ? edge_hottest(front->edge, question) : NULL;
     return verb && strcmp(verb, "link") == 0 ? link_set_inquire(front->links, question) : NULL;

@@ -70,6 +70,11 @@ def get(road, path, port=HTTP, timeout=60.0):
     return int(head.split()[1]), head
 
 
+def shown(road):
+    """What `causeway queue` tells of the site."""
+    return json.loads(road.nodes["gateway"].run("queue", "shop", "--json").stdout)[0]
+
+
 def test_L3_what_is_pending_is_exact_and_a_drained_origin_costs_nothing(lab, causeway_program, version, start_origin):
     road = ThreeEdges(lab, causeway_program, version, start_origin).start()
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
@@ -77,6 +82,12 @@ def test_L3_what_is_pending_is_exact_and_a_drained_origin_costs_nothing(lab, cau
         assert {answer.result()[0] for answer in answers} == {200}
     assert [road.count(number)["most"] for number in range(2)] == [LIMIT, LIMIT], "no more than the limit, and no less"
     wait_until(lambda: road.part("pending", "gateway") == 0 and road.part("waiting", "gateway") == 0, 20, "all slots are home")
+    wait_until(lambda: shown(road)["pending"] == 0, 20, "the verb tells it within a tenth of a second")
+    queue = shown(road)
+    assert queue["finished"] >= 240 and queue["waiting"] == 0 and len(queue["classes"]) == 5
+    assert [(server["slots"], server["found"], server["usable"]) for server in queue["servers"]] == [(LIMIT, False, True)] * 2
+    assert f"pending of {2 * LIMIT} slots" in road.nodes["gateway"].run("queue").stdout
+    assert "no such site" in road.nodes["gateway"].run("queue", "nowhere", check=False).stderr
     # The second one takes nothing new while requests are under way, and none of them fails.
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
         answers = [pool.submit(get, road, "/slow?ms=20", HTTP + number % 3) for number in range(120)]

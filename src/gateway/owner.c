@@ -494,13 +494,12 @@ void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *
     push(owner, part->set, ticket);
 }
 
+/* NULL: it has none any more. */
 static const struct gateway_farm *farm_of(const struct gateway_map *map,
                                           const struct gateway_owner *owner)
 {
-    for (uint32_t i = 0; i < map->farm_count; i++)
-        if (map->farms[i].owner == owner)
-            return &map->farms[i];
-    return NULL;
+    uint32_t farm = map->farm_of[owner->number];
+    return farm == GATEWAY_NO_FARM ? NULL : &map->farms[farm];
 }
 
 void gateway_owners_follow(struct gateway_worker *worker)

@@ -49,7 +49,8 @@ struct gateway_map {
     uint64_t version, digest;
     struct gateway_farm *farms;
     struct gateway_part *parts; /* by key */
-    uint32_t farm_count, part_count;
+    uint32_t *farm_of;          /* by the owner's number; GATEWAY_NO_FARM: it has none any more */
+    uint32_t farm_count, part_count, owner_count;
 };
 
 /* Any thread that reads snapshots, for this turn; NULL before the first worker has started. */

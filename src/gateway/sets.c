@@ -383,23 +383,25 @@ static struct gateway_owner *owner_before(const struct gateway_map *before, cons
     return NULL;
 }
 
-/* One that no farm has any more, or another one; on each worker in turn. */
-static struct gateway_owner *owner_spare(struct gateway *gateway, const bool *is_taken)
+/* One that no farm has any more, from *next on, or another one; on each worker in turn. */
+static struct gateway_owner *owner_spare(struct gateway *gateway, const bool *is_taken,
+                                         uint32_t *next)
 {
-    for (uint32_t i = 0; i < gateway->owner_count; i++)
-        if (!is_taken[i])
-            return gateway->owners[i];
-    uint32_t number = gateway->owner_count++;
-    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
-    gateway->owners = memory_resize(gateway->owners, gateway->owner_count, sizeof *gateway->owners);
-    gateway->owners[number] = gateway_owner_new(gateway, number);
-    return gateway->owners[number];
+    while (*next < gateway->owner_count && is_taken[*next])
+        (*next)++;
+    if (*next == gateway->owner_count) {
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
+        gateway->owners = memory_resize(gateway->owners, *next + 1, sizeof *gateway->owners);
+        gateway->owners[gateway->owner_count++] = gateway_owner_new(gateway, *next);
+    }
+    return gateway->owners[(*next)++];
 }
 
 static void find_owners(struct gateway *gateway, struct gateway_map *map,
                         const struct gateway_map *before)
 {
     size_t count;
+    uint32_t next = 0;
     struct row *rows = list_servers(before, &count);
     bool *is_taken = memory_new(gateway->owner_count + map->farm_count);
     for (uint32_t i = 0; i < map->farm_count; i++) {
@@ -408,15 +410,17 @@ static void find_owners(struct gateway *gateway, struct gateway_map *map,
         if (farm->owner)
             is_taken[gateway_owner_number(farm->owner)] = true;
     }
-    for (uint32_t i = 0; i < map->farm_count; i++) {
-        struct gateway_farm *farm = &map->farms[i];
-        if (farm->owner)
-            continue;
-        farm->owner = owner_spare(gateway, is_taken);
-        is_taken[gateway_owner_number(farm->owner)] = true;
-    }
+    for (uint32_t i = 0; i < map->farm_count; i++)
+        if (!map->farms[i].owner)
+            map->farms[i].owner = owner_spare(gateway, is_taken, &next);
     memory_free(is_taken);
     memory_free(rows);
+    map->owner_count = gateway->owner_count;
+    map->farm_of = ARENA_ARRAY(&map->arena, uint32_t, map->owner_count);
+    for (uint32_t i = 0; i < map->owner_count; i++)
+        map->farm_of[i] = GATEWAY_NO_FARM;
+    for (uint32_t i = 0; i < map->farm_count; i++)
+        map->farm_of[gateway_owner_number(map->farms[i].owner)] = i;
 }
 
 /* ---- the map */

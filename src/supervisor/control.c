@@ -98,7 +98,8 @@ static void on_command_done(void *owner, struct report *report)
 /* Answered with data. Nothing changes by it, but for purges, which the gateway logs itself. */
 static bool is_question(const char *verb)
 {
-    static const char *const verbs[] = {"explain", "hot", "latency", "link", "purge", "queue", "stats"};
+    static const char *const verbs[] = {"explain", "hot",   "latency", "link",
+                                        "purge",   "queue", "stats"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verb, verbs[i]) == 0)
             return true;

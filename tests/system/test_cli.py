@@ -44,7 +44,7 @@ def test_check_tells_every_mistake_with_its_place(causeway, tmp_path):
     assert done.stderr.splitlines() == [
         f"{file}:4:13: unknown setting 'lsten' in edge; did you mean 'listen'?",
         f"{file}:7:44: url: 'htp://192.0.2.80' is not the URL of an origin "
-        "(like http://192.0.2.80:8080 or http://app.internal)"]
+        "(like http://192.0.2.80:8080, https://app.internal or http+unix:///run/app.sock)"]
     done = causeway("check", "-c", file, "--json")
     answer = json.loads(done.stdout)
     assert done.returncode == 1 and answer["good"] is False

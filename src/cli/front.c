@@ -161,7 +161,9 @@ static int start(struct child *child, void **state, struct text *why)
             .workers = workers,
             .has_purges = self->gateway->purges != NULL,
             .purge_files = {child_listener(child, LISTENER_PURGES, NULL, 0),
-                            child_listener(child, LISTENER_PURGES_2, NULL, 0)}};
+                            child_listener(child, LISTENER_PURGES_2, NULL, 0)},
+            .orders_file = child_listener(child, LISTENER_ORDERS, NULL, 0)};
+        options.has_orders = options.orders_file >= 0;
         front->gateway = gateway_new(&options);
         link_options.accept = gateway_accept;
         link_options.accept_argument = front->gateway;
@@ -378,6 +380,9 @@ static json_t *inquire(void *state, const json_t *question)
         return gateway_purge_inquire(front->gateway, child_conf(front->child), question);
     if (verb && strcmp(verb, "queue") == 0)
         return gateway_queue_inquire(front->gateway, child_conf(front->child), question);
+    if (verb && strcmp(verb, "origin") == 0)
+        return gateway_origin_inquire(front->gateway, child_workers(front->child),
+                                      child_conf(front->child), question);
     if (verb && strcmp(verb, "hot") == 0)
         return front->edge ? edge_hottest(front->edge, question) : NULL;
     return verb && strcmp(verb, "link") == 0 ? link_set_inquire(front->links, question) : NULL;

@@ -9,15 +9,16 @@
 #include <stdio.h>
 
 extern const struct cli_verb verb_check, verb_config, verb_demo, verb_doctor, verb_edge,
-    verb_dnssec, verb_explain, verb_weights, verb_help, verb_hot, verb_keygen, verb_latency,
-    verb_link, verb_purge, verb_queue, verb_replay, verb_rules, verb_run, verb_stats, verb_status,
-    verb_top, verb_upgrade, verb_version;
+    verb_dnssec, verb_explain, verb_weights, verb_origin, verb_help, verb_hot, verb_keygen,
+    verb_latency, verb_link, verb_purge, verb_queue, verb_replay, verb_rules, verb_run, verb_stats,
+    verb_status, verb_top, verb_upgrade, verb_version;
 
 const struct cli_verb *const cli_verbs[] = {
-    &verb_run,     &verb_status, &verb_top,     &verb_upgrade, &verb_stats,   &verb_link,
-    &verb_latency, &verb_edge,   &verb_explain, &verb_replay,  &verb_weights, &verb_purge,
-    &verb_queue,   &verb_hot,    &verb_rules,   &verb_check,   &verb_dnssec,  &verb_keygen,
-    &verb_config,  &verb_doctor, &verb_demo,    &verb_version, &verb_help,    NULL,
+    &verb_run,     &verb_status,  &verb_top,     &verb_upgrade, &verb_stats,
+    &verb_link,    &verb_latency, &verb_edge,    &verb_explain, &verb_replay,
+    &verb_weights, &verb_origin,  &verb_purge,   &verb_queue,   &verb_hot,
+    &verb_rules,   &verb_check,   &verb_dnssec,  &verb_keygen,  &verb_config,
+    &verb_doctor,  &verb_demo,    &verb_version, &verb_help,    NULL,
 };
 
 static const struct cli_verb *find_verb(const char *name)

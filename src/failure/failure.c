@@ -43,9 +43,7 @@ bool outcome_is_failure(const struct failure_settings *settings, enum failure_ou
         return settings->counts_server_errors;
     case FAILURE_GATEWAY_ERROR:
     case FAILURE_REFUSED:
-    case FAILURE_TIMEOUT:
-    case FAILURE_BROKEN:
-    case FAILURE_NONSENSE:
+    case FAILURE_FAILED:
     case FAILURE_OUTCOMES:
         break;
     }

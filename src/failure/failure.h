@@ -70,14 +70,12 @@ struct failure_settings {
 
 // clang-format off
 #define FAILURE_OUTCOME_LIST(X)                                      \
+    X(LEFT, "the client left, or we did")                            \
     X(ANSWERED, "answered")                                          \
     X(ERROR, "server error")                                         \
     X(GATEWAY_ERROR, "bad gateway, unavailable or timeout")          \
-    X(REFUSED, "connection refused")                                 \
-    X(TIMEOUT, "silent for too long")                                \
-    X(BROKEN, "connection broken")                                   \
-    X(NONSENSE, "malformed answer")                                  \
-    X(LEFT, "the client left, or we did")
+    X(REFUSED, "no connection")                                      \
+    X(FAILED, "no answer, or one that is malformed")
 // clang-format on
 
 enum failure_outcome {
@@ -98,21 +96,6 @@ struct failure;
 struct failure *failure_new(const struct failure_settings *settings); /* copied */
 void failure_free(struct failure **freed);
 void failure_set_settings(struct failure *failure, const struct failure_settings *settings);
-
-/* What an administrator said of a server. */
-// clang-format off
-#define FAILURE_ORDER_LIST(X)                                              \
-    X(NONE, "return", "it serves")                                         \
-    X(DRAIN, "drain", "no new sessions and requests but those of its sessions; what is under way ends by itself") \
-    X(MAINTAIN, "maintain", "nothing at all; what is under way ends by itself")
-// clang-format on
-
-enum failure_order {
-#define X(name, verb, help) FAILURE_ORDER_##name,
-    FAILURE_ORDER_LIST(X)
-#undef X
-        FAILURE_ORDERS
-};
 
 /* Which servers there are, by identity: what is known of those that stay is kept, whatever their numbers were. */
 void failure_set_servers(struct failure *failure, const uint64_t *identities, size_t count);

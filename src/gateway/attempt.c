@@ -14,6 +14,7 @@ static void end(struct gateway_attempt *attempt)
 {
     const struct gateway_outcome outcome = {
         .end = attempt->end,
+        .status = attempt->answered_ns ? attempt->answer.status : 0,
         .service_ns = attempt->answered_ns ? attempt->answered_ns - attempt->chosen_ns : 0,
         .bytes = attempt->bytes,
         .target = attempt->target,

@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 #include "base/memory.h"
+#include "gateway/orders.h"
 #include "gateway/owner.h"
 #include "gateway/purge.h"
 
@@ -96,6 +97,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     gateway->purges = gateway_purges_new(gateway);
     gateway->manners = gateway_manners_new();
     gateway->shares = gateway_shares_new();
+    gateway->orders = gateway_orders_new(options->has_orders ? options->orders_file : -1);
     return gateway;
 }
 
@@ -111,6 +113,7 @@ void gateway_free(struct gateway **freed)
     gateway_manners_free(&gateway->manners);
     gateway_shares_free(&gateway->shares);
     gateway_map_free(gateway);
+    gateway_orders_free(&gateway->orders);
     memory_free(atomic_load(&gateway->down));
     memory_free(gateway->workers);
     memory_free(gateway);
@@ -123,6 +126,8 @@ void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, st
     own->limits = http_limits_default;
     own->head_timeout_ns = GATEWAY_HEAD_TIMEOUT_NS;
     random_seed(&own->random, clock_now_ns() ^ (uint64_t)(own - gateway->workers));
+    own->matcher = rules_matcher_new(random_u64(&own->random));
+    own->learner = types_learner_new(random_u64(&own->random));
     list_init(&own->pools);
     list_init(&own->requests);
     list_init(&own->ports);
@@ -152,6 +157,8 @@ void gateway_worker_clear(struct gateway_worker *own)
     gateway_tickets_stop(own);
     gateway_owners_stop(own);
     gateway_pools_free(own);
+    rules_matcher_free(&own->matcher);
+    types_learner_free(&own->learner);
 }
 
 int gateway_start(struct gateway *gateway, struct worker *worker)

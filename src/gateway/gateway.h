@@ -8,6 +8,7 @@
 #define GATEWAY_GATEWAY_H
 
 #include "conf/conf.h"
+#include "failure/failure.h"
 #include "link/link.h"
 #include "loop/loop.h"
 #include "queue/queue.h"
@@ -22,6 +23,8 @@ struct gateway_options {
     bool
         has_purges; /* it has a log of purges: two descriptors, open for reading and writing, which stay the caller's */
     int purge_files[2];
+    bool has_orders; /* a file for orders to origins: a descriptor, likewise */
+    int orders_file;
 };
 
 struct gateway *gateway_new(const struct gateway_options *options);
@@ -44,10 +47,14 @@ void gateway_set_replaced(struct gateway *gateway);
 /* Answers {"verb": "purge", ...} (docs/operation.md); a new reference. On the main thread. NULL: this node is no gateway. */
 json_t *gateway_purge_inquire(struct gateway *gateway, const struct conf *conf,
                               const json_t *question);
+/* Answers {"verb": "origin", ...}; likewise. */
+json_t *gateway_origin_inquire(struct gateway *gateway, struct worker_set *workers,
+                               const struct conf *conf, const json_t *question);
 /* The queue before a site's origins, as of the last tenth of a second. Sites that share a server share a queue. */
 struct gateway_queue_server {
     struct address address;
     struct queue_server_report report;
+    struct failure_server_report failure;
 };
 struct gateway_queue_facts {
     uint64_t at_ns;

@@ -4,6 +4,7 @@
  * worker reads when it picks an origin. An origin that is down is the last choice, not forbidden: where all are, one more try is better
  * than none.
  */
+#include "gateway/orders.h"
 #include "gateway/private.h"
 
 #include "base/memory.h"
@@ -208,10 +209,12 @@ static void follow(struct gateway_health *health)
         CONTAINER_OF(item, struct health_target, link)->is_wanted = false;
     for (size_t i = 0; i < health->site_count && i < conf->site_count; i++)
         for (size_t k = 0; health->sites[i].name && conf_site_origin(&conf->sites[i], k); k++) {
+            const struct conf_origin *origin = conf_site_origin(&conf->sites[i], k);
             struct address addresses[RESOLVED_ADDRESSES];
-            size_t count =
-                gateway_pool_addresses(health->worker, conf_site_origin(&conf->sites[i], k), 0,
-                                       addresses);
+            if (gateway_orders_find(health->gateway->orders, conf->sites[i].name, origin) ==
+                GATEWAY_ORDER_MAINTAIN)
+                continue;
+            size_t count = gateway_pool_addresses(health->worker, origin, 0, addresses);
             for (size_t n = 0; n < count; n++)
                 want(health, i, conf_site_origin(&conf->sites[i], k), &addresses[n]);
         }

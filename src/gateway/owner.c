@@ -22,6 +22,7 @@ struct owner_server {
     enum balance_role role;
     uint64_t behind_ns; /* as the configuration says; 0: it is learnt */
     bool drains;
+    bool is_ordered_out;
 };
 
 struct gateway_owner {
@@ -30,6 +31,7 @@ struct gateway_owner {
     struct gateway_worker *worker;
     uint32_t number;
     struct queue *queue;                 /* NULL: nobody has asked for one of its servers yet */
+    struct gateway_judge *judge;         /* likewise */
     struct list waiting;                 /* struct gateway_ticket, in the order of their arrival */
     struct owner_server *servers;        /* by number; as the queue */
     struct balance_sessions *sessions;   /* those without a cookie; NULL: none yet */
@@ -76,6 +78,7 @@ struct metric gateway_sessions_remembered =
 
 void gateway_owner_metrics_register(void)
 {
+    gateway_judge_metrics_register();
     metric_register(&gateway_waiting);
     metric_register(&gateway_pending);
     metric_register(&gateway_wait);
@@ -102,6 +105,7 @@ static void fill_servers(const struct gateway_owner *owner, struct gateway_queue
         if (!queue_server_report(owner->queue, i, &server->report))
             continue;
         server->address = owner->servers[i].address;
+        gateway_judge_report_server(owner->judge, i, &server->failure);
         facts->server_count++;
     }
 }
@@ -212,12 +216,20 @@ static void leave(struct gateway_ticket *ticket)
     metric_add(&gateway_waiting, (uint64_t)-1);
 }
 
+/* It goes without a slot. */
+static void settle_without(struct gateway_owner *owner, struct gateway_ticket *ticket)
+{
+    gateway_judge_settle(owner->judge, &ticket->judged, QUEUE_NO_SERVER, NULL,
+                         loop_now_ns(owner->worker->loop));
+}
+
 static void refuse(struct gateway_owner *owner, struct gateway_ticket *ticket,
                    enum queue_reason reason)
 {
     struct queue_report report;
     queue_report(owner->queue, loop_now_ns(owner->worker->loop), &report);
     metric_add(&refusals[reason], 1);
+    settle_without(owner, ticket);
     ticket->answer = (struct gateway_answer){.result = ERROR_LIMIT,
                                              .reason = reason,
                                              .retry_ns = report.drain_ns ? report.drain_ns : 1};
@@ -234,9 +246,12 @@ static void grant(struct gateway_owner *owner, const struct queue_launch *launch
     ticket->place = TICKET_HAS_SLOT;
     ticket->server = launch->server;
     ticket->granted_ns = loop_now_ns(owner->worker->loop);
-    ticket->answer = (struct gateway_answer){.identity = server->identity,
-                                             .address = server->address,
-                                             .role = server->role};
+    ticket->answer =
+        (struct gateway_answer){.identity = server->identity,
+                                .address = server->address,
+                                .role = server->role,
+                                .hedge_ns = gateway_judge_hedge_ns(owner->judge, ticket->item.type,
+                                                                   ticket->granted_ns)};
     settle_session(owner, ticket);
     gateway_ticket_return(owner->worker, ticket);
 }
@@ -275,16 +290,23 @@ static void judge_servers(struct gateway_owner *owner)
 {
     uint64_t now_ns = loop_now_ns(owner->worker->loop);
     owner->judge_ns = UINT64_MAX;
+    gateway_judge_tick(owner->judge, now_ns);
     for (uint16_t i = 0; i < numbers; i++) {
         struct owner_server *server = &owner->servers[i];
+        gateway_judge_set_available(owner->judge, i, false);
         if (!server->identity || queue_server_find(owner->queue, server->identity) != i)
             continue;
         if (server->avoid_until_ns > now_ns && server->avoid_until_ns < owner->judge_ns)
             owner->judge_ns = server->avoid_until_ns;
-        bool is_usable = server->avoid_until_ns <= now_ns &&
-                         !gateway_health_finds_down(owner->gateway, &server->address);
-        queue_server_set_usable(owner->queue, i, is_usable, now_ns);
+        bool is_available = server->avoid_until_ns <= now_ns && !server->is_ordered_out &&
+                            !gateway_health_finds_down(owner->gateway, &server->address);
+        gateway_judge_set_available(owner->judge, i, is_available);
+        queue_server_set_usable(owner->queue, i,
+                                is_available && !gateway_judge_ejects(owner->judge, i), now_ns);
     }
+    uint64_t return_ns = gateway_judge_wake_ns(owner->judge);
+    if (return_ns < owner->judge_ns)
+        owner->judge_ns = return_ns;
     has_news(owner);
 }
 
@@ -307,6 +329,22 @@ static uint16_t server_to_avoid(const struct gateway_owner *owner, const struct 
     return QUEUE_NO_SERVER;
 }
 
+/* False: its type's circuit is open, or there are too many tries of its kind; it is answered. */
+static bool admit(struct gateway_owner *owner, struct gateway_ticket *ticket)
+{
+    uint64_t retry_ns = 0;
+    int result =
+        gateway_judge_admit(owner->judge, &ticket->judged, ticket->wish.as, ticket->item.type,
+                            loop_now_ns(owner->worker->loop), &retry_ns);
+    if (result == 0)
+        return true;
+    ticket->answer = (struct gateway_answer){.result = result,
+                                             .reason = QUEUE_REASON_HOPELESS,
+                                             .retry_ns = retry_ns};
+    gateway_ticket_return(owner->worker, ticket);
+    return false;
+}
+
 static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket *ticket)
 {
     struct gateway_wish *wish = &ticket->wish;
@@ -323,6 +361,8 @@ static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket
                             .class = wish->class < QUEUE_CLASSES ? wish->class : QUEUE_CLASSES - 1,
                             .type = wish->type < QUEUE_TYPES ? wish->type : 0,
                             .set = set};
+    if (!admit(owner, ticket))
+        return;
     if (queue_push(owner->queue, &ticket->item, loop_now_ns(owner->worker->loop), &reason) < 0) {
         refuse(owner, ticket, reason);
         return;
@@ -337,6 +377,7 @@ void gateway_owner_cancel(struct gateway_ticket *ticket)
 {
     queue_cancel(ticket->owner->queue, &ticket->item);
     leave(ticket);
+    settle_without(ticket->owner, ticket);
     metric_add(&gateway_cancelled, 1);
     has_news(ticket->owner);
 }
@@ -359,17 +400,34 @@ static void learn_freshness(struct gateway_owner *owner, const struct gateway_ti
                             balance_freshness_behind(owner->freshness, server->identity));
 }
 
+static enum failure_outcome outcome_of(const struct gateway_outcome *outcome)
+{
+    switch (outcome->end) {
+    case GATEWAY_END_DROPPED:
+        return FAILURE_LEFT;
+    case GATEWAY_END_DONE:
+        return failure_outcome_of(outcome->status);
+    case GATEWAY_END_FAILED:
+        return FAILURE_FAILED;
+    case GATEWAY_END_UNCONNECTED:
+        return FAILURE_REFUSED;
+    }
+    return FAILURE_LEFT;
+}
+
 void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome)
 {
     struct gateway_owner *owner = ticket->owner;
     struct owner_server *server = &owner->servers[ticket->server];
     uint64_t now_ns = loop_now_ns(owner->worker->loop);
+    const struct gateway_verdict verdict = {.outcome = outcome_of(outcome),
+                                            .service_ns = outcome->service_ns,
+                                            .bytes = outcome->bytes};
     const struct queue_outcome told = {.service_ns = outcome->service_ns,
                                        .held_ns = now_ns - ticket->granted_ns,
                                        .bytes = outcome->bytes,
-                                       .is_failed = outcome->end == GATEWAY_END_FAILED ||
-                                                    outcome->end == GATEWAY_END_UNCONNECTED,
-                                       .is_local_drop = outcome->end == GATEWAY_END_DROPPED};
+                                       .is_failed = verdict.outcome != FAILURE_ANSWERED,
+                                       .is_local_drop = verdict.outcome == FAILURE_LEFT};
     ticket->place = TICKET_AWAY;
     learn_freshness(owner, ticket, outcome);
     metric_add(&gateway_pending, (uint64_t)-1);
@@ -380,8 +438,11 @@ void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_ou
         server->avoid_until_ns = now_ns + GATEWAY_AVOID_NS;
         if (owner->judge_ns > server->avoid_until_ns)
             owner->judge_ns = server->avoid_until_ns;
+        gateway_judge_set_available(owner->judge, ticket->server, false);
         queue_server_set_usable(owner->queue, ticket->server, false, now_ns);
     }
+    if (gateway_judge_settle(owner->judge, &ticket->judged, ticket->server, &verdict, now_ns))
+        judge_servers(owner);
     has_news(owner);
 }
 
@@ -396,6 +457,7 @@ static void send_on(struct gateway_owner *owner)
         struct gateway_ticket *ticket = CONTAINER_OF(item, struct gateway_ticket, link);
         queue_cancel(owner->queue, &ticket->item);
         ticket->place = TICKET_AWAY;
+        settle_without(owner, ticket);
         metric_add(&gateway_waiting, (uint64_t)-1);
         list_push_back(&moved, item);
     }
@@ -416,6 +478,7 @@ static void follow_mirror(struct gateway_owner *owner, uint16_t number)
 static int set_servers(struct gateway_owner *owner, const struct gateway_farm *farm)
 {
     struct queue_server_spec specs[QUEUE_SERVERS_MOST];
+    struct gateway_judge_server judged[QUEUE_SERVERS_MOST];
     size_t count = farm ? farm->server_count : 0;
     for (size_t i = 0; i < count; i++)
         specs[i] = farm->servers[i].spec;
@@ -433,7 +496,12 @@ static int set_servers(struct gateway_owner *owner, const struct gateway_farm *f
         server->drains = !specs[i].weight;
         if (server->role == BALANCE_MIRROR && !server->behind_ns)
             follow_mirror(owner, number);
+        server->is_ordered_out = farm->servers[i].is_ordered_out;
     }
+    for (size_t i = 0; i < QUEUE_SERVERS_MOST; i++)
+        judged[i] =
+            (struct gateway_judge_server){owner->servers[i].identity, owner->servers[i].address};
+    gateway_judge_set_servers(owner->judge, judged);
     return 0;
 }
 
@@ -469,6 +537,7 @@ static void follow(struct gateway_owner *owner, const struct gateway_map *map,
         owner->sessions_most = farm->sessions_most;
         owner->sessions_idle_ns = farm->sessions_idle_ns;
         configure_sessions(owner);
+        gateway_judge_configure(owner->judge, farm->site, &farm->judge);
     }
     bool has_moved = memcmp(owner->sets, sets, sizeof owner->sets) != 0;
     memcpy(owner->sets, sets, sizeof owner->sets);
@@ -479,7 +548,9 @@ static void follow(struct gateway_owner *owner, const struct gateway_map *map,
 
 static void begin(struct gateway_owner *owner, const struct gateway_farm *farm)
 {
-    owner->queue = queue_new(&farm->settings, farm->policy, &owner->worker->random, NULL);
+    owner->judge = gateway_judge_new();
+    owner->queue = queue_new(&farm->settings, farm->policy, &owner->worker->random,
+                             gateway_judge_costs(owner->judge));
     owner->servers = memory_new(QUEUE_SERVERS_MOST * sizeof *owner->servers);
     owner->judge_ns = UINT64_MAX;
     list_push_back(&owner->worker->owners, &owner->link);
@@ -574,6 +645,7 @@ static void stop(struct gateway_owner *owner)
         queue_cancel(owner->queue, &ticket->item);
         ticket->place = TICKET_AWAY;
         metric_add(&gateway_waiting, (uint64_t)-1);
+        settle_without(owner, ticket);
         gateway_ticket_drop(ticket);
     }
     loop_task_cancel(loop, &owner->pump);
@@ -585,6 +657,7 @@ static void stop(struct gateway_owner *owner)
     balance_sessions_free(&owner->sessions);
     note_remembered(owner, remembered);
     balance_freshness_free(&owner->freshness);
+    gateway_judge_free(&owner->judge);
     memory_free(owner->servers);
 }
 

@@ -24,12 +24,15 @@ enum {
 struct gateway_farm_server {
     struct queue_server_spec spec;
     struct address address;
+    const char *url;     /* of its origin, as the first site names it */
+    bool is_ordered_out; /* drained, or in maintenance: it gets nothing new */
 };
 
 struct gateway_farm {
     struct gateway_owner *owner;
-    struct queue_settings settings; /* of its first site in the configuration */
+    struct queue_settings settings; /* of its first site in the configuration, as the next two */
     const struct balance_policy *policy;
+    struct gateway_judge_settings judge;
     struct gateway_farm_server *servers;
     size_t server_count;
     uint64_t sets[QUEUE_SETS]; /* which servers each set has, as a digest; 0: not used */
@@ -89,8 +92,9 @@ struct gateway_ticket {
     struct queue_item item;
     struct list link; /* in the owner's list of those that wait */
     struct gateway_owner *owner;
-    uint16_t server;                                           /* where it has its slot, */
-    uint64_t granted_ns;                                       /* since when */
+    uint16_t server;     /* where it has its slot, */
+    uint64_t granted_ns; /* since when */
+    struct gateway_judged judged;
     enum { TICKET_AWAY, TICKET_WAITS, TICKET_HAS_SLOT } place; /* as the owner knows it */
     uint8_t hops;                                              /* from worker to worker */
     struct gateway_wish wish;

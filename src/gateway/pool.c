@@ -5,6 +5,7 @@
  */
 #include "base/memory.h"
 #include "gateway/attempt.h"
+#include "gateway/orders.h"
 
 #include <errno.h>
 
@@ -164,7 +165,9 @@ void gateway_pools_reload(struct gateway_worker *worker)
     worker->pools_of = conf;
     for (size_t i = 0; i < conf->site_count; i++)
         for (size_t k = 0; conf_site_origin(&conf->sites[i], k); k++)
-            configure(worker, &conf->sites[i], conf_site_origin(&conf->sites[i], k));
+            if (gateway_orders_find(worker->gateway->orders, conf->sites[i].name,
+                                    conf_site_origin(&conf->sites[i], k)) != GATEWAY_ORDER_MAINTAIN)
+                configure(worker, &conf->sites[i], conf_site_origin(&conf->sites[i], k));
     LIST_EACH (item, after, &worker->pools) {
         struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
         if (pool->is_configured)

@@ -96,12 +96,17 @@ struct gateway_worker {
     size_t site_pool_count;
     struct resolved_name *names; /* of origins, as last resolved */
     size_t name_count;
+    struct rules_matcher *matcher; /* for the rows of types */
+    struct types_learner *learner; /* what requests have cost */
     struct http_limits limits;
     uint64_t head_timeout_ns; /* for a head, or the record of a port, that an edge began to send */
 };
 
+struct gateway_orders;
+
 struct gateway {
     struct gateway_options options;
+    struct gateway_orders *orders;  /* orders.h */
     struct gateway_worker *workers; /* by worker id */
     struct gateway_manners *manners;
     struct gateway_shares *shares;

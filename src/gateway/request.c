@@ -53,8 +53,11 @@ struct gateway_request {
     struct gateway_ticket *ticket;   /* in WAIT */
     struct gateway_attempt *attempt; /* in CONNECT and EXCHANGE */
     uint32_t attempts;               /* so far */
-    bool wants_fresh;                /* the next one is not on a kept connection */
-    uint64_t head_ns;                /* when the head had come */
+    bool wants_fresh; /* a kept connection died; the next one is not on such, and is not counted */
+    uint32_t failed_code;         /* what became of the last one, */
+    struct metric *failed_metric; /* which is what became of the request when there is no other */
+    uint64_t head_ns;             /* when the head had come */
+    struct types_found found;     /* what kind of work it is */
     struct gateway_session session;
 
     /* To the link. */
@@ -159,7 +162,9 @@ static void write_head(struct gateway_request *request)
 static void no_origin(struct gateway_request *request, int error, uint64_t retry_ns)
 {
     bool says_when = retry_ns && link_hears_later(request->from);
-    if (error == ERROR_LIMIT)
+    if (request->failed_code)
+        fail(request, request->failed_code, request->failed_metric);
+    else if (error == ERROR_LIMIT)
         fail(request, says_when ? transport_code_later(retry_ns) : TRANSPORT_CODE_LIMIT,
              &gateway_full);
     else
@@ -174,36 +179,55 @@ static uint32_t count_origins(const struct gateway_request *request, const struc
 
 static void on_ticket(void *argument, struct gateway_ticket *ticket);
 
-/* `except`: the identity of an origin that it should not be, if there is another; 0: none. `fresh`: not on a kept connection. */
-static void wait_for_origin(struct gateway_request *request, uint64_t except, bool fresh)
+/* `except`: the identity of an origin that it should not be, if there is another; 0: none. */
+static void wait_for_origin(struct gateway_request *request, enum gateway_try as, uint64_t except)
 {
     const struct gateway_wish wish = {.part = gateway_part_key(request->site, request->group, 0),
                                       .class = request->opening.priority,
+                                      .type = request->found.type,
+                                      .as = as,
                                       .session = request->session,
                                       .except = except};
-    request->wants_fresh = fresh;
     set_state(request, REQUEST_WAIT);
     request->ticket = gateway_ticket_ask(request->worker, &wish, on_ticket, request);
 }
 
 /* Another try does no harm while nothing of the answer has come and nothing of the body is lost, if the request was not sent or may be
- * repeated (RFC 9110 section 9.2.2). */
+ * repeated (RFC 9110 section 9.2.2, or as the site says of its type). */
 static void try_again(struct gateway_request *request, uint64_t failed, bool was_sent,
                       uint32_t code, struct metric *metric)
 {
     const struct conf_site *site =
         conf_find_site(gateway_conf(request->worker), span_text(request->site));
     bool may = !request->answer_began && !request->body_was_taken &&
-               (!was_sent || http_method_is_idempotent(request->head.method));
+               (!was_sent || request->found.is_repeatable);
     uint32_t most = request->retries + (site && !was_sent ? count_origins(request, site) : 0);
+    if (request->retries && request->wants_fresh)
+        most++;
     gateway_attempt_close(&request->attempt);
     if (!site || !may || request->attempts > most) {
         fail(request, code, metric);
         return;
     }
-    metric_add(&gateway_retries, 1);
-    /* Where one kept connection has died the others may have, too, and not have said so yet. */
-    wait_for_origin(request, was_sent ? 0 : failed, was_sent);
+    request->failed_code = code;
+    request->failed_metric = metric;
+    wait_for_origin(request, was_sent ? GATEWAY_TRY_RETRY : GATEWAY_TRY_FIRST, failed);
+}
+
+/* The connection is gone, and nothing of an answer has come. */
+static void lost(struct gateway_request *request)
+{
+    uint64_t failed = gateway_ticket_answer(request->attempt->ticket)->identity;
+    /* One that was kept may have been closed for its age: it says nothing of the origin, which may have this request once more. The others
+     * there may have died, too, and not have said so yet. */
+    if (gateway_attempt_died_idle(request->attempt)) {
+        failed = 0;
+        request->wants_fresh = true;
+    } else {
+        request->attempt->end = GATEWAY_END_FAILED;
+    }
+    try_again(request, failed, true, TRANSPORT_CODE_PROTOCOL,
+              gateway_fault_metric(GATEWAY_FAULT_NO_ANSWER));
 }
 
 static void connect_failed(struct gateway_request *request, uint64_t failed)
@@ -216,7 +240,7 @@ static void connect_failed(struct gateway_request *request, uint64_t failed)
 static void start_attempt(struct gateway_request *request)
 {
     uint64_t origin = gateway_ticket_answer(request->ticket)->identity;
-    request->attempts++;
+    metric_add(&gateway_retries, request->attempts++ > 0);
     const struct gateway_attempt_order order = {
         .ticket = &request->ticket,
         .site = conf_find_site(gateway_conf(request->worker), span_text(request->site)),
@@ -267,6 +291,28 @@ static unsigned fields_of(const struct conf_site *site)
     return 0;
 }
 
+/* By the head as the edge sent it. */
+static void recognise(struct gateway_request *request, const struct conf_site *site)
+{
+    const struct rules_facts facts = {.head = &request->head,
+                                      .client = request->opening.client,
+                                      .rtt_us = RULES_UNKNOWN,
+                                      .loss_ppm = RULES_UNKNOWN,
+                                      .load_percent = RULES_UNKNOWN};
+    types_recognise(site->types, request->worker->learner, request->worker->matcher, site->number,
+                    &facts, &request->arena, &request->found);
+}
+
+/* What it has cost teaches of its like. */
+static void learn(struct gateway_request *request)
+{
+    const struct gateway_attempt *attempt = request->attempt;
+    if (attempt->answer.status < 400 && !request->is_tunnel)
+        types_learn(request->worker->learner, &request->found,
+                    attempt->answered_ns - attempt->asked_ns, attempt->bytes,
+                    loop_now_ns(request->worker->loop));
+}
+
 /* The head has come: whose is it, may they, and where does it go? */
 static void begin(struct gateway_request *request)
 {
@@ -300,11 +346,12 @@ static void begin(struct gateway_request *request)
     }
     gateway_session_read(site, &request->opening, &request->head, clock_wall_ns() / 1000000000,
                          &request->session);
+    recognise(request, site);
     if (site->origin_host) {
         request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
         request->head.port = 0;
     }
-    wait_for_origin(request, 0, false);
+    wait_for_origin(request, GATEWAY_TRY_FIRST, 0);
 }
 
 static void take_body(struct gateway_request *request, struct slice data)
@@ -446,6 +493,7 @@ static void conclude(struct gateway_request *request)
     if (!request->answer_ended)
         finish_answer(request);
     request->attempt->end = GATEWAY_END_DONE;
+    learn(request);
     if (request->request_ended && !request->is_tunnel)
         gateway_attempt_keep(&request->attempt, request->idle_timeout_ns,
                              request->kept_connections);
@@ -538,9 +586,8 @@ static bool take_answer(struct gateway_request *request)
 static void origin_ended(struct gateway_request *request)
 {
     struct gateway_attempt *attempt = request->attempt;
-    if (gateway_attempt_died_idle(attempt)) {
-        try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL,
-                  gateway_fault_metric(GATEWAY_FAULT_NO_ANSWER));
+    if (gateway_attempt_is_silent(attempt)) {
+        lost(request);
     } else if (http_parser_finish(&attempt->parser) != HTTP_EVENT_END) {
         bad_answer(request, HTTP_CAUSE_TRUNCATED);
     } else if (request->is_tunnel && !request->request_ended) {
@@ -560,9 +607,8 @@ static void go_down(struct gateway_request *request)
     uint32_t limit = room < GATEWAY_READ_MOST ? (uint32_t)room : GATEWAY_READ_MOST;
     int got = gateway_attempt_read(request->attempt, limit, &ended);
     if (got < 0) {
-        if (gateway_attempt_died_idle(request->attempt))
-            try_again(request, 0, true, TRANSPORT_CODE_PROTOCOL,
-                      gateway_fault_metric(GATEWAY_FAULT_NO_ANSWER));
+        if (gateway_attempt_is_silent(request->attempt))
+            lost(request);
         else
             bad_answer(request, HTTP_CAUSE_TRUNCATED);
         return;

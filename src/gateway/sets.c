@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "gateway/orders.h"
 
 #include <stdlib.h>
 
@@ -82,9 +83,10 @@ static struct gateway_farm_server make_server(const struct conf_site *site,
                  .slots = slots < QUEUE_SLOTS_MOST ? slots : QUEUE_SLOTS_MOST}};
 }
 
-/* Of two numbers for one server the lower counts, a stated one before one that is to be found. */
-static void take_slots(struct gateway_farm_server *server, const struct gateway_farm_server *other)
+/* What another site says of the same server counts, too. Of two numbers the lower does, a stated one before one that is to be found. */
+static void take_over(struct gateway_farm_server *server, const struct gateway_farm_server *other)
 {
+    server->is_ordered_out |= other->is_ordered_out;
     uint32_t slots = other->spec.slots;
     if (slots && (!server->spec.slots || server->spec.slots > slots))
         server->spec.slots = slots;
@@ -104,8 +106,13 @@ static void add_origin(struct plan *plan, struct pattern *pattern, const struct 
 {
     struct address addresses[RESOLVED_ADDRESSES];
     size_t count = gateway_pool_addresses(plan->worker, origin, port, addresses);
+    enum gateway_order order =
+        gateway_orders_find(plan->worker->gateway->orders, pattern->site->name, origin);
+    const char *url = arena_text(&plan->map->arena, origin->url);
     for (size_t i = 0; i < count && pattern->count < GATEWAY_ORIGINS_MOST; i++) {
         struct gateway_farm_server server = make_server(pattern->site, origin, &addresses[i]);
+        server.url = url;
+        server.is_ordered_out = order != GATEWAY_ORDER_NONE;
         if (!find_server(pattern->servers, pattern->count, server.spec.identity))
             pattern->servers[pattern->count++] = server;
     }
@@ -196,7 +203,7 @@ static size_t gather(const struct plan *plan, uint32_t root, struct gateway_farm
             const struct gateway_farm_server *server = &pattern->servers[i];
             struct gateway_farm_server *known = find_server(servers, count, server->spec.identity);
             if (known)
-                take_slots(known, server);
+                take_over(known, server);
             else if (count < most)
                 servers[count++] = *server;
         }
@@ -249,7 +256,7 @@ static void find_same(struct plan *plan)
             continue;
         pattern->same = before->same;
         for (size_t k = 0; k < pattern->count; k++)
-            take_slots(&before->servers[k], &pattern->servers[k]);
+            take_over(&before->servers[k], &pattern->servers[k]);
     }
     memory_free(rows);
 }
@@ -282,6 +289,17 @@ static void note_sessions(struct gateway_farm *farm,
         farm->sessions_idle_ns = settings->idle_ns;
 }
 
+/* One that a site has ordered out serves none: it is the machine that is meant. */
+static void order_out(struct gateway_farm *farm)
+{
+    for (size_t i = 0; i < farm->server_count; i++)
+        if (farm->servers[i].is_ordered_out) {
+            struct queue_server_spec *spec = &farm->servers[i].spec;
+            spec->weight = 0;
+            memset(spec->type_weights, 0, sizeof spec->type_weights);
+        }
+}
+
 static void make_farm(struct plan *plan, uint32_t root)
 {
     struct gateway_map *map = plan->map;
@@ -295,9 +313,11 @@ static void make_farm(struct plan *plan, uint32_t root)
     farm->settings = site->queue;
     farm->settings.slow_start = site->balance.slow_start;
     farm->settings.marks = site->balance.marks;
+    gateway_judge_settings_read(&farm->judge, site);
     farm->server_count = gather(plan, root, servers, 0, GATEWAY_ORIGINS_MOST);
     farm->servers = ARENA_ARRAY(&map->arena, struct gateway_farm_server, farm->server_count);
     memcpy(farm->servers, servers, farm->server_count * sizeof *servers);
+    order_out(farm);
     do {
         struct pattern *pattern = &plan->patterns[number];
         note_sessions(farm, &pattern->site->balance.session);
@@ -445,6 +465,7 @@ static uint64_t digest_map(const struct gateway_map *map)
         digest = add_to_digest(digest, farm->policy->name, strlen(farm->policy->name));
         digest = add_to_digest(digest, &farm->sessions_most, sizeof farm->sessions_most);
         digest = add_to_digest(digest, &farm->sessions_idle_ns, sizeof farm->sessions_idle_ns);
+        digest = add_to_digest(digest, &farm->judge, sizeof farm->judge);
         for (size_t k = 0; k < farm->server_count; k++) {
             const struct queue_server_spec *spec = &farm->servers[k].spec;
             const uint64_t facts[] = {spec->identity, spec->weight, spec->slots,    spec->types,

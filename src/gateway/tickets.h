@@ -8,7 +8,7 @@
 #ifndef GATEWAY_TICKETS_H
 #define GATEWAY_TICKETS_H
 
-#include "gateway/private.h"
+#include "gateway/judge.h"
 #include "gateway/session.h"
 #include "queue/queue.h"
 
@@ -20,17 +20,19 @@ struct gateway_wish {
     uint64_t except;                /* identity of the one that just failed it; 0: none */
     struct gateway_session session; /* zeroed: none */
     uint8_t class, type;
+    enum gateway_try as;
 };
 
 /* What came of it. */
 struct gateway_answer {
-    int result; /* 0: a slot at `address`; ERROR_LIMIT: refused for `reason`; ERROR_UNREACHABLE: there are no such servers */
+    int result; /* 0: a slot at `address`; ERROR_LIMIT: refused for `reason`; ERROR_UNREACHABLE: there are no such servers; ERROR_DENIED: the budget of such tries is used up */
     enum queue_reason reason;
     uint64_t retry_ns; /* with ERROR_LIMIT: when it may be worth another try */
     uint64_t identity; /* of the server */
     struct address address;
     uint64_t session_identity; /* of the server that the session belongs to from now on */
     enum balance_role role;    /* what the server is among those with its content */
+    uint64_t hedge_ns; /* after so long without an answer a second server may be asked; 0: never */
 };
 
 /* What became of a slot. */
@@ -43,6 +45,7 @@ enum gateway_end {
 
 struct gateway_outcome {
     enum gateway_end end;
+    uint16_t status; /* of an answer; 0: it has none */
     uint64_t
         service_ns; /* from the answer to the ticket to the beginning of the server's; 0: not known */
     uint64_t bytes;

@@ -95,11 +95,11 @@ static void on_command_done(void *owner, struct report *report)
            json_pack("{s:O, s:O}", "answers", report->answers, "missing", report->missing));
 }
 
-/* Answered with data. Nothing changes by it, but for purges, which the gateway logs itself. */
+/* Answered with data. Nothing changes by it, but for purges and orders to origins, which the gateway logs itself. */
 static bool is_question(const char *verb)
 {
     static const char *const verbs[] = {"explain", "hot",   "latency", "link",
-                                        "purge",   "queue", "stats"};
+                                        "origin",  "purge", "queue",   "stats"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verb, verbs[i]) == 0)
             return true;

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -40,6 +41,7 @@ static const struct {
     [LISTENER_GAUGES] = {"gauges", "front", true, false},
     [LISTENER_PURGES] = {"purges", "front", false, false},
     [LISTENER_PURGES_2] = {"purges-2", "front", false, false},
+    [LISTENER_ORDERS] = {"orders", "front", false, false},
 };
 
 enum { DNS_BUFFER_BYTES = 4 << 20 };
@@ -367,6 +369,20 @@ static void want_purges(struct opening *opening, const struct conf_node *node)
     }
 }
 
+/* Empty at first, and what children write there outlasts them, and the program file. Not having it is no error. */
+static void want_orders(struct opening *opening)
+{
+    struct descriptor *open = descriptors_find(opening->table, kinds[LISTENER_ORDERS].name);
+    if (!open) {
+        int fd = memfd_create("causeway-orders", MFD_CLOEXEC);
+        if (fd < 0)
+            return;
+        open = descriptors_add(opening->table, kinds[LISTENER_ORDERS].name,
+                               kinds[LISTENER_ORDERS].child, fd);
+    }
+    open->is_wanted = true;
+}
+
 static void want_node(struct opening *opening, const struct conf_node *node)
 {
     want_log(opening, node->log_path, NULL);
@@ -399,6 +415,8 @@ static void want_node(struct opening *opening, const struct conf_node *node)
         want_gauges(opening, node);
     if (node->gateway && node->gateway->purges)
         want_purges(opening, node);
+    if (node->gateway)
+        want_orders(opening);
     if (node->edge && opening->is_probing) {
         want_echo(opening, LISTENER_ECHO);
         want_echo(opening, LISTENER_ECHO_6);

@@ -105,6 +105,7 @@ enum listener_kind {
     LISTENER_GAUGES,   /* Unix datagrams, worker 0 only, no address */
     LISTENER_PURGES,   /* the two files of the log of purges, worker 0 only, no address */
     LISTENER_PURGES_2,
+    LISTENER_ORDERS, /* a file without a name for the gateway's orders, worker 0 only, no address */
 };
 /* A bound (and listening) non-blocking descriptor that stays the supervisor's and the child's:
  * never close it. -1: not configured. `address` as configured; NULL for Unix sockets. Main

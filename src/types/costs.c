@@ -105,14 +105,8 @@ size_t types_costs_find(struct types_costs *costs, uint64_t identity)
     return TYPES_SERVER_ALL;
 }
 
-void types_costs_renumber(struct types_costs *costs, const struct types *former,
-                          const struct types *types)
+void types_costs_renumber(struct types_costs *costs, const uint8_t to[TYPES_MOST])
 {
-    uint8_t to[TYPES_MOST];
-    for (size_t i = 0; i < TYPES_MOST; i++)
-        if (i >= types_count(former) ||
-            types_find(types, types_name(former, (uint8_t)i), &to[i]) < 0)
-            to[i] = TYPES_MOST;
     for (size_t k = 0; k <= costs->count; k++) {
         struct pair **pairs = k < costs->count ? costs->servers[k].pairs : costs->all;
         struct pair *moved[TYPES_MOST] = {0};

@@ -99,9 +99,8 @@ struct types_costs *types_costs_new(void);
 void types_costs_free(struct types_costs **freed);
 /* Which servers there are, by identity: what is known of those that stay is kept, whatever their numbers were. */
 void types_costs_set_servers(struct types_costs *costs, const uint64_t *identities, size_t count);
-/* The site's types have other numbers now: what is known follows their names. */
-void types_costs_renumber(struct types_costs *costs, const struct types *former,
-                          const struct types *types);
+/* Types have other numbers now: what is known of type i is known of `to[i]`, or forgotten where that is TYPES_MOST. */
+void types_costs_renumber(struct types_costs *costs, const uint8_t to[TYPES_MOST]);
 
 /* The server's number, or TYPES_SERVER_ALL. Asking for one after another in their order costs nothing. */
 size_t types_costs_find(struct types_costs *costs, uint64_t identity);

@@ -48,7 +48,7 @@ static void opens_when_a_share_fails(void **state)
     (void)state;
     struct failure *failure = failure_with_breaker(true);
     assert_int_equal(ask_often(failure, DATABASE, FAILURE_ANSWERED, 5, S), 5);
-    assert_int_equal(ask_often(failure, DATABASE, FAILURE_TIMEOUT, 9, S), 5);
+    assert_int_equal(ask_often(failure, DATABASE, FAILURE_FAILED, 9, S), 5);
     assert_int_equal(failure_circuit_state(failure, DATABASE), FAILURE_CIRCUIT_OPEN);
     assert_int_equal(ask_often(failure, PAGES, FAILURE_ANSWERED, 9, S), 9);
     struct failure_pass pass = failure_circuit_pass(failure, DATABASE, 3 * S);
@@ -61,8 +61,8 @@ static void single_failures_and_old_ones_do_not_open_it(void **state)
 {
     (void)state;
     struct failure *failure = failure_with_breaker(true);
-    assert_int_equal(ask_often(failure, PAGES, FAILURE_BROKEN, 9, S), 9);
-    assert_int_equal(ask_often(failure, PAGES, FAILURE_BROKEN, 9, 7 * S), 9);
+    assert_int_equal(ask_often(failure, PAGES, FAILURE_FAILED, 9, S), 9);
+    assert_int_equal(ask_often(failure, PAGES, FAILURE_FAILED, 9, 7 * S), 9);
     assert_int_equal(ask_often(failure, PAGES, FAILURE_LEFT, 50, 7 * S), 50);
     assert_int_equal(failure_circuit_state(failure, PAGES), FAILURE_CIRCUIT_CLOSED);
     failure_free(&failure);
@@ -72,12 +72,12 @@ static void probes_close_it_or_keep_it_open(void **state)
 {
     (void)state;
     struct failure *failure = failure_with_breaker(true);
-    ask_often(failure, PAGES, FAILURE_BROKEN, 10, S);
+    ask_often(failure, PAGES, FAILURE_FAILED, 10, S);
     assert_false(ask(failure, PAGES, FAILURE_ANSWERED, 5 * S - 1));
     struct failure_pass probe = failure_circuit_pass(failure, PAGES, 5 * S);
     assert_true(probe.may);
     assert_false(ask(failure, PAGES, FAILURE_ANSWERED, 5 * S)); /* one at a time */
-    failure_circuit_result(failure, &probe, FAILURE_BROKEN, 5 * S);
+    failure_circuit_result(failure, &probe, FAILURE_FAILED, 5 * S);
     assert_false(ask(failure, PAGES, FAILURE_ANSWERED, 13 * S - 1)); /* twice as long */
     assert_true(ask(failure, PAGES, FAILURE_LEFT, 13 * S));          /* tells nothing */
     assert_true(ask(failure, PAGES, FAILURE_ANSWERED, 13 * S));
@@ -85,7 +85,7 @@ static void probes_close_it_or_keep_it_open(void **state)
     assert_true(ask(failure, PAGES, FAILURE_ANSWERED, 13 * S));
     assert_int_equal(failure_circuit_state(failure, PAGES), FAILURE_CIRCUIT_CLOSED);
     /* And it is forgiven. */
-    ask_often(failure, PAGES, FAILURE_BROKEN, 10, 20 * S);
+    ask_often(failure, PAGES, FAILURE_FAILED, 10, 20 * S);
     assert_true(ask(failure, PAGES, FAILURE_ANSWERED, 24 * S));
     failure_free(&failure);
 }
@@ -95,7 +95,7 @@ static void what_was_under_way_when_it_opened_decides_nothing(void **state)
     (void)state;
     struct failure *failure = failure_with_breaker(true);
     struct failure_pass old = failure_circuit_pass(failure, PAGES, S);
-    ask_often(failure, PAGES, FAILURE_BROKEN, 10, S);
+    ask_often(failure, PAGES, FAILURE_FAILED, 10, S);
     struct failure_pass probe = failure_circuit_pass(failure, PAGES, 5 * S);
     failure_circuit_result(failure, &old, FAILURE_ANSWERED, 5 * S);
     assert_false(ask(failure, PAGES, FAILURE_ANSWERED, 5 * S)); /* the probe is still out */
@@ -108,13 +108,13 @@ static void off_lets_everything_pass(void **state)
 {
     (void)state;
     struct failure *failure = failure_with_breaker(false);
-    assert_int_equal(ask_often(failure, PAGES, FAILURE_BROKEN, 100, S), 100);
+    assert_int_equal(ask_often(failure, PAGES, FAILURE_FAILED, 100, S), 100);
     failure_free(&failure);
     failure = failure_with_breaker(true);
-    ask_often(failure, PAGES, FAILURE_BROKEN, 10, S);
+    ask_often(failure, PAGES, FAILURE_FAILED, 10, S);
     const struct failure_settings off = {.breaker = {.is_on = false}};
     failure_set_settings(failure, &off); /* a reload */
-    assert_true(ask(failure, PAGES, FAILURE_BROKEN, S));
+    assert_true(ask(failure, PAGES, FAILURE_FAILED, S));
     failure_free(&failure);
 }
 

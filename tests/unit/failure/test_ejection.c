@@ -50,10 +50,10 @@ static void failures_in_a_row_eject(void **state)
     (void)state;
     const struct failure_settings settings = usual();
     struct failure *failure = failure_with(&settings, 3);
-    assert_false(results(failure, 1, FAILURE_BROKEN, 4, 0, S));
+    assert_false(results(failure, 1, FAILURE_FAILED, 4, 0, S));
     assert_false(results(failure, 1, FAILURE_ANSWERED, 1, MS, S)); /* ends the row */
     assert_false(results(failure, 1, FAILURE_REFUSED, 4, 0, S));
-    assert_true(results(failure, 1, FAILURE_TIMEOUT, 1, 0, S));
+    assert_true(results(failure, 1, FAILURE_FAILED, 1, 0, S));
     assert_true(failure_is_ejected(failure, 1));
     assert_false(failure_is_ejected(failure, 0));
     struct failure_server_report report;
@@ -76,8 +76,7 @@ static void which_outcomes_are_failures(void **state)
         bool strict, lenient; /* a failure where server errors count, and where not */
     } rows[] = {{FAILURE_ANSWERED, false, false}, {FAILURE_LEFT, false, false},
                 {FAILURE_ERROR, true, false},     {FAILURE_GATEWAY_ERROR, true, true},
-                {FAILURE_REFUSED, true, true},    {FAILURE_TIMEOUT, true, true},
-                {FAILURE_BROKEN, true, true},     {FAILURE_NONSENSE, true, true}};
+                {FAILURE_REFUSED, true, true},    {FAILURE_FAILED, true, true}};
     for (int lenient = 0; lenient < 2; lenient++)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             struct failure_settings settings = usual();
@@ -98,10 +97,10 @@ static void the_last_one_is_never_ejected(void **state)
     (void)state;
     const struct failure_settings settings = usual();
     struct failure *failure = failure_with(&settings, 1);
-    assert_false(results(failure, 0, FAILURE_BROKEN, 100, 0, S));
+    assert_false(results(failure, 0, FAILURE_FAILED, 100, 0, S));
     failure_set_servers(failure, identities, 2);
-    assert_true(results(failure, 0, FAILURE_BROKEN, 5, 0, S));
-    assert_false(results(failure, 1, FAILURE_BROKEN, 100, 0, S));
+    assert_true(results(failure, 0, FAILURE_FAILED, 5, 0, S));
+    assert_false(results(failure, 1, FAILURE_FAILED, 100, 0, S));
     failure_free(&failure);
 }
 
@@ -111,12 +110,12 @@ static void never_more_than_a_share(void **state)
     const struct failure_settings settings = usual();
     struct failure *failure = failure_with(&settings, 4);
     for (size_t i = 0; i < 4; i++)
-        results(failure, i, FAILURE_BROKEN, 10, 0, S);
+        results(failure, i, FAILURE_FAILED, 10, 0, S);
     assert_true(failure_is_ejected(failure, 0) && failure_is_ejected(failure, 1));
     assert_false(failure_is_ejected(failure, 2) || failure_is_ejected(failure, 3));
     /* As soon as one is back, the next that fails may go. */
     failure_tick(failure, 7 * S);
-    assert_true(results(failure, 2, FAILURE_BROKEN, 5, 0, 7 * S));
+    assert_true(results(failure, 2, FAILURE_FAILED, 5, 0, 7 * S));
     failure_free(&failure);
 }
 
@@ -127,9 +126,9 @@ static void servers_out_of_service_do_not_count(void **state)
     struct failure *failure = failure_with(&settings, 3);
     failure_set_available(failure, 0, false);
     failure_set_available(failure, 1, false);
-    assert_false(results(failure, 2, FAILURE_BROKEN, 50, 0, S)); /* the last that serves */
+    assert_false(results(failure, 2, FAILURE_FAILED, 50, 0, S)); /* the last that serves */
     failure_set_available(failure, 1, true);
-    assert_true(results(failure, 2, FAILURE_BROKEN, 1, 0, S));
+    assert_true(results(failure, 2, FAILURE_FAILED, 1, 0, S));
     failure_free(&failure);
 }
 
@@ -143,7 +142,7 @@ static void each_time_it_stays_out_for_longer(void **state)
     struct failure_server_report report;
     for (size_t i = 0; i < sizeof longer_ns / sizeof *longer_ns; i++) {
         /* When it has returned, its first failure is enough. */
-        assert_true(results(failure, 0, FAILURE_BROKEN, i ? 1 : 5, 0, now_ns));
+        assert_true(results(failure, 0, FAILURE_FAILED, i ? 1 : 5, 0, now_ns));
         failure_report_server(failure, 0, &report);
         assert_int_equal(report.until_ns - now_ns, longer_ns[i]);
         now_ns = report.until_ns;
@@ -157,7 +156,7 @@ static void each_time_it_stays_out_for_longer(void **state)
     }
     failure_report_server(failure, 0, &report);
     assert_int_equal(report.ejections, 0);
-    assert_false(results(failure, 0, FAILURE_BROKEN, 4, 0, now_ns)); /* and it is no suspect */
+    assert_false(results(failure, 0, FAILURE_FAILED, 4, 0, now_ns)); /* and it is no suspect */
     failure_free(&failure);
 }
 
@@ -207,7 +206,7 @@ static void a_reload_forgets_nothing(void **state)
     (void)state;
     const struct failure_settings settings = usual();
     struct failure *failure = failure_with(&settings, 3);
-    results(failure, 2, FAILURE_BROKEN, 5, 0, S);
+    results(failure, 2, FAILURE_FAILED, 5, 0, S);
     const uint64_t changed[] = {9, 3, 1};
     failure_set_servers(failure, changed, 3);
     assert_true(failure_is_ejected(failure, 1));
@@ -228,7 +227,7 @@ static void numbers_beyond_the_set_are_harmless(void **state)
     (void)state;
     const struct failure_settings settings = usual();
     struct failure *failure = failure_with(&settings, 1);
-    assert_false(results(failure, 7, FAILURE_BROKEN, 50, 0, S));
+    assert_false(results(failure, 7, FAILURE_FAILED, 50, 0, S));
     assert_false(failure_is_ejected(failure, 7));
     failure_set_available(failure, 7, false);
     struct failure_server_report report;

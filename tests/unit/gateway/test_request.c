@@ -478,10 +478,10 @@ static void L3_what_may_have_been_done_is_not_done_again(void **state)
     }
 }
 
-/* An origin that dies on a fresh connection did so because of this request, as far as anybody knows. */
-static void L3_a_fresh_connection_that_dies_is_a_bad_answer(void **state)
+/* What has begun to come is not asked for again. */
+static void L3_an_answer_that_ends_early_is_a_bad_one(void **state)
 {
-    static const char *const answers[] = {"", "HTTP/1.1 200",
+    static const char *const answers[] = {"HTTP/1.1 200",
                                           "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
                                           "\x01\x02\r\n\r\n"};
     (void)state;
@@ -498,6 +498,37 @@ static void L3_a_fresh_connection_that_dies_is_a_bad_answer(void **state)
         expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
         assert_int_equal(gateway_faults_read() - bad, 1);
         assert_int_equal(metric_read(&gateway_retries) - retries, 0);
+        stage_stop(&stage);
+    }
+}
+
+/* It may have begun the request: only one that may be repeated goes elsewhere. */
+static void an_origin_that_dies_without_an_answer_is_left_for_another(void **state)
+{
+    static const enum http_method methods[] = {HTTP_METHOD_GET, HTTP_METHOD_POST};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct stage stage;
+        struct visit origin, other;
+        stage_start(&stage, "", LOCAL);
+        uint64_t bad = gateway_faults_read(), retries = metric_read(&gateway_retries);
+        struct link_stream *stream =
+            ask(&stage, &stage.edge, &(struct request){.method = methods[i]});
+        visit(&stage, &origin);
+        read_request(&origin, "\r\n\r\n");
+        close(origin.fd);
+        if (i == 0) {
+            visit(&stage, &other);
+            assert_int_equal(other.origin, 1 - origin.origin);
+            read_request(&other, "\r\n\r\n");
+            answer(&other, OK);
+            expect_answer(&stage, stream, 200, "hello");
+            close(other.fd);
+        } else {
+            expect_reset(&stage, stream, TRANSPORT_CODE_PROTOCOL);
+        }
+        assert_int_equal(gateway_faults_read() - bad, i);
+        assert_int_equal(metric_read(&gateway_retries) - retries, 1 - i);
         stage_stop(&stage);
     }
 }
@@ -636,7 +667,8 @@ int main(void)
         cmocka_unit_test(L3_a_request_whose_edge_leaves_leaves_the_queue),
         cmocka_unit_test(L3_a_dead_kept_connection_costs_an_idempotent_request_nothing),
         cmocka_unit_test(L3_what_may_have_been_done_is_not_done_again),
-        cmocka_unit_test(L3_a_fresh_connection_that_dies_is_a_bad_answer),
+        cmocka_unit_test(L3_an_answer_that_ends_early_is_a_bad_one),
+        cmocka_unit_test(an_origin_that_dies_without_an_answer_is_left_for_another),
         cmocka_unit_test(L3_retries_end),
         cmocka_unit_test(an_origin_that_is_silent_too_long_is_a_timeout),
         cmocka_unit_test(what_keeps_a_connection_and_what_ends_it),

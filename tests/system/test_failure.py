@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Origins that die, fail and are drained: clients notice nothing (L3, L6, L9)."""
+import json
+import os
+import pathlib
+import re
+import signal
+import sys
+import urllib.parse
+import urllib.request
+
+import pytest
+from lab.causeway import TAKEN, Causeway, descendants
+from lab.process import wait_until
+
+HERE = pathlib.Path(__file__).parent
+FAILING = [sys.executable, str(HERE / "failing.py")]
+HOST = "www.shop.example"
+
+
+class Shop:
+    """One node, edge and gateway with two workers, before three origins."""
+
+    def __init__(self, lab, program, more=""):
+        here = lab.here()
+        self.lab, self.http, self.link, self.admin = lab, here.free_port(), here.free_port(), here.free_port()
+        self.places = [f"127.0.0.1:{here.free_port()}" for _ in range(3)]
+        self.origins = [self.start_origin(number) for number in range(3)]
+        self.node = Causeway(lab, program, self.text(more))
+
+    def text(self, more=""):
+        origins = ", ".join(f'"http://{place}"' for place in self.places)
+        return f"""
+nodes:
+  all:
+    run_dir: {self.lab.path("run")}
+    workers: 2
+    capacity: {{cpu: 0}}
+    link: {{listen: ["127.0.0.1:{self.link}"]}}
+    edge: {{listen: ["127.0.0.1:{self.http}"]}}
+    gateway: {{allow_local: true, allow: [{{edges: [all], sites: [shop]}}]}}
+    admin: {{listen: ["127.0.0.1:{self.admin}"]}}
+sites:
+  shop:
+    hosts: [{HOST}]
+    origins: [{origins}]
+    queue: {{patience: 2s}}
+    {more}
+"""
+
+    def start_origin(self, number):
+        process = self.lab.start(f"origin-{number}", [*FAILING, "origin", self.places[number]])
+        process.wait_for_output("ready")
+        return process
+
+    def kill_origin(self, number):
+        self.origins[number].signal(signal.SIGKILL)
+        self.origins[number].wait()
+
+    def tell(self, number, **what):
+        """Tells the origin itself how to behave, and hears how many requests came."""
+        with urllib.request.urlopen(f"http://{self.places[number]}/set?{urllib.parse.urlencode(what)}", timeout=10) as answer:
+            return json.load(answer)["count"]
+
+    def visit(self, path="/?ms=5", rate=1000, connections=40):
+        visitors = self.lab.start("visitors", [*FAILING, "visit", f"127.0.0.1:{self.http}", HOST, path, str(rate), str(connections)])
+        visitors.wait_for_output("ready")
+        return visitors
+
+    def ask(self, path="/"):
+        """The status of one answer, and what it says."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", headers={"Host": HOST})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers
+
+    def show(self):
+        """causeway origin show, by the origin's place."""
+        rows = json.loads(self.node.run("origin", "show", "shop", "--json").stdout)["origins"]
+        return {row["origin"].removeprefix("http://"): row for row in rows}
+
+    def is_ejected(self, number):
+        servers = self.show()[self.places[number]]["servers"]
+        return servers and servers[0]["ejected"]  # none before the first report
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
+            return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", answer.read().decode(), re.M))
+
+    def front(self):
+        for pid in descendants(self.node.pid):
+            if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"child", b"front"]:
+                return pid
+        return None
+
+
+@pytest.fixture
+def shop(local_lab, causeway_program):
+    return lambda more="": Shop(local_lab, causeway_program, more)
+
+
+def finish(visitors):
+    """What the visitors counted."""
+    visitors.signal(signal.SIGTERM)
+    visitors.wait(20)
+    result = json.loads(visitors.output().strip().splitlines()[-1])
+    print(json.dumps(result))
+    return result
+
+
+def expect_no_failure(result):
+    assert result["failures"] == 0, result["first_failures"]
+    assert set(result["statuses"]) == {"200"}, result["statuses"]
+
+
+def test_L3_an_origin_that_is_killed_costs_no_request(shop):
+    site = shop()
+    visitors = site.visit()
+    count = site.tell(0)
+    site.kill_origin(1)
+    wait_until(lambda: site.tell(0) > count + 500, 20, "the others go on")
+    site.origins[1] = site.start_origin(1)
+    wait_until(lambda: site.tell(1) > 10, 20, "it serves again when it is back")
+    result = finish(visitors)
+    expect_no_failure(result)
+    assert len(result["origins"]) == 3
+
+
+def test_L9_draining_costs_no_request_and_lasts(shop):
+    site = shop()
+    visitors = site.visit()
+    drained = site.places[2]
+    answer = site.node.run("origin", "drain", "shop", drained, "--wait", "20").stdout
+    assert "is drained" in answer
+    assert site.show()[drained]["pending"] == 0
+    before = site.tell(2)
+    count = site.tell(0)
+    wait_until(lambda: site.tell(0) > count + 200, 20, "the others go on")
+    assert site.tell(2) == before, "nothing new goes there"
+    site.kill_origin(2)
+    # A reload, and a death of the process that knows it.
+    site.node.reload(site.text())
+    site.node.wait_for_log(TAKEN)
+    assert site.show()[drained]["state"] == "drained"
+    expect_no_failure(finish(visitors))
+    front = site.front()
+    os.kill(front, signal.SIGKILL)
+    wait_until(lambda: site.front() not in (None, front), 20, "it is started again")
+    wait_until(lambda: site.ask()[0] == 200, 20, "it serves again")
+    assert site.show()[drained]["state"] == "drained"
+    site.origins[2] = site.start_origin(2)
+    for _ in range(20):
+        assert site.ask()[1]["origin"] != drained
+    site.node.run("origin", "return", "shop", drained)
+    wait_until(lambda: site.ask()[1]["origin"] == drained, 20, "it gets requests again")
+
+
+def test_L9_orders_that_cannot_be_meant_are_refused(shop):
+    site = shop()
+    first, second, third = site.places
+
+    def refusal(*words):
+        answer = site.node.run("origin", *words, check=False)
+        assert answer.returncode
+        return answer.stderr
+
+    assert "there is no site 'shap'" in refusal("drain", "shap", first)
+    assert "has no origin '192.0.2.1'" in refusal("drain", "shop", "192.0.2.1")
+    assert "has several origins '127.0.0.1'" in refusal("drain", "shop", "127.0.0.1")
+    assert "did you mean drain" in refusal("drian", "shop", first)
+    assert "which origin" in refusal("drain", "shop")
+    site.node.run("origin", "maintain", "shop", first)
+    site.node.run("origin", "drain", "shop", f"http://{second}")
+    assert "the last origin in service" in refusal("drain", "shop", third)
+    assert {site.ask()[1]["origin"] for _ in range(10)} == {third}
+    site.node.run("origin", "drain", "shop", third, "--force")
+    wait_until(lambda: site.ask()[0] in (502, 503, 504), 20, "there is none")
+    site.node.run("origin", "return", "shop", third)
+    wait_until(lambda: site.ask()[0] == 200, 20, "there is one")
+    shown = site.node.run("origin", "show").stdout
+    assert "in maintenance" in shown and "drained" in shown and "in service" in shown
+
+
+def test_L6_an_origin_of_errors_is_ejected(shop):
+    site = shop("failure: {ejection: {time: 60s}}")
+    assert {site.ask()[0] for _ in range(12)} == {200}
+    site.tell(1, status=500)
+    visitors = site.visit(rate=300, connections=10)
+    wait_until(lambda: site.is_ejected(1), 20, "it is ejected")
+    before = site.tell(1)
+    count = site.tell(0)
+    wait_until(lambda: site.tell(0) > count + 100, 20, "the others go on")
+    assert site.tell(1) == before, "it gets nothing"
+    result = finish(visitors)
+    assert result["statuses"]["500"] <= 5 + 10, "what was under way when the fifth one failed, too"
+    assert site.show()[site.places[1]]["servers"][0]["condition"] == "failures in a row"
+    assert site.metric("causeway_gateway_ejections_total") == 1
+    assert site.metric("causeway_gateway_origins_ejected") == 1
+    # Off by a reload: it is back, and fails again.
+    site.node.reload(site.text("failure: {ejection: {on: false}}"))
+    site.node.wait_for_log(TAKEN)
+    wait_until(lambda: site.ask()[0] == 500, 20, "it is used again")
+
+
+def test_L7_a_type_that_fails_everywhere_is_refused_and_others_are_not(shop):
+    site = shop("types: {rows: [{name: database, match: {path: /report*}}]}\n"
+                "    failure: {breaker: {on: true, requests: 10, time: 2s, probes: 1}, ejection: {on: false}}")
+    for number in range(3):
+        site.tell(number, status=500)
+    assert {site.ask("/report")[0] for _ in range(10)} == {500}
+    for number in range(3):
+        site.tell(number, status=200)
+    assert site.ask("/report")[0] == 503
+    assert site.ask("/page")[0] == 200, "another type"
+    assert site.metric("causeway_gateway_circuits_opened_total") == 1
+    wait_until(lambda: site.ask("/report")[0] == 200, 20, "a probe closes it again")
+    assert {site.ask("/report")[0] for _ in range(5)} == {200}

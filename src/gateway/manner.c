@@ -31,7 +31,14 @@ static void add_to_print(uint64_t print[2], struct span part)
     }
 }
 
-static void take_print(const struct conf_site_origin *origin, bool is_tls, uint64_t print[2])
+/* Most sites believe the same authorities, whose text is long and there once. */
+struct authorities {
+    struct span text;
+    uint64_t print[2];
+};
+
+static void take_print(const struct conf_site_origin *origin, bool is_tls, struct authorities *last,
+                       uint64_t print[2])
 {
     const struct conf_origin_tls *tls = &origin->tls;
     const uint8_t numbers[] = {is_tls, (uint8_t)origin->proxy, (uint8_t)tls->profile,
@@ -41,7 +48,11 @@ static void take_print(const struct conf_site_origin *origin, bool is_tls, uint6
     if (!is_tls)
         return;
     add_to_print(print, span_text(tls->name ? tls->name : ""));
-    add_to_print(print, tls->authorities);
+    if (tls->authorities.data != last->text.data) {
+        *last = (struct authorities){.text = tls->authorities};
+        add_to_print(last->print, tls->authorities);
+    }
+    add_to_print(print, span_of(last->print, sizeof last->print));
     add_to_print(print, tls->certificate);
     add_to_print(print, tls->key);
 }
@@ -81,11 +92,11 @@ static struct origin_manner *make(const struct conf_site *site, bool is_tls,
 }
 
 static struct origin_manner *get(struct gateway_manners *manners, const struct conf_site *site,
-                                 bool is_tls)
+                                 bool is_tls, struct authorities *last)
 {
     struct origin_manner *found = NULL;
     uint64_t print[2];
-    take_print(&site->origin, is_tls, print);
+    take_print(&site->origin, is_tls, last, print);
     pthread_mutex_lock(&manners->lock);
     LIST_EACH (item, after, &manners->list) {
         struct origin_manner *manner = CONTAINER_OF(item, struct origin_manner, link);
@@ -145,6 +156,7 @@ void gateway_manners_reload(struct gateway_worker *worker)
     const struct conf *conf = gateway_conf(worker);
     struct site_manners *former = worker->manners;
     size_t former_count = worker->manner_count;
+    struct authorities last = {0};
     worker->manners = memory_new(conf->site_count * sizeof *worker->manners);
     worker->manner_count = conf->site_count;
     worker->manners_of = conf;
@@ -153,7 +165,7 @@ void gateway_manners_reload(struct gateway_worker *worker)
             bool is_tls = conf_site_origin(&conf->sites[i], k)->is_tls;
             if (!worker->manners[i].of[is_tls])
                 worker->manners[i].of[is_tls] =
-                    get(worker->gateway->manners, &conf->sites[i], is_tls);
+                    get(worker->gateway->manners, &conf->sites[i], is_tls, &last);
         }
     release_sites(worker, former, former_count); /* behind: what stays is not made anew */
 }

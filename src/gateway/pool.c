@@ -140,7 +140,7 @@ static void configure(struct gateway_worker *worker, const struct conf_site *sit
     struct site_pools *pools = &worker->site_pools[site->index];
     struct address addresses[RESOLVED_ADDRESSES];
     size_t count = origin_addresses(worker, origin, 0, addresses);
-    pools->list = memory_resize(pools->list, pools->count + count, sizeof *pools->list);
+    pools->list = memory_resize(pools->list, pools->count + count, sizeof(struct origin_pool *));
     for (size_t i = 0; i < count; i++) {
         struct place place;
         place_of(worker, site, origin, &addresses[i], &place);

@@ -55,7 +55,7 @@ const struct tls_identity *tls_context_identity(const struct tls_context *contex
 const struct tls_policy *tls_context_policy(const struct tls_context *context, struct span name);
 
 /* ---- session.c: what OpenSSL asks in the course of a handshake, and what it tells clients */
-int tls_on_session(SSL *openssl, SSL_SESSION *session);
+int tls_on_session(SSL *openssl, SSL_SESSION *offered);
 int tls_on_hello(SSL *openssl, int *alert, void *argument);
 int tls_on_certificate(SSL *openssl, void *argument);
 int tls_on_protocols(SSL *openssl, const unsigned char **out, unsigned char *length,

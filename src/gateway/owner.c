@@ -426,7 +426,8 @@ void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_ou
     const struct queue_outcome told = {.service_ns = outcome->service_ns,
                                        .held_ns = now_ns - ticket->granted_ns,
                                        .bytes = outcome->bytes,
-                                       .is_failed = verdict.outcome != FAILURE_ANSWERED,
+                                       .is_failed = verdict.outcome != FAILURE_ANSWERED &&
+                                                    verdict.outcome != FAILURE_LEFT,
                                        .is_local_drop = verdict.outcome == FAILURE_LEFT};
     ticket->place = TICKET_AWAY;
     learn_freshness(owner, ticket, outcome);

@@ -341,6 +341,13 @@ static bool has_report(void *argument)
            report.waiting == 1 && report.pending == 2 && report.slots == 2;
 }
 
+static bool has_no_pending(void *argument)
+{
+    struct queue_report report;
+    return gateway_queue_report(((struct stage *)argument)->gateway, "shop", &report) &&
+           report.pending == 0;
+}
+
 static void S6_the_queue_is_published(void **state)
 {
     struct stage stage;
@@ -354,8 +361,11 @@ static void S6_the_queue_is_published(void **state)
         ask_shop(&stage, &asked[i]);
     assert_true(turn_until(stage.worker->loop, has_report, &stage));
     assert_int_equal(gateway_queue_read(stage.gateway, "shop")->server_count, 2);
-    for (int i = 0; i < 3; i++)
-        end(&stage, &asked[i], GATEWAY_END_DONE);
+    for (int i = 0; i < 3; i++) /* the one that waited never had a slot */
+        end(&stage, &asked[i], i == 1 ? GATEWAY_END_FAILED : GATEWAY_END_DROPPED);
+    assert_true(turn_until(stage.worker->loop, has_no_pending, &stage));
+    const struct gateway_queue_facts *facts = gateway_queue_read(stage.gateway, "shop");
+    assert_int_equal(facts->servers[0].report.failed + facts->servers[1].report.failed, 1);
     stage_stop(&stage);
 }
 

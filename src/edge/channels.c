@@ -164,6 +164,7 @@ void edge_channels_follow(struct edge_channels *channels)
 void edge_channels_stop(struct edge_channels *channels)
 {
     loop_timer_stop(channels->worker->loop, &channels->tick);
+    edge_routes_stop(channels);
 }
 
 void edge_channels_free(struct edge_channels **freed)

@@ -41,6 +41,7 @@ void edge_channel_look(struct edge_channel *channel, uint64_t now_ns);
 
 /* ---- route.c */
 void edge_routes_follow(struct edge_channels *channels);
+void edge_routes_stop(struct edge_channels *channels); /* while there is still a loop */
 void edge_routes_free(struct edge_channels *channels);
 void edge_route_refresh(struct edge_worker *worker, struct edge_site_route *of);
 

@@ -78,6 +78,13 @@ void edge_routes_follow(struct edge_channels *channels)
     pthread_mutex_unlock(&channels->lock);
 }
 
+void edge_routes_stop(struct edge_channels *channels)
+{
+    for (size_t i = 0; i < channels->route_count; i++)
+        if (channels->routes[i])
+            edge_buffer_retire(&channels->routes[i]->buffer);
+}
+
 void edge_routes_free(struct edge_channels *channels)
 {
     for (size_t i = 0; i < channels->route_count; i++)

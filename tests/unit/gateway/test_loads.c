@@ -21,6 +21,8 @@ static bool has_heard(void *argument)
 {
     struct heard *heard = argument;
     const struct text *written = &heard->stream->written;
+    if (written->length == heard->taken)
+        return false;
     slice_queue_append(&heard->in,
                        span_of(written->data + heard->taken, written->length - heard->taken));
     heard->taken = written->length;

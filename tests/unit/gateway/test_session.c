@@ -261,10 +261,12 @@ static void L9_a_session_without_a_cookie_is_in_the_table(void **state)
     gateway_session_find(&stage.session, table, 2 * second, NOW_S);
     assert_true(stage.session.known.identity == SERVER);
 
+    arena_clear(&stage.arena);
     stage_start(&stage, BALANCE_SESSION_COOKIE,
                 "s"); /* not of cookies, nor of those that have none */
     read_it(&stage);
     gateway_session_put(&stage.session, table, SERVER, second, NOW_S);
+    arena_clear(&stage.arena);
     stage_start(&stage, BALANCE_SESSION_HEADER, "X-User");
     read_it(&stage);
     gateway_session_put(&stage.session, table, SERVER, second, NOW_S);

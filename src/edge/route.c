@@ -127,8 +127,8 @@ static void update(struct edge_channels *channels, struct edge_site_route *of,
         taken += (uint64_t)kept[i].slots * kept[i].load_permille;
     }
     uint64_t load_percent = slots ? taken / slots / 10 : RULES_UNKNOWN;
-    of->load_percent = load_percent < RULES_UNKNOWN ? (uint32_t)load_percent : RULES_UNKNOWN;
     pthread_mutex_lock(&channels->lock);
+    of->load_percent = load_percent < RULES_UNKNOWN ? (uint32_t)load_percent : RULES_UNKNOWN;
     route_update(&of->route, &site->channels, facts, of->channel_count, now_ns);
     of->waiting = edge_buffer_waiting(of->buffer);
     pthread_mutex_unlock(&channels->lock);

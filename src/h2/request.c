@@ -295,6 +295,10 @@ static void settle_priority(struct h2_stream *stream)
     for (size_t i = 0; i < H2_EARLY_PRIORITIES; i++)
         if (session->early[i].stream == (uint32_t)stream->id)
             stream->priority = session->early[i].priority;
+    const struct http_priority usual = HTTP_PRIORITY_DEFAULT; /* libnghttp2's, too */
+    if (stream->priority.urgency == usual.urgency &&
+        stream->priority.incremental == usual.incremental)
+        return;
     nghttp2_extpri priority = {stream->priority.urgency, stream->priority.incremental};
     nghttp2_session_change_extpri_stream_priority(session->nghttp2, stream->id, &priority, 0);
 }

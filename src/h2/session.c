@@ -99,7 +99,7 @@ static struct h2_stream *stream_of(struct h2_session *session, int32_t id)
 static bool may_open(struct h2_session *session, const nghttp2_frame_hd *frame)
 {
     uint32_t id = (uint32_t)frame->stream_id;
-    if (stream_of(session, frame->stream_id))
+    if (id <= session->ids.highest && stream_of(session, frame->stream_id))
         return true;
     if (id > session->ids.highest && session->open >= session->settings.streams)
         h2_ids_note_reset(&session->ids, id); /* it will be refused, with what follows of it */
@@ -124,7 +124,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
     struct h2_session *session = context;
     struct h2_stream *stream;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        stream = h2_stream_new(session, frame->hd.stream_id);
+        session->recent = stream = h2_stream_new(session, frame->hd.stream_id);
         nghttp2_session_set_stream_user_data(nghttp2, frame->hd.stream_id, stream);
     } else {
         stream = stream_of(context, frame->hd.stream_id);

@@ -145,7 +145,7 @@ struct h2_session *h2_session_new(const struct h2_settings *settings,
                                   const struct h2_events *events, void *context,
                                   struct random *random);
 /* Every stream ends with on_closed(H2_CODE_CANCEL) first. */
-void h2_session_free(struct h2_session **session);
+void h2_session_free(struct h2_session **freed);
 
 /* Whether a connection begins with HTTP/2's preface ("prior knowledge"): 0, ERROR_INVALID, or ERROR_INCOMPLETE. */
 MUST_USE int h2_preface_check(const struct slice_queue *in);

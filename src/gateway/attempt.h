@@ -76,4 +76,20 @@ void gateway_request_on_origin(struct gateway_request *request, struct gateway_a
 /* ---- pool.c: an event on the attempt's connection */
 void gateway_attempt_on_ready(struct gateway_attempt *attempt, uint32_t events);
 
+/* ---- learn.c: by the head as the edge sent it, what kind of work it is */
+void gateway_recognise(struct gateway_worker *worker, const struct conf_site *site,
+                       const struct http_opening *opening, const struct http_head *head,
+                       struct arena *arena, struct types_found *found);
+/* What a complete answer teaches of its like. */
+void gateway_learn_kind(const struct gateway_attempt *attempt, const struct types_found *found);
+/* What an answer's head tells: the client, which server it belongs to; the owner, how fresh the server is. */
+void gateway_learn_session(struct gateway_attempt *attempt, const char *name,
+                           const struct gateway_session *session,
+                           const struct http_opening *opening, const struct http_head *head);
+/* It is malformed or cut short: told, and which counter counts it. */
+struct metric *gateway_attempt_bad(struct gateway_attempt *attempt, enum http_cause cause,
+                                   const char *site, struct span request_id);
+void gateway_attempt_times(const struct gateway_attempt *attempt, uint64_t head_ns,
+                           struct http_times *times);
+
 #endif

@@ -38,6 +38,8 @@ struct origin_manner *gateway_manner_of(struct gateway_worker *worker, const str
 struct origin_manner *gateway_manner_retain(struct gateway_worker *worker,
                                             struct origin_manner *manner);
 void gateway_manner_release(struct gateway_worker *worker, struct origin_manner **released);
+/* By which fields origins learn of the client: for http_add_forwarded(). */
+unsigned gateway_manner_fields(const struct conf_site *site);
 
 /* ---- share.c: what all workers have of an origin's address together. Any worker. */
 struct origin_share;

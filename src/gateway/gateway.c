@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 #include "base/memory.h"
+#include "gateway/hedge.h"
 #include "gateway/orders.h"
 #include "gateway/owner.h"
 #include "gateway/purge.h"
@@ -65,6 +66,8 @@ static void register_metrics(void)
                             &gateway_unreachable,
                             &gateway_full,
                             &gateway_retries,
+                            &gateway_hedges,
+                            &gateway_hedges_won,
                             &gateway_connections,
                             &gateway_connections_reused,
                             &gateway_connect_failures,
@@ -250,6 +253,8 @@ json_t *gateway_status(struct gateway *gateway)
         {"unreachable", &gateway_unreachable},
         {"full", &gateway_full},
         {"retries", &gateway_retries},
+        {"hedges", &gateway_hedges},
+        {"hedges_won", &gateway_hedges_won},
         {"origin_connections", &gateway_connections},
         {"origin_connections_reused", &gateway_connections_reused},
         {"connect_failures", &gateway_connect_failures},

@@ -204,3 +204,18 @@ void gateway_manners_free(struct gateway_manners **freed)
     pthread_mutex_destroy(&manners->lock);
     memory_free(manners);
 }
+
+unsigned gateway_manner_fields(const struct conf_site *site)
+{
+    switch (site->origin.fields) {
+    case CONF_FIELDS_BOTH:
+        return HTTP_FORWARDED | HTTP_X_FORWARDED;
+    case CONF_FIELDS_FORWARDED:
+        return HTTP_FORWARDED;
+    case CONF_FIELDS_X_FORWARDED:
+        return HTTP_X_FORWARDED;
+    case CONF_FIELDS_OFF:
+        return 0;
+    }
+    return 0;
+}

@@ -343,3 +343,9 @@ void gateway_pool_yield(struct gateway_worker *worker, const struct address *add
         return;
     }
 }
+
+uint32_t gateway_pool_origins(const struct conf_site *site, const char *group)
+{
+    struct conf_group found;
+    return conf_find_group(site, group, &found) ? (uint32_t)found.origin_count : 0;
+}

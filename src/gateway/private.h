@@ -162,6 +162,9 @@ void gateway_pool_close(struct origin_connection **closed);
 size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
                               uint16_t port, struct address addresses[RESOLVED_ADDRESSES]);
 
+/* How many origins the site has in that group; NULL: in none. */
+uint32_t gateway_pool_origins(const struct conf_site *site, const char *group);
+
 /* ---- owner.h: who decides which origin a request goes to */
 /* Names a part of the servers: those of a group of a site (NULL: those in none) with `port` 0, or those in none at a port of theirs. */
 uint64_t gateway_part_key(const char *site, const char *group, uint16_t port);

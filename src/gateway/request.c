@@ -11,7 +11,7 @@
  * Every event ends in run(), the only place that frees a request: steps in between only set its state.
  */
 #include "base/memory.h"
-#include "gateway/attempt.h"
+#include "gateway/hedge.h"
 
 #include <errno.h>
 
@@ -52,8 +52,10 @@ struct gateway_request {
     /* The origin. */
     struct gateway_ticket *ticket;   /* in WAIT */
     struct gateway_attempt *attempt; /* in CONNECT and EXCHANGE */
-    uint32_t attempts;               /* so far */
-    bool wants_fresh; /* a kept connection died; the next one is not on such, and is not counted */
+    struct gateway_hedge hedge;      /* a second one beside it */
+    bool is_held; /* the answer says that the origin cannot now; the second one may tell better */
+    uint32_t attempts; /* so far */
+    bool wants_fresh;  /* a kept connection died; the next one is not on such, and is not counted */
     uint32_t failed_code;         /* what became of the last one, */
     struct metric *failed_metric; /* which is what became of the request when there is no other */
     uint64_t head_ns;             /* when the head had come */
@@ -71,6 +73,7 @@ struct gateway_request {
     const char *group; /* of its origins, in the arena; NULL: those in none */
     uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
     uint32_t kept_connections, retries;
+    bool tries_answers; /* 502 to 504 elsewhere, too */
     enum http_pack_policy packs;
 
     struct loop_timer timer;
@@ -96,11 +99,18 @@ static void made_progress(struct gateway_request *request)
     request->deadline_ns = loop_now_ns(request->worker->loop) + request->read_timeout_ns;
 }
 
+/* NULL: the configuration knows it no more. */
+static const struct conf_site *site_of(const struct gateway_request *request)
+{
+    return conf_find_site(gateway_conf(request->worker), span_text(request->site));
+}
+
 /* ---- ends */
 
 static void request_free(struct gateway_request *request)
 {
     gateway_ticket_end(&request->ticket, NULL);
+    gateway_hedge_stop(&request->hedge);
     gateway_attempt_close(&request->attempt);
     loop_timer_stop(request->worker->loop, &request->timer);
     list_remove(&request->link);
@@ -127,15 +137,8 @@ static void fail(struct gateway_request *request, uint32_t code, struct metric *
 
 static void bad_answer(struct gateway_request *request, enum http_cause cause)
 {
-    char address[ADDRESS_TEXT_BYTES];
-    bool is_silent = cause == HTTP_CAUSE_TRUNCATED && gateway_attempt_is_silent(request->attempt);
-    log_notice("gateway", "bad answer of an origin: %s, origin=%s site=%s id=%.*s",
-               is_silent ? "there is none" : http_cause_text(cause),
-               address_text(&request->attempt->pool->address, true, address), request->site,
-               SPAN_ARGS(request->opening.request_id));
-    request->attempt->end = GATEWAY_END_FAILED;
     fail(request, TRANSPORT_CODE_PROTOCOL,
-         gateway_fault_metric(is_silent ? GATEWAY_FAULT_NO_ANSWER : gateway_fault_of(cause)));
+         gateway_attempt_bad(request->attempt, cause, request->site, request->opening.request_id));
 }
 
 static void bad_request(struct gateway_request *request)
@@ -156,6 +159,9 @@ static void write_head(struct gateway_request *request)
     }
     set_state(request, REQUEST_EXCHANGE);
     set_deadline(request, request->read_timeout_ns);
+    uint64_t hedge_ns = gateway_ticket_answer(request->attempt->ticket)->hedge_ns;
+    if (hedge_ns && request->found.is_hedgeable)
+        gateway_hedge_arm(&request->hedge, request, request->worker, &request->head, hedge_ns);
 }
 
 /* `retry_ns`: when another try may do, where that is known. */
@@ -171,23 +177,23 @@ static void no_origin(struct gateway_request *request, int error, uint64_t retry
         fail(request, TRANSPORT_CODE_UNREACHABLE, &gateway_unreachable);
 }
 
-static uint32_t count_origins(const struct gateway_request *request, const struct conf_site *site)
-{
-    struct conf_group group;
-    return conf_find_group(site, request->group, &group) ? (uint32_t)group.origin_count : 0;
-}
-
 static void on_ticket(void *argument, struct gateway_ticket *ticket);
 
 /* `except`: the identity of an origin that it should not be, if there is another; 0: none. */
+static struct gateway_wish wish_for(const struct gateway_request *request, enum gateway_try as,
+                                    uint64_t except)
+{
+    return (struct gateway_wish){.part = gateway_part_key(request->site, request->group, 0),
+                                 .class = request->opening.priority,
+                                 .type = request->found.type,
+                                 .as = as,
+                                 .session = request->session,
+                                 .except = except};
+}
+
 static void wait_for_origin(struct gateway_request *request, enum gateway_try as, uint64_t except)
 {
-    const struct gateway_wish wish = {.part = gateway_part_key(request->site, request->group, 0),
-                                      .class = request->opening.priority,
-                                      .type = request->found.type,
-                                      .as = as,
-                                      .session = request->session,
-                                      .except = except};
+    const struct gateway_wish wish = wish_for(request, as, except);
     set_state(request, REQUEST_WAIT);
     request->ticket = gateway_ticket_ask(request->worker, &wish, on_ticket, request);
 }
@@ -197,13 +203,14 @@ static void wait_for_origin(struct gateway_request *request, enum gateway_try as
 static void try_again(struct gateway_request *request, uint64_t failed, bool was_sent,
                       uint32_t code, struct metric *metric)
 {
-    const struct conf_site *site =
-        conf_find_site(gateway_conf(request->worker), span_text(request->site));
+    const struct conf_site *site = site_of(request);
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || request->found.is_repeatable);
-    uint32_t most = request->retries + (site && !was_sent ? count_origins(request, site) : 0);
+    uint32_t most =
+        request->retries + (site && !was_sent ? gateway_pool_origins(site, request->group) : 0);
     if (request->retries && request->wants_fresh)
         most++;
+    gateway_hedge_stop(&request->hedge);
     gateway_attempt_close(&request->attempt);
     if (!site || !may || request->attempts > most) {
         fail(request, code, metric);
@@ -241,11 +248,11 @@ static void start_attempt(struct gateway_request *request)
 {
     uint64_t origin = gateway_ticket_answer(request->ticket)->identity;
     metric_add(&gateway_retries, request->attempts++ > 0);
-    const struct gateway_attempt_order order = {
-        .ticket = &request->ticket,
-        .site = conf_find_site(gateway_conf(request->worker), span_text(request->site)),
-        .caller = {request->opening.client, request->opening.edge_port},
-        .wants_fresh = request->wants_fresh};
+    const struct gateway_attempt_order order = {.ticket = &request->ticket,
+                                                .site = site_of(request),
+                                                .caller = {request->opening.client,
+                                                           request->opening.edge_port},
+                                                .wants_fresh = request->wants_fresh};
     int result = gateway_attempt_start(request, request->worker, &order, &request->attempt);
     if (result == ERROR_LIMIT) {
         log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
@@ -276,43 +283,6 @@ static bool take_group(struct gateway_request *request, const struct conf_site *
     return false;
 }
 
-static unsigned fields_of(const struct conf_site *site)
-{
-    switch (site->origin.fields) {
-    case CONF_FIELDS_BOTH:
-        return HTTP_FORWARDED | HTTP_X_FORWARDED;
-    case CONF_FIELDS_FORWARDED:
-        return HTTP_FORWARDED;
-    case CONF_FIELDS_X_FORWARDED:
-        return HTTP_X_FORWARDED;
-    case CONF_FIELDS_OFF:
-        return 0;
-    }
-    return 0;
-}
-
-/* By the head as the edge sent it. */
-static void recognise(struct gateway_request *request, const struct conf_site *site)
-{
-    const struct rules_facts facts = {.head = &request->head,
-                                      .client = request->opening.client,
-                                      .rtt_us = RULES_UNKNOWN,
-                                      .loss_ppm = RULES_UNKNOWN,
-                                      .load_percent = RULES_UNKNOWN};
-    types_recognise(site->types, request->worker->learner, request->worker->matcher, site->number,
-                    &facts, &request->arena, &request->found);
-}
-
-/* What it has cost teaches of its like. */
-static void learn(struct gateway_request *request)
-{
-    const struct gateway_attempt *attempt = request->attempt;
-    if (attempt->answer.status < 400 && !request->is_tunnel)
-        types_learn(request->worker->learner, &request->found,
-                    attempt->answered_ns - attempt->asked_ns, attempt->bytes,
-                    loop_now_ns(request->worker->loop));
-}
-
 /* The head has come: whose is it, may they, and where does it go? */
 static void begin(struct gateway_request *request)
 {
@@ -336,17 +306,19 @@ static void begin(struct gateway_request *request)
     request->idle_timeout_ns = site->idle_timeout_ns;
     request->kept_connections = site->kept_connections;
     request->retries = site->retries;
+    request->tries_answers = site->failure.retries.on_answers;
     request->packs =
         link_packs(request->from) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF;
     if (http_add_via(&request->head.fields, request->head.minor, span_text(conf->self->name)) < 0 ||
         http_add_forwarded(&request->head.fields, &request->opening, &request->head,
-                           fields_of(site)) < 0) {
+                           gateway_manner_fields(site)) < 0) {
         bad_request(request);
         return;
     }
     gateway_session_read(site, &request->opening, &request->head, clock_wall_ns() / 1000000000,
                          &request->session);
-    recognise(request, site);
+    gateway_recognise(request->worker, site, &request->opening, &request->head, &request->arena,
+                      &request->found);
     if (site->origin_host) {
         request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
         request->head.port = 0;
@@ -466,14 +438,10 @@ static void go_up(struct gateway_request *request)
 /* As far as they are known: before the answer's head without the last one. */
 static void write_times(struct gateway_request *request)
 {
-    const struct gateway_attempt *attempt = request->attempt;
     struct http_times times = {.known = request->answer_ended ? HTTP_TIME_COUNT : HTTP_TIME_WHOLE};
     if (!link_hears_times(request->from))
         return;
-    times.us[HTTP_TIME_QUEUE] = (attempt->chosen_ns - request->head_ns) / 1000;
-    times.us[HTTP_TIME_CONNECT] = (attempt->asked_ns - attempt->chosen_ns) / 1000;
-    times.us[HTTP_TIME_FIRST_BYTE] = (attempt->answered_ns - attempt->asked_ns) / 1000;
-    times.us[HTTP_TIME_WHOLE] = (loop_now_ns(request->worker->loop) - attempt->chosen_ns) / 1000;
+    gateway_attempt_times(request->attempt, request->head_ns, &times);
     http_form_write_times(&request->to_link, &times);
 }
 
@@ -493,7 +461,8 @@ static void conclude(struct gateway_request *request)
     if (!request->answer_ended)
         finish_answer(request);
     request->attempt->end = GATEWAY_END_DONE;
-    learn(request);
+    if (!request->is_tunnel)
+        gateway_learn_kind(request->attempt, &request->found);
     if (request->request_ended && !request->is_tunnel)
         gateway_attempt_keep(&request->attempt, request->idle_timeout_ns,
                              request->kept_connections);
@@ -507,24 +476,6 @@ static void conclude(struct gateway_request *request)
     set_deadline(request, request->read_timeout_ns);
 }
 
-/* What the answer tells: the client, which server it belongs to; the owner, how fresh the server is. */
-static void note_session(struct gateway_request *request)
-{
-    const struct conf_site *site =
-        conf_find_site(gateway_conf(request->worker), span_text(request->site));
-    struct gateway_attempt *attempt = request->attempt;
-    const struct gateway_answer *grant = gateway_ticket_answer(attempt->ticket);
-    uint64_t now_s = clock_wall_ns() / 1000000000;
-    if (grant->role != BALANCE_EQUAL &&
-        !gateway_session_validator(&request->head, &attempt->answer, now_s, &attempt->target,
-                                   &attempt->validator))
-        attempt->target = 0;
-    if (site && gateway_session_tell(&request->session, site, &request->opening,
-                                     grant->session_identity, now_s, &attempt->answer) < 0)
-        log_notice("gateway", "an answer has no room for the cookie of its session site=%s",
-                   request->site);
-}
-
 /* False: it cannot cross. */
 static bool take_answer_head(struct gateway_request *request)
 {
@@ -533,7 +484,8 @@ static bool take_answer_head(struct gateway_request *request)
     struct slice_queue head = {0};
     struct http_pack pack;
     if (answer->status >= 200)
-        note_session(request);
+        gateway_learn_session(request->attempt, request->site, &request->session, &request->opening,
+                              &request->head);
     if (http_form_write_response(&head, answer) < 0)
         return false;
     if (answer->status >= 200 || request->is_tunnel)
@@ -547,18 +499,47 @@ static bool take_answer_head(struct gateway_request *request)
     return true;
 }
 
+/* False: it has ended the request. */
+static bool begin_answer(struct gateway_request *request)
+{
+    gateway_hedge_stop(&request->hedge);
+    request->is_held = false;
+    request->answer_began = true;
+    request->is_tunnel = request->attempt->answer.status == 101;
+    if (take_answer_head(request))
+        return true;
+    bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
+    return false;
+}
+
+/* The origin says that it cannot now: perhaps another can, and its answer waits so long. */
+static bool holds_answer(struct gateway_request *request)
+{
+    const struct conf_site *site = site_of(request);
+    if (failure_outcome_of(request->attempt->answer.status) != FAILURE_GATEWAY_ERROR ||
+        !request->tries_answers || !request->found.is_repeatable ||
+        request->head.body != HTTP_BODY_NONE || request->attempts > request->retries || !site ||
+        gateway_pool_origins(site, request->group) < 2)
+        return false;
+    const struct gateway_wish wish =
+        wish_for(request, GATEWAY_TRY_RETRY,
+                 gateway_ticket_answer(request->attempt->ticket)->identity);
+    request->attempts++;
+    request->attempt->end = GATEWAY_END_DONE;
+    request->is_held = true;
+    gateway_hedge_stop(&request->hedge);
+    gateway_hedge_arm(&request->hedge, request, request->worker, &request->head, 0);
+    gateway_hedge_ask(&request->hedge, &wish);
+    return true;
+}
+
 /* One piece of the answer. False: nothing more now. */
 static bool take_answer(struct gateway_request *request)
 {
     struct slice data;
     switch (gateway_attempt_next(request->attempt, &data)) {
     case HTTP_EVENT_HEAD:
-        request->answer_began = true;
-        request->is_tunnel = request->attempt->answer.status == 101;
-        if (take_answer_head(request))
-            return true;
-        bad_answer(request, HTTP_CAUSE_FORM_CONTENT);
-        return false;
+        return !holds_answer(request) && begin_answer(request);
     case HTTP_EVENT_DATA:
         http_form_content_add(&request->content, &request->to_link, data);
         return true;
@@ -602,7 +583,7 @@ static void go_down(struct gateway_request *request)
 {
     uint64_t room = link_stream_room(request->stream);
     bool ended;
-    if (request->state != REQUEST_EXCHANGE || request->answer_ended || !room)
+    if (request->state != REQUEST_EXCHANGE || request->answer_ended || request->is_held || !room)
         return;
     uint32_t limit = room < GATEWAY_READ_MOST ? (uint32_t)room : GATEWAY_READ_MOST;
     int got = gateway_attempt_read(request->attempt, limit, &ended);
@@ -618,7 +599,7 @@ static void go_down(struct gateway_request *request)
         while (take_answer(request)) {
         }
     }
-    if (ended && request->state == REQUEST_EXCHANGE)
+    if (ended && request->state == REQUEST_EXCHANGE && !request->is_held)
         origin_ended(request);
 }
 
@@ -645,18 +626,67 @@ static void run(struct gateway_request *request)
         request->request_ended && !gateway_attempt_unsent(request->attempt))
         conclude(request);
     if (request->state != REQUEST_OVER && request->attempt &&
-        gateway_attempt_watch(request->attempt,
-                              !request->answer_ended && link_stream_room(request->stream)) < 0)
+        gateway_attempt_watch(request->attempt, !request->answer_ended && !request->is_held &&
+                                                    link_stream_room(request->stream)) < 0)
         fail(request, TRANSPORT_CODE_INTERNAL, &gateway_unreachable);
     if (request->state == REQUEST_OVER)
         request_free(request);
 }
 
+/* ---- a second try beside the first */
+
+static void go_on(struct gateway_request *request)
+{
+    for (bool more = begin_answer(request); more;)
+        more = take_answer(request);
+}
+
+/* It came to nothing. */
+static void hedge_ended(struct gateway_request *request)
+{
+    gateway_hedge_stop(&request->hedge);
+    if (request->is_held)
+        go_on(request);
+}
+
+static void hedge_answers(struct gateway_request *request)
+{
+    struct gateway_attempt *attempt = request->hedge.attempt;
+    if (attempt->answer.status >= 500) {
+        attempt->end = GATEWAY_END_DONE;
+        hedge_ended(request);
+        return;
+    }
+    gateway_attempt_close(&request->attempt);
+    request->attempt = gateway_hedge_take(&request->hedge);
+    set_deadline(request, request->read_timeout_ns);
+    go_on(request);
+}
+
+void gateway_request_on_hedge(struct gateway_request *request)
+{
+    const struct gateway_wish wish =
+        wish_for(request, GATEWAY_TRY_HEDGE,
+                 gateway_ticket_answer(request->attempt->ticket)->identity);
+    if (request->request_ended)
+        gateway_hedge_ask(&request->hedge, &wish);
+}
+
+void gateway_request_on_hedge_ticket(struct gateway_request *request)
+{
+    const struct origin_caller caller = {request->opening.client, request->opening.edge_port};
+    if (!gateway_hedge_start(&request->hedge, site_of(request), &caller))
+        hedge_ended(request);
+    run(request);
+}
+
 void gateway_request_on_connected(struct gateway_request *request, struct gateway_attempt *attempt,
                                   bool has_failed)
 {
-    INVARIANT(attempt == request->attempt);
-    if (has_failed)
+    if (attempt != request->attempt) {
+        if (!gateway_hedge_on_connected(&request->hedge, has_failed))
+            hedge_ended(request);
+    } else if (has_failed)
         connect_failed(request, gateway_ticket_answer(attempt->ticket)->identity);
     else
         write_head(request);
@@ -666,9 +696,17 @@ void gateway_request_on_connected(struct gateway_request *request, struct gatewa
 void gateway_request_on_origin(struct gateway_request *request, struct gateway_attempt *attempt,
                                bool is_readable)
 {
-    INVARIANT(attempt == request->attempt);
-    if (is_readable)
+    bool answers;
+    if (attempt != request->attempt) {
+        if (!gateway_hedge_on_origin(&request->hedge, is_readable, &answers))
+            hedge_ended(request);
+        else if (answers)
+            hedge_answers(request);
+    } else if (request->is_held) {
+        hedge_ended(request); /* its connection breaks: better its answer than none */
+    } else if (is_readable) {
         go_down(request);
+    }
     run(request);
 }
 
@@ -704,7 +742,9 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         set_deadline(request, request->read_timeout_ns);
         return;
     }
-    if (request->state == REQUEST_CONNECT) {
+    if (request->is_held) {
+        hedge_ended(request);
+    } else if (request->state == REQUEST_CONNECT) {
         request->attempt->end = GATEWAY_END_UNCONNECTED;
         connect_failed(request, gateway_ticket_answer(request->attempt->ticket)->identity);
     } else {
@@ -715,13 +755,7 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
     run(request);
 }
 
-static void on_readable(void *owner, struct link_stream *stream)
-{
-    (void)stream;
-    run(owner);
-}
-
-static void on_writable(void *owner, struct link_stream *stream)
+static void on_stream(void *owner, struct link_stream *stream)
 {
     (void)stream;
     run(owner);
@@ -736,7 +770,7 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     run(request);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {on_stream, on_stream, on_reset};
 
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,
                             struct link_stream *stream)

@@ -217,3 +217,33 @@ def test_L7_a_type_that_fails_everywhere_is_refused_and_others_are_not(shop):
     assert site.metric("causeway_gateway_circuits_opened_total") == 1
     wait_until(lambda: site.ask("/report")[0] == 200, 20, "a probe closes it again")
     assert {site.ask("/report")[0] for _ in range(5)} == {200}
+
+
+def test_L3_an_origin_that_cannot_now_is_passed_over(shop):
+    site = shop("failure: {ejection: {on: false}}")
+    site.tell(0, status=503)
+    visitors = site.visit(rate=200, connections=10)
+    wait_until(lambda: site.tell(0) > 50, 20, "it is asked")
+    expect_no_failure(finish(visitors))
+    assert site.metric("causeway_gateway_retries_total") > 50
+    # Where all say so, the client is told so; and it is not hidden where that is not wanted.
+    for number in (1, 2):
+        site.tell(number, status=503)
+    assert site.ask()[0] == 503
+    site.tell(1, status=200)
+    site.tell(2, status=200)
+    site.node.reload(site.text("failure: {ejection: {on: false}, retries: {answers: false}}"))
+    site.node.wait_for_log(TAKEN)
+    wait_until(lambda: site.ask()[0] == 503, 20, "its own answer")
+
+
+def test_L6_a_slow_answer_is_asked_for_elsewhere(shop):
+    site = shop("failure: {hedging: {on: true, samples: 50, share: 50}}")
+    visitors = site.visit(rate=200, connections=10)
+    wait_until(lambda: site.tell(0) > 100, 20, "something is known of the type")
+    site.tell(0, ms=3000)
+    wait_until(lambda: site.metric("causeway_gateway_hedges_won_total") > 5, 20, "second ones answer first")
+    result = finish(visitors)
+    expect_no_failure(result)
+    assert site.metric("causeway_gateway_hedges_total") >= site.metric("causeway_gateway_hedges_won_total")
+    assert result["origins"][site.places[1]] and result["origins"][site.places[2]]

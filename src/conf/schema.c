@@ -440,7 +440,8 @@ static const struct setting site_timeout_settings[] = {
     {"connect", &type_duration, MEMBER(conf_site, connect_timeout_ns), RANGE("10ms", "5m"),
      .preset = "3s", .help = "To connect to an origin."},
     {"read", &type_duration, MEMBER(conf_site, read_timeout_ns), RANGE("100ms", "24h"),
-     .preset = "60s", .help = "Without a byte from the origin."},
+     .preset = "60s",
+     .help = "Without a byte from the origin; also for the whole head of an answer."},
     {"idle", &type_duration, MEMBER(conf_site, idle_timeout_ns), RANGE("100ms", "1h"),
      .preset = "30s", .help = "A kept connection to an origin that is not used."},
 };

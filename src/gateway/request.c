@@ -595,7 +595,9 @@ static void go_down(struct gateway_request *request)
         return;
     }
     if (got > 0) {
-        made_progress(request);
+        /* A head has to be whole in the time from its first byte: drop by drop it would hold its slot for days. */
+        if (gateway_attempt_is_silent(request->attempt) || request->attempt->answered_ns)
+            made_progress(request);
         while (take_answer(request)) {
         }
     }

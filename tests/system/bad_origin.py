@@ -4,10 +4,11 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 
 
 class Script:
-    """What happens on a connection once a request's head has come: bytes are sent, and the words below are done."""
+    """What happens on a connection once a request's head has come: bytes are sent, numbers are seconds to wait, and the words below are done."""
     CLOSE, RESET, HANG = "close", "reset", "hang"
 
 
@@ -66,6 +67,8 @@ class BadOrigin:
         for piece in script:
             if isinstance(piece, bytes):
                 connection.sendall(piece)
+            elif isinstance(piece, float):
+                time.sleep(piece)
             elif piece == Script.CLOSE:
                 connection.shutdown(socket.SHUT_WR)
             elif piece == Script.RESET:

@@ -88,6 +88,7 @@ EXTRA = [
     ("body_of_304", [b"HTTP/1.1 304 Not Modified\r\n\r\nevil"]),
     ("behind_chunks", [HEAD + CHUNKED + b"\r\n2\r\nok\r\n0\r\n\r\nevil"]),
 ]
+DRIPPING = [HEAD, b"X: "] + [0.1, b"x"] * 600
 ALL = {name: script for name, script, _ in REFUSED + CUT} | dict(EXTRA)
 
 
@@ -98,17 +99,17 @@ class Place:
     port: int
     admin: int
 
-    def ask(self, path, method="GET"):
+    def ask(self, path, method="GET", host="www.shop.example"):
         """Everything that the edge answers until it closes, or resets."""
         received = b""
         with socket.create_connection(("127.0.0.1", self.port), 20) as connection, contextlib.suppress(ConnectionResetError):
-            connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: www.shop.example\r\nConnection: close\r\n\r\n".encode())
+            connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             while piece := connection.recv(65536):
                 received += piece
         return received
 
-    def status(self, path, method="GET"):
-        return int(self.ask(path, method).split(b" ", 2)[1])
+    def status(self, path, method="GET", **more):
+        return int(self.ask(path, method, **more).split(b" ", 2)[1])
 
     def counted(self):
         """Bad answers by their cause."""
@@ -132,7 +133,7 @@ def place(wan_program, causeway_program):
     with Lab(wan_program) as lab:
         here = lab.here()
         port, admin, origin_port, link = (here.free_port("127.0.0.1") for _ in range(4))
-        scripts = {f"/{name}": script for name, script in ALL.items()} | {"/ok": [OK], "/slow": [Script.HANG]}
+        scripts = {f"/{name}": script for name, script in ALL.items()} | {"/ok": [OK], "/dripping": DRIPPING}
         origin = BadOrigin.tcp(scripts, "127.0.0.1", origin_port)
         user = "user: root" if os.geteuid() == 0 else ""
         node = Causeway(lab, causeway_program, f"""
@@ -144,7 +145,7 @@ nodes:
     capacity: {{cpu: 0}}
     link: {{listen: ["127.0.0.1:{link}"]}}
     edge: {{listen: ["127.0.0.1:{port}"]}}
-    gateway: {{allow_local: true, allow: [{{edges: [all], sites: [shop]}}]}}
+    gateway: {{allow_local: true, allow: [{{edges: [all], sites: [shop, hasty]}}]}}
     admin: {{listen: ["127.0.0.1:{admin}"]}}
 sites:
   shop:
@@ -152,6 +153,11 @@ sites:
     origins: ["http://127.0.0.1:{origin_port}"]
     retries: 0
     timeouts: {{read: 60s}}
+  hasty:
+    hosts: [hasty.shop.example]
+    origins: ["http://127.0.0.1:{origin_port}"]
+    retries: 0
+    timeouts: {{read: 500ms}}
 """)
         made = Place(origin, node, port, admin)
         wait_until(lambda: made.status("/ok") == 200, what="the site is served")
@@ -210,6 +216,12 @@ def test_L3_who_speaks_before_it_is_asked_is_not_believed(place):
     assert place.ask("/ok").endswith(b"\r\n\r\nok")
     assert place.origin.connection_of("/ok") > spoiled
     wait_until(lambda: place.is_counted(before, "unasked"), what="unasked bytes are counted")
+
+
+def test_L3_a_head_that_comes_drop_by_drop_is_a_504(place):
+    """Each byte in time, and a minute for all of it."""
+    assert place.status("/dripping", host="hasty.shop.example") == 504
+    assert place.ask("/ok", host="hasty.shop.example").endswith(b"\r\n\r\nok")
 
 
 def test_L3_good_answers_are_no_faults_and_share_a_connection(place):

@@ -303,27 +303,3 @@ def test_R8_health_checks_speak_to_origins_as_requests_do(place):
     log = place.node.process.output()
     for site, (_, _, cause) in rows.items():
         assert (f"an origin is down site={site} " in log) == bool(cause), site
-
-
-@pytest.mark.parametrize("limits, most", [("{connections: 1, kept: 1}", 1), ("{connections: 64, kept: 4}", 4)])
-def test_L3_kept_connections_are_shared_by_the_workers(place, start_origin, limits, most):
-    """Two workers: what idles at one neither adds to what the site keeps nor stands in the other's way."""
-    port = place.lab.here().free_port("127.0.0.1")
-    start_origin(place.lab, place.lab.here(), ("127.0.0.1", port))
-    place.start({"shop": ([f"http://127.0.0.1:{port}"], f"limits: {limits}")})
-
-    def open_connections():
-        with socket.create_connection(("127.0.0.1", port), 20) as connection:
-            connection.sendall(b"GET /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            return json.loads(connection.makefile("rb").read().split(b"\r\n\r\n")[1])["open"] - 1
-
-    def visit():
-        for _ in range(8):
-            assert place.ask("shop", "/slow?ms=5")[0] == 200
-    visitors = [threading.Thread(target=visit) for _ in range(16 if most > 1 else 1)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join()
-    visit()
-    wait_until(lambda: 1 <= open_connections() <= most, what="no more are kept than the site says")

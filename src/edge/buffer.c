@@ -248,10 +248,10 @@ static uint32_t waiting_there(const struct loads_report *report)
     return waiting;
 }
 
-/* More wait than the servers there take in one go. */
+/* More wait than the servers there take in one go. Where no server is up there is nothing to wait for: a request learns it at once. */
 static bool is_standing(const struct loads_report *report)
 {
-    return report && (report->is_full || waiting_there(report) > report->slots);
+    return report && report->slots && (report->is_full || waiting_there(report) > report->slots);
 }
 
 static uint32_t shrunk(uint32_t slots)

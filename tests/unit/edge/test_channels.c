@@ -189,6 +189,22 @@ static void L4_requests_wait_here_while_the_queue_there_stands(void **state)
     stage_stop(&stage);
 }
 
+static void L4_nobody_waits_for_servers_that_are_all_down(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    struct link_stream *loads = start_loads(&stage);
+    tell_load(loads, &(struct loads_report){
+                         .site = purge_site(SPAN("single")), .is_full = true, .waiting = {5}});
+    int clients[] = {ask(&stage, SINGLE), ask(&stage, SINGLE), ask(&stage, SINGLE)};
+    assert_int_equal(fake_stream_count(), 4);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    edge_loads_stop(stage.worker);
+    stage_stop(&stage);
+}
+
 static const char without_single[] =
     "nodes:\n"
     "  edge: { " NETWORK_A ", edge: { listen: [\":80\"] } }\n"
@@ -260,6 +276,7 @@ int main(void)
         cmocka_unit_test(L5_a_gateway_that_tells_nonsense_is_not_heard),
         cmocka_unit_test(S6_rules_hear_of_the_load),
         cmocka_unit_test(L4_requests_wait_here_while_the_queue_there_stands),
+        cmocka_unit_test(L4_nobody_waits_for_servers_that_are_all_down),
         cmocka_unit_test(L4_who_waits_is_answered_when_the_site_goes),
         cmocka_unit_test(L2_what_may_be_repeated_leaves_a_broken_link),
     };

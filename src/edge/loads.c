@@ -9,7 +9,14 @@
 
 #include <pthread.h>
 
-enum { TICK_MS = 100, AGAIN_MS = 1000, REFUSED_MS = 5000, READ_MOST = 65536 };
+enum {
+    TICK_MS = 100,
+    AGAIN_MS = 1000,
+    REFUSED_MS = 5000,
+    READ_MOST = 65536,
+    PEERS_BEATS = 3,   /* a gateway is told of others at every third beat, */
+    PEERS_MOST = 1024, /* of so many sites */
+};
 #define MS_NS 1000000ull
 
 struct edge_load_source {
@@ -155,6 +162,31 @@ static void drop_stream(struct edge_load_source *source, uint32_t code, uint64_t
     pthread_mutex_unlock(&source->lock);
 }
 
+/* A gateway hears what the others that serve the same sites need: they divide the origins' slots by it. */
+static void write_peers(struct edge_load_source *source, struct text *out)
+{
+    struct edge_loads *loads = source->loads;
+    uint64_t now_ns = clock_now_ns();
+    pthread_mutex_lock(&loads->lock);
+    for (size_t i = 0; i < source->count && i < PEERS_MOST; i++) {
+        struct loads_message message = {.type = LOADS_MESSAGE_PEERS,
+                                        .report.site = source->reports[i].site};
+        uint64_t need = 0;
+        LIST_EACH (item, after, &loads->sources) {
+            struct edge_load_source *other = CONTAINER_OF(item, struct edge_load_source, in_list);
+            struct loads_report report;
+            if (other == source || !edge_loads_read(other, message.report.site, now_ns, &report))
+                continue;
+            message.others++;
+            need += loads_report_need_milli(&report);
+        }
+        message.need_milli = need < UINT32_MAX ? (uint32_t)need : UINT32_MAX;
+        if (message.others)
+            loads_message_write(out, &message);
+    }
+    pthread_mutex_unlock(&loads->lock);
+}
+
 /* False: that is no message of this protocol. */
 static bool take(struct edge_load_source *source, const struct loads_message *message,
                  struct text *out)
@@ -170,6 +202,8 @@ static bool take(struct edge_load_source *source, const struct loads_message *me
         metric_add(&loads_beats, 1);
         loads_message_write(out, &(struct loads_message){.type = LOADS_MESSAGE_HEARD,
                                                          .number = message->number});
+        if (message->number % PEERS_BEATS == 0)
+            write_peers(source, out);
         return true;
     case LOADS_MESSAGE_LOAD:
         metric_add(&loads_told, 1);
@@ -186,6 +220,7 @@ static bool take(struct edge_load_source *source, const struct loads_message *me
         return true;
     case LOADS_MESSAGE_HELLO:
     case LOADS_MESSAGE_HEARD:
+    case LOADS_MESSAGE_PEERS:
         return false;
     }
     return false;

@@ -101,6 +101,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     gateway->manners = gateway_manners_new();
     gateway->shares = gateway_shares_new();
     gateway->orders = gateway_orders_new(options->has_orders ? options->orders_file : -1);
+    gateway->peers = gateway_peers_new();
     return gateway;
 }
 
@@ -115,6 +116,7 @@ void gateway_free(struct gateway **freed)
     gateway_purges_free(&gateway->purges);
     gateway_manners_free(&gateway->manners);
     gateway_shares_free(&gateway->shares);
+    gateway_peers_free(&gateway->peers);
     gateway_map_free(gateway);
     gateway_orders_free(&gateway->orders);
     memory_free(atomic_load(&gateway->down));

@@ -141,6 +141,8 @@ static void look_at(struct gateway_loads *loads, const struct conf_site *site,
         report.waiting[i] = queue->classes[i].waiting;
         report.wait_us[i] = clip(queue->classes[i].wait_ns / 1000);
     }
+    gateway_peers_need(loads->worker->gateway->peers, report.site,
+                       loads_report_need_milli(&report));
     if (row->changed && !loads_report_differs(&row->report, &report))
         return;
     row->report = report;
@@ -240,6 +242,21 @@ static void on_beat(struct loop *loop, struct loop_timer *timer)
 
 /* ---- from edges */
 
+/* Of a site that this edge may have; others were told by none. */
+static void hear_of_peers(struct load_session *session, const struct loads_message *message)
+{
+    const struct gateway_loads *loads = session->loads;
+    const struct conf *conf = gateway_conf(loads->worker);
+    for (size_t i = 0; i < loads->count; i++) {
+        if (loads->rows[i].report.site != message->report.site)
+            continue;
+        if (may_have(session, conf, &loads->rows[i]))
+            gateway_peers_heard(loads->worker->gateway->peers, message->report.site,
+                                message->others, message->need_milli, clock_now_ns());
+        return;
+    }
+}
+
 /* False: that is no message of this protocol. */
 static bool take(struct load_session *session, const struct loads_message *message)
 {
@@ -252,6 +269,9 @@ static bool take(struct load_session *session, const struct loads_message *messa
         return message->version == LOADS_VERSION;
     case LOADS_MESSAGE_HEARD: /* that it went both ways is all that it is for */
     case LOADS_MESSAGE_UNKNOWN:
+        return true;
+    case LOADS_MESSAGE_PEERS:
+        hear_of_peers(session, message);
         return true;
     case LOADS_MESSAGE_BEAT:
     case LOADS_MESSAGE_LOAD:

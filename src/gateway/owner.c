@@ -7,6 +7,7 @@
 #include "gateway/owner.h"
 
 #include "base/memory.h"
+#include "purge/purge.h"
 
 #define REPORT_NS (100ull * 1000000)
 #define AGAIN_NS \
@@ -18,6 +19,7 @@ static const uint16_t numbers = QUEUE_SERVERS_MOST; /* of servers are below that
 struct owner_server {
     uint64_t identity;
     struct address address;
+    struct queue_part part;  /* of its slots, that this gateway has */
     uint64_t avoid_until_ns; /* a connection failed lately */
     enum balance_role role;
     uint64_t behind_ns; /* as the configuration says; 0: it is learnt */
@@ -120,10 +122,41 @@ static void publish(struct gateway_owner *owner)
     snapshot_publish(&owner->published, facts, memory_free);
 }
 
+/* NULL: it has none any more. */
+static const struct gateway_farm *farm_of(const struct gateway_map *map,
+                                          const struct gateway_owner *owner)
+{
+    uint32_t farm = map->farm_of[owner->number];
+    return farm == GATEWAY_NO_FARM ? NULL : &map->farms[farm];
+}
+
+/* Our part of the slots that the configuration gives origins; slots that are found are each gateway's own. */
+static void divide(struct gateway_owner *owner)
+{
+    const struct gateway_farm *farm = farm_of(gateway_map_read(owner->gateway), owner);
+    if (!farm)
+        return;
+    uint64_t site = purge_site(span_text(farm->site)), now_ns = clock_now_ns();
+    for (size_t i = 0; i < farm->server_count; i++) {
+        const struct queue_server_spec *spec = &farm->servers[i].spec;
+        uint16_t number = queue_server_find(owner->queue, spec->identity);
+        if (number == QUEUE_NO_SERVER || !spec->slots)
+            continue;
+        uint32_t due = gateway_peers_part(owner->gateway->peers, site, spec->slots, now_ns);
+        struct queue_part *part = &owner->servers[number].part;
+        uint32_t before = part->slots, given = queue_part_follow(part, due);
+        if (given < spec->slots || given != before)
+            queue_server_set_most(owner->queue, number, given < spec->slots ? given : UINT32_MAX);
+        if (given > before)
+            loop_task_queue(owner->worker->loop, &owner->pump);
+    }
+}
+
 /* While there is anything to tell. */
 static void on_report(struct loop *loop, struct loop_timer *timer)
 {
     struct gateway_owner *owner = CONTAINER_OF(timer, struct gateway_owner, report);
+    divide(owner);
     publish(owner);
     if (!owner->is_quiet)
         loop_timer_start(loop, timer, loop_now_ns(loop) + REPORT_NS);
@@ -564,14 +597,6 @@ void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *
         begin(owner, farm);
     follow(owner, gateway_map_read(owner->gateway), farm);
     push(owner, part->set, ticket);
-}
-
-/* NULL: it has none any more. */
-static const struct gateway_farm *farm_of(const struct gateway_map *map,
-                                          const struct gateway_owner *owner)
-{
-    uint32_t farm = map->farm_of[owner->number];
-    return farm == GATEWAY_NO_FARM ? NULL : &map->farms[farm];
 }
 
 void gateway_owners_follow(struct gateway_worker *worker)

@@ -110,6 +110,7 @@ struct gateway {
     struct gateway_worker *workers; /* by worker id */
     struct gateway_manners *manners;
     struct gateway_shares *shares;
+    struct gateway_peers *peers;       /* peers.c */
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
     struct gateway_health *health;     /* likewise */
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
@@ -202,6 +203,18 @@ void gateway_names_free(struct resolved_name *names, size_t count);
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,
                             struct link_stream *stream);
 void gateway_requests_abort(struct gateway_worker *worker);
+
+/* ---- peers.c: other gateways of the same sites; any thread */
+struct gateway_peers;
+struct gateway_peers *gateway_peers_new(void);
+void gateway_peers_free(struct gateway_peers **freed);
+/* What is needed here, and what an edge has heard of others. Thousandths of slots. */
+void gateway_peers_need(struct gateway_peers *peers, uint64_t site, uint32_t need_milli);
+void gateway_peers_heard(struct gateway_peers *peers, uint64_t site, uint32_t others,
+                         uint32_t need_milli, uint64_t now_ns);
+/* This gateway's part of so many slots of an origin of that site. */
+uint32_t gateway_peers_part(struct gateway_peers *peers, uint64_t site, uint32_t slots,
+                            uint64_t now_ns);
 
 /* ---- loads.c */
 void gateway_loads_accept(struct gateway_worker *worker, struct link *link,

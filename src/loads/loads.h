@@ -39,14 +39,16 @@ struct loads_report {
 /*   edge                  gateway
      HELLO version  ->
                     <-     LOAD ... of each site, when it has changed; GONE site: no more; BEAT: all that was told holds
-     HEARD number   ->                                                                                                  */
+     HEARD number   ->
+     PEERS ... of each site that other gateways have, too                                                               */
 // clang-format off
 #define LOADS_MESSAGE_LIST(X)                                                                       \
     X(HELLO, 1) /* first of all: version */                                                         \
     X(BEAT, 2)  /* number, and packets of the gateway's on this link whose fate is known, and lost ones */ \
     X(LOAD, 3)                                                                                      \
     X(GONE, 4)  /* site */                                                                          \
-    X(HEARD, 5) /* the beat with that number */
+    X(HEARD, 5) /* the beat with that number */                                                     \
+    X(PEERS, 6) /* site, how many other gateways have told of it, and what they need together */
 // clang-format on
 enum loads_message_type {
     LOADS_MESSAGE_UNKNOWN, /* of a later release: to be passed over */
@@ -59,7 +61,8 @@ struct loads_message {
     enum loads_message_type type;
     uint8_t version;
     uint64_t number, known, lost;
-    struct loads_report report; /* LOAD; of GONE `site` alone */
+    struct loads_report report; /* LOAD; of GONE and PEERS `site` alone */
+    uint32_t others, need_milli;
 };
 void loads_message_write(struct text *out, const struct loads_message *message);
 /* The first message of `bytes`: its bytes, ERROR_INCOMPLETE, or ERROR_INVALID. */
@@ -67,6 +70,8 @@ MUST_USE int loads_message_read(struct span bytes, struct loads_message *message
 /* The same from a queue, whose bytes leave it. */
 MUST_USE int loads_message_take(struct slice_queue *in, struct loads_message *message);
 
+/* Slots that it needs, in thousandths: what comes, and how long each is there. */
+uint32_t loads_report_need_milli(const struct loads_report *report);
 /* Another report than `told`, for whoever chooses by it: small changes are none. */
 bool loads_report_differs(const struct loads_report *told, const struct loads_report *now);
 

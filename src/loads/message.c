@@ -66,6 +66,10 @@ void loads_message_write(struct text *out, const struct loads_message *message)
     case LOADS_MESSAGE_HEARD:
         at = store_u64(at, message->number);
         break;
+    case LOADS_MESSAGE_PEERS:
+        at = store_u64(at, message->report.site);
+        at = store_u32(store_u32(at, message->others), message->need_milli);
+        break;
     case LOADS_MESSAGE_UNKNOWN:
         INVARIANT(!"a message of its own kind only");
     }
@@ -95,6 +99,11 @@ static int read_body(struct loads_message *message, uint8_t type, struct span bo
         break;
     case LOADS_MESSAGE_HEARD:
         message->number = read_u64(&reader);
+        break;
+    case LOADS_MESSAGE_PEERS:
+        message->report.site = read_u64(&reader);
+        message->others = read_u32(&reader);
+        message->need_milli = read_u32(&reader);
         break;
     default:
         return 0;

@@ -13,6 +13,12 @@ static bool has_moved(uint32_t told, uint32_t now, uint32_t least)
     return difference > least && difference > (told > now ? told : now) / 8;
 }
 
+uint32_t loads_report_need_milli(const struct loads_report *report)
+{
+    uint64_t need = (uint64_t)report->demand_milli * report->service_us / 1000000;
+    return need < UINT32_MAX ? (uint32_t)need : UINT32_MAX;
+}
+
 bool loads_report_differs(const struct loads_report *told, const struct loads_report *now)
 {
     if (told->site != now->site || told->is_full != now->is_full || told->slots != now->slots ||

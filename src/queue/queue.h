@@ -158,6 +158,19 @@ void queue_server_set_behind(struct queue *queue, uint16_t server, uint64_t behi
 /* No more than so many of them from here, where gateways share the server; UINT32_MAX: no such bound. */
 void queue_server_set_most(struct queue *queue, uint16_t server, uint32_t most);
 
+/* ---- gateways that share servers */
+
+/* A gateway's part of a server's slots, beside `others` gateways; needs are in any unit, those of the others together. With fewer slots than
+ * gateways each has one. */
+uint32_t queue_divide(uint32_t slots, uint32_t others, uint64_t own_need, uint64_t others_need);
+
+/* A part that shrinks at once and grows when others have had the time to shrink theirs. Zero-initialised: nothing was given yet. */
+struct queue_part {
+    uint32_t slots;
+    uint8_t larger_for; /* looks in a row */
+};
+uint32_t queue_part_follow(struct queue_part *part, uint32_t due);
+
 /* ---- requests come and go */
 
 /* 0: it waits; queue_next() may launch it at once. ERROR_LIMIT: refused for *reason, the item is not kept. */

@@ -24,6 +24,11 @@ static const struct {
     {"beat", {.type = LOADS_MESSAGE_BEAT, .number = 7, .known = 1000, .lost = 50}},
     {"gone", {.type = LOADS_MESSAGE_GONE, .report = {.site = 0x0123456789abcdef}}},
     {"heard", {.type = LOADS_MESSAGE_HEARD, .number = 7}},
+    {"peers",
+     {.type = LOADS_MESSAGE_PEERS,
+      .report = {.site = 0x0123456789abcdef},
+      .others = 2,
+      .need_milli = 20000}},
 };
 
 static void check(const char *name, const struct loads_message *message)

@@ -247,6 +247,44 @@ static void L7_a_quick_server_that_is_down_is_not_waited_for(void **state)
     scene_end(&scene);
 }
 
+static void L3_gateways_that_see_the_same_needs_never_give_too_much(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t slots, others;
+        uint64_t own, rest;
+        uint32_t part;
+    } cases[] = {
+        {10, 0, 5, 0, 10}, {10, 1, 5, 5, 5}, {10, 1, 0, 0, 5}, {10, 1, 0, 9, 1}, {10, 1, 9, 0, 9},
+        {10, 3, 1, 3, 2},  {1, 3, 1, 1, 1},  {0, 1, 1, 1, 0},  {2, 1, 99, 1, 1}, {100, 1, 3, 1, 74},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(queue_divide(cases[i].slots, cases[i].others, cases[i].own, cases[i].rest),
+                         cases[i].part);
+    struct random random;
+    random_seed(&random, 3);
+    for (int i = 0; i < 10000; i++) {
+        uint32_t count = 2 + (uint32_t)random_below(&random, 6), sum = 0;
+        uint32_t slots = count + (uint32_t)random_below(&random, 1000);
+        uint64_t needs[8], all = 0;
+        for (uint32_t k = 0; k < count; k++)
+            all += needs[k] = random_below(&random, 3) ? random_below(&random, 1u << 30) : 0;
+        for (uint32_t k = 0; k < count; k++)
+            sum += queue_divide(slots, count - 1, needs[k], all - needs[k]);
+        assert_in_range(sum, slots - count, slots);
+    }
+}
+
+static void L3_a_part_shrinks_at_once_and_grows_when_others_know(void **state)
+{
+    (void)state;
+    static const uint32_t due[] = {10, 4, 8, 8, 8, 9, 8, 9, 9, 9};
+    static const uint32_t given[] = {10, 4, 4, 4, 8, 8, 8, 8, 8, 9};
+    struct queue_part part = {0};
+    for (size_t i = 0; i < sizeof due / sizeof *due; i++)
+        assert_int_equal(queue_part_follow(&part, due[i]), given[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +294,8 @@ int main(void)
         cmocka_unit_test(L1_down_servers_are_the_last_choice),
         cmocka_unit_test(L3_a_server_that_comes_back_starts_slowly),
         cmocka_unit_test(L3_other_gateways_bound_the_slots_here),
+        cmocka_unit_test(L3_gateways_that_see_the_same_needs_never_give_too_much),
+        cmocka_unit_test(L3_a_part_shrinks_at_once_and_grows_when_others_know),
         cmocka_unit_test(L1_sets_are_parts_of_the_servers),
         cmocka_unit_test(L8_unsafe_requests_wait_for_the_original),
         cmocka_unit_test(L7_a_request_waits_for_a_quick_server_while_few_do),

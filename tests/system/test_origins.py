@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import threading
 
 import pytest
@@ -303,3 +304,40 @@ def test_R8_health_checks_speak_to_origins_as_requests_do(place):
     log = place.node.process.output()
     for site, (_, _, cause) in rows.items():
         assert (f"an origin is down site={site} " in log) == bool(cause), site
+
+
+def test_T10_a_tunnel_crosses_tls_with_its_ends_one_by_one(place):
+    """An upgrade: bytes both ways, then the client's end, behind which the origin still has something to say."""
+    lab, here = place.lab, place.lab.here()
+    make_authority(lab, here)("leaf", "DNS:app.internal")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(lab.path("leaf.pem"), lab.path("leaf.key"))
+    listener = here.open_socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(8)
+
+    def serve():
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            while piece := connection.recv(65536):
+                connection.sendall(piece.upper())
+            connection.sendall(b"bye\n")
+            connection.unwrap()
+
+    threading.Thread(target=serve, daemon=True).start()
+    place.start({"odd": ([f"https://127.0.0.1:{listener.getsockname()[1]}"],
+                         f"origin: {{tls: {{name: app.internal, authorities: {lab.path('ca.pem')}}}}}")})
+    with socket.create_connection(("127.0.0.1", place.http), 20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: odd.shop.example\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+        stream = connection.makefile("rb")
+        assert b" 101 " in stream.readline()
+        while stream.readline() != b"\r\n":
+            pass
+        for length in (1, 20000, 300000):
+            connection.sendall(b"a" * length)
+            assert stream.read(length) == b"A" * length
+        connection.shutdown(socket.SHUT_WR)
+        assert stream.read() == b"bye\n"

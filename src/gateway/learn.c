@@ -28,8 +28,10 @@ void gateway_learn_session(struct gateway_attempt *attempt, const char *name,
                            const struct gateway_session *session,
                            const struct http_opening *opening, const struct http_head *head)
 {
-    const struct conf_site *site = conf_find_site(gateway_conf(attempt->worker), span_text(name));
     const struct gateway_answer *grant = gateway_ticket_answer(attempt->ticket);
+    if (session->kind != BALANCE_SESSION_COOKIE && grant->role == BALANCE_EQUAL)
+        return;
+    const struct conf_site *site = conf_find_site(gateway_conf(attempt->worker), span_text(name));
     uint64_t now_s = clock_wall_ns() / 1000000000;
     if (grant->role != BALANCE_EQUAL &&
         !gateway_session_validator(head, &attempt->answer, now_s, &attempt->target,

@@ -129,27 +129,27 @@ static bool end_interval(struct failure *failure, uint64_t now_ns)
 
 /* ---- what happens */
 
-bool failure_result(struct failure *failure, size_t at, enum failure_outcome outcome,
+bool failure_result(struct failure *failure, size_t server, enum failure_outcome outcome,
                     uint64_t service_ns, uint64_t now_ns)
 {
     const struct failure_ejection *settings = &failure->settings.ejection;
-    if (!settings->is_on || at >= failure->count || outcome == FAILURE_LEFT)
+    if (!settings->is_on || server >= failure->count || outcome == FAILURE_LEFT)
         return false;
     bool has_changed = failure_tick(failure, now_ns);
-    struct server *server = &failure->servers[at];
-    if (server->is_ejected)
+    struct server *row = &failure->servers[server];
+    if (row->is_ejected)
         return has_changed; /* what was under way when it was ejected says nothing new */
-    server->answers++;
+    row->answers++;
     if (!outcome_is_failure(&failure->settings, outcome)) {
-        server->time_ns += service_ns;
-        server->in_a_row = 0;
-        server->is_suspect = false;
+        row->time_ns += service_ns;
+        row->in_a_row = 0;
+        row->is_suspect = false;
         return has_changed;
     }
-    server->failures++;
-    server->in_a_row++;
-    if (settings->consecutive && (server->in_a_row >= settings->consecutive || server->is_suspect))
-        has_changed |= eject(failure, server, FAILURE_BY_ROW, now_ns);
+    row->failures++;
+    row->in_a_row++;
+    if (settings->consecutive && (row->in_a_row >= settings->consecutive || row->is_suspect))
+        has_changed |= eject(failure, row, FAILURE_BY_ROW, now_ns);
     return has_changed;
 }
 

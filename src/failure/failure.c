@@ -100,21 +100,21 @@ void failure_set_available(struct failure *failure, size_t server, bool is_avail
 
 /* ---- what is told of it */
 
-void failure_report_server(const struct failure *failure, size_t at,
+void failure_report_server(const struct failure *failure, size_t server,
                            struct failure_server_report *report)
 {
     *report = (struct failure_server_report){0};
-    if (at >= failure->count)
+    if (server >= failure->count)
         return;
-    const struct server *server = &failure->servers[at];
+    const struct server *row = &failure->servers[server];
     *report = (struct failure_server_report){
-        .is_ejected = server->is_ejected,
-        .cause = server->cause,
-        .ejections = server->ejections,
-        .until_ns = server->until_ns,
-        .in_a_row = server->in_a_row,
-        .answers = server->answers,
-        .failures = server->failures,
+        .is_ejected = row->is_ejected,
+        .cause = row->cause,
+        .ejections = row->ejections,
+        .until_ns = row->until_ns,
+        .in_a_row = row->in_a_row,
+        .answers = row->answers,
+        .failures = row->failures,
     };
 }
 

@@ -23,6 +23,8 @@ struct gateway_judge {
     } hedges[TYPES_MOST];
 };
 
+static const uint16_t numbers = QUEUE_SERVERS_MOST; /* of servers are below that */
+
 _Static_assert(QUEUE_SERVERS_MOST <= 64, "a bit for each server");
 
 static struct metric ejections = METRIC(COUNTER, "causeway_gateway_ejections_total", "",
@@ -143,7 +145,7 @@ static void tell_change(struct gateway_judge *judge, uint16_t server, uint64_t n
 static void look(struct gateway_judge *judge, uint64_t now_ns)
 {
     uint64_t now_ejected = 0;
-    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++) {
+    for (uint16_t i = 0; i < numbers; i++) {
         if (!judge->servers[i].identity)
             continue;
         now_ejected |= (uint64_t)failure_is_ejected(judge->failure, i) << i;
@@ -171,7 +173,7 @@ void gateway_judge_set_servers(struct gateway_judge *judge,
                                const struct gateway_judge_server servers[QUEUE_SERVERS_MOST])
 {
     uint64_t identities[QUEUE_SERVERS_MOST];
-    for (size_t i = 0; i < QUEUE_SERVERS_MOST; i++)
+    for (size_t i = 0; i < numbers; i++)
         identities[i] = servers[i].identity;
     memcpy(judge->servers, servers, sizeof judge->servers);
     failure_set_servers(judge->failure, identities, QUEUE_SERVERS_MOST);
@@ -179,7 +181,7 @@ void gateway_judge_set_servers(struct gateway_judge *judge,
     /* They may have other numbers: nothing has become of them, and nothing is told. */
     metric_add(&ejected, -(uint64_t)__builtin_popcountll(judge->ejected));
     judge->ejected = 0;
-    for (uint16_t i = 0; i < QUEUE_SERVERS_MOST; i++)
+    for (uint16_t i = 0; i < numbers; i++)
         if (identities[i])
             judge->ejected |= (uint64_t)failure_is_ejected(judge->failure, i) << i;
     metric_add(&ejected, (uint64_t)__builtin_popcountll(judge->ejected));

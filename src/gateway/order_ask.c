@@ -14,6 +14,7 @@ static json_t *refuse(const char *format, ...)
     char text[512];
     va_list arguments;
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started above
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     json_t *sentence = json_string(text);

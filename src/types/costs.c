@@ -178,18 +178,18 @@ static void add(struct pair *pair, uint64_t service_ns, uint64_t bytes)
     recent_add(&pair->time_ns, (double)service_ns);
 }
 
-void types_costs_add(struct types_costs *costs, size_t at, uint8_t type, uint64_t service_ns,
+void types_costs_add(struct types_costs *costs, size_t server, uint8_t type, uint64_t service_ns,
                      uint64_t bytes, uint64_t now_ns)
 {
-    struct server *server = &costs->servers[at];
+    struct server *row = &costs->servers[server];
     struct pair *all = pair_of(costs->all, type);
     decay(costs, now_ns);
-    add(pair_of(server->pairs, type), service_ns, bytes);
+    add(pair_of(row->pairs, type), service_ns, bytes);
     add(all, service_ns, bytes);
     double mean = all->time.sum / (double)all->time.weight;
     double ratio = mean > 0 ? (double)service_ns / mean : 1;
     ratio = ratio < SPEED_LEAST ? SPEED_LEAST : ratio > SPEED_MOST ? SPEED_MOST : ratio;
-    recent_add(&server->ratio, ratio);
+    recent_add(&row->ratio, ratio);
 }
 
 /* ---- queries */
@@ -300,17 +300,18 @@ uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t serv
 
 /* While the server has room to begin at once, what is under way beside it delays it little, and what it does is in the means, which were
  * measured beside such: it decides between servers that are alike. Counted in full it would send quick requests to a slow idle server. */
-uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t at, uint8_t type,
+uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t server, uint8_t type,
                                  const uint32_t pending[TYPES_MOST], uint32_t parallel)
 {
-    const struct server *server = &costs->servers[at];
-    double work = 0, own = next_at(costs, server, type);
+    const struct server *row = &costs->servers[server];
+    double work = 0, own = next_at(costs, row, type);
     uint32_t count = 0;
-    for (uint8_t i = 0; i < TYPES_MOST; i++) {
+    static const uint8_t types = TYPES_MOST;
+    for (uint8_t i = 0; i < types; i++) {
         if (!pending[i])
             continue;
         count += pending[i];
-        work += (double)pending[i] * (i == type ? own : next_at(costs, server, i));
+        work += (double)pending[i] * (i == type ? own : next_at(costs, row, i));
     }
     work /= parallel ? parallel : 1;
     return (uint64_t)(own + (count < parallel ? work / BESIDE_PART : work));

@@ -61,7 +61,8 @@ enum {
     H2_HEAD_BYTES_MOST =
         4, /* a head may decode to so many times its limits before the connection ends */
     H2_CONTINUATIONS = 8, /* CONTINUATION frames behind one HEADERS: CVE-2024-28182 */
-    H2_ACKS_QUEUED = 64,  /* answers to SETTINGS and PING that wait for the socket */
+    /* Answers to SETTINGS and PING that wait for the socket: more than the bursts of both, so that what comes all at once is a flood. */
+    H2_ACKS_QUEUED = 128,
 };
 
 /* 128 streams; windows of 256 KiB and 4 MiB; answers of 64 KiB and 1 MiB; 1 MiB of memory; WebSocket; rates that no browser, load

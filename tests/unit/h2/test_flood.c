@@ -294,6 +294,20 @@ static void answers_that_nobody_reads_have_a_limit(void **state)
     fixture_stop(&fixture);
 }
 
+/* However the bytes arrive: answers that nobody had the time to read are not what it is ended for. */
+static void pings_that_come_at_once_are_a_flood(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_start(&fixture, NULL);
+    put_settings(&fixture, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1000);
+    for (int i = 0; i < 100; i++)
+        put_ping(&fixture, 0);
+    assert_int_equal(feed(&fixture), ERROR_CLOSED);
+    assert_int_equal(h2_session_cause(fixture.session), H2_CAUSE_PING_FLOOD);
+    fixture_stop(&fixture);
+}
+
 static void little_memory(struct h2_settings *settings)
 {
     settings->memory_bytes = 40 * 1024;
@@ -344,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_header_bomb_ends_the_connection),
         cmocka_unit_test(RFC9113_5_1_2_streams_have_a_limit),
         cmocka_unit_test(answers_that_nobody_reads_have_a_limit),
+        cmocka_unit_test(pings_that_come_at_once_are_a_flood),
         cmocka_unit_test(memory_has_a_limit),
         cmocka_unit_test(an_ordinary_connection_needs_a_fraction_of_its_memory),
     };

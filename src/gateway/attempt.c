@@ -167,6 +167,11 @@ enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct sli
     return event;
 }
 
+bool gateway_attempt_moves(const struct gateway_attempt *attempt)
+{
+    return attempt->answered_ns || gateway_attempt_is_silent(attempt);
+}
+
 bool gateway_attempt_is_silent(const struct gateway_attempt *attempt)
 {
     return !attempt->answered_ns && http_parser_is_idle(&attempt->parser);

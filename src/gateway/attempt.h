@@ -60,6 +60,9 @@ void gateway_attempt_shut(struct gateway_attempt *attempt); /* a tunnel's end, o
  * MORE, END or ERROR. */
 MUST_USE int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended);
 enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data);
+/* What was read, and is not yet taken, moves the deadline. In the middle of a head it does not: one that comes drop by drop would hold its
+ * slot for days. */
+bool gateway_attempt_moves(const struct gateway_attempt *attempt);
 bool gateway_attempt_is_silent(const struct gateway_attempt *attempt); /* nothing has come */
 /* The same, on a connection that was kept: it died before the origin saw the request, or may have. */
 bool gateway_attempt_died_idle(const struct gateway_attempt *attempt);

@@ -594,12 +594,9 @@ static void go_down(struct gateway_request *request)
             bad_answer(request, HTTP_CAUSE_TRUNCATED);
         return;
     }
-    if (got > 0) {
-        /* A head has to be whole in the time from its first byte: drop by drop it would hold its slot for days. */
-        if (gateway_attempt_is_silent(request->attempt) || request->attempt->answered_ns)
-            made_progress(request);
-        while (take_answer(request)) {
-        }
+    if (got > 0 && gateway_attempt_moves(request->attempt))
+        made_progress(request);
+    while (got > 0 && take_answer(request)) {
     }
     if (ended && request->state == REQUEST_EXCHANGE && !request->is_held)
         origin_ended(request);

@@ -96,9 +96,11 @@ bool gateway_hedge_on_origin(struct gateway_hedge *hedge, bool is_readable, bool
         return send_head(hedge);
     int got = gateway_attempt_read(hedge->attempt, GATEWAY_READ_MOST, &ended);
     enum http_event event = got > 0 ? gateway_attempt_next(hedge->attempt, &data) : HTTP_EVENT_MORE;
-    *answers = event == HTTP_EVENT_HEAD;
+    *answers = event == HTTP_EVENT_HEAD && hedge->attempt->answer.status < 500;
     if (*answers)
         return true;
+    if (event == HTTP_EVENT_HEAD)
+        return end(hedge, GATEWAY_END_DONE); /* no better than what the first one may say */
     if (got < 0 || ended || event != HTTP_EVENT_MORE)
         return end(hedge, gateway_attempt_died_idle(hedge->attempt) ? GATEWAY_END_DROPPED
                                                                     : GATEWAY_END_FAILED);

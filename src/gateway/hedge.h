@@ -31,7 +31,7 @@ bool gateway_hedge_start(struct gateway_hedge *hedge, const struct conf_site *si
                          const struct origin_caller *caller);
 /* False: it has ended. */
 bool gateway_hedge_on_connected(struct gateway_hedge *hedge, bool has_failed);
-/* False: it has ended. *answers: its answer's head has come, which is in attempt->answer. */
+/* False: it has ended, also by an error of the server. *answers: the head of a good answer is in attempt->answer. */
 bool gateway_hedge_on_origin(struct gateway_hedge *hedge, bool is_readable, bool *answers);
 /* The attempt, which is the caller's now. */
 struct gateway_attempt *gateway_hedge_take(struct gateway_hedge *hedge);

@@ -650,12 +650,6 @@ static void hedge_ended(struct gateway_request *request)
 
 static void hedge_answers(struct gateway_request *request)
 {
-    struct gateway_attempt *attempt = request->hedge.attempt;
-    if (attempt->answer.status >= 500) {
-        attempt->end = GATEWAY_END_DONE;
-        hedge_ended(request);
-        return;
-    }
     gateway_attempt_close(&request->attempt);
     request->attempt = gateway_hedge_take(&request->hedge);
     set_deadline(request, request->read_timeout_ns);

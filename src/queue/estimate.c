@@ -100,7 +100,7 @@ static double through_queue(const struct queue *queue, uint8_t class, double own
         ahead += queue_backlog_ns(queue, i);
         above += queue_rate_now(&queue->classes[i].work, now_ns) / 1e9;
     }
-    for (uint8_t i = (uint8_t)(class + 1); i < QUEUE_CLASSES; i++)
+    for (uint8_t i = (uint8_t)(class + 1); i < (uint8_t)QUEUE_CLASSES; i++)
         if (queue->classes[i].waiting)
             below += queue->settings.share_percent[i];
     double share = fmax(queue->settings.share_percent[class], SHARE_LEAST) / SHARE_WHOLE;
@@ -173,7 +173,7 @@ void queue_report(const struct queue *queue, uint64_t now_ns, struct queue_repor
     };
     for (int i = 0; i < QUEUE_REASONS; i++)
         report->dropped[i] = queue->dropped[i];
-    for (uint8_t i = 0; i < QUEUE_CLASSES; i++) {
+    for (uint8_t i = 0; i < (uint8_t)QUEUE_CLASSES; i++) {
         const struct queue_class *class = &queue->classes[i];
         backlog += queue_backlog_ns(queue, i);
         report->classes[i] = (struct queue_class_report){

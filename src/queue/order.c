@@ -119,7 +119,7 @@ static bool is_due(const struct queue *queue, uint8_t class)
     const struct queue_class *self = &queue->classes[class];
     if (!self->waiting || !queue->settings.share_percent[class])
         return false;
-    for (uint8_t type = 0; type < QUEUE_TYPES; type++)
+    for (uint8_t type = 0; type < (uint8_t)QUEUE_TYPES; type++)
         if (self->type_waiting[type] && self->credit_ns >= queue_held_ns(queue, type))
             return true;
     return false;
@@ -128,7 +128,7 @@ static bool is_due(const struct queue *queue, uint8_t class)
 static struct queue_item *next_due(struct queue *queue, uint64_t now_ns, uint16_t *server)
 {
     bool higher_wait = queue->classes[0].waiting;
-    for (uint8_t class = 1; class < QUEUE_CLASSES; class ++) {
+    for (uint8_t class = 1; class < (uint8_t)QUEUE_CLASSES; class ++) {
         if (higher_wait && is_due(queue, class)) {
             struct queue_item *item = next_of(queue, class, 0, now_ns, server);
             if (item)
@@ -158,7 +158,7 @@ struct queue_item *queue_order_next(struct queue *queue, uint64_t now_ns, uint16
 static void share_out(struct queue *queue, const struct queue_item *item)
 {
     double cost = queue_held_ns(queue, item->type);
-    for (uint8_t class = 1; class < QUEUE_CLASSES; class ++) {
+    for (uint8_t class = 1; class < (uint8_t)QUEUE_CLASSES; class ++) {
         struct queue_class *self = &queue->classes[class];
         if (self->waiting)
             self->credit_ns += cost * queue->settings.share_percent[class] / SHARE_WHOLE;
@@ -171,7 +171,7 @@ static void share_out(struct queue *queue, const struct queue_item *item)
 
 static void note_peaks(struct queue *queue, uint8_t launched, uint64_t now_ns)
 {
-    for (uint8_t class = (uint8_t)(launched + 1); class < QUEUE_CLASSES; class ++) {
+    for (uint8_t class = (uint8_t)(launched + 1); class < (uint8_t)QUEUE_CLASSES; class ++) {
         struct queue_class *self = &queue->classes[class];
         double pending = pending_above(queue, class);
         if (pending < above_peak(self, now_ns))

@@ -134,7 +134,7 @@ struct queue;
 /* Settings are copied. The random source and the costs' context are borrowed for the queue's life; `costs` NULL: the queue's own means. */
 struct queue *queue_new(const struct queue_settings *settings, const struct balance_policy *policy,
                         struct random *random, const struct queue_costs *costs);
-void queue_free(struct queue **queue); /* nothing waits in it any more */
+void queue_free(struct queue **freed); /* nothing waits in it any more */
 void queue_configure(struct queue *queue, const struct queue_settings *settings,
                      const struct balance_policy *policy, uint64_t now_ns);
 
@@ -149,14 +149,14 @@ uint64_t queue_server_identity(const struct queue *queue, uint16_t server);
 
 /* Whether it may be used as far as is known (health, ejection). What waited for it alone is freed to go elsewhere. One that is
  * unusable and of weight 0 gets nothing at all: it drains. */
-void queue_server_set_usable(struct queue *queue, uint16_t server, bool is_usable, uint64_t now_ns);
-void queue_server_set_weight(struct queue *queue, uint16_t server, uint16_t weight,
+void queue_server_set_usable(struct queue *queue, uint16_t number, bool is_usable, uint64_t now_ns);
+void queue_server_set_weight(struct queue *queue, uint16_t number, uint16_t weight,
                              uint64_t now_ns);
 /* Its slots as the owner fixes them; 0: found by the controller. */
-void queue_server_set_slots(struct queue *queue, uint16_t server, uint32_t slots);
-void queue_server_set_behind(struct queue *queue, uint16_t server, uint64_t behind_ns);
+void queue_server_set_slots(struct queue *queue, uint16_t number, uint32_t slots);
+void queue_server_set_behind(struct queue *queue, uint16_t number, uint64_t behind_ns);
 /* No more than so many of them from here, where gateways share the server; UINT32_MAX: no such bound. */
-void queue_server_set_most(struct queue *queue, uint16_t server, uint32_t most);
+void queue_server_set_most(struct queue *queue, uint16_t number, uint32_t most);
 
 /* ---- gateways that share servers */
 
@@ -183,8 +183,8 @@ void queue_reclass(struct queue *queue, struct queue_item *item, uint8_t class, 
 bool queue_next(struct queue *queue, uint64_t now_ns,
                 struct queue_launch *launch); /* false: nobody can go now */
 /* A request that does not wait takes a slot, over the count if there is none: a second try beside the first. */
-void queue_begin(struct queue *queue, uint16_t server, uint8_t class, uint8_t type);
-void queue_finish(struct queue *queue, uint16_t server, uint8_t class, uint8_t type,
+void queue_begin(struct queue *queue, uint16_t number, uint8_t class, uint8_t type);
+void queue_finish(struct queue *queue, uint16_t number, uint8_t class, uint8_t type,
                   const struct queue_outcome *outcome, uint64_t now_ns);
 struct queue_item *queue_dropped(struct queue *queue, uint64_t now_ns,
                                  enum queue_reason *reason); /* NULL: none any more */
@@ -223,7 +223,7 @@ struct queue_server_report {
 };
 
 /* False: there is no server of that number. Numbers are below QUEUE_SERVERS_MOST. */
-bool queue_server_report(const struct queue *queue, uint16_t server,
+bool queue_server_report(const struct queue *queue, uint16_t number,
                          struct queue_server_report *report);
 
 #endif

@@ -379,7 +379,7 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
         return item->pinned;
     struct balance_candidate candidates[QUEUE_SERVERS_MOST];
     uint64_t allowed = queue_servers_for(queue, group, item->type, UINT64_MAX);
-    for (uint16_t i = 0; i < queue->server_count; i++) {
+    for (uint16_t i = 0; i < (uint16_t)queue->server_count; i++) {
         if (allowed >> i & 1)
             fill(queue, item, i, room >> i & 1, now_ns, &candidates[i]);
         else

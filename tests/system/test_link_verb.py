@@ -127,7 +127,8 @@ def test_a_live_link_is_measured_both_ways(node, causeway_program):
     done = verb(node, causeway_program, "test", "all", "--end", "edge", "--seconds", "1")
     assert done.returncode == 0 and done.stdout.count(" Mbit/s  +/- ") == 2 and "loss to it" in done.stdout
     link = next(link for link in links(node) if link["end"] == "edge")
-    assert link["rings"][4]["sent_bytes"] > 1000000 and link["rings"][0]["sent_bytes"] == 0
+    # The first ring has what gateways and edges tell each other of queues.
+    assert link["rings"][4]["sent_bytes"] > 1000000 and link["rings"][0]["sent_bytes"] < 100000
 
 
 def test_one_measurement_at_a_time(node, causeway_program):

@@ -95,9 +95,11 @@ def received(notify):
 
 
 def is_alive(pid):
+    """A process whose first thread has ended keeps its descriptors until the others have."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+            has_ended = stat.read().rpartition(")")[2].split()[0] in "ZX"
+        return not has_ended or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 

@@ -171,7 +171,7 @@ static void W8_what_is_written_is_read_again(void **state)
                 address_parse_port(span_text(written[i].source), false, &header.source) < 0 ||
                 address_parse_port(span_text(written[i].destination), false, &header.destination) <
                     0;
-            size_t length = http_proxy_header_write(version, &header, out);
+            size_t length = http_proxy_header_write((enum http_proxy_version)version, &header, out);
             assert_int_equal(http_proxy_header_parse(span_of(out, length), &read), 0);
             assert_int_equal(read.length, length);
             assert_int_equal(length, version == HTTP_PROXY_V1 ? strlen(written[i].line)

@@ -283,9 +283,8 @@ static void T10_what_is_no_TLS_is_told(void **state)
 static void T10_bad_settings_of_a_dialer_are_refused_with_a_sentence(void **state)
 {
     (void)state;
-    const char *const authorities[] = {"", "nonsense",
-                                       "-----BEGIN CERTIFICATE-----\nAAAA\n"
-                                       "-----END CERTIFICATE-----\n"};
+    const char *const authorities[] = {
+        "", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"};
     for (size_t i = 0; i < sizeof authorities / sizeof *authorities; i++) {
         const struct tls_dialer_settings settings = {.authorities = span_text(authorities[i])};
         struct text why = {0};

@@ -27,6 +27,7 @@ class Shop:
         self.places = [f"127.0.0.1:{here.free_port()}" for _ in range(3)]
         self.origins = [self.start_origin(number) for number in range(3)]
         self.node = Causeway(lab, program, self.text(more))
+        self.node.wait_for_log(r"link: up peer=[\s\S]*link: up peer=")  # at both of its ends
 
     def text(self, more=""):
         origins = ", ".join(f'"http://{place}"' for place in self.places)

@@ -71,6 +71,7 @@ sites:
 
     def start(self, sites, settings=""):
         self.node = Causeway(self.lab, self.program, self.text(sites, settings))
+        self.node.wait_for_log(r"link: up peer=[\s\S]*link: up peer=")  # at both of its ends
         return self
 
     def ask(self, site, path="/", count=1, local="127.0.0.1"):

@@ -26,7 +26,7 @@ def test_T2_T3_T4_weights_are_shown_and_change_while_running(road):
     assert site["sent_bytes"] >= 300000
     assert sum(ring["sent_bytes"] for ring in link["rings"]) >= 300000
     metrics = road.gateway.run("curl", "-s", "http://127.0.0.1:9180/metrics").stdout
-    assert 'causeway_link_ring_sent_bytes_total{ring="2"}' in metrics and 'causeway_link_ring_ready{ring="0"} 0' in metrics
+    assert 'causeway_link_ring_sent_bytes_total{ring="2"}' in metrics and 'causeway_link_ring_ready{ring="4"} 0' in metrics
 
     gateway, edge = road.nodes["gateway"], road.nodes["edge"]
     assert "hold until" in gateway.run("weights", "site", "shop", "40").stdout

@@ -26,17 +26,9 @@ static int print_json(json_t *value)
 static json_t *ask(const struct cli_arguments *arguments, json_t *question)
 {
     json_object_set_new(question, "verb", json_string("link"));
-    json_t *reply = node_ask(arguments, question);
-    if (!reply)
-        return NULL;
-    json_t *answer = json_incref(json_array_get(json_object_get(reply, "answers"), 0));
-    bool is_missing = json_array_size(json_object_get(reply, "missing")) > 0;
-    json_decref(reply);
-    if (!answer) {
-        cli_fail(is_missing ? "the process that has the links did not answer"
-                            : "this node is neither edge nor gateway: it has no links");
-        return NULL;
-    }
+    json_t *answer =
+        node_ask_one(arguments, question, "the process that has the links did not answer",
+                     "this node is neither edge nor gateway: it has no links");
     const char *error = json_string_value(json_object_get(answer, "error"));
     if (!error)
         return answer;
@@ -145,12 +137,6 @@ static bool read_trace(struct trace *trace, int *status)
     return true;
 }
 
-static void pause_ms(long ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
-
 /* A whole number of an option, within its limits; false after a sentence. */
 static bool read_number(const struct cli_arguments *arguments, const char *option, long least,
                         long most, long preset, long *number)
@@ -191,7 +177,7 @@ static int run_trace(const struct cli_arguments *arguments)
     json_decref(begun);
     bool goes_on = status == CLI_DONE;
     for (long left = seconds * 1000 / TRACE_POLL_MS; goes_on && left > 0; left--) {
-        pause_ms(TRACE_POLL_MS);
+        node_pause_ms(TRACE_POLL_MS);
         goes_on = read_trace(&trace, &status);
     }
     json_decref(ask_trace(&trace, "stop"));
@@ -262,7 +248,7 @@ static int run_test(const struct cli_arguments *arguments)
     for (long left = (2 * seconds + TEST_GRACE_S) * 1000 / TEST_POLL_MS; is_running && left > 0;
          left--) {
         json_decref(result);
-        pause_ms(TEST_POLL_MS);
+        node_pause_ms(TEST_POLL_MS);
         result = ask_test(arguments, "read", seconds);
         is_running = json_is_true(json_object_get(result, "running"));
     }

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* Without a name: the only node, or the one whose key can be read here. */
 static const struct conf_node *pick(const struct conf *conf, const char *name)
@@ -73,6 +74,38 @@ json_t *node_try(const struct cli_arguments *arguments, json_t *request, struct 
     memory_free(found);
     json_decref(request);
     return answer;
+}
+
+json_t *node_ask_one(const struct cli_arguments *arguments, json_t *request, const char *silent,
+                     const char *none)
+{
+    json_t *reply = node_ask(arguments, request);
+    if (!reply)
+        return NULL;
+    json_t *answer = json_incref(json_array_get(json_object_get(reply, "answers"), 0));
+    bool is_missing = json_array_size(json_object_get(reply, "missing")) > 0;
+    json_decref(reply);
+    if (!answer)
+        cli_fail("%s", is_missing ? silent : none);
+    return answer;
+}
+
+json_t *node_ask_well(const struct cli_arguments *arguments, json_t *request, const char *silent,
+                      const char *none)
+{
+    json_t *answer = node_ask_one(arguments, request, silent, none);
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (!error)
+        return answer;
+    cli_fail("%s", error);
+    json_decref(answer);
+    return NULL;
+}
+
+void node_pause_ms(long ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
 }
 
 int node_print_json(const json_t *value)

@@ -23,6 +23,15 @@ json_t *node_ask(const struct cli_arguments *arguments, json_t *request);
 /* The same; what the node's side says against it is told in `why` only. */
 json_t *node_try(const struct cli_arguments *arguments, json_t *request, struct text *why);
 
+/* For questions that one process answers: its answer, which may have a member "error"; a new reference. NULL after a sentence: `silent`, if
+ * that process did not answer, or `none`, if this node has none. */
+json_t *node_ask_one(const struct cli_arguments *arguments, json_t *request, const char *silent,
+                     const char *none);
+/* The same, but an "error" is a sentence on standard error, and NULL, too. */
+json_t *node_ask_well(const struct cli_arguments *arguments, json_t *request, const char *silent,
+                      const char *none);
+void node_pause_ms(long ms); /* between two questions */
+
 /* One value, indented, with a newline: what --json of such a verb prints. The exit status. */
 int node_print_json(const json_t *value);
 

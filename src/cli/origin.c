@@ -6,7 +6,6 @@
 #include "cli/node.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     ORIGIN_STILL_BUSY =
@@ -22,21 +21,8 @@ static const char *const actions[] = {"drain", "maintain", "return", "show"};
 static json_t *ask(const struct cli_arguments *arguments, json_t *question)
 {
     json_object_set_new(question, "verb", json_string("origin"));
-    json_t *reply = node_ask(arguments, question);
-    if (!reply)
-        return NULL;
-    json_t *answer = json_incref(json_array_get(json_object_get(reply, "answers"), 0));
-    bool is_missing = json_array_size(json_object_get(reply, "missing")) > 0;
-    json_decref(reply);
-    const char *error = json_string_value(json_object_get(answer, "error"));
-    if (answer && !error)
-        return answer;
-    if (error)
-        cli_fail("%s", error);
-    else
-        cli_fail(is_missing ? "the gateway's process did not answer" : "this node is no gateway");
-    json_decref(answer);
-    return NULL;
+    return node_ask_well(arguments, question, "the gateway's process did not answer",
+                         "this node is no gateway");
 }
 
 static json_t *ask_show(const struct cli_arguments *arguments, const char *site)
@@ -67,10 +53,9 @@ static double count_pending(const struct cli_arguments *arguments, const char *s
 
 static int wait_until_quiet(const struct cli_arguments *arguments, const json_t *given, long wait_s)
 {
-    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
     double pending = 0;
     for (long waited_ms = 0, quiet = 0; quiet < QUIET_POLLS; waited_ms += POLL_MS) {
-        nanosleep(&pause, NULL);
+        node_pause_ms(POLL_MS);
         pending =
             count_pending(arguments, node_string(given, "site"), node_string(given, "origin"));
         if (pending < 0)

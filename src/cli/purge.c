@@ -5,9 +5,7 @@
  */
 #include "cli/node.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     PURGE_NOT_EVERYWHERE = 3, /* exit status: it is written down, and some edge has yet to do it */
@@ -19,22 +17,8 @@ static json_t *ask(const struct cli_arguments *arguments, json_t *question)
 {
     json_object_set_new(question, "verb", json_string("purge"));
     json_object_set_new(question, "site", json_string(arguments->words[0]));
-    json_t *reply = node_ask(arguments, question);
-    if (!reply)
-        return NULL;
-    json_t *answer = json_incref(json_array_get(json_object_get(reply, "answers"), 0));
-    bool is_missing = json_array_size(json_object_get(reply, "missing")) > 0;
-    json_decref(reply);
-    const char *error = json_string_value(json_object_get(answer, "error"));
-    if (answer && !error)
-        return answer;
-    if (error)
-        cli_fail("%s", error);
-    else
-        cli_fail(is_missing ? "the process that numbers purges did not answer"
-                            : "this node is no gateway: run it at the site's first gateway");
-    json_decref(answer);
-    return NULL;
+    return node_ask_well(arguments, question, "the process that numbers purges did not answer",
+                         "this node is no gateway: run it at the site's first gateway");
 }
 
 /* What the options name. */
@@ -53,12 +37,6 @@ static json_t *read_items(const struct cli_arguments *arguments)
     if (cli_value(arguments, "all"))
         json_array_append_new(items, json_pack("{s:s}", "kind", "all"));
     return items;
-}
-
-static void pause_ms(long ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
 }
 
 static bool is_any(json_t *answer, const char *state)
@@ -86,7 +64,7 @@ static json_t *wait_for_edges(const struct cli_arguments *arguments, json_int_t 
             cli_fail("the purge is not written down yet: the gateway's disk does not answer");
             return NULL;
         }
-        pause_ms(POLL_MS);
+        node_pause_ms(POLL_MS);
         waited_ms += POLL_MS;
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the owner of a farm knows of its servers beyond the queue (src/failure, src/types): which of them are ejected, whether a ticket is within the
- * budgets of retries and hedges, whether its type's circuit is closed, and what requests cost. A part of owner.c, on its worker.
+ * budgets of retries and hedges, whether its type's circuit is closed, and what requests cost. A part of its owner, on its worker.
  */
 #ifndef GATEWAY_JUDGE_H
 #define GATEWAY_JUDGE_H

@@ -6,7 +6,7 @@
  * the servers of one of its groups, or of one of its ports; all parts of a farm wait in its queue.
  *
  *   sets.c     the map of farms, parts and owners: immutable, made on worker 0 of configuration and resolved names
- *   owner.c    a farm's queue on its worker
+ *   owner*.c   a farm's queue on its worker (owner_private.h)
  *   tickets.c  tickets on their way between those who ask and owners
  */
 #ifndef GATEWAY_OWNER_H

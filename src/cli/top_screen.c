@@ -153,7 +153,9 @@ static void add_gateway(struct screen *screen)
              count_text(rate(view, before, now, "unreachable") +
                             rate(view, before, now, "timeouts") + rate(view, before, now, "full"),
                         text[3]),
-             node_number(now, "origins_down") > 0 ? "  ORIGINS DOWN" : "");
+             node_number(now, "origins_down") > 0      ? "  ORIGINS DOWN"
+             : node_number(now, "origins_ejected") > 0 ? "  ORIGINS EJECTED"
+                                                       : "");
 }
 
 static void add_dns(struct screen *screen)

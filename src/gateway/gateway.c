@@ -261,6 +261,7 @@ json_t *gateway_status(struct gateway *gateway)
         {"origin_connections_reused", &gateway_connections_reused},
         {"connect_failures", &gateway_connect_failures},
         {"origins_down", &gateway_origins_down},
+        {"origins_ejected", &gateway_origins_ejected},
         {"port_connections", &gateway_ports},
         {"flows", &gateway_flows},
         {"flows_open", &gateway_flows_open},
@@ -272,10 +273,10 @@ json_t *gateway_status(struct gateway *gateway)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         json_object_set_new(status, rows[i].name,
                             json_integer((json_int_t)metric_read(rows[i].metric)));
+    const struct conf *conf = conf_current(&gateway->options.conf);
     json_object_set_new(status, "bad_answers", json_integer((json_int_t)gateway_faults_read()));
+    json_object_set_new(status, "origins_out", gateway_origins_out(gateway, conf));
     if (gateway->purges)
-        json_object_set_new(status, "purges",
-                            gateway_purges_status(gateway->purges,
-                                                  conf_current(&gateway->options.conf)));
+        json_object_set_new(status, "purges", gateway_purges_status(gateway->purges, conf));
     return status;
 }

@@ -29,7 +29,7 @@ _Static_assert(QUEUE_SERVERS_MOST <= 64, "a bit for each server");
 
 static struct metric ejections = METRIC(COUNTER, "causeway_gateway_ejections_total", "",
                                         "Origins ejected because their requests failed.");
-static struct metric ejected =
+struct metric gateway_origins_ejected =
     METRIC(GAUGE, "causeway_gateway_origins_ejected", "", "Origins that are ejected.");
 static struct metric retries_refused =
     METRIC(COUNTER, "causeway_gateway_retries_refused_total", "",
@@ -45,8 +45,8 @@ static struct metric circuit_refused = METRIC(COUNTER, "causeway_gateway_circuit
 
 void gateway_judge_metrics_register(void)
 {
-    struct metric *all[] = {&ejections,      &ejected,         &retries_refused,
-                            &hedges_refused, &circuits_opened, &circuit_refused};
+    struct metric *all[] = {&ejections,      &gateway_origins_ejected, &retries_refused,
+                            &hedges_refused, &circuits_opened,         &circuit_refused};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -86,7 +86,7 @@ void gateway_judge_free(struct gateway_judge **freed)
     if (!judge)
         return;
     *freed = NULL;
-    metric_add(&ejected, -(uint64_t)__builtin_popcountll(judge->ejected));
+    metric_add(&gateway_origins_ejected, -(uint64_t)__builtin_popcountll(judge->ejected));
     failure_free(&judge->failure);
     types_costs_free(&judge->costs);
     memory_free(judge->site);
@@ -152,8 +152,8 @@ static void look(struct gateway_judge *judge, uint64_t now_ns)
         if ((now_ejected ^ judge->ejected) >> i & 1)
             tell_change(judge, i, now_ns);
     }
-    metric_add(&ejected, (uint64_t)__builtin_popcountll(now_ejected) -
-                             (uint64_t)__builtin_popcountll(judge->ejected));
+    metric_add(&gateway_origins_ejected, (uint64_t)__builtin_popcountll(now_ejected) -
+                                             (uint64_t)__builtin_popcountll(judge->ejected));
     judge->ejected = now_ejected;
 }
 
@@ -179,12 +179,12 @@ void gateway_judge_set_servers(struct gateway_judge *judge,
     failure_set_servers(judge->failure, identities, QUEUE_SERVERS_MOST);
     types_costs_set_servers(judge->costs, identities, QUEUE_SERVERS_MOST);
     /* They may have other numbers: nothing has become of them, and nothing is told. */
-    metric_add(&ejected, -(uint64_t)__builtin_popcountll(judge->ejected));
+    metric_add(&gateway_origins_ejected, -(uint64_t)__builtin_popcountll(judge->ejected));
     judge->ejected = 0;
     for (uint16_t i = 0; i < numbers; i++)
         if (identities[i])
             judge->ejected |= (uint64_t)failure_is_ejected(judge->failure, i) << i;
-    metric_add(&ejected, (uint64_t)__builtin_popcountll(judge->ejected));
+    metric_add(&gateway_origins_ejected, (uint64_t)__builtin_popcountll(judge->ejected));
 }
 
 void gateway_judge_set_available(struct gateway_judge *judge, uint16_t server, bool is_available)

@@ -8,6 +8,8 @@
 
 #include <stdarg.h>
 
+enum { ORIGINS_TOLD = 64 }; /* in a node's status */
+
 static json_t *refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static json_t *refuse(const char *format, ...)
 {
@@ -191,6 +193,14 @@ static void add_group(json_t *rows, struct gateway *gateway, const struct conf_s
     }
 }
 
+static void add_site(json_t *rows, struct gateway *gateway, const struct conf_site *site)
+{
+    const struct conf_group ungrouped = {NULL, site->origins, site->origin_count};
+    add_group(rows, gateway, site, &ungrouped);
+    for (size_t k = 0; k < site->group_count; k++)
+        add_group(rows, gateway, site, &site->groups[k]);
+}
+
 static json_t *show(struct gateway *gateway, const struct conf *conf, const json_t *question)
 {
     const char *name = json_string_value(json_object_get(question, "site"));
@@ -198,16 +208,46 @@ static json_t *show(struct gateway *gateway, const struct conf *conf, const json
     if (name && !find_site(conf, name, &why))
         return why;
     rows = json_array();
-    for (size_t i = 0; i < conf->site_count; i++) {
-        const struct conf_site *site = &conf->sites[i];
-        const struct conf_group ungrouped = {NULL, site->origins, site->origin_count};
-        if (name && strcmp(name, site->name) != 0)
-            continue;
-        add_group(rows, gateway, site, &ungrouped);
-        for (size_t k = 0; k < site->group_count; k++)
-            add_group(rows, gateway, site, &site->groups[k]);
-    }
+    for (size_t i = 0; i < conf->site_count; i++)
+        if (!name || strcmp(name, conf->sites[i].name) == 0)
+            add_site(rows, gateway, &conf->sites[i]);
     return json_pack("{s:o}", "origins", rows);
+}
+
+/* The condition of its first server that is ejected; NULL: none is. */
+static const char *ejection_of(const json_t *row)
+{
+    json_t *server;
+    size_t index;
+    json_array_foreach(json_object_get(row, "servers"), index, server)
+    {
+        if (json_is_true(json_object_get(server, "ejected")))
+            return json_string_value(json_object_get(server, "condition"));
+    }
+    return NULL;
+}
+
+json_t *gateway_origins_out(struct gateway *gateway, const struct conf *conf)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < conf->site_count && json_array_size(out) < ORIGINS_TOLD; i++) {
+        json_t *rows = json_array(), *row;
+        size_t index;
+        add_site(rows, gateway, &conf->sites[i]);
+        json_array_foreach(rows, index, row)
+        {
+            const char *state = json_string_value(json_object_get(row, "state"));
+            const char *ejection = ejection_of(row);
+            bool is_out = ejection || strcmp(state, gateway_order_text(GATEWAY_ORDER_NONE)) != 0;
+            if (is_out && json_array_size(out) < ORIGINS_TOLD)
+                json_array_append_new(out, json_pack("{s:O, s:O, s:s, s:s?}", "name",
+                                                     json_object_get(row, "origin"), "site",
+                                                     json_object_get(row, "site"), "state", state,
+                                                     "ejected", ejection));
+        }
+        json_decref(rows);
+    }
+    return out;
 }
 
 json_t *gateway_origin_inquire(struct gateway *gateway, struct worker_set *workers,

@@ -248,12 +248,16 @@ void gateway_flow_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open);
 void gateway_flows_abort(struct gateway_worker *worker);
 
+/* ---- order_ask.c */
+/* Those origins that are ejected or not in service, at most ORIGINS_TOLD of them: a new reference. A thread that reads snapshots. */
+json_t *gateway_origins_out(struct gateway *gateway, const struct conf *conf);
+
 /* ---- metrics */
 extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_bad_requests,
     gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries, gateway_connections,
     gateway_connections_reused, gateway_connect_failures, gateway_open_requests, gateway_waiting,
     gateway_pending, gateway_wait, gateway_cancelled, gateway_resolve_failures, gateway_flows,
     gateway_flows_open, gateway_flow_datagrams_in, gateway_flow_datagrams_out,
-    gateway_flow_datagrams_dropped, gateway_origins_down;
+    gateway_flow_datagrams_dropped, gateway_origins_down, gateway_origins_ejected;
 
 #endif

@@ -103,6 +103,18 @@ def test_L2_a_gateway_that_is_killed_costs_no_request(two):
     assert two.channels()["second"]["state"] == "away"
 
 
+def test_L5_a_gateway_that_is_upgraded_costs_no_request_and_tells_its_load_again(two):
+    two.start()
+    visitors = two.start_visitors(5)
+    wait_for_both(two)
+    gateway = two.nodes["second"]
+    former = {child["name"]: child["pid"] for child in gateway.status()["children"]}
+    assert "took over" in gateway.run("upgrade").stdout
+    assert former["front"] not in [child["pid"] for child in gateway.status()["children"]]
+    wait_until(lambda: two.part("requests", "second") > 20 and two.channels()["second"]["tells_load"], 20, "it is used and tells its load")
+    check_all_were_answered(two, visitors)
+
+
 def test_T8_a_link_that_loses_packets_loses_its_requests(two):
     two.start()
     visitors = two.start_visitors(5)

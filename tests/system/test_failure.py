@@ -90,6 +90,10 @@ sites:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", answer.read().decode(), re.M))
 
+    def status(self):
+        """The gateway's part of `causeway status`."""
+        return self.node.status()["roles"]["front"]["gateway"]
+
     def front(self):
         for pid in descendants(self.node.pid):
             if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"child", b"front"]:
@@ -151,6 +155,12 @@ def test_L9_draining_costs_no_request_and_lasts(shop):
     wait_until(lambda: site.front() not in (None, front), 20, "it is started again")
     wait_until(lambda: site.ask()[0] == 200, 20, "it serves again")
     assert site.show()[drained]["state"] == "drained"
+    # And an upgrade, by which all processes are others.
+    front = site.front()
+    assert "took over" in site.node.run("upgrade").stdout
+    wait_until(lambda: site.front() != front and site.ask()[0] == 200, 20, "the new process serves")
+    assert site.show()[drained]["state"] == "drained"
+    assert [(row["name"], row["state"]) for row in site.status()["origins_out"]] == [(f"http://{drained}", "drained")]
     site.origins[2] = site.start_origin(2)
     for _ in range(20):
         assert site.ask()[1]["origin"] != drained
@@ -199,6 +209,10 @@ def test_L6_an_origin_of_errors_is_ejected(shop):
     assert site.show()[site.places[1]]["servers"][0]["condition"] == "failures in a row"
     assert site.metric("causeway_gateway_ejections_total") == 1
     assert site.metric("causeway_gateway_origins_ejected") == 1
+    gateway = site.status()
+    assert gateway["origins_ejected"] == 1
+    assert gateway["origins_out"] == [
+        {"name": f"http://{site.places[1]}", "site": "shop", "state": "in service", "ejected": "failures in a row"}]
     # Off by a reload: it is back, and fails again.
     site.node.reload(site.text("failure: {ejection: {on: false}}"))
     site.node.wait_for_log(TAKEN)

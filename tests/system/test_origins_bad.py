@@ -60,9 +60,16 @@ REFUSED = [  # name, script, cause
     ("closed", [Script.CLOSE], "no_answer"),
     ("reset", [Script.RESET], "no_answer"),
 ]
+# Hints are no answer yet: the client gets them, and a 502 behind them.
+HINTED = [
+    ("1xx_alone", [EARLY_HINTS, 0.1, Script.CLOSE], "truncated"),
+    ("1xx_then_reset", [EARLY_HINTS, 0.1, Script.RESET], "truncated"),
+    ("1xx_then_no_http", [EARLY_HINTS, 0.1, b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], "status_line"),
+    ("1xx_then_two_lengths", [EARLY_HINTS, 0.1, HEAD + LENGTH_5 + b"Content-Length: 6\r\n\r\nhello!"], "framing"),
+    ("1xx_then_cut_head", [EARLY_HINTS, 0.1, HEAD + b"Content-Le", Script.CLOSE], "truncated"),
+]
 # The answer has begun: the client sees that it was cut short.
 CUT = [
-    ("1xx_alone", [EARLY_HINTS, Script.CLOSE], "truncated"),
     ("short_body", [HEAD + LENGTH_5 + b"\r\nhel", Script.CLOSE], "truncated"),
     ("no_body", [HEAD + LENGTH_5 + b"\r\n", Script.CLOSE], "truncated"),
     ("reset_in_body", [HEAD + b"Content-Length: 100000\r\n\r\n" + b"x" * 40000, Script.RESET], "truncated"),
@@ -89,7 +96,7 @@ EXTRA = [
     ("behind_chunks", [HEAD + CHUNKED + b"\r\n2\r\nok\r\n0\r\n\r\nevil"]),
 ]
 DRIPPING = [HEAD, b"X: "] + [0.1, b"x"] * 600
-ALL = {name: script for name, script, _ in REFUSED + CUT} | dict(EXTRA)
+ALL = {name: script for name, script, _ in REFUSED + HINTED + CUT} | dict(EXTRA)
 
 
 @dataclasses.dataclass
@@ -170,6 +177,16 @@ sites:
 def test_L3_an_answer_that_is_none_is_a_502_with_a_counted_cause(place, name, cause):
     before = place.counted()
     assert place.status(f"/{name}") == 502
+    wait_until(lambda: place.is_counted(before, cause), what=f"one bad answer for {cause}: {place.counted()}")
+    assert place.ask("/ok").endswith(b"\r\n\r\nok")
+    assert place.origin.connection_of("/ok") > place.origin.connection_of(f"/{name}")
+
+
+@pytest.mark.parametrize("name, cause", [pytest.param(name, cause, id=name) for name, _, cause in HINTED])
+def test_L3_behind_hints_a_bad_answer_is_a_502_too(place, name, cause):
+    before = place.counted()
+    hints, _, rest = place.ask(f"/{name}").partition(b"\r\n\r\n")
+    assert hints.startswith(b"HTTP/1.1 103 ") and rest.startswith(b"HTTP/1.1 502 "), (hints, rest)
     wait_until(lambda: place.is_counted(before, cause), what=f"one bad answer for {cause}: {place.counted()}")
     assert place.ask("/ok").endswith(b"\r\n\r\nok")
     assert place.origin.connection_of("/ok") > place.origin.connection_of(f"/{name}")

@@ -2,6 +2,7 @@
 """A visitor with a steady pace: pace.py ADDRESS PORT HOST PATH BYTES. A GET each 20 ms, on a connection that it opens anew after each
 twenty, until SIGTERM; then one line of JSON: how long each answer took, what failed."""
 import json
+import os
 import signal
 import socket
 import sys
@@ -28,6 +29,10 @@ def main():
     times, failed, state = [], [], {"done": False}
     signal.signal(signal.SIGTERM, lambda *_: state.update(done=True))
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # it is a machine of its own: it waits for the edge, not for the attacker's turn
+    except PermissionError:
+        pass
     print("ready", flush=True)
     while not state["done"]:
         try:

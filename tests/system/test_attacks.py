@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Under attack: slowhttptest's modes, floods of connections and of handshakes, heads without end, memory by tiny pieces. Beside each a
 client that asks at a steady pace never fails; the edge's memory stays bounded; the named time-outs end the attacker's connections, and
-their counters say so. What the pace's 99th percentile became is printed; how fast a busy machine is decides nothing."""
+their counters say so. What the pace's 99th percentile became is printed; how fast a busy machine is decides nothing. The attackers have
+what CPU is left over: they would have machines of their own."""
+import contextlib
 import json
 import os
 import pathlib
@@ -68,6 +70,27 @@ class Pace:
         return times[int(len(times) * 0.99)]
 
 
+# Both of the scheduler's ways: a session is a group of its own where the kernel groups by session, and a class counts within a group.
+LEFTOVERS = ["sh", "-c", 'echo 19 >/proc/self/autogroup; exec chrt --idle 0 "$@"', "sh"]
+
+
+def give_way(policy, nice):
+    os.sched_setscheduler(0, policy, os.sched_param(0))
+    group = pathlib.Path("/proc/self/autogroup")
+    if group.exists():
+        group.write_text(str(nice), encoding="ascii")
+
+
+@contextlib.contextmanager
+def leftovers():
+    """This process, as an attacker, has what CPU is left over."""
+    give_way(os.SCHED_IDLE, 19)
+    try:
+        yield
+    finally:
+        give_way(os.SCHED_OTHER, 0)
+
+
 def measure(road, seconds=None, attack=None):
     """The 99th percentile of another visitor for so long, or while the attack runs."""
     pace = Pace(road)
@@ -103,7 +126,7 @@ SLOW = [
 def slow(road, name, words, path):
     """Runs the mode with a thousand connections; the most memory that the edge had."""
     most_kb = 0
-    process = road.lab.start(f"slowhttptest-{name}", ["slowhttptest", *words, "-c", "1000", "-r", "600", "-l", "4", "-p", "3", "-t",
+    process = road.lab.start(f"slowhttptest-{name}", [*LEFTOVERS, "slowhttptest", *words, "-c", "1000", "-r", "600", "-l", "4", "-p", "3", "-t",
                                                       "POST" if "-B" in words else "GET", "-u", f"http://{at(road.edge_at, HTTP)}{path}"],
                              road.client)
     began = time.monotonic()
@@ -117,13 +140,13 @@ def slow(road, name, words, path):
 def test_slow_clients_harm_nobody(road):
     assert shutil.which("slowhttptest"), "slowhttptest is not installed"
     before_kb = memory_kb(road.nodes["edge"])
-    alone = measure(road, 1.5)
+    alone = measure(road, 5)
     for name, words, path, ends in SLOW:
         taken, most = metric(road, "causeway_edge_connections_total"), []
         under = measure(road, attack=lambda: most.append(slow(road, name, words, path)))  # pylint: disable=cell-var-from-loop
         print(f"{name}: p99 {alone * 1000:.1f} ms alone, {under * 1000:.1f} ms under attack, ratio {under / alone:.2f}; "
               f"memory {before_kb} -> {most[0]} kB")
-        assert metric(road, "causeway_edge_connections_total") >= taken + 1000  # it got in
+        assert metric(road, "causeway_edge_connections_total") >= taken + 500  # it got in, as far as there was CPU for it
         for timeout in ends:
             assert timeouts(road, timeout) > 0, timeout
         assert most[0] < before_kb + 256 * MIB
@@ -134,7 +157,7 @@ def test_slow_clients_harm_nobody(road):
 def test_floods_of_connections_harm_nobody(road):
     """Silent ones in clear, silent ones and hellos to the TLS port, handshakes that are thrown away; more than there is room for."""
     before_kb = memory_kb(road.nodes["edge"])
-    alone = measure(road, 1)
+    alone = measure(road, 5)
     hello = ssl.MemoryBIO()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -155,11 +178,13 @@ def test_floods_of_connections_harm_nobody(road):
             with context.wrap_socket(connection, server_hostname=SITE):
                 pass
 
-    under = measure(road, attack=attack)
+    with leftovers():
+        under = measure(road, attack=attack)
     most_kb = memory_kb(road.nodes["edge"])
     print(f"connections: p99 {alone * 1000:.1f} ms alone, {under * 1000:.1f} ms under attack, ratio {under / alone:.2f}; "
           f"memory {before_kb} -> {most_kb} kB")
     assert most_kb < before_kb + 200 * MIB
+    assert metric(road, "causeway_edge_accept_pauses_total") == 0  # nobody waited for the flood's connections to grow old
     wait_until(lambda: timeouts(road, "first") > 100 and timeouts(road, "handshake") > 100, 20, "the time-outs have ended them")
     wait_until(lambda: metric(road, "causeway_edge_connections_open") == 0, 20, "none of them is left")
     assert metric(road, "causeway_edge_evicted_total") + timeouts(road, "first") + timeouts(road, "handshake") >= 4000

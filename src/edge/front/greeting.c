@@ -122,7 +122,7 @@ void edge_greeting_start(struct edge_worker *worker, const struct edge_arrival *
     greeting->timer.fire = on_late;
     greeting->arrival = *arrival;
     list_push_back(&worker->greetings, &greeting->link);
-    edge_waiting_init(&greeting->waiting, evict);
+    edge_waiting_init(&greeting->waiting, arrival->share, evict);
     edge_waiting_begin(worker, &greeting->waiting);
     uint64_t limit_ns = conf && conf->tls ? conf->tls->handshake_timeout_ns : EDGE_LINGER_NS;
     loop_timer_start(worker->loop, &greeting->timer, loop_now_ns(worker->loop) + limit_ns);

@@ -7,6 +7,10 @@
 #include <unistd.h>
 
 #define YOUNG_NS 1000000000ull /* nobody is ended sooner: a request takes a round trip to come */
+enum {
+    CROWD_PART = 16, /* but of a network that has more than this part of all connections */
+    CROWD_SEARCH = 32,
+};
 
 /* word, text */
 // clang-format off
@@ -145,9 +149,11 @@ void edge_guard_refuse(struct edge_worker *worker, int fd)
 
 /* ---- room for new ones */
 
-void edge_waiting_init(struct edge_waiting *waiting, void (*evict)(struct edge_waiting *waiting))
+void edge_waiting_init(struct edge_waiting *waiting, const struct edge_share *share,
+                       void (*evict)(struct edge_waiting *waiting))
 {
     list_init(&waiting->link);
+    waiting->share = share;
     waiting->evict = evict;
 }
 
@@ -158,15 +164,34 @@ void edge_waiting_begin(struct edge_worker *worker, struct edge_waiting *waiting
     waiting->since_ns = loop_now_ns(worker->loop);
 }
 
+static struct edge_waiting *waiting_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct edge_waiting, link);
+}
+
+/* In a flood of one network others must not wait until its connections are a second old: nearly all that wait are of it, so that few are
+ * looked at. */
+static struct edge_waiting *of_crowd(struct edge_worker *worker)
+{
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    struct list *link = worker->waiting.next;
+    for (int i = 0; conf && i < CROWD_SEARCH && link != &worker->waiting; i++, link = link->next) {
+        const struct edge_share *share = waiting_of(link)->share;
+        if (share && edge_share_connections(share) > conf->connections_limit / CROWD_PART)
+            return waiting_of(link);
+    }
+    return NULL;
+}
+
 uint64_t edge_guard_make_room(struct edge_worker *worker)
 {
     if (list_is_empty(&worker->waiting))
         return UINT64_MAX;
-    struct edge_waiting *oldest = CONTAINER_OF(worker->waiting.next, struct edge_waiting, link);
-    if (oldest->since_ns + YOUNG_NS > loop_now_ns(worker->loop))
+    struct edge_waiting *oldest = waiting_of(worker->waiting.next), *goes = oldest;
+    if (oldest->since_ns + YOUNG_NS > loop_now_ns(worker->loop) && !(goes = of_crowd(worker)))
         return oldest->since_ns + YOUNG_NS;
     metric_add(&evicted, 1);
-    oldest->evict(oldest);
+    goes->evict(goes);
     return 0;
 }
 

@@ -31,15 +31,18 @@ void edge_guard_register_metrics(void);
 struct edge_waiting {
     struct list link; /* in edge_worker.waiting, those that wait longest first */
     uint64_t since_ns;
+    const struct edge_share *share;              /* of its network; NULL: not counted */
     void (*evict)(struct edge_waiting *waiting); /* ends the connection at once */
 };
-void edge_waiting_init(struct edge_waiting *waiting, void (*evict)(struct edge_waiting *waiting));
+void edge_waiting_init(struct edge_waiting *waiting, const struct edge_share *share,
+                       void (*evict)(struct edge_waiting *waiting));
 void edge_waiting_begin(struct edge_worker *worker, struct edge_waiting *waiting); /* or again */
 static inline void edge_waiting_end(struct edge_waiting *waiting)
 {
     list_remove(&waiting->link); /* harmless where it is in none */
 }
-/* Ends the connection that waits longest. 0, or when there will be one to end; UINT64_MAX: none is in sight. */
+/* Ends the connection that has waited longest, for a second at least, or one of a network that crowds the others out. 0, or when there will
+ * be one to end; UINT64_MAX: none is in sight. */
 uint64_t edge_guard_make_room(struct edge_worker *worker);
 
 #endif

@@ -633,7 +633,7 @@ void edge_client_start(struct edge_worker *worker, const struct edge_arrival *ar
     }
     edge_exchange_init(&h1->exchange, &h1_front, worker, &h1->visitor);
     list_push_back(&worker->clients, &h1->link);
-    edge_waiting_init(&h1->waiting, evict);
+    edge_waiting_init(&h1->waiting, arrival->share, evict);
     edge_waiting_begin(worker, &h1->waiting);
     metric_add(&edge_connections, 1);
     metric_add(&edge_connections_open, 1);

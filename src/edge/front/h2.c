@@ -591,7 +591,7 @@ void edge_h2_start(struct edge_worker *worker, struct edge_wire *wire,
     list_init(&h2->requests);
     list_init(&h2->ready);
     list_push_back(&worker->h2_clients, &h2->link);
-    edge_waiting_init(&h2->waiting, evict);
+    edge_waiting_init(&h2->waiting, visitor->share, evict);
     metric_add(&edge_h2_connections, 1);
     edge_limits_h2(worker, &settings);
     h2->session = h2_session_new(&settings, &events, h2, &worker->random);

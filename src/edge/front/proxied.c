@@ -137,7 +137,7 @@ void edge_proxied_start(struct edge_worker *worker, const struct edge_arrival *a
     proxied->arrival = *arrival;
     proxied->entrance = *entrance;
     list_push_back(&worker->proxied, &proxied->link);
-    edge_waiting_init(&proxied->waiting, evict);
+    edge_waiting_init(&proxied->waiting, NULL, evict);
     edge_waiting_begin(worker, &proxied->waiting);
     uint64_t limit_ns = conf ? conf->proxy_protocol.timeout_ns : EDGE_LINGER_NS;
     loop_timer_start(worker->loop, &proxied->timer, loop_now_ns(worker->loop) + limit_ns);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Under attack: slowhttptest's modes, floods of connections and of handshakes, heads without end, memory by tiny pieces. Beside each a
 client that asks at a steady pace never fails; the edge's memory stays bounded; the named time-outs end the attacker's connections, and
-their counters say so. What the pace's 99th percentile became is printed; how fast a busy machine is decides nothing. The attackers have
-what CPU is left over: they would have machines of their own."""
+their counters say so. What the pace's 99th percentile became is printed; how fast a busy machine is decides nothing. The attackers give
+way where CPU is short: they would have machines of their own."""
 import contextlib
 import json
 import os
@@ -70,25 +70,26 @@ class Pace:
         return times[int(len(times) * 0.99)]
 
 
-# Both of the scheduler's ways: a session is a group of its own where the kernel groups by session, and a class counts within a group.
-LEFTOVERS = ["sh", "-c", 'echo 19 >/proc/self/autogroup; exec chrt --idle 0 "$@"', "sh"]
+NICE = 10
+# Both of the scheduler's ways: where the kernel groups by session, nice counts within the session only.
+GIVING_WAY = ["sh", "-c", f'echo {NICE} >/proc/self/autogroup; exec nice -n {NICE} "$@"', "sh"]
 
 
-def give_way(policy, nice):
-    os.sched_setscheduler(0, policy, os.sched_param(0))
+def give_way(nice):
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
     group = pathlib.Path("/proc/self/autogroup")
     if group.exists():
         group.write_text(str(nice), encoding="ascii")
 
 
 @contextlib.contextmanager
-def leftovers():
-    """This process, as an attacker, has what CPU is left over."""
-    give_way(os.SCHED_IDLE, 19)
+def giving_way():
+    """This process, as an attacker, gives way."""
+    give_way(NICE)
     try:
         yield
     finally:
-        give_way(os.SCHED_OTHER, 0)
+        give_way(0)
 
 
 def measure(road, seconds=None, attack=None):
@@ -126,7 +127,7 @@ SLOW = [
 def slow(road, name, words, path):
     """Runs the mode with a thousand connections; the most memory that the edge had."""
     most_kb = 0
-    process = road.lab.start(f"slowhttptest-{name}", [*LEFTOVERS, "slowhttptest", *words, "-c", "1000", "-r", "600", "-l", "4", "-p", "3", "-t",
+    process = road.lab.start(f"slowhttptest-{name}", [*GIVING_WAY, "slowhttptest", *words, "-c", "1000", "-r", "600", "-l", "4", "-p", "3", "-t",
                                                       "POST" if "-B" in words else "GET", "-u", f"http://{at(road.edge_at, HTTP)}{path}"],
                              road.client)
     began = time.monotonic()
@@ -178,7 +179,7 @@ def test_floods_of_connections_harm_nobody(road):
             with context.wrap_socket(connection, server_hostname=SITE):
                 pass
 
-    with leftovers():
+    with giving_way():
         under = measure(road, attack=attack)
     most_kb = memory_kb(road.nodes["edge"])
     print(f"connections: p99 {alone * 1000:.1f} ms alone, {under * 1000:.1f} ms under attack, ratio {under / alone:.2f}; "

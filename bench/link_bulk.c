@@ -92,7 +92,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     link_stream_release(&bulk.stream);
 }
 
-static const struct link_stream_events events = {drain, fill, on_reset};
+static const struct link_stream_events events = {.readable = drain,
+                                                 .writable = fill,
+                                                 .reset = on_reset};
 
 static void accept_stream(void *argument, struct link *link, struct link_stream *stream,
                           const struct transport_open *open)

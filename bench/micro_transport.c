@@ -129,6 +129,7 @@ static void tell(struct end *end)
                 fill(event.stream);
             break;
         case TRANSPORT_EVENT_OPENED:
+        case TRANSPORT_EVENT_RING:
             break;
         case TRANSPORT_EVENT_DONE:
             transport_stream_release(event.stream);

@@ -70,6 +70,10 @@ static void on_event(struct wire *wire, int end, const struct transport_event *e
         must(!side);
         adopt(end, event);
         return;
+    case TRANSPORT_EVENT_RING:
+        must(side && side->stream == event->stream && !side->is_reset && !side->is_done);
+        must(event->open && event->open->ring < TRANSPORT_RINGS);
+        return;
     case TRANSPORT_EVENT_READABLE:
     case TRANSPORT_EVENT_WRITABLE:
         must(side && side->stream == event->stream && !side->is_reset && !side->is_done);

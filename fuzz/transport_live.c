@@ -169,6 +169,7 @@ static void on_event(struct wire *wire, int end, const struct transport_event *e
         must(model->half[end].read == model->half[!end].written);
         over(model, end);
         break;
+    case TRANSPORT_EVENT_RING:
     case TRANSPORT_EVENT_READABLE:
     case TRANSPORT_EVENT_WRITABLE:
     case TRANSPORT_EVENT_UP:

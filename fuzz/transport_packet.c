@@ -55,6 +55,7 @@ static void read_events(struct transport *transport, bool reads)
         case TRANSPORT_EVENT_UP:
         case TRANSPORT_EVENT_DOWN:
         case TRANSPORT_EVENT_OPENED:
+        case TRANSPORT_EVENT_RING:
         case TRANSPORT_EVENT_WRITABLE:
             break;
         }

@@ -267,7 +267,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
 
 static void open_stream(struct edge_load_source *source, struct link *link)
 {
-    static const struct link_stream_events events = {on_readable, on_writable, on_reset};
+    static const struct link_stream_events events = {.readable = on_readable,
+                                                     .writable = on_writable,
+                                                     .reset = on_reset};
     const struct transport_open open = {.flags = TRANSPORT_OPEN_LOADS};
     struct text out = {0};
     source->retry_ns = clock_now_ns() + AGAIN_MS * MS_NS;

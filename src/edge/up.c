@@ -35,7 +35,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     exchange->front->wake(exchange);
 }
 
-static const struct link_stream_events stream_events = {on_moved, on_moved, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_moved,
+                                                        .writable = on_moved,
+                                                        .reset = on_reset};
 
 /* The head of the request on its new stream. False: it is too long to cross. */
 static bool start_message(struct edge_exchange *exchange, const struct conf_site *site,

@@ -165,7 +165,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     end(owner, code);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_readable,
+                                                        .writable = on_writable,
+                                                        .reset = on_reset};
 
 void gateway_flow_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open)

@@ -331,7 +331,9 @@ static void end_former(struct gateway_loads *loads, const struct link *link)
 void gateway_loads_accept(struct gateway_worker *worker, struct link *link,
                           struct link_stream *stream)
 {
-    static const struct link_stream_events events = {on_readable, on_writable, on_reset};
+    static const struct link_stream_events events = {.readable = on_readable,
+                                                     .writable = on_writable,
+                                                     .reset = on_reset};
     struct gateway_loads *loads = worker->loads;
     if (!gateway_edge(gateway_conf(worker), link)) {
         metric_add(&gateway_refused, 1);

@@ -23,6 +23,9 @@ struct metric gateway_wait = METRIC(HISTOGRAM, "causeway_gateway_queue_wait_seco
                                     "How long requests waited for a slot.");
 struct metric gateway_cancelled = METRIC(COUNTER, "causeway_gateway_queue_cancelled_total", "",
                                          "Requests whose clients went while they waited.");
+static struct metric gateway_reclassed =
+    METRIC(COUNTER, "causeway_gateway_queue_reclassed_total", "",
+           "Requests that got another class while they waited.");
 
 void gateway_owner_metrics_register(void)
 {
@@ -31,6 +34,7 @@ void gateway_owner_metrics_register(void)
     metric_register(&gateway_pending);
     metric_register(&gateway_wait);
     metric_register(&gateway_cancelled);
+    metric_register(&gateway_reclassed);
     gateway_owner_sessions_metrics_register();
     for (int i = 0; i < QUEUE_REASONS; i++) {
         if (!refusals[i].name)
@@ -143,6 +147,13 @@ static bool admit(struct gateway_owner *owner, struct gateway_ticket *ticket)
     return false;
 }
 
+/* As it is wanted last. */
+static uint8_t class_of(const struct gateway_ticket *ticket)
+{
+    uint8_t class = atomic_load(&ticket->class);
+    return class < QUEUE_CLASSES ? class : QUEUE_CLASSES - 1;
+}
+
 static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket *ticket)
 {
     struct gateway_wish *wish = &ticket->wish;
@@ -156,7 +167,7 @@ static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket
                             .need = wish->session.need,
                             .pinned = pinned,
                             .except = gateway_owner_server_to_avoid(owner, wish),
-                            .class = wish->class < QUEUE_CLASSES ? wish->class : QUEUE_CLASSES - 1,
+                            .class = class_of(ticket),
                             .type = wish->type < QUEUE_TYPES ? wish->type : 0,
                             .set = set};
     if (!admit(owner, ticket))
@@ -203,6 +214,14 @@ void gateway_owner_cancel(struct gateway_ticket *ticket)
     take_out(ticket);
     metric_add(&gateway_cancelled, 1);
     gateway_owner_has_news(ticket->owner);
+}
+
+void gateway_owner_reclass(struct gateway_ticket *ticket)
+{
+    struct gateway_owner *owner = ticket->owner;
+    queue_reclass(owner->queue, &ticket->item, class_of(ticket), gateway_owner_now_ns(owner));
+    metric_add(&gateway_reclassed, 1);
+    gateway_owner_has_news(owner);
 }
 
 static enum failure_outcome outcome_of(const struct gateway_outcome *outcome)

@@ -79,7 +79,8 @@ const struct gateway_queue_facts *gateway_owner_facts(struct gateway_owner *owne
 /* It waits, or is refused at the end of this turn. */
 void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *farm,
                         const struct gateway_part *part, struct gateway_ticket *ticket);
-void gateway_owner_cancel(struct gateway_ticket *ticket); /* it waits no more */
+void gateway_owner_cancel(struct gateway_ticket *ticket);  /* it waits no more */
+void gateway_owner_reclass(struct gateway_ticket *ticket); /* it waits in another class */
 void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome);
 /* The map, or what health checks say, has changed: for all owners of this worker. */
 void gateway_owners_follow(struct gateway_worker *worker);
@@ -103,7 +104,9 @@ struct gateway_ticket {
     /* Of tickets.c. */
     struct gateway_worker *_Atomic at; /* who may touch what is above */
     _Atomic uint32_t references;
-    struct message forth, back, cancel;
+    _Atomic uint8_t class; /* as it is wanted last */
+    _Atomic bool reclass_is_under_way;
+    struct message forth, back, cancel, reclass;
     struct gateway_outcome outcome;
 
     /* Of who asks. */

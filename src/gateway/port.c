@@ -157,7 +157,9 @@ static void on_late(struct loop *loop, struct loop_timer *timer)
     end(CONTAINER_OF(timer, struct gateway_port, timer), TRANSPORT_CODE_TIMEOUT);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_readable,
+                                                        .writable = on_writable,
+                                                        .reset = on_reset};
 
 void gateway_port_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open)

@@ -278,7 +278,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     end(owner, TRANSPORT_CODE_NONE);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_readable,
+                                                        .writable = on_writable,
+                                                        .reset = on_reset};
 
 /* ---- the door */
 

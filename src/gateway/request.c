@@ -342,7 +342,20 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     run(request);
 }
 
-static const struct link_stream_events stream_events = {on_stream, on_stream, on_reset};
+/* It may come before the head. Tries that are to come have the class, too. */
+static void on_ring_changed(void *owner, struct link_stream *stream, uint8_t ring)
+{
+    struct gateway_request *request = owner;
+    (void)stream;
+    request->ring = request->opening.priority = ring;
+    gateway_ticket_reclass(request->ticket, ring);
+    gateway_ticket_reclass(request->hedge.ticket, ring);
+}
+
+static const struct link_stream_events stream_events = {.readable = on_stream,
+                                                        .writable = on_stream,
+                                                        .reset = on_reset,
+                                                        .ring_changed = on_ring_changed};
 
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,
                             struct link_stream *stream)
@@ -352,6 +365,7 @@ void gateway_request_accept(struct gateway_worker *worker, struct link *link,
     request->stream = stream;
     request->read_timeout_ns = worker->head_timeout_ns;
     request->timer.fire = on_timer;
+    request->ring = CONF_RINGS;
     request->from = link;
     http_form_reader_start_request(&request->reader, &worker->limits, &request->opening,
                                    &request->head, &request->arena);

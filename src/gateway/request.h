@@ -39,6 +39,7 @@ struct gateway_request {
     struct http_form_reader reader;
     struct http_head head;
     struct http_opening opening;
+    uint8_t ring;        /* that the edge gave the stream after it was opened; CONF_RINGS: none */
     bool request_ended;  /* END was read */
     bool body_was_taken; /* some of the body is gone: the request cannot be repeated */
 

@@ -27,6 +27,8 @@ static void begin(struct gateway_request *request)
     const struct conf_site *site = conf_find_site(conf, request->opening.site);
     const struct conf_node *edge = gateway_edge(conf, request->from);
     metric_add(&gateway_requests, 1);
+    if (request->ring < CONF_RINGS)
+        request->opening.priority = request->ring;
     request->head_ns = loop_now_ns(request->worker->loop);
     if (!site || !edge || !conf->self->gateway ||
         !conf_allows(conf->self->gateway, edge, site, 0)) {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How tickets travel. A ticket is one object with three messages in it, as at most three of its messages are under way at a time:
+ * How tickets travel. A ticket is one object with four messages in it, as at most one of each is under way at a time:
  *
  *   asker ── forth: ask ──────> owner          (direct calls where both are on one worker)
  *   asker <── back: answer ──── owner
  *   asker ── forth: release ──> owner          when it had a slot
  *   asker ── cancel ──────────> owner          when it is given up before its answer came
+ *   asker ── reclass ─────────> owner          when its class is another one and no answer has come
  *
  * It is held twice: by the asker, whose hold goes with `cancel` or `release`; and by the owner's side, whose hold came with `ask` and goes
- * with `back`. A cancel that crosses an answer only lets its hold go; the asker then sends the slot back with the other one. The last one to
+ * with `back`. A `reclass` under way holds it, too. A cancel that crosses an answer only lets its hold go; the asker then sends the slot back with the other one. The last one to
  * let go frees it, so it does not matter which of the messages is delivered, or discarded when workers stop.
  */
 #include "gateway/owner.h"
@@ -166,6 +167,40 @@ static void answer_all(struct loop *loop, struct loop_task *task)
         take_answer(CONTAINER_OF(item, struct gateway_ticket, link));
 }
 
+/* ---- another class */
+
+static void deliver_reclass(struct worker *receiver, struct message *message)
+{
+    struct gateway_ticket *ticket = CONTAINER_OF(message, struct gateway_ticket, reclass);
+    struct gateway_worker *at = gateway_worker_of(ticket);
+    if (at->worker != receiver) { /* at most as often as the ticket itself was sent on */
+        worker_post(at->worker, message);
+        return;
+    }
+    atomic_store(&ticket->reclass_is_under_way, false); /* before the class is read */
+    if (ticket->place == TICKET_WAITS)
+        gateway_owner_reclass(ticket);
+    release(ticket);
+}
+
+static void discard_reclass(struct message *message)
+{
+    release(CONTAINER_OF(message, struct gateway_ticket, reclass));
+}
+
+/* The message follows the ticket. It finds it in a queue, which hears of the class; or ahead of it, and the class is read when it comes;
+ * or it has a slot or an answer by now, and its class says nothing any more. */
+void gateway_ticket_reclass(struct gateway_ticket *ticket, uint8_t class)
+{
+    if (!ticket || ticket->has_answer)
+        return;
+    atomic_store(&ticket->class, class);
+    if (atomic_exchange(&ticket->reclass_is_under_way, true))
+        return; /* it will read this one */
+    atomic_fetch_add_explicit(&ticket->references, 1, memory_order_relaxed);
+    send(ticket->asker, gateway_worker_of(ticket), &ticket->reclass);
+}
+
 /* ---- for those who ask */
 
 static void deliver_cancel(struct worker *receiver, struct message *message)
@@ -199,6 +234,9 @@ struct gateway_ticket *gateway_ticket_ask(struct gateway_worker *worker,
     ticket->back.discard = discard_answer;
     ticket->cancel.deliver = deliver_cancel;
     ticket->cancel.discard = discard_cancel;
+    ticket->reclass.deliver = deliver_reclass;
+    ticket->reclass.discard = discard_reclass;
+    atomic_init(&ticket->class, wish->class);
     atomic_init(&ticket->references, 2);
     atomic_init(&ticket->at, worker);
     gateway_ticket_route(worker, ticket);

@@ -60,6 +60,8 @@ struct gateway_ticket *gateway_ticket_ask(struct gateway_worker *worker,
                                           const struct gateway_wish *wish,
                                           gateway_ticket_function *answered, void *argument);
 const struct gateway_answer *gateway_ticket_answer(const struct gateway_ticket *ticket);
+/* Another class (L10): it counts while the ticket waits. NULL is harmless. */
+void gateway_ticket_reclass(struct gateway_ticket *ticket, uint8_t class);
 /* Nulls; NULL is harmless. `outcome` counts for a ticket that has a slot; NULL: dropped. */
 void gateway_ticket_end(struct gateway_ticket **ended, const struct gateway_outcome *outcome);
 

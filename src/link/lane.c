@@ -82,6 +82,7 @@ static void hand_out_event(struct lane *lane, const struct transport_event *even
     case TRANSPORT_EVENT_OPENED:
         stream_opened(lane, event);
         break;
+    case TRANSPORT_EVENT_RING:
     case TRANSPORT_EVENT_READABLE:
     case TRANSPORT_EVENT_WRITABLE:
     case TRANSPORT_EVENT_RESET:

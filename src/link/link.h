@@ -109,6 +109,8 @@ struct link_stream_events {
                      struct link_stream *stream); /* link_stream_room() is positive again */
     void (*reset)(void *owner, struct link_stream *stream,
                   uint32_t code); /* over, both ways; release it */
+    /* The peer gave it another ring. NULL: not wanted. */
+    void (*ring_changed)(void *owner, struct link_stream *stream, uint8_t ring);
 };
 
 /* ERROR_UNREACHABLE: the link is down. A refusal by the far end comes as a reset. */

@@ -209,7 +209,9 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
         end(splice, splice->is_connecting ? TRANSPORT_CODE_UNREACHABLE : TRANSPORT_CODE_TIMEOUT);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_readable,
+                                                        .writable = on_writable,
+                                                        .reset = on_reset};
 
 struct link_splice *link_splice_start(struct loop *loop, const struct link_splice_options *options)
 {

@@ -5,7 +5,7 @@
  * flow control (bytes) and by the stream's few changes of state (the rest).
  *
  *   home half (user's worker)   --- open, write, finish, consume, ring, reset, release -->   lane half (transport stream)
- *                               <-- bytes, room, reset, gone ------------------------------
+ *                               <-- bytes, room, ring, reset, gone ------------------------
  */
 #include "base/memory.h"
 #include "link/driver.h"
@@ -22,7 +22,7 @@ enum mail_kind {
     MAIL_WRITE,
     MAIL_FINISH,
     MAIL_CONSUME,
-    MAIL_RING,
+    MAIL_RING, /* either way */
     MAIL_RESET,
     MAIL_RELEASE,
     MAIL_DATAGRAM, /* either way */
@@ -297,6 +297,19 @@ static void reset_home(struct link_stream *stream, uint32_t code)
         stream->events->reset(stream->owner, stream, code);
 }
 
+static void ring_home(struct link_stream *stream, uint8_t ring)
+{
+    if (stream->events && stream->events->ring_changed && !stream->is_dead)
+        stream->events->ring_changed(stream->owner, stream, ring);
+}
+
+static void send_ring_home(struct link_stream *stream, uint8_t ring)
+{
+    struct mail *mail = new_mail(stream, MAIL_RING);
+    mail->open.ring = ring;
+    post_to_home(mail);
+}
+
 void stream_event(struct lane *lane, const struct transport_event *event)
 {
     struct link_stream *stream = event->owner;
@@ -310,6 +323,13 @@ void stream_event(struct lane *lane, const struct transport_event *event)
             post_reset_home(stream, event->code);
         else
             reset_home(stream, event->code);
+        return;
+    }
+    if (event->kind == TRANSPORT_EVENT_RING) {
+        if (stream->is_remote)
+            send_ring_home(stream, event->open->ring);
+        else
+            ring_home(stream, event->open->ring);
         return;
     }
     if (stream->is_remote) {
@@ -371,6 +391,9 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
             stream->events->writable(stream->owner, stream);
         break;
     }
+    case MAIL_RING:
+        ring_home(stream, mail->open.ring);
+        break;
     case MAIL_RESET:
         if (!stream->is_dead)
             reset_home(stream, (uint32_t)mail->number);
@@ -382,7 +405,6 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
     case MAIL_WRITE:
     case MAIL_FINISH:
     case MAIL_CONSUME:
-    case MAIL_RING:
     case MAIL_RELEASE:
         INVARIANT(!"mail for the lane half");
     }

@@ -182,7 +182,9 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
 
 static int start_way(struct trial *trial, enum trial_way now)
 {
-    static const struct link_stream_events events = {on_readable, on_writable, on_reset};
+    static const struct link_stream_events events = {.readable = on_readable,
+                                                     .writable = on_writable,
+                                                     .reset = on_reset};
     const struct transport_open open = {.ring = TRANSPORT_RINGS - 1,
                                         .weight = 1,
                                         .flags = TRANSPORT_OPEN_TEST};
@@ -367,7 +369,9 @@ static void on_server_tick(struct loop *loop, struct loop_timer *timer)
 
 void trial_accept(struct lane *lane, struct link_stream **stream)
 {
-    static const struct link_stream_events events = {serve_readable, serve_writable, serve_reset};
+    static const struct link_stream_events events = {.readable = serve_readable,
+                                                     .writable = serve_writable,
+                                                     .reset = serve_reset};
     struct link *link = lane->link;
     if (!lane->allows_test || link->trial_server) {
         link_stream_reset(*stream,

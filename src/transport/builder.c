@@ -213,6 +213,8 @@ static void put_controls_of(struct build *build, struct transport_stream *stream
         build->at =
             frame_write_priority(build->at, stream->id, stream->open.ring, stream->open.weight);
         note(build, stream, SENT_PRIORITY);
+        stream->ring_again |= stream->rings_unacked || stream->control_unacked & CONTROL_OPEN;
+        stream->rings_unacked++;
         stream_pay(stream, CONTROL_PRIORITY);
     }
     if (stream->control & CONTROL_FIN && has_frame_room(build, FRAME_CONTROL_MAX)) {

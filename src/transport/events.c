@@ -59,6 +59,7 @@ static enum transport_event_kind take_first(struct transport_stream *stream)
         enum transport_event_kind kind;
     } order[] = {
         {STREAM_EVENT_OPENED, TRANSPORT_EVENT_OPENED},
+        {STREAM_EVENT_RING, TRANSPORT_EVENT_RING},
         {STREAM_EVENT_READABLE, TRANSPORT_EVENT_READABLE},
         {STREAM_EVENT_WRITABLE, TRANSPORT_EVENT_WRITABLE},
         {STREAM_EVENT_RESET, TRANSPORT_EVENT_RESET},
@@ -93,7 +94,7 @@ bool transport_next_event(struct transport *transport, struct transport_event *e
     event->owner = stream->owner;
     if (event->kind == TRANSPORT_EVENT_RESET)
         event->code = stream->code;
-    if (event->kind == TRANSPORT_EVENT_OPENED) {
+    if (event->kind == TRANSPORT_EVENT_OPENED || event->kind == TRANSPORT_EVENT_RING) {
         transport->event_open = stream->open;
         event->open = &transport->event_open;
     }

@@ -113,9 +113,13 @@ static int on_priority(struct transport *transport, const struct frame_priority 
         return error;
     if (!stream->is_opened)
         return 0; /* its OPEN will say it */
+    if (stream->open.ring == frame->ring && stream->open.weight == frame->weight)
+        return 0;
     stream->open.ring = frame->ring;
     stream->open.weight = frame->weight;
     stream_set_standing(stream);
+    if (!(stream->events & STREAM_EVENT_OPENED)) /* else that says it */
+        event_stream(stream, STREAM_EVENT_RING);
     return 0;
 }
 

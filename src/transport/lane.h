@@ -60,10 +60,11 @@ enum stream_control {
 /* Bits of waiting events, in the order in which they are told. */
 enum stream_event {
     STREAM_EVENT_OPENED = 1,
-    STREAM_EVENT_READABLE = 2,
-    STREAM_EVENT_WRITABLE = 4,
-    STREAM_EVENT_RESET = 8,
-    STREAM_EVENT_DONE = 16,
+    STREAM_EVENT_RING = 2,
+    STREAM_EVENT_READABLE = 4,
+    STREAM_EVENT_WRITABLE = 8,
+    STREAM_EVENT_RESET = 16,
+    STREAM_EVENT_DONE = 32,
 };
 
 /* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost
@@ -116,6 +117,8 @@ struct transport_stream {
     struct stream_turn resend;
     struct transport_open open;
     uint32_t code;
+    uint32_t rings_unacked; /* records of its ring that was told */
+    bool ring_again;        /* they may overtake each other: once more when none is left */
 };
 
 /* A last word under keys that are about to be forgotten. */

@@ -27,6 +27,17 @@ struct congestion_packet recovery_describe(const struct sent_packet *packet, uin
 
 /* ---- fates of frames */
 
+/* Of words of a ring that are under way at a time an earlier one may arrive last, or before the stream's OPEN: when no record of them is
+ * left the present one is told again, alone. */
+static void ring_known(struct transport_stream *stream)
+{
+    if (!stream->ring_again || stream->rings_unacked || stream->control_unacked & CONTROL_OPEN ||
+        stream->is_reset)
+        return;
+    stream->ring_again = false;
+    stream_owe(stream, CONTROL_PRIORITY);
+}
+
 static void frame_acked(struct transport *transport, const struct sent_frame *frame)
 {
     struct transport_stream *stream = frame->stream;
@@ -41,6 +52,7 @@ static void frame_acked(struct transport *transport, const struct sent_frame *fr
         stream->control_unacked &= (uint8_t)~CONTROL_OPEN;
         if (stream->control & CONTROL_OPEN)
             stream_pay(stream, CONTROL_OPEN);
+        ring_known(stream);
         break;
     case SENT_RESET:
         stream->control_unacked &= (uint8_t)~CONTROL_RESET;
@@ -118,13 +130,22 @@ static void frame_lost(struct transport *transport, const struct sent_frame *fra
     }
 }
 
+static void let_go(const struct sent_frame *frame)
+{
+    struct transport_stream *stream = frame->stream;
+    if (!stream)
+        return;
+    if (frame->kind == SENT_PRIORITY) {
+        stream->rings_unacked--;
+        ring_known(stream);
+    }
+    stream_drop_reference(stream);
+}
+
 static void drop_references(const struct sent_log *log, const struct sent_packet *packet)
 {
-    for (uint32_t i = 0; i < packet->frames; i++) {
-        const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
-        if (frame->stream)
-            stream_drop_reference(frame->stream);
-    }
+    for (uint32_t i = 0; i < packet->frames; i++)
+        let_go(sent_log_frame_at(log, packet, i));
 }
 
 /* A record whose frames went again elsewhere lets go of the streams: an ack may never come. */
@@ -134,7 +155,7 @@ static void forget_streams(const struct sent_log *log, const struct sent_packet 
         struct sent_frame *frame = sent_log_frame_at(log, packet, i);
         if (!frame->stream)
             continue;
-        stream_drop_reference(frame->stream);
+        let_go(frame);
         frame->stream = NULL;
         frame->kind = SENT_FORGOTTEN;
     }
@@ -150,8 +171,7 @@ static void frames_acked(struct transport *transport, const struct path *path,
         const struct sent_frame *frame = sent_log_frame_at(log, packet, i);
         if (frame->stream && frame->stream->references > 1)
             stream_settle(frame->stream);
-        if (frame->stream)
-            stream_drop_reference(frame->stream);
+        let_go(frame);
     }
 }
 

@@ -21,8 +21,8 @@ enum sent_kind {
     SENT_STREAM, /* bytes of a stream */
     SENT_OPEN,
     SENT_RESET,
-    SENT_WINDOW,   /* offset: the limit told */
-    SENT_PRIORITY, /* offset: ring and weight told */
+    SENT_WINDOW, /* offset: the limit told */
+    SENT_PRIORITY,
     SENT_ACK,      /* offset: one more than the largest acknowledged */
     SENT_SETTINGS, /* offset: the session's own index */
     SENT_ACK_FREQ, /* offset: its sequence number */

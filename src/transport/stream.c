@@ -353,10 +353,15 @@ void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, ui
 {
     if (stream->is_reset || ring >= TRANSPORT_RINGS)
         return;
+    weight = weight ? weight : 1;
+    if (stream->open.ring == ring && stream->open.weight == weight)
+        return;
     stream->open.ring = ring;
-    stream->open.weight = weight ? weight : 1;
+    stream->open.weight = weight;
     stream_set_standing(stream);
-    stream_owe(stream, CONTROL_PRIORITY);
+    bool is_untold = stream->control & CONTROL_OPEN && !(stream->control_unacked & CONTROL_OPEN);
+    if (!is_untold) /* else its OPEN says it */
+        stream_owe(stream, CONTROL_PRIORITY);
 }
 
 void transport_stream_release(struct transport_stream *stream)

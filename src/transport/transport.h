@@ -205,6 +205,7 @@ enum transport_event_kind {
     TRANSPORT_EVENT_UP,   /* session established */
     TRANSPORT_EVENT_DOWN, /* session lost: every stream ended with a RESET event before this one */
     TRANSPORT_EVENT_OPENED,   /* the peer opened `stream`; `open` says with what */
+    TRANSPORT_EVENT_RING,     /* the peer gave it another ring or weight; `open` says which */
     TRANSPORT_EVENT_READABLE, /* bytes, the end or datagrams can be read */
     TRANSPORT_EVENT_WRITABLE, /* transport_stream_room() is positive again after it was 0 */
     TRANSPORT_EVENT_RESET,    /* ended abnormally, both directions; `code` says why; release it */

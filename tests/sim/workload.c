@@ -190,6 +190,7 @@ static void on_event(struct sim_end *end, const struct transport_event *event)
     struct stream_side *at = event->owner;
     switch (event->kind) {
     case TRANSPORT_EVENT_UP:
+    case TRANSPORT_EVENT_RING:
         break;
     case TRANSPORT_EVENT_DOWN:
         if (!workload->expects_loss)

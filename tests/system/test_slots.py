@@ -12,6 +12,7 @@ import pytest
 from lab.causeway import TAKEN, Causeway, Keys
 from lab.process import wait_until
 from road import ADMIN, HTTP, SITE, Road, at
+from test_edge_h2 import Client
 
 LIMIT = 3
 EDGES = ("edge2", "edge3")
@@ -176,6 +177,34 @@ def test_L10_who_waits_goes_by_class_and_who_leaves_is_not_served(held):
     assert sorted(origin.seen[2:]) == ["/later/0", "/later/1", "/later/2"]
     waited_ms = [float(re.search(r"queue;[^,]*dur=([0-9.]+)", head)[1]) for _, head in heads]
     assert waited_ms[0] < waited_ms[1], "the times tell who waited"
+
+
+def test_L10_a_client_that_changes_its_mind_changes_its_place_at_the_gateway(held):
+    """PRIORITY_UPDATE (RFC 9218 section 7.1) moves a request that waits there already, both ways."""
+    road, origin = held("queue: {patience: 1m, shares: [0, 0, 0, 0, 0]}")
+    client = Client(road)
+    late = ("priority", "u=7")
+
+    def update(stream, value):
+        frame = struct.pack(">I", stream) + value
+        client.socket.sendall(len(frame).to_bytes(3, "big") + b"\x10\0" + struct.pack(">I", 0) + frame)
+
+    first = client.ask("/first")
+    wait_until(lambda: origin.seen == ["/first"], 30, "the origin has the first")
+    streams = {}
+    for number, (path, fields) in enumerate([("/a", [late]), ("/b", []), ("/c", [late]), ("/d", [late])]):
+        streams[path] = client.ask(path, fields=fields)
+        wait_for_waiting(road, number + 1)
+    update(streams["/d"], b"u=3")
+    update(streams["/b"], b"u=7, i")
+    update(streams["/b"], b"u=5")
+    wait_until(lambda: [row["waiting"] for row in shown(road)["classes"]] == [0, 0, 1, 1, 2], 30, "they stand in other classes", every=0.1)
+    metrics = road.gateway.run("curl", "-sS", "http://127.0.0.1:9180/metrics").stdout
+    assert re.search(r"causeway_gateway_queue_reclassed_total [23]\b", metrics)
+    origin.answer(5)
+    for stream in (first, *streams.values()):
+        assert client.status(stream) == 200
+    assert origin.seen == ["/first", "/d", "/b", "/a", "/c"]
 
 
 def test_L3_who_waits_too_long_hears_when_to_come_again(held):

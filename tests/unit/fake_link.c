@@ -67,6 +67,12 @@ void fake_set_room(struct link_stream *stream, uint64_t room)
         stream->events->writable(stream->owner, stream);
 }
 
+void fake_set_ring(struct link_stream *stream, uint8_t ring)
+{
+    if (stream->events && stream->events->ring_changed && !stream->is_dead)
+        stream->events->ring_changed(stream->owner, stream, ring);
+}
+
 void fake_reset(struct link_stream *stream, uint32_t code)
 {
     stream->is_dead = true;

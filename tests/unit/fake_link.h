@@ -57,6 +57,7 @@ struct link_stream *fake_stream_new(struct link *link);
 /* Bytes of the peer, and its end. */
 void fake_deliver(struct link_stream *stream, struct span bytes, bool is_end);
 void fake_set_room(struct link_stream *stream, uint64_t room);
+void fake_set_ring(struct link_stream *stream, uint8_t ring); /* by the peer */
 void fake_reset(struct link_stream *stream, uint32_t code);
 
 #endif

@@ -161,7 +161,9 @@ static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
     end(owner);
 }
 
-static const struct link_stream_events stream_events = {on_readable, on_writable, on_reset};
+static const struct link_stream_events stream_events = {.readable = on_readable,
+                                                        .writable = on_writable,
+                                                        .reset = on_reset};
 
 static uint64_t meaning_of(const struct conf_port *port)
 {

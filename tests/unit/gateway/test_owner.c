@@ -164,6 +164,32 @@ static void L10_a_higher_class_goes_first(void **state)
     stage_stop(&stage);
 }
 
+static void L10_a_class_that_changes_while_it_waits_counts(void **state)
+{
+    struct stage stage;
+    struct asked busy[2], first, second, third;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    ask_shop(&stage, &busy[0]);
+    ask_shop(&stage, &busy[1]);
+    ask(&stage, &first, &(struct gateway_wish){.part = shop_part(0), .class = 3});
+    ask(&stage, &second, &(struct gateway_wish){.part = shop_part(0), .class = 3});
+    ask(&stage, &third, &(struct gateway_wish){.part = shop_part(0), .class = 3});
+    gateway_ticket_reclass(third.ticket, 0);
+    gateway_ticket_reclass(first.ticket, 200); /* the lowest there is */
+    gateway_ticket_reclass(NULL, 0);
+    gateway_ticket_reclass(busy[0].ticket, 4); /* has its slot: nothing happens */
+    end(&stage, &busy[0], GATEWAY_END_DONE);
+    assert_true(third.has_come && !second.has_come && !first.has_come);
+    end(&stage, &third, GATEWAY_END_DONE);
+    assert_true(second.has_come && !first.has_come);
+    end(&stage, &second, GATEWAY_END_DONE);
+    assert_true(first.has_come);
+    end(&stage, &first, GATEWAY_END_DONE);
+    end(&stage, &busy[1], GATEWAY_END_DONE);
+    stage_stop(&stage);
+}
+
 static void an_origin_without_a_connection_is_the_last_choice_for_a_while(void **state)
 {
     struct stage stage;
@@ -376,6 +402,7 @@ int main(void)
         cmocka_unit_test(L3_no_origin_has_more_than_its_slots),
         cmocka_unit_test(L4_L9_a_session_waits_for_its_server_and_nobody_else_does),
         cmocka_unit_test(L10_a_higher_class_goes_first),
+        cmocka_unit_test(L10_a_class_that_changes_while_it_waits_counts),
         cmocka_unit_test(an_origin_without_a_connection_is_the_last_choice_for_a_while),
         cmocka_unit_test(the_one_that_just_failed_is_picked_where_there_is_no_other),
         cmocka_unit_test(unknown_parts_and_forbidden_origins_are_unreachable),

@@ -13,6 +13,7 @@ struct request {
     const char *site;
     const char *body; /* NULL: none; else of unknown length, chunked */
     bool is_unended;  /* END does not come yet */
+    const char *target;
 };
 
 static void append_text(struct slice_queue *form, struct text *bytes)
@@ -39,7 +40,7 @@ static struct link_stream *ask(struct stage *stage, struct link *from, const str
     http_head_init(&head, &arena);
     head.method = how->method ? how->method : HTTP_METHOD_GET;
     head.method_text = http_method_text(head.method);
-    head.target = SPAN("/a");
+    head.target = span_text(how->target ? how->target : "/a");
     head.host = SPAN("www.shop.example");
     head.minor = 1;
     head.body = how->body ? HTTP_BODY_CHUNKED : HTTP_BODY_NONE;
@@ -361,6 +362,31 @@ static void L3_a_request_waits_until_an_origin_has_a_slot(void **state)
     stage_stop(&stage);
 }
 
+static void L10_a_request_that_waits_follows_the_ring_of_its_stream(void **state)
+{
+    struct stage stage;
+    struct visit origin;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
+    struct link_stream *early = ask(&stage, &stage.edge, &(struct request){.target = "/early"});
+    struct link_stream *late = ask(&stage, &stage.edge, &(struct request){.target = "/late"});
+    turn_some(stage.worker->loop);
+    fake_set_ring(early, 4);
+    turn_some(stage.worker->loop);
+    gateway_ticket_end(&second, NULL);
+    visit(&stage, &origin);
+    assert_non_null(strstr(read_request(&origin, "\r\n\r\n"), "/late"));
+    answer(&origin, OK);
+    expect_answer(&stage, late, 200, "hello");
+    assert_non_null(strstr(read_request(&origin, "\r\n\r\n"), "/early"));
+    answer(&origin, OK);
+    expect_answer(&stage, early, 200, "hello");
+    gateway_ticket_end(&first, NULL);
+    close(origin.fd);
+    stage_stop(&stage);
+}
+
 static void L3_a_request_that_waited_long_enough_is_told_when_to_come_again(void **state)
 {
     (void)state;
@@ -663,6 +689,7 @@ int main(void)
         cmocka_unit_test(L3_an_origin_that_refuses_is_passed_over_for_any_method),
         cmocka_unit_test(L3_without_any_origin_it_is_unreachable),
         cmocka_unit_test(L3_a_request_waits_until_an_origin_has_a_slot),
+        cmocka_unit_test(L10_a_request_that_waits_follows_the_ring_of_its_stream),
         cmocka_unit_test(L3_a_request_that_waited_long_enough_is_told_when_to_come_again),
         cmocka_unit_test(L3_a_request_whose_edge_leaves_leaves_the_queue),
         cmocka_unit_test(L3_a_dead_kept_connection_costs_an_idempotent_request_nothing),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tickets between real workers: however they are ended, and however they cross with their answers, no origin has more than its slots, every
- * slot comes home, and what is under way when workers stop is freed (a sanitizer build says so). (L3)
+ * slot comes home, and what is under way when workers stop is freed (a sanitizer build says so). Their classes change all the while. (L3, L10)
  */
 #include "base/memory.h"
 #include "fake_link.h"
@@ -78,6 +78,15 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
 static void act(struct actor *actor)
 {
     struct gateway_worker *worker = actor->worker;
+    if (actor->ticket && random_below(&worker->random, 2)) {
+        for (uint32_t i = 0; i <= random_below(&worker->random, 3); i++)
+            gateway_ticket_reclass(actor->ticket, (uint8_t)random_below(&worker->random, 7));
+        if (random_below(&worker->random, 2)) { /* else it is ended while that is under way */
+            loop_timer_start(worker->loop, &actor->timer,
+                             loop_now_ns(worker->loop) + random_below(&worker->random, 300000));
+            return;
+        }
+    }
     give_back(actor);
     if (!actor->rounds) {
         loop_timer_stop(worker->loop, &actor->timer);

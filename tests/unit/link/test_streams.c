@@ -35,6 +35,7 @@ struct node {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint32_t far_open, far_resets, far_reset_code; /* under the lock */
+    uint8_t far_ring;                              /* likewise */
     uint64_t far_streams;
     struct client *left[WORKERS]; /* whose streams are open when workers stop */
 };
@@ -82,14 +83,28 @@ static void far_reset(void *owner, struct link_stream *stream, uint32_t code)
     far_free(owner);
 }
 
+static void far_ring_changed(void *owner, struct link_stream *stream, uint8_t ring)
+{
+    (void)owner;
+    (void)stream;
+    pthread_mutex_lock(&node.lock);
+    node.far_ring = ring;
+    changed();
+}
+
 static void far_ignore(void *owner, struct link_stream *stream)
 {
     (void)owner;
     (void)stream;
 }
 
-static const struct link_stream_events far_echo = {far_readable, far_readable, far_reset};
-static const struct link_stream_events far_keep = {far_ignore, far_ignore, far_reset};
+static const struct link_stream_events far_echo = {.readable = far_readable,
+                                                   .writable = far_readable,
+                                                   .reset = far_reset};
+static const struct link_stream_events far_keep = {.readable = far_ignore,
+                                                   .writable = far_ignore,
+                                                   .reset = far_reset,
+                                                   .ring_changed = far_ring_changed};
 
 static void accept_stream(void *argument, struct link *link, struct link_stream *stream,
                           const struct transport_open *open)
@@ -189,8 +204,9 @@ static void client_reset(void *owner, struct link_stream *stream, uint32_t code)
     client_over(client);
 }
 
-static const struct link_stream_events client_events = {client_readable, client_writable,
-                                                        client_reset};
+static const struct link_stream_events client_events = {.readable = client_readable,
+                                                        .writable = client_writable,
+                                                        .reset = client_reset};
 
 static void open_client(struct worker *worker, struct message *message)
 {
@@ -390,6 +406,36 @@ static void T1_a_reset_reaches_the_far_end_with_its_code(void **state)
         end_of_a_kept_stream(id, reset_client, TRANSPORT_CODE_TIMEOUT);
 }
 
+static void set_ring(struct worker *worker, struct message *message)
+{
+    (void)worker;
+    link_stream_set_ring(CONTAINER_OF(message, struct client, message)->stream, 4, 1);
+}
+
+static bool ring_is_4(const void *argument)
+{
+    (void)argument;
+    return node.far_ring == 4;
+}
+
+static void L10_another_ring_is_told_to_the_far_end(void **state)
+{
+    (void)state;
+    for (uint32_t id = 0; id < WORKERS; id++) {
+        struct client client = {.port = PORT_KEEP, .bytes = 1 << 20, .sent = 1 << 20};
+        uint64_t one_more = node.far_streams + 1;
+        on_worker(id, &client, open_client);
+        assert_true(await(some_streams, &one_more));
+        pthread_mutex_lock(&node.lock);
+        node.far_ring = 0;
+        pthread_mutex_unlock(&node.lock);
+        on_worker(id, &client, set_ring);
+        assert_true(await(ring_is_4, NULL));
+        on_worker(id, &client, release_client);
+        assert_true(await(is_over, &client));
+    }
+}
+
 static void T1_what_is_let_go_unfinished_is_cancelled(void **state)
 {
     (void)state;
@@ -423,6 +469,7 @@ int main(void)
         CASE(T1_many_streams_of_both_workers_share_the_link),
         CASE(T1_a_refusal_comes_back_to_any_worker),
         CASE(T1_a_reset_reaches_the_far_end_with_its_code),
+        CASE(L10_another_ring_is_told_to_the_far_end),
         CASE(T1_what_is_let_go_unfinished_is_cancelled),
         CASE(T1_streams_that_are_open_when_workers_stop_are_freed),
     };

@@ -21,6 +21,7 @@ static void on_event(struct wire *wire, int end, const struct transport_event *e
     switch (event->kind) {
     case TRANSPORT_EVENT_UP:
     case TRANSPORT_EVENT_DOWN:
+    case TRANSPORT_EVENT_RING:
     case TRANSPORT_EVENT_WRITABLE:
         break;
     case TRANSPORT_EVENT_OPENED:

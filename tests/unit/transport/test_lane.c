@@ -75,6 +75,7 @@ static void on_event(struct wire *wire, int end, const struct transport_event *e
     switch (event->kind) {
     case TRANSPORT_EVENT_UP:
     case TRANSPORT_EVENT_DOWN:
+    case TRANSPORT_EVENT_RING:
         break;
     case TRANSPORT_EVENT_OPENED:
         assert_int_equal(event->open->port, 8080);

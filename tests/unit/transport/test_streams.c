@@ -293,6 +293,16 @@ static void T2_ring_changes_on_both_ends(void **state)
     wire_run(&wire, SECOND);
     assert_int_equal(far->open.ring, 1);
     assert_int_equal(far->open.weight, 3);
+    uint32_t told = find(WIRE_GATEWAY, TRANSPORT_EVENT_RING);
+    assert_true(told < SEEN_MAX && seen[told].stream == far);
+    assert_int_equal(seen[told].open.ring, 1);
+    transport_stream_set_ring(near, 1, 3); /* nothing new, nothing told */
+    wire_run(&wire, SECOND);
+    assert_int_equal(find(WIRE_EDGE, TRANSPORT_EVENT_RING), SEEN_MAX);
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < seen_count; i++)
+        times += seen[i].kind == TRANSPORT_EVENT_RING;
+    assert_int_equal(times, 1);
     for (int end = 0; end < WIRE_ENDS; end++) {
         struct transport_facts facts;
         transport_read_facts(wire.ends[end].transport, &facts);
@@ -300,6 +310,48 @@ static void T2_ring_changes_on_both_ends(void **state)
         assert_int_equal(facts.rings[4].sockets, 0);
     }
     wire_clear(&wire);
+}
+
+static uint8_t told_rings[2]; /* of streams by number, to the gateway */
+
+static void note_ring(struct wire *wire, int end, const struct transport_event *event)
+{
+    (void)wire;
+    if (end == WIRE_GATEWAY && event->open)
+        told_rings[event->stream->id / 2] = event->open->ring;
+}
+
+/* Each change goes in a packet of its own; packets are lost, and overtake each other and the OPEN. */
+static void L10_the_last_ring_is_the_last_one_told(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct wire wire;
+        wire_init(&wire, crypto_openssl(), seed);
+        come_up(&wire);
+        wire.on_event = note_ring;
+        wire.swap_ppm = 400000;
+        wire.loss_ppm = 200000;
+        struct transport_stream *other = open_at(&wire, WIRE_EDGE, 4);
+        wire_step(&wire);
+        struct transport_stream *near = open_at(&wire, WIRE_EDGE, 4);
+        uint32_t changes = 1 + (uint32_t)seed % 4;
+        for (uint32_t i = 0; i < changes; i++) {
+            say(other, 3000); /* so that there are moments between a packet and its arrival */
+            wire_step(&wire);
+            transport_stream_set_ring(near, (uint8_t)((changes - i) % 4), (uint8_t)(i + 1));
+        }
+        wire_run(&wire, 20 * SECOND);
+        struct transport_stream *far =
+            stream_table_get(&wire.ends[WIRE_GATEWAY].transport->table, near->id);
+        assert_non_null(far);
+        assert_int_equal(far->open.ring, near->open.ring);
+        assert_int_equal(far->open.weight, near->open.weight);
+        assert_false(near->ring_again);
+        assert_int_equal(near->rings_unacked, 0);
+        assert_int_equal(told_rings[near->id / 2], near->open.ring);
+        wire_clear(&wire);
+    }
 }
 
 static void finished_and_released_streams_still_deliver(void **state)
@@ -402,6 +454,7 @@ int main(void)
         cmocka_unit_test(streams_beyond_the_budget_are_refused),
         cmocka_unit_test(writable_comes_after_room_was_zero),
         cmocka_unit_test(T2_ring_changes_on_both_ends),
+        cmocka_unit_test(L10_the_last_ring_is_the_last_one_told),
         cmocka_unit_test(finished_and_released_streams_still_deliver),
         cmocka_unit_test(what_waits_at_release_is_thrown_away),
         cmocka_unit_test(streams_cost_at_most_a_kilobyte_when_idle),

@@ -6,14 +6,13 @@
 #include "edge/loads.h"
 
 #include "base/memory.h"
+#include "standing/standing.h"
 
 #include <pthread.h>
 
 enum {
     TICK_MS = 100,
     AGAIN_MS = 1000,
-    REFUSED_MS = 5000,
-    READ_MOST = 65536,
     PEERS_BEATS = 3,   /* a gateway is told of others at every third beat, */
     PEERS_MOST = 1024, /* of so many sites */
 };
@@ -24,10 +23,7 @@ struct edge_load_source {
     struct edge_loads *loads;
     uint8_t key[CONF_KEY_BYTES];
     /* The first worker's. */
-    struct link_stream *stream; /* NULL: none */
-    struct link *stream_link;
-    uint64_t retry_ns;
-    struct slice_queue in;
+    struct standing standing;
     bool is_named; /* by the present configuration */
 
     pthread_mutex_t
@@ -137,31 +133,6 @@ bool edge_loads_read_way(struct edge_load_source *source, uint64_t now_ns, uint6
 
 /* ---- the stream */
 
-static void say(struct edge_load_source *source, struct text *out)
-{
-    struct slice_queue bytes = {0};
-    if (out->length && source->stream) {
-        slice_queue_append(&bytes, text_span(out));
-        link_stream_write(source->stream, &bytes);
-    }
-    text_clear(out);
-}
-
-static void drop_stream(struct edge_load_source *source, uint32_t code, uint64_t again_ms)
-{
-    if (!source->stream)
-        return;
-    if (code != TRANSPORT_CODE_NONE)
-        link_stream_reset(source->stream, code);
-    link_stream_release(&source->stream);
-    slice_queue_clear(&source->in);
-    source->retry_ns = clock_now_ns() + again_ms * MS_NS;
-    pthread_mutex_lock(&source->lock);
-    source->beat_ns = 0;
-    source->count = 0;
-    pthread_mutex_unlock(&source->lock);
-}
-
 /* A gateway hears what the others that serve the same sites need: they divide the origins' slots by it. */
 static void write_peers(struct edge_load_source *source, struct text *out)
 {
@@ -188,7 +159,7 @@ static void write_peers(struct edge_load_source *source, struct text *out)
 }
 
 /* False: that is no message of this protocol. */
-static bool take(struct edge_load_source *source, const struct loads_message *message,
+static bool hear(struct edge_load_source *source, const struct loads_message *message,
                  struct text *out)
 {
     bool is_taken = true;
@@ -226,72 +197,49 @@ static bool take(struct edge_load_source *source, const struct loads_message *me
     return false;
 }
 
-static void on_readable(void *owner, struct link_stream *stream)
+static int take(struct standing *standing, struct text *out)
 {
-    struct edge_load_source *source = owner;
+    struct edge_load_source *source = CONTAINER_OF(standing, struct edge_load_source, standing);
+    struct loads_message message;
+    int length = loads_message_take(&standing->in, &message);
+    return length > 0 && !hear(source, &message, out) ? ERROR_INVALID : length;
+}
+
+static void on_ended(struct standing *standing, uint32_t code)
+{
+    struct edge_load_source *source = CONTAINER_OF(standing, struct edge_load_source, standing);
+    (void)code;
+    pthread_mutex_lock(&source->lock);
+    source->beat_ns = 0;
+    source->count = 0;
+    pthread_mutex_unlock(&source->lock);
+}
+
+static const struct standing_kind kind = {
+    .take = take, .ended = on_ended, .malformed = &loads_malformed, .again_ns = AGAIN_MS * MS_NS};
+
+static void greet(struct standing *standing)
+{
     struct text out = {0};
-    uint64_t before = source->in.bytes;
-    bool has_ended = false;
-    int length = 0;
-    link_stream_read(stream, &source->in, READ_MOST, &has_ended);
-    link_stream_consume(stream, source->in.bytes - before);
-    while (length >= 0) {
-        struct loads_message message;
-        length = loads_message_take(&source->in, &message);
-        if (length > 0 && !take(source, &message, &out))
-            length = ERROR_INVALID;
-    }
-    say(source, &out);
-    if (length == ERROR_INVALID) {
-        metric_add(&loads_malformed, 1);
-        drop_stream(source, TRANSPORT_CODE_PROTOCOL, AGAIN_MS);
-    } else if (has_ended) {
-        drop_stream(source, TRANSPORT_CODE_CANCELLED, AGAIN_MS);
-    }
-}
-
-static void on_writable(void *owner, struct link_stream *stream)
-{
-    (void)owner;
-    (void)stream;
-}
-
-static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
-{
-    (void)stream;
-    drop_stream(owner, TRANSPORT_CODE_NONE,
-                code == TRANSPORT_CODE_REFUSED    ? REFUSED_MS
-                : code == TRANSPORT_CODE_SHUTDOWN ? 0 /* its configuration is another one */
-                                                  : AGAIN_MS);
-}
-
-static void open_stream(struct edge_load_source *source, struct link *link)
-{
-    static const struct link_stream_events events = {.readable = on_readable,
-                                                     .writable = on_writable,
-                                                     .reset = on_reset};
-    const struct transport_open open = {.flags = TRANSPORT_OPEN_LOADS};
-    struct text out = {0};
-    source->retry_ns = clock_now_ns() + AGAIN_MS * MS_NS;
-    if (link_stream_open(link, &open, &events, source, &source->stream) < 0)
-        return;
-    source->stream_link = link;
     loads_message_write(&out, &(struct loads_message){.type = LOADS_MESSAGE_HELLO,
                                                       .version = LOADS_VERSION});
-    say(source, &out);
+    standing_say(standing, &out);
 }
 
 /* ---- time */
 
 static void look(struct edge_load_source *source)
 {
+    struct standing *standing = &source->standing;
     struct link *link =
         source->is_named ? link_to_gateway(source->loads->edge->options.links, source->key) : NULL;
-    if (source->stream && source->stream_link != link)
-        drop_stream(source, TRANSPORT_CODE_CANCELLED, 0);
-    if (link && !source->stream && link_is_up(link) && link_has_loads(link) &&
-        clock_now_ns() >= source->retry_ns)
-        open_stream(source, link);
+    if (standing->stream && standing->link != link) {
+        standing_end(standing, TRANSPORT_CODE_CANCELLED);
+        standing->retry_ns = 0;
+    }
+    if (link && link_is_up(link) && link_has_loads(link) && standing_is_due(standing) &&
+        standing_open(standing, link, TRANSPORT_OPEN_LOADS))
+        greet(standing);
 }
 
 static void on_tick(struct loop *loop, struct loop_timer *timer)
@@ -317,6 +265,7 @@ static struct edge_load_source *find_or_make(struct edge_loads *loads,
     struct edge_load_source *source = NEW(struct edge_load_source);
     source->loads = loads;
     memcpy(source->key, key, CONF_KEY_BYTES);
+    standing_init(&source->standing, &kind);
     pthread_mutex_init(&source->lock, NULL);
     list_push_back(&loads->sources, &source->in_list);
     return source;
@@ -400,6 +349,6 @@ void edge_loads_stop(struct edge_worker *worker)
         return;
     loop_timer_stop(worker->loop, &loads->tick);
     LIST_EACH (item, after, &loads->sources)
-        drop_stream(CONTAINER_OF(item, struct edge_load_source, in_list), TRANSPORT_CODE_SHUTDOWN,
-                    0);
+        standing_end(&CONTAINER_OF(item, struct edge_load_source, in_list)->standing,
+                     TRANSPORT_CODE_SHUTDOWN);
 }

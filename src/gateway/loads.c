@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "gateway/private.h"
 #include "purge/purge.h"
+#include "standing/standing.h"
 
 enum {
     LOOKS_A_BEAT = 4096, /* sites whose queues are looked at */
@@ -37,17 +38,19 @@ struct gateway_loads {
 
 /* One process of an edge. */
 struct load_session {
-    struct list link_in_loads;
+    struct standing standing;
     struct gateway_loads *loads;
-    struct link *link;
-    struct link_stream *stream;
-    struct slice_queue in;
     uint64_t number; /* of the last beat */
     uint64_t told,
         telling;     /* the round up to which it was told all, and up to which it will have been */
     size_t next_row; /* to be told of */
     bool has_hello;
 };
+
+static struct load_session *session_of(struct list *item)
+{
+    return CONTAINER_OF(item, struct load_session, standing.in_accepted);
+}
 
 static struct metric load_edges =
     METRIC(GAUGE, "causeway_gateway_loads_edges", "", "Edges that are told of loads.");
@@ -90,7 +93,7 @@ static struct load_row *need_row(struct gateway_loads *loads, const struct conf_
     loads->rows[place] = (struct load_row){.index = site->index,
                                            .report = {.site = purge_site(span_text(site->name))}};
     LIST_EACH (item, after, &loads->sessions)
-        CONTAINER_OF(item, struct load_session, link_in_loads)->next_row = 0;
+        session_of(item)->next_row = 0;
     return &loads->rows[place];
 }
 
@@ -166,21 +169,10 @@ static void look(struct gateway_loads *loads)
 
 /* ---- to edges */
 
-static void end(struct load_session *session, uint32_t code)
-{
-    list_remove(&session->link_in_loads);
-    if (code != TRANSPORT_CODE_NONE)
-        link_stream_reset(session->stream, code);
-    link_stream_release(&session->stream);
-    slice_queue_clear(&session->in);
-    metric_add(&load_edges, (uint64_t)-1);
-    memory_free(session);
-}
-
 static bool may_have(const struct load_session *session, const struct conf *conf,
                      const struct load_row *row)
 {
-    const struct conf_node *edge = gateway_edge(conf, session->link);
+    const struct conf_node *edge = gateway_edge(conf, session->standing.link);
     return edge && row->index < conf->site_count &&
            conf_allows(conf->self->gateway, edge, &conf->sites[row->index], 0);
 }
@@ -206,27 +198,19 @@ static void write_loads(struct load_session *session, struct text *out)
     }
 }
 
-static void say(const struct load_session *session, struct text *out)
-{
-    struct slice_queue bytes = {0};
-    slice_queue_append(&bytes, text_span(out));
-    link_stream_write(session->stream, &bytes);
-    text_clear(out);
-}
-
 /* Nothing is added to what the link does not carry. */
 static void tell(struct load_session *session)
 {
     struct text out = {0};
-    struct link_quality quality = link_read_quality(session->link);
-    if (!session->has_hello || !link_stream_room(session->stream))
+    struct link_quality quality = link_read_quality(session->standing.link);
+    if (!session->has_hello || !standing_room(&session->standing))
         return;
     write_loads(session, &out);
     loads_message_write(&out, &(struct loads_message){.type = LOADS_MESSAGE_BEAT,
                                                       .number = ++session->number,
                                                       .known = quality.packets_known,
                                                       .lost = quality.packets_lost});
-    say(session, &out);
+    standing_say(&session->standing, &out);
 }
 
 static void on_beat(struct loop *loop, struct loop_timer *timer)
@@ -235,7 +219,7 @@ static void on_beat(struct loop *loop, struct loop_timer *timer)
     loads->round++;
     look(loads);
     LIST_EACH (item, after, &loads->sessions)
-        tell(CONTAINER_OF(item, struct load_session, link_in_loads));
+        tell(session_of(item));
     if (!list_is_empty(&loads->sessions))
         loop_timer_start(loop, timer, loop_now_ns(loop) + LOADS_PERIOD_NS);
 }
@@ -258,7 +242,7 @@ static void hear_of_peers(struct load_session *session, const struct loads_messa
 }
 
 /* False: that is no message of this protocol. */
-static bool take(struct load_session *session, const struct loads_message *message)
+static bool hear(struct load_session *session, const struct loads_message *message)
 {
     bool is_hello = message->type == LOADS_MESSAGE_HELLO;
     if (is_hello == session->has_hello)
@@ -281,59 +265,30 @@ static bool take(struct load_session *session, const struct loads_message *messa
     return false;
 }
 
-static void on_readable(void *owner, struct link_stream *stream)
+static int take(struct standing *standing, struct text *out)
 {
-    struct load_session *session = owner;
-    uint64_t before = session->in.bytes;
-    bool has_ended;
-    int length = 0;
-    link_stream_read(stream, &session->in, UINT64_MAX, &has_ended);
-    link_stream_consume(stream, session->in.bytes - before);
-    while (length >= 0) {
-        struct loads_message message;
-        length = loads_message_take(&session->in, &message);
-        if (length > 0 && !take(session, &message))
-            length = ERROR_INVALID;
-    }
-    if (length == ERROR_INVALID) {
-        metric_add(&gateway_bad_requests, 1);
-        end(session, TRANSPORT_CODE_PROTOCOL);
-    } else if (has_ended) {
-        end(session, TRANSPORT_CODE_CANCELLED);
-    }
+    struct load_session *session = CONTAINER_OF(standing, struct load_session, standing);
+    struct loads_message message;
+    int length = loads_message_take(&standing->in, &message);
+    (void)out;
+    return length > 0 && !hear(session, &message) ? ERROR_INVALID : length;
 }
 
-static void on_writable(void *owner, struct link_stream *stream)
+static void on_ended(struct standing *standing, uint32_t code)
 {
-    (void)owner;
-    (void)stream;
-}
-
-static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
-{
-    (void)stream;
     (void)code;
-    end(owner, TRANSPORT_CODE_NONE);
+    metric_add(&load_edges, (uint64_t)-1);
+    memory_free(CONTAINER_OF(standing, struct load_session, standing));
 }
 
 /* ---- the door */
 
-/* A link has one: a further one is of an edge that has given the former up. */
-static void end_former(struct gateway_loads *loads, const struct link *link)
-{
-    LIST_EACH (item, after, &loads->sessions) {
-        struct load_session *former = CONTAINER_OF(item, struct load_session, link_in_loads);
-        if (former->link == link)
-            end(former, TRANSPORT_CODE_CANCELLED);
-    }
-}
-
 void gateway_loads_accept(struct gateway_worker *worker, struct link *link,
                           struct link_stream *stream)
 {
-    static const struct link_stream_events events = {.readable = on_readable,
-                                                     .writable = on_writable,
-                                                     .reset = on_reset};
+    static const struct standing_kind kind = {.take = take,
+                                              .ended = on_ended,
+                                              .malformed = &gateway_bad_requests};
     struct gateway_loads *loads = worker->loads;
     if (!gateway_edge(gateway_conf(worker), link)) {
         metric_add(&gateway_refused, 1);
@@ -341,14 +296,11 @@ void gateway_loads_accept(struct gateway_worker *worker, struct link *link,
         link_stream_release(&stream);
         return;
     }
-    end_former(loads, link);
     struct load_session *session = NEW(struct load_session);
     session->loads = loads;
-    session->link = link;
-    session->stream = stream;
-    list_push_back(&loads->sessions, &session->link_in_loads);
+    standing_init(&session->standing, &kind);
+    standing_accept(&session->standing, &loads->sessions, link, stream);
     metric_add(&load_edges, 1);
-    link_stream_attach(stream, &events, session);
     if (!loop_timer_is_running(&loads->beat))
         loop_timer_start(worker->loop, &loads->beat, loop_now_ns(worker->loop) + LOADS_PERIOD_NS);
 }
@@ -368,14 +320,13 @@ void gateway_loads_follow(struct gateway_worker *worker)
 {
     struct gateway_loads *loads = worker->loads;
     LIST_EACH (item, after, &loads->sessions) {
-        struct load_session *session = CONTAINER_OF(item, struct load_session, link_in_loads);
+        struct load_session *session = session_of(item);
         struct text out = {0};
         for (size_t i = 0; i < loads->count; i++)
             loads_message_write(
                 &out, &(struct loads_message){.type = LOADS_MESSAGE_GONE,
                                               .report = {.site = loads->rows[i].report.site}});
-        if (out.length)
-            say(session, &out);
+        standing_say(&session->standing, &out);
         session->told = 0;
         session->next_row = 0;
     }
@@ -389,7 +340,7 @@ void gateway_loads_stop(struct gateway_worker *worker)
     struct gateway_loads *loads = worker->loads;
     worker->loads = NULL;
     LIST_EACH (item, after, &loads->sessions)
-        end(CONTAINER_OF(item, struct load_session, link_in_loads), TRANSPORT_CODE_SHUTDOWN);
+        standing_end(&session_of(item)->standing, TRANSPORT_CODE_SHUTDOWN);
     loop_timer_stop(worker->loop, &loads->beat);
     memory_free(loads->rows);
     memory_free(loads);

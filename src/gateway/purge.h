@@ -11,6 +11,7 @@
 
 #include "gateway/private.h"
 #include "gateway/purge_log.h"
+#include "standing/standing.h"
 
 #include <pthread.h>
 
@@ -72,11 +73,9 @@ struct purge_session_site {
 
 /* One process of an edge. */
 struct purge_session {
-    struct list in_all, in_worker;
+    struct standing standing; /* among its worker's */
+    struct list in_all;
     struct gateway_worker *worker;
-    struct link *link;
-    struct link_stream *stream;
-    struct slice_queue in;
     struct purge_session_site *sites; /* ascending; changed on the worker under the lock */
     size_t site_count, site_capacity;
     uint64_t place; /* in the log: the next one to look at */

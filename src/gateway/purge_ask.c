@@ -205,7 +205,8 @@ static const char *edge_state(const struct gateway_purges *purges, const struct 
          item = item->next) {
         const struct purge_session *session = CONTAINER_OF(item, struct purge_session, in_all);
         const struct purge_session_site *own = purge_session_site(session, site);
-        if (!own || !link_is_up(session->link) || gateway_edge(conf, session->link) != edge)
+        if (!own || !link_is_up(session->standing.link) ||
+            gateway_edge(conf, session->standing.link) != edge)
             continue;
         if (own->done < number)
             return "late";
@@ -303,10 +304,11 @@ static json_t *sessions_status(const struct gateway_purges *purges)
     for (const struct list *item = purges->sessions.next; item != &purges->sessions;
          item = item->next) {
         const struct purge_session *session = CONTAINER_OF(item, struct purge_session, in_all);
-        json_array_append_new(
-            edges, json_pack("{s:s, s:b, s:I, s:I}", "name", link_peer_name(session->link), "up",
-                             link_is_up(session->link), "sites", (json_int_t)session->site_count,
-                             "behind", behind(session, purges->log)));
+        json_array_append_new(edges, json_pack("{s:s, s:b, s:I, s:I}", "name",
+                                               link_peer_name(session->standing.link), "up",
+                                               link_is_up(session->standing.link), "sites",
+                                               (json_int_t)session->site_count, "behind",
+                                               behind(session, purges->log)));
     }
     purge_log_unlock(purges->log);
     return edges;

@@ -63,33 +63,25 @@ static struct gateway_purges *purges_of(const struct purge_session *session)
     return session->worker->gateway->purges;
 }
 
-static void end(struct purge_session *session, uint32_t code)
+static struct purge_session *session_of(struct list *item)
 {
+    return CONTAINER_OF(item, struct purge_session, standing.in_accepted);
+}
+
+static void on_ended(struct standing *standing, uint32_t code)
+{
+    struct purge_session *session = CONTAINER_OF(standing, struct purge_session, standing);
     struct gateway_purges *purges = purges_of(session);
+    (void)code;
     pthread_mutex_lock(&purges->lock);
     list_remove(&session->in_all);
     pthread_mutex_unlock(&purges->lock);
-    list_remove(&session->in_worker);
-    if (code != TRANSPORT_CODE_NONE)
-        link_stream_reset(session->stream, code);
-    link_stream_release(&session->stream);
     metric_add(&gateway_purge_edges, (uint64_t)-1);
-    slice_queue_clear(&session->in);
     memory_free(session->sites);
     memory_free(session);
 }
 
 /* ---- to the edge */
-
-static void say(const struct purge_session *session, struct text *out)
-{
-    struct slice_queue bytes = {0};
-    if (out->length) {
-        slice_queue_append(&bytes, text_span(out));
-        link_stream_write(session->stream, &bytes);
-    }
-    text_clear(out);
-}
 
 static void write_purge(struct text *out, const struct purge *purge)
 {
@@ -113,7 +105,7 @@ static bool is_current(const struct purge_session *session, const struct purge_l
 static void pump(struct purge_session *session)
 {
     const struct purge_log *log = purges_of(session)->log;
-    uint64_t room = link_stream_room(session->stream);
+    uint64_t room = standing_room(&session->standing);
     struct text out = {0};
     purge_log_lock(purges_of(session)->log);
     if (session->place < purge_log_begin(log))
@@ -133,7 +125,7 @@ static void pump(struct purge_session *session)
                                                           .number = session->mark});
     }
     purge_log_unlock(purges_of(session)->log);
-    say(session, &out);
+    standing_say(&session->standing, &out);
 }
 
 /* ---- from the edge */
@@ -149,7 +141,7 @@ static void raise_number(struct purge_session *session, const struct purge_sessi
     log_warning("purge",
                 "an edge has heard of purges that are not in this log: its site begins "
                 "anew edge=%s",
-                link_peer_name(session->link));
+                link_peer_name(session->standing.link));
     if (gateway_purges_order(purges_of(session), &order, NULL))
         purge_order_free(&order); /* it will ask again */
 }
@@ -175,7 +167,7 @@ static void take_site(struct purge_session *session, const struct purge_message 
 {
     struct gateway_purges *purges = purges_of(session);
     const struct conf *conf = gateway_conf(session->worker);
-    const struct conf_node *edge = gateway_edge(conf, session->link);
+    const struct conf_node *edge = gateway_edge(conf, session->standing.link);
     struct purge_session_site *site = NULL;
     bool is_edges = false;
     pthread_mutex_lock(&purges->lock);
@@ -208,7 +200,7 @@ static void take_done(struct purge_session *session, const struct purge_message 
 }
 
 /* False: that is no message of this protocol. */
-static bool take(struct purge_session *session, const struct purge_message *message,
+static bool hear(struct purge_session *session, const struct purge_message *message,
                  struct text *out)
 {
     bool is_hello = message->type == PURGE_MESSAGE_HELLO;
@@ -238,65 +230,27 @@ static bool take(struct purge_session *session, const struct purge_message *mess
     return false;
 }
 
-static void on_readable(void *owner, struct link_stream *stream)
+static int take(struct standing *standing, struct text *out)
 {
-    struct purge_session *session = owner;
+    struct purge_session *session = CONTAINER_OF(standing, struct purge_session, standing);
     uint8_t bytes[PURGE_MESSAGE_MOST];
-    struct text out = {0};
-    uint64_t before = session->in.bytes;
-    bool has_ended;
-    int length = 0;
-    link_stream_read(stream, &session->in, UINT64_MAX, &has_ended);
-    link_stream_consume(stream, session->in.bytes - before);
-    while (length >= 0) {
-        struct purge_message message;
-        length = purge_message_take(&session->in, bytes, &message);
-        if (length > 0 && !take(session, &message, &out))
-            length = ERROR_INVALID;
-    }
-    say(session, &out);
-    if (length == ERROR_INVALID) {
-        metric_add(&gateway_bad_requests, 1);
-        end(session, TRANSPORT_CODE_PROTOCOL);
-    } else if (has_ended) {
-        end(session, TRANSPORT_CODE_CANCELLED);
-    } else {
-        pump(session);
-    }
+    struct purge_message message;
+    int length = purge_message_take(&standing->in, bytes, &message);
+    return length > 0 && !hear(session, &message, out) ? ERROR_INVALID : length;
 }
 
-static void on_writable(void *owner, struct link_stream *stream)
+static void speak(struct standing *standing)
 {
-    (void)stream;
-    pump(owner);
+    pump(CONTAINER_OF(standing, struct purge_session, standing));
 }
-
-static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
-{
-    (void)stream;
-    (void)code;
-    end(owner, TRANSPORT_CODE_NONE);
-}
-
-static const struct link_stream_events stream_events = {.readable = on_readable,
-                                                        .writable = on_writable,
-                                                        .reset = on_reset};
 
 /* ---- the door */
-
-/* A link has one: a further one is of an edge that has given the former up. */
-static void end_former(struct gateway_worker *worker, const struct link *link)
-{
-    LIST_EACH (item, after, &worker->purge_sessions) {
-        struct purge_session *former = CONTAINER_OF(item, struct purge_session, in_worker);
-        if (former->link == link)
-            end(former, TRANSPORT_CODE_CANCELLED);
-    }
-}
 
 void gateway_purge_accept(struct gateway_worker *worker, struct link *link,
                           struct link_stream *stream)
 {
+    static const struct standing_kind kind = {
+        .take = take, .speak = speak, .ended = on_ended, .malformed = &gateway_bad_requests};
     struct gateway_purges *purges = worker->gateway->purges;
     if (!purges || !gateway_edge(gateway_conf(worker), link)) {
         metric_add(&gateway_refused, 1);
@@ -304,28 +258,25 @@ void gateway_purge_accept(struct gateway_worker *worker, struct link *link,
         link_stream_release(&stream);
         return;
     }
-    end_former(worker, link);
     struct purge_session *session = NEW(struct purge_session);
     session->worker = worker;
-    session->link = link;
-    session->stream = stream;
-    list_push_back(&worker->purge_sessions, &session->in_worker);
+    standing_init(&session->standing, &kind);
+    standing_accept(&session->standing, &worker->purge_sessions, link, stream);
     pthread_mutex_lock(&purges->lock);
     list_push_back(&purges->sessions, &session->in_all);
     pthread_mutex_unlock(&purges->lock);
     metric_add(&gateway_purge_edges, 1);
-    link_stream_attach(stream, &stream_events, session);
 }
 
 void gateway_purge_sessions_run(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->purge_sessions) {
-        struct purge_session *session = CONTAINER_OF(item, struct purge_session, in_worker);
+        struct purge_session *session = session_of(item);
         pthread_mutex_lock(&purges_of(session)->lock);
         bool is_stale = session->is_stale;
         pthread_mutex_unlock(&purges_of(session)->lock);
         if (is_stale)
-            end(session, TRANSPORT_CODE_SHUTDOWN);
+            standing_end(&session->standing, TRANSPORT_CODE_SHUTDOWN);
         else
             pump(session);
     }
@@ -334,5 +285,5 @@ void gateway_purge_sessions_run(struct gateway_worker *worker)
 void gateway_purge_sessions_abort(struct gateway_worker *worker)
 {
     LIST_EACH (item, after, &worker->purge_sessions)
-        end(CONTAINER_OF(item, struct purge_session, in_worker), TRANSPORT_CODE_SHUTDOWN);
+        standing_end(&session_of(item)->standing, TRANSPORT_CODE_SHUTDOWN);
 }

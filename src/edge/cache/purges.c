@@ -6,8 +6,9 @@
 #include "edge/cache/purges.h"
 
 #include "base/memory.h"
+#include "standing/standing.h"
 
-enum { TICK_MS = 10, AGAIN_MS = 100, REFUSED_MS = 5000 };
+enum { TICK_MS = 10, AGAIN_MS = 100 };
 #define MS_NS 1000000ull
 
 // clang-format off
@@ -29,13 +30,9 @@ struct edge_purge_source {
     struct link *_Atomic link;
     _Atomic uint64_t synced; /* link_ups() of when it said that nothing is missing; 0: it has not */
     struct edge_purges *purges;
-    struct link_stream *stream; /* NULL: none */
-    struct link *stream_link;
-    uint64_t asked; /* link_ups() of the last question: its mark */
-    uint64_t retry_ns;
-    struct slice_queue in;
-    struct purge_message message; /* in `buffer`: the store did not take it yet */
-    bool is_held;
+    struct standing standing;
+    uint64_t asked;               /* link_ups() of the last question: its mark */
+    struct purge_message message; /* in `buffer`: while it is held the store did not take it yet */
     uint8_t buffer[PURGE_MESSAGE_MOST];
     uint64_t *sites; /* in the order of the configuration; none: nothing is wanted of it */
     size_t site_count;
@@ -67,6 +64,9 @@ struct metric edge_purges_done =
     METRIC(COUNTER, "causeway_edge_purges_total", "", "Numbered purges that were done.");
 static struct metric purges_held = METRIC(COUNTER, "causeway_edge_purges_held_total", "",
                                           "Numbered purges that had to wait for the store.");
+static struct metric purges_malformed =
+    METRIC(COUNTER, "causeway_edge_purges_malformed_total", "",
+           "Streams of purges that ended because what came was none.");
 static struct metric purge_questions =
     METRIC(COUNTER, "causeway_edge_purge_questions_total", "",
            "Times that a gateway was asked for purges that are missing.");
@@ -79,8 +79,8 @@ static struct metric purge_bypasses =
 
 void edge_purges_register_metrics(void)
 {
-    struct metric *all[] = {&edge_purges_done, &purges_held, &purge_questions, &purges_foreign,
-                            &purge_bypasses};
+    struct metric *all[] = {&edge_purges_done, &purges_held,    &purges_malformed,
+                            &purge_questions,  &purges_foreign, &purge_bypasses};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -172,34 +172,12 @@ json_t *edge_purges_status(const struct edge *edge)
 
 /* ---- the stream */
 
-static void say(struct edge_purge_source *source, struct text *out)
-{
-    struct slice_queue bytes = {0};
-    if (out->length && source->stream) {
-        slice_queue_append(&bytes, text_span(out));
-        link_stream_write(source->stream, &bytes);
-    }
-    text_clear(out);
-}
-
 static void ask(struct edge_purge_source *source, struct text *out)
 {
-    source->asked = link_ups(source->stream_link);
+    source->asked = link_ups(source->standing.link);
     metric_add(&purge_questions, 1);
     purge_message_write(out, &(struct purge_message){.type = PURGE_MESSAGE_ASK,
                                                      .number = source->asked});
-}
-
-static void drop_stream(struct edge_purge_source *source, uint32_t code)
-{
-    if (!source->stream)
-        return;
-    if (code != TRANSPORT_CODE_NONE)
-        link_stream_reset(source->stream, code);
-    link_stream_release(&source->stream);
-    slice_queue_clear(&source->in);
-    source->is_held = false;
-    source->retry_ns = clock_now_ns() + AGAIN_MS * MS_NS;
 }
 
 static struct store *store_of(const struct edge_purge_source *source)
@@ -225,7 +203,7 @@ static bool do_purge(struct edge_purge_source *source, const struct purge *purge
 }
 
 /* 1: done; 0: later; negative: that is no message of this protocol. */
-static int take(struct edge_purge_source *source, struct text *out)
+static int hear(struct edge_purge_source *source, struct text *out)
 {
     const struct purge_message *message = &source->message;
     switch (message->type) {
@@ -240,7 +218,7 @@ static int take(struct edge_purge_source *source, struct text *out)
         log_warning("purge",
                     "the gateway does not number the purges of a site for this edge: do "
                     "both have the same configuration? gateway=%s",
-                    link_peer_name(source->stream_link));
+                    link_peer_name(source->standing.link));
         return 1;
     case PURGE_MESSAGE_UNKNOWN:
         return 1;
@@ -253,72 +231,35 @@ static int take(struct edge_purge_source *source, struct text *out)
     return ERROR_INVALID;
 }
 
-/* What is there of messages; while one is held nothing more is read, so that what comes is bounded. */
-static void read_on(struct edge_purge_source *source)
+static int take(struct standing *standing, struct text *out)
 {
-    struct text out = {0};
-    bool has_ended = false;
-    int result = 1;
-    while (result > 0) {
-        if (!source->is_held) {
-            uint64_t before = source->in.bytes;
-            link_stream_read(source->stream, &source->in, UINT16_MAX, &has_ended);
-            link_stream_consume(source->stream, source->in.bytes - before);
-            result = purge_message_take(&source->in, source->buffer, &source->message);
-        }
-        if (result > 0)
-            result = take(source, &out);
-        if (result == 0)
-            metric_add(&purges_held, !source->is_held);
-        source->is_held = result == 0;
+    struct edge_purge_source *source = CONTAINER_OF(standing, struct edge_purge_source, standing);
+    if (!standing->is_held) {
+        int length = purge_message_take(&standing->in, source->buffer, &source->message);
+        if (length < 0)
+            return length;
     }
-    say(source, &out);
-    if (result == ERROR_INVALID)
-        drop_stream(source, TRANSPORT_CODE_PROTOCOL);
-    else if (has_ended && result == ERROR_INCOMPLETE)
-        drop_stream(source, TRANSPORT_CODE_CANCELLED);
+    int result = hear(source, out);
+    if (result == 0 && !standing->is_held)
+        metric_add(&purges_held, 1);
+    return result;
 }
 
-static void on_readable(void *owner, struct link_stream *stream)
+/* One that is refused keeps no log of purges after all: there are none to be missed. */
+static void on_ended(struct standing *standing, uint32_t code)
 {
-    struct edge_purge_source *source = owner;
-    (void)stream;
-    if (!source->is_held)
-        read_on(source);
-}
-
-static void on_writable(void *owner, struct link_stream *stream)
-{
-    (void)owner;
-    (void)stream;
-}
-
-static void on_reset(void *owner, struct link_stream *stream, uint32_t code)
-{
-    struct edge_purge_source *source = owner;
-    (void)stream;
-    bool is_refused = code == TRANSPORT_CODE_REFUSED;
-    drop_stream(source, TRANSPORT_CODE_NONE);
-    /* It keeps no log of purges after all: there are none to be missed. */
-    atomic_store_explicit(&source->synced, is_refused ? link_ups(source->stream_link) : 0,
+    struct edge_purge_source *source = CONTAINER_OF(standing, struct edge_purge_source, standing);
+    atomic_store_explicit(&source->synced,
+                          code == TRANSPORT_CODE_REFUSED ? link_ups(standing->link) : 0,
                           memory_order_release);
-    if (is_refused)
-        source->retry_ns = clock_now_ns() + REFUSED_MS * MS_NS;
-    else if (code == TRANSPORT_CODE_SHUTDOWN)
-        source->retry_ns = 0; /* its configuration is another one */
 }
 
-static void open_stream(struct edge_purge_source *source, struct link *link)
+static const struct standing_kind kind = {
+    .take = take, .ended = on_ended, .malformed = &purges_malformed, .again_ns = AGAIN_MS * MS_NS};
+
+static void greet(struct edge_purge_source *source)
 {
-    static const struct link_stream_events events = {.readable = on_readable,
-                                                     .writable = on_writable,
-                                                     .reset = on_reset};
-    const struct transport_open open = {.flags = TRANSPORT_OPEN_PURGES};
     struct text out = {0};
-    source->retry_ns = clock_now_ns() + AGAIN_MS * MS_NS;
-    if (link_stream_open(link, &open, &events, source, &source->stream) < 0)
-        return;
-    source->stream_link = link;
     source->has_other_sites = false;
     purge_message_write(&out, &(struct purge_message){.type = PURGE_MESSAGE_HELLO,
                                                       .version = PURGE_VERSION});
@@ -328,35 +269,36 @@ static void open_stream(struct edge_purge_source *source, struct link *link)
                                                           .number = store_purge_sequence(
                                                               store_of(source), source->sites[i])});
     ask(source, &out);
-    say(source, &out);
+    standing_say(&source->standing, &out);
 }
 
 /* ---- time */
 
 static void look(struct edge_purge_source *source)
 {
+    struct standing *standing = &source->standing;
     struct link *link = source->site_count
                             ? link_to_gateway(source->purges->edge->options.links, source->key)
                             : NULL;
     atomic_store_explicit(&source->link, link, memory_order_relaxed);
-    if (source->stream && (source->stream_link != link || source->has_other_sites)) {
-        atomic_store_explicit(&source->synced, 0, memory_order_release);
-        drop_stream(source, TRANSPORT_CODE_CANCELLED);
-        source->retry_ns = 0;
+    if (standing->stream && (standing->link != link || source->has_other_sites)) {
+        standing_end(standing, TRANSPORT_CODE_CANCELLED);
+        standing->retry_ns = 0;
     }
     if (!link || !link_is_up(link) || !link_has_purges(link))
         return;
-    if (!source->stream) {
-        if (clock_now_ns() >= source->retry_ns && store_knows_purges(store_of(source)))
-            open_stream(source, link);
+    if (!standing->stream) {
+        if (standing_is_due(standing) && store_knows_purges(store_of(source)) &&
+            standing_open(standing, link, TRANSPORT_OPEN_PURGES))
+            greet(source);
         return;
     }
-    if (source->is_held)
-        read_on(source);
-    if (source->stream && source->asked != link_ups(link)) {
+    if (standing->is_held)
+        standing_read_on(standing);
+    if (standing->stream && source->asked != link_ups(link)) {
         struct text out = {0};
         ask(source, &out);
-        say(source, &out);
+        standing_say(standing, &out);
     }
 }
 
@@ -385,6 +327,7 @@ static struct edge_purge_source *source_of(struct edge_purges *purges,
     struct edge_purge_source *source = NEW(struct edge_purge_source);
     source->purges = purges;
     memcpy(source->key, key, CONF_KEY_BYTES);
+    standing_init(&source->standing, &kind);
     atomic_init(&source->link, link_to_gateway(options->links, key));
     list_push_back(&purges->sources, &source->in_list);
     return source;
@@ -489,5 +432,6 @@ void edge_purges_stop(struct edge_worker *worker)
         return;
     loop_timer_stop(worker->loop, &purges->tick);
     LIST_EACH (item, after, &purges->sources)
-        drop_stream(CONTAINER_OF(item, struct edge_purge_source, in_list), TRANSPORT_CODE_SHUTDOWN);
+        standing_end(&CONTAINER_OF(item, struct edge_purge_source, in_list)->standing,
+                     TRANSPORT_CODE_SHUTDOWN);
 }

@@ -15,8 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { DESCRIPTORS_AT_ONCE = 1 << 17 }; /* with more than these the table grows as it must */
 
 int identity_find(const char *name, struct identity *identity, struct text *why)
 {
@@ -168,6 +171,19 @@ pid_t process_start(const char *name, int socket, const struct identity *identit
     return pid;
 }
 
+/* The kernel doubles the table of descriptors as they become more, and where threads share it each time they all wait for a grace period
+ * of RCU, some 15 ms, amidst a flood of connections. So it has its size before there are threads: 8 bytes for each descriptor. */
+static void size_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return;
+    rlim_t last = files.rlim_cur < DESCRIPTORS_AT_ONCE ? files.rlim_cur : DESCRIPTORS_AT_ONCE;
+    int fd = fcntl(PROCESS_CHILD_SOCKET, F_DUPFD_CLOEXEC, (int)last - 1);
+    if (fd >= 0)
+        close(fd);
+}
+
 void process_begin(const char *name)
 {
     /* SIGTERM and SIGINT of a service manager that signals all: the supervisor tells when to end */
@@ -181,4 +197,5 @@ void process_begin(const char *name)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         signal(numbers[i], SIG_IGN);
     fcntl(PROCESS_CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
+    size_descriptors();
 }

@@ -35,7 +35,8 @@ pid_t process_start(const char *name, int socket, const struct identity *identit
 
 enum { PROCESS_CHILD_SOCKET = 3 };
 
-/* What such a child does first: it has a name, cannot be dumped, and leaves signals to the supervisor. */
+/* What such a child does first: it has a name, cannot be dumped, leaves signals to the supervisor, and has room for its
+ * descriptors. No thread may be started before. */
 void process_begin(const char *name);
 
 #endif

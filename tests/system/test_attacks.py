@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import sys
 import time
 
 import pytest
+from lab.causeway import descendants
 from lab.process import wait_until
 from road import HTTP, ORIGIN, SITE, Road, at, memory_kb
 from test_client_limits import hurry, metric
@@ -153,6 +155,17 @@ def test_slow_clients_harm_nobody(road):
         assert most[0] < before_kb + 256 * MIB
         wait_until(lambda: metric(road, "causeway_edge_connections_open") == 0, 20, "none of it is left")
         wait_until(lambda: road.link()["streams_open"] == 0, 20, "nor at the link")
+
+
+def test_tables_of_descriptors_have_their_size_at_the_start(road):
+    """Else they grow amidst the flood, and all threads wait for the kernel each time."""
+    wanted = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 17)
+    for pid in descendants(road.nodes["edge"].pid):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        if "causeway-front" in status:
+            assert int(re.search(r"FDSize:\s+(\d+)", status)[1]) >= wanted
+            return
+    assert False, "no front process"
 
 
 def test_floods_of_connections_harm_nobody(road):

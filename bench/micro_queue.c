@@ -9,6 +9,7 @@
 #include "types/types.h"
 
 #include <malloc.h>
+#include <string.h>
 
 enum { REQUESTS = 200000, LONG_QUEUE = 100000, SERVERS_MOST = 64 };
 
@@ -26,12 +27,16 @@ struct world {
     uint16_t busy[SERVERS_MOST * 16]; /* servers of requests under way, as a ring */
     uint8_t types[SERVERS_MOST * 16], classes[SERVERS_MOST * 16];
     size_t first, count, room;
+    bool has_key; /* requests have keys, which decide whatever the policy is */
 };
 
-static uint64_t expected_ns(void *context, uint16_t server, uint8_t type,
-                            const uint32_t pending[QUEUE_TYPES], uint32_t slots)
+static void expect(void *context, uint8_t type, const struct queue_load *load, size_t count,
+                   double times_ns[QUEUE_SERVERS_MOST])
 {
-    return types_costs_expected_ns(context, server, type, pending, slots);
+    struct types_load asked = {.all = load->pending, .parallel = load->slots};
+    for (size_t i = 0; i < QUEUE_TYPES; i++)
+        asked.pending[i] = load->types[i] ? load->type_pending[i] : NULL;
+    types_costs_expected_ns(context, type, &asked, count, times_ns);
 }
 
 static struct queue_costs hook;
@@ -42,14 +47,16 @@ static void open_world(struct world *world, enum balance_policy_kind policy, siz
     struct queue_settings settings;
     struct queue_server_spec specs[SERVERS_MOST] = {0};
     uint64_t identities[SERVERS_MOST];
-    *world = (struct world){.now_ns = 1000000000, .room = servers * slots};
+    *world = (struct world){.now_ns = 1000000000,
+                            .room = servers * slots,
+                            .has_key = policy == BALANCE_HASH};
     random_seed(&world->random, 1);
     queue_settings_default(&settings);
     settings.length = LONG_QUEUE * 2;
     settings.patience_ns = 3600 * 1000000000ull;
     settings.is_newest_first = false;
     world->costs = types_costs_new();
-    hook = (struct queue_costs){expected_ns, world->costs};
+    hook = (struct queue_costs){expect, world->costs};
     world->queue = queue_new(&settings, balance_policy_of(policy), &world->random, &hook);
     for (size_t i = 0; i < servers; i++) {
         identities[i] = i + 1;
@@ -73,7 +80,7 @@ static void push(struct world *world, struct ticket *ticket, size_t i)
         .except = QUEUE_NO_SERVER,
         .class = (uint8_t)(i % QUEUE_CLASSES),
         .type = (uint8_t)(i % TYPES_BUILTIN),
-        .has_key = true,
+        .has_key = world->has_key,
         .key = i * 0x9e3779b97f4a7c15ull,
     };
     must(queue_push(world->queue, &ticket->item, world->now_ns, &reason) == 0);
@@ -163,16 +170,20 @@ static void measure_memory(void)
     memory_free(world);
 }
 
-int main(void)
+/* A policy's name as argument: that one alone, for a profiler. */
+int main(int argc, char **argv)
 {
     static const size_t servers[] = {3, 16, 64};
     printf("push, pick, costs of types, finish; ns of CPU for each request\n");
     for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
         for (unsigned policy = 0; policy < BALANCE_POLICIES; policy++) {
             enum balance_policy_kind kind = (enum balance_policy_kind)policy;
-            printf("%-14s %2zu servers: %5.0f alone, %5.0f behind %d\n",
-                   balance_policy_of(kind)->name, servers[i], measure(kind, servers[i], 16, 0),
-                   measure(kind, servers[i], 16, LONG_QUEUE), LONG_QUEUE);
+            const char *name = balance_policy_of(kind)->name;
+            if (argc > 1 && strcmp(name, argv[1]) != 0)
+                continue;
+            printf("%-14s %2zu servers: %5.0f alone, %5.0f behind %d\n", name, servers[i],
+                   measure(kind, servers[i], 16, 0), measure(kind, servers[i], 16, LONG_QUEUE),
+                   LONG_QUEUE);
         }
     }
     measure_memory();

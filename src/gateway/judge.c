@@ -63,11 +63,14 @@ void gateway_judge_settings_read(struct gateway_judge_settings *settings,
         settings->types[i] = hash_span(span_text(types_name(site->types, (uint8_t)i)), 0) | 1;
 }
 
-static uint64_t expected_ns(void *context, uint16_t server, uint8_t type,
-                            const uint32_t pending[QUEUE_TYPES], uint32_t slots)
+static void expect(void *context, uint8_t type, const struct queue_load *load, size_t count,
+                   double times_ns[QUEUE_SERVERS_MOST])
 {
     const struct gateway_judge *judge = context;
-    return types_costs_expected_ns(judge->costs, server, type, pending, slots);
+    struct types_load asked = {.all = load->pending, .parallel = load->slots};
+    for (size_t i = 0; i < QUEUE_TYPES; i++)
+        asked.pending[i] = load->types[i] ? load->type_pending[i] : NULL;
+    types_costs_expected_ns(judge->costs, type, &asked, count, times_ns);
 }
 
 struct gateway_judge *gateway_judge_new(void)
@@ -76,7 +79,7 @@ struct gateway_judge *gateway_judge_new(void)
     struct gateway_judge *judge = NEW(struct gateway_judge);
     judge->failure = failure_new(&nothing);
     judge->costs = types_costs_new();
-    judge->queue_costs = (struct queue_costs){expected_ns, judge};
+    judge->queue_costs = (struct queue_costs){expect, judge};
     return judge;
 }
 

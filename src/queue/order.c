@@ -61,7 +61,7 @@ static struct queue_item *first_for(struct queue *queue, uint8_t class, uint64_t
 static struct queue_item *next_of(struct queue *queue, uint8_t class, uint32_t reserve,
                                   uint64_t now_ns, uint16_t *server)
 {
-    uint64_t room = queue_servers_room(queue, reserve, now_ns);
+    uint64_t room = queue_servers_room(queue, reserve);
     queue->round++;
     for (struct queue_item *item; room && (item = first_for(queue, class, room));) {
         const struct queue_lane *lane = item->lane;
@@ -142,6 +142,7 @@ static struct queue_item *next_due(struct queue *queue, uint64_t now_ns, uint16_
 struct queue_item *queue_order_next(struct queue *queue, uint64_t now_ns, uint16_t *server)
 {
     queue_servers_sort(queue, now_ns);
+    queue_servers_ramp(queue, now_ns);
     struct queue_item *item = next_due(queue, now_ns, server);
     queue->retry_ns = queue->ramping ? now_ns + QUEUE_RETRY_NS : UINT64_MAX;
     for (uint8_t class = 0; !item && class < QUEUE_CLASSES; class ++) {

@@ -46,10 +46,9 @@ struct queue_server {
     bool is_there; /* in the table */
     bool is_leaving;
     bool is_usable;
-    uint32_t most;      /* bound by other gateways */
-    uint64_t since_ns;  /* for the slow start; 0: always there */
-    struct limit limit; /* where the spec fixes no slots */
-    uint32_t pending, type_pending[QUEUE_TYPES];
+    uint32_t most;                  /* bound by other gateways */
+    uint64_t since_ns;              /* for the slow start; 0: always there */
+    struct limit limit;             /* where the spec fixes no slots */
     uint64_t begun;                 /* launches of the queue when it got its last */
     double service_ns[QUEUE_TYPES]; /* means; 0: not known */
     double usual_pending;           /* that those met */
@@ -101,12 +100,18 @@ struct queue {
     uint64_t round;            /* of launches */
 
     struct queue_server servers[QUEUE_SERVERS_MOST];
-    size_t server_count;                  /* places used, with gaps */
-    uint64_t there;                       /* bits: not leaving, */
-    uint64_t open;                        /* and of weight, */
-    uint64_t usable;                      /* and not known to be down */
-    uint64_t ramping;                     /* in their slow start */
-    uint64_t serves[QUEUE_TYPES];         /* bits, of all in the table */
+    size_t server_count; /* places used, with gaps */
+    /* What choices look at, by number, apart from the rest so that it stays near. Slots are as of now, but of those in their slow start as of
+     * when the choice was begun. */
+    struct queue_load load_now;
+    struct balance_candidate candidates[QUEUE_SERVERS_MOST]; /* but for what is pending and asked */
+    double usual_part[QUEUE_SERVERS_MOST];                   /* 1 / (usual_pending + 1) */
+    uint64_t weighs_types;                                   /* bits: type_weights are stated */
+    uint64_t there;                                          /* bits: not leaving, */
+    uint64_t open;                                           /* and of weight, */
+    uint64_t usable;                                         /* and not known to be down */
+    uint64_t ramping;                                        /* in their slow start */
+    uint64_t serves[QUEUE_TYPES];                            /* bits, of all in the table */
     uint8_t by_speed[QUEUE_SERVERS_MOST]; /* those open and usable, the fastest first */
     uint32_t by_speed_count;
     uint32_t slots;        /* of those together */
@@ -142,11 +147,11 @@ struct queue_walk {
 struct queue_lane *queue_walk_next(struct queue *queue, uint8_t class, struct queue_walk *walk);
 
 /* ---- servers.c */
-uint32_t queue_server_slots(const struct queue *queue, const struct queue_server *server,
-                            uint64_t now_ns);
 void queue_servers_sort(struct queue *queue, uint64_t now_ns);
+/* A choice begins. */
+void queue_servers_ramp(struct queue *queue, uint64_t now_ns);
 /* Who has room, if `reserve` slots are left free: bits. */
-uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve, uint64_t now_ns);
+uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve);
 /* Those of `room` where requests of the group and type may go; down ones only where no other is left. */
 uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *group, uint8_t type,
                            uint64_t room);
@@ -154,7 +159,7 @@ uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *
 uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
                            const struct queue_group *group, uint64_t room, uint64_t now_ns);
 void queue_server_left(struct queue *queue, uint16_t number); /* has finished its last */
-void queue_server_answered(struct queue_server *server, uint8_t type,
+void queue_server_answered(struct queue *queue, uint16_t number, uint8_t type,
                            const struct queue_outcome *outcome, uint64_t now_ns);
 
 /* ---- order.c: which request is next, between the classes and within them */

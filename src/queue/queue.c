@@ -152,12 +152,14 @@ void queue_begin(struct queue *queue, uint16_t number, uint8_t class, uint8_t ty
 {
     INVARIANT(number < queue->server_count && queue->servers[number].is_there);
     struct queue_server *server = &queue->servers[number];
+    struct queue_load *load = &queue->load_now;
     server->begun = ++queue->begun;
-    server->pending++;
-    server->type_pending[type]++;
+    load->pending[number]++;
+    load->type_pending[type][number]++;
+    load->types[type]++;
     queue->pending++;
     queue->classes[class].pending++;
-    limit_launched(&server->limit, server->pending);
+    limit_launched(&server->limit, load->pending[number]);
 }
 
 bool queue_next(struct queue *queue, uint64_t now_ns, struct queue_launch *launch)
@@ -178,19 +180,20 @@ bool queue_next(struct queue *queue, uint64_t now_ns, struct queue_launch *launc
 void queue_finish(struct queue *queue, uint16_t number, uint8_t class, uint8_t type,
                   const struct queue_outcome *outcome, uint64_t now_ns)
 {
-    INVARIANT(number < queue->server_count && queue->servers[number].type_pending[type] > 0 &&
+    struct queue_load *load = &queue->load_now;
+    INVARIANT(number < queue->server_count && load->type_pending[type][number] > 0 &&
               queue->classes[class].pending > 0);
-    struct queue_server *server = &queue->servers[number];
-    queue_server_answered(server, type, outcome, now_ns);
+    queue_server_answered(queue, number, type, outcome, now_ns);
     if (outcome->held_ns)
         queue_held_add(queue, class, type, outcome->held_ns);
-    server->pending--;
-    server->type_pending[type]--;
+    load->pending[number]--;
+    load->type_pending[type][number]--;
+    load->types[type]--;
     queue->pending--;
     queue->classes[class].pending--;
     queue->finished++;
     queue_rate_add(&queue->finishes, 1, now_ns);
-    if (server->is_leaving && !server->pending)
+    if (queue->servers[number].is_leaving && !load->pending[number])
         queue_server_left(queue, number);
     queue_servers_sort(queue, now_ns);
     queue_load_note(queue, now_ns);

@@ -119,11 +119,18 @@ struct queue_launch {
     uint64_t waited_ns;
 };
 
-/* When one more request of the type would be done at the server, which has so many of each type pending and works on `slots` at a time
- * (src/types knows); 0: not known. Asked for each server of each choice. */
+/* What each choice looks at, by number of server. */
+struct queue_load {
+    uint32_t pending[QUEUE_SERVERS_MOST], slots[QUEUE_SERVERS_MOST];
+    uint32_t type_pending[QUEUE_TYPES][QUEUE_SERVERS_MOST];
+    uint32_t types[QUEUE_TYPES]; /* at all servers together */
+};
+
+/* For each of the first `count` servers, when one more request of the type would be done there (src/types knows), in ns; 0: not known. Asked once
+ * for each choice. */
 struct queue_costs {
-    uint64_t (*expected_ns)(void *context, uint16_t server, uint8_t type,
-                            const uint32_t pending[QUEUE_TYPES], uint32_t slots);
+    void (*expected_ns)(void *context, uint8_t type, const struct queue_load *load, size_t count,
+                        double expected_ns[QUEUE_SERVERS_MOST]);
     void *context;
 };
 

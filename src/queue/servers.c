@@ -48,10 +48,28 @@ static bool is_valid(const struct queue_server_spec *specs, size_t count)
     return true;
 }
 
+/* The part of a candidate that hardly changes. */
+static void prepare(struct queue *queue, uint16_t number)
+{
+    const struct queue_server *server = &queue->servers[number];
+    queue->candidates[number] = (struct balance_candidate){
+        .identity = server->spec.identity,
+        .latency_ns = (uint64_t)server->peak_ns,
+        .behind_ns = server->spec.behind_ns,
+        .weight = server->spec.weight,
+        .role = server->spec.role,
+        .is_usable = server->is_usable,
+    };
+    for (int type = 0; type < QUEUE_TYPES; type++)
+        if (server->spec.type_weights[type])
+            queue->weighs_types |= 1ull << number;
+    queue->usual_part[number] = 1 / (server->usual_pending + 1);
+}
+
 /* What follows from the table. */
 static void follow(struct queue *queue, uint64_t now_ns)
 {
-    queue->there = queue->open = queue->usable = 0;
+    queue->there = queue->open = queue->usable = queue->weighs_types = 0;
     for (int type = 0; type < QUEUE_TYPES; type++)
         queue->serves[type] = 0;
     for (size_t i = 0; i < queue->server_count; i++) {
@@ -66,6 +84,7 @@ static void follow(struct queue *queue, uint64_t now_ns)
         for (int type = 0; type < QUEUE_TYPES; type++)
             if (server->is_there && (!server->spec.types || server->spec.types >> type & 1))
                 queue->serves[type] |= bit;
+        prepare(queue, (uint16_t)i);
     }
     queue_groups_follow(queue);
     for (size_t i = 0; i < queue->server_count; i++)
@@ -115,7 +134,7 @@ static size_t count_staying(const struct queue *queue, const struct queue_server
         bool is_named = false;
         for (size_t k = 0; k < count; k++)
             is_named |= specs[k].identity == server->spec.identity;
-        staying += server->is_there && !is_named && server->pending;
+        staying += server->is_there && !is_named && queue->load_now.pending[i];
     }
     return staying + count;
 }
@@ -141,7 +160,7 @@ int queue_servers_set(struct queue *queue, const struct queue_server_spec *specs
         set_spec(server, &specs[i]);
     }
     for (size_t i = 0; i < queue->server_count; i++)
-        if (queue->servers[i].is_leaving && !queue->servers[i].pending)
+        if (queue->servers[i].is_leaving && !queue->load_now.pending[i])
             queue->servers[i].is_there = false;
     for (size_t i = 0; i < count; i++)
         if (queue_server_find(queue, specs[i].identity) == QUEUE_NO_SERVER)
@@ -190,7 +209,7 @@ void queue_server_set_most(struct queue *queue, uint16_t number, uint32_t most)
 void queue_server_set_behind(struct queue *queue, uint16_t number, uint64_t behind_ns)
 {
     INVARIANT(is_taken(queue, number));
-    queue->servers[number].spec.behind_ns = behind_ns;
+    queue->servers[number].spec.behind_ns = queue->candidates[number].behind_ns = behind_ns;
 }
 
 void queue_server_left(struct queue *queue, uint16_t number)
@@ -201,16 +220,22 @@ void queue_server_left(struct queue *queue, uint16_t number)
 
 /* ---- slots */
 
-uint32_t queue_server_slots(const struct queue *queue, const struct queue_server *server,
-                            uint64_t now_ns)
+static void note_slots(struct queue *queue, uint16_t number, uint64_t now_ns)
 {
+    const struct queue_server *server = &queue->servers[number];
     uint32_t slots = server->spec.slots ? server->spec.slots : limit_slots(&server->limit);
-    if (queue->ramping >> (server - queue->servers) & 1) {
+    if (queue->ramping >> number & 1) {
         uint16_t ramp = balance_ramp(&queue->settings.slow_start, server->since_ns, now_ns);
         if (ramp && ramp < BALANCE_RAMP_WHOLE)
             slots = (slots * ramp + BALANCE_RAMP_WHOLE - 1) / BALANCE_RAMP_WHOLE;
     }
-    return slots < server->most ? slots : server->most;
+    queue->load_now.slots[number] = slots < server->most ? slots : server->most;
+}
+
+void queue_servers_ramp(struct queue *queue, uint64_t now_ns)
+{
+    for (uint64_t bits = queue->ramping & queue->there; bits; bits &= bits - 1)
+        note_slots(queue, (uint16_t)__builtin_ctzll(bits), now_ns);
 }
 
 /* How long it takes for a request, beside what such requests take on the whole. */
@@ -236,8 +261,10 @@ static void forget_peaks(struct queue *queue, uint64_t now_ns)
     }
     double left = exp(-(double)(now_ns - queue->peaks_at_ns) / PEAK_FORGOTTEN_NS);
     queue->peaks_at_ns = now_ns;
-    for (size_t i = 0; i < queue->server_count; i++)
+    for (size_t i = 0; i < queue->server_count; i++) {
         queue->servers[i].peak_ns *= left;
+        queue->candidates[i].latency_ns = (uint64_t)queue->servers[i].peak_ns;
+    }
 }
 
 void queue_servers_sort(struct queue *queue, uint64_t now_ns)
@@ -249,12 +276,14 @@ void queue_servers_sort(struct queue *queue, uint64_t now_ns)
     forget_peaks(queue, now_ns);
     queue->slots = 0;
     queue->sorted_at_ns = now_ns ? now_ns : 1;
+    for (size_t i = 0; i < queue->server_count; i++)
+        note_slots(queue, (uint16_t)i, now_ns);
     for (uint64_t bits = queue->usable; bits; bits &= bits - 1) {
         uint8_t number = (uint8_t)__builtin_ctzll(bits);
         const struct queue_server *server = &queue->servers[number];
         if (now_ns >= server->since_ns + queue->settings.slow_start.duration_ns)
             queue->ramping &= ~(1ull << number);
-        queue->slots += queue_server_slots(queue, server, now_ns);
+        queue->slots += queue->load_now.slots[number];
         double own = slowness(queue, server);
         uint32_t place = count++;
         for (; place > 0 && slow[place - 1] > own; place--) {
@@ -267,21 +296,20 @@ void queue_servers_sort(struct queue *queue, uint64_t now_ns)
     queue->by_speed_count = count;
 }
 
-uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve, uint64_t now_ns)
+uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve)
 {
+    const struct queue_load *load = &queue->load_now;
     uint64_t room = 0;
-    for (uint64_t bits = queue->there & ~queue->usable; bits; bits &= bits - 1) {
-        const struct queue_server *server = &queue->servers[__builtin_ctzll(bits)];
-        if (server->pending < queue_server_slots(queue, server, now_ns))
-            room |= bits & -bits;
-    }
+    for (size_t i = 0; i < queue->server_count; i++)
+        room |= (uint64_t)(load->pending[i] < load->slots[i]) << i;
+    room &= queue->there;
     /* The reserve is at the fastest: what is left for higher classes must not be what nobody wants. */
     uint32_t count = queue->by_speed_count;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct queue_server *server = &queue->servers[queue->by_speed[i]];
-        uint32_t kept = reserve ? reserve / count + (i < reserve % count) : 0;
-        if (server->pending + kept < queue_server_slots(queue, server, now_ns))
-            room |= 1ull << queue->by_speed[i];
+    for (uint32_t i = 0; reserve && i < count; i++) {
+        uint8_t number = queue->by_speed[i];
+        uint32_t kept = reserve / count + (i < reserve % count);
+        if (load->pending[number] + kept >= load->slots[number])
+            room &= ~(1ull << number);
     }
     return room;
 }
@@ -303,37 +331,32 @@ uint64_t queue_servers_for(const struct queue *queue, const struct queue_group *
 
 /* What requests take is measured beside as many as are usual there, and in proportion: how many a server truly works on at a time is not
  * known, for slots may be more. */
-static uint64_t expect(const struct queue *queue, uint16_t number, uint8_t type, uint32_t slots)
+static void expect(struct queue *queue, uint8_t type, double expected_ns[QUEUE_SERVERS_MOST])
 {
-    const struct queue_server *server = &queue->servers[number];
-    double mean = server->service_ns[type];
+    const struct queue_load *load = &queue->load_now;
     if (queue->costs)
-        mean = (double)queue->costs->expected_ns(queue->costs->context, number, type,
-                                                 server->type_pending, slots);
-    return (uint64_t)(mean * (server->pending + 1) / (server->usual_pending + 1));
+        queue->costs->expected_ns(queue->costs->context, type, load, queue->server_count,
+                                  expected_ns);
+    for (size_t i = 0; i < queue->server_count; i++) {
+        double mean = queue->costs ? expected_ns[i] : queue->servers[i].service_ns[type];
+        expected_ns[i] = mean * (load->pending[i] + 1) * queue->usual_part[i];
+    }
 }
 
 static void fill(const struct queue *queue, const struct queue_item *item, uint16_t number,
                  bool has_room, uint64_t now_ns, struct balance_candidate *candidate)
 {
-    const struct queue_server *server = &queue->servers[number];
-    uint16_t own = server->spec.type_weights[item->type];
-    uint32_t slots = queue_server_slots(queue, server, now_ns);
-    *candidate = (struct balance_candidate){
-        .identity = server->spec.identity,
-        .latency_ns = (uint64_t)server->peak_ns,
-        .expected_ns =
-            queue->policy->waits_for_better ? expect(queue, number, item->type, slots) : 0,
-        .behind_ns = server->spec.behind_ns,
-        .pending = has_room ? server->pending : slots + 1,
-        .limit = slots ? slots : 1,
-        .weight = own ? own : server->spec.weight,
-        .ramp_permille = queue->ramping >> number & 1
-                             ? balance_ramp(&queue->settings.slow_start, server->since_ns, now_ns)
-                             : 0,
-        .role = server->spec.role,
-        .is_usable = server->is_usable && number != item->except,
-    };
+    uint32_t slots = queue->load_now.slots[number];
+    *candidate = queue->candidates[number];
+    candidate->pending = has_room ? queue->load_now.pending[number] : slots + 1;
+    candidate->limit = slots ? slots : 1;
+    if (queue->ramping >> number & 1)
+        candidate->ramp_permille =
+            balance_ramp(&queue->settings.slow_start, queue->servers[number].since_ns, now_ns);
+    if (queue->weighs_types >> number & 1 && queue->servers[number].spec.type_weights[item->type])
+        candidate->weight = queue->servers[number].spec.type_weights[item->type];
+    if (number == item->except)
+        candidate->is_usable = false;
 }
 
 /* Whether the request is done sooner if it waits for one of the quicker servers, which are full, than at `here` now. Whatever waits in its
@@ -378,14 +401,21 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
     if (item->pinned != QUEUE_NO_SERVER)
         return item->pinned;
     struct balance_candidate candidates[QUEUE_SERVERS_MOST];
+    double expected_ns[QUEUE_SERVERS_MOST];
+    bool waits_for_better = queue->policy->waits_for_better;
     uint64_t allowed = queue_servers_for(queue, group, item->type, UINT64_MAX);
+    if (waits_for_better)
+        expect(queue, item->type, expected_ns);
     for (uint16_t i = 0; i < (uint16_t)queue->server_count; i++) {
-        if (allowed >> i & 1)
-            fill(queue, item, i, room >> i & 1, now_ns, &candidates[i]);
-        else
+        if (!(allowed >> i & 1)) {
             candidates[i] = (struct balance_candidate){.limit = 1, .pending = 1};
+            continue;
+        }
+        fill(queue, item, i, room >> i & 1, now_ns, &candidates[i]);
+        if (waits_for_better)
+            candidates[i].expected_ns = (uint64_t)expected_ns[i];
     }
-    bool by_cost = queue->policy->waits_for_better && !item->has_key;
+    bool by_cost = waits_for_better && !item->has_key;
     uint16_t tried = by_cost ? forgotten(queue, candidates) : (uint16_t)QUEUE_NO_SERVER;
     if (tried != QUEUE_NO_SERVER)
         return tried;
@@ -406,20 +436,26 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
 
 /* ---- what answers tell */
 
-void queue_server_answered(struct queue_server *server, uint8_t type,
+void queue_server_answered(struct queue *queue, uint16_t number, uint8_t type,
                            const struct queue_outcome *outcome, uint64_t now_ns)
 {
+    struct queue_server *server = &queue->servers[number];
+    uint32_t pending = queue->load_now.pending[number];
     server->finished++;
     server->failed += outcome->is_failed;
     if (!outcome->service_ns || outcome->is_failed || outcome->is_local_drop)
         return;
     double sample = (double)outcome->service_ns, mean = server->service_ns[type];
     server->service_ns[type] = mean > 0 ? mean + (sample - mean) / PART_OF_MEAN : sample;
-    server->usual_pending += (server->pending - 1 - server->usual_pending) / PART_OF_MEAN;
+    server->usual_pending += (pending - 1 - server->usual_pending) / PART_OF_MEAN;
+    queue->usual_part[number] = 1 / (server->usual_pending + 1);
 
     double peak = server->peak_ns;
     server->peak_ns = sample > peak ? sample : peak + (sample - peak) / PART_OF_MEAN;
-    limit_sample(&server->limit, type, outcome->service_ns, server->pending, now_ns);
+    queue->candidates[number].latency_ns = (uint64_t)server->peak_ns;
+    limit_sample(&server->limit, type, outcome->service_ns, pending, now_ns);
+    if (!server->spec.slots)
+        note_slots(queue, number, now_ns);
 }
 
 bool queue_server_report(const struct queue *queue, uint16_t number,
@@ -436,8 +472,8 @@ bool queue_server_report(const struct queue *queue, uint16_t number,
     }
     *report = (struct queue_server_report){
         .identity = server->spec.identity,
-        .pending = server->pending,
-        .slots = queue_server_slots(queue, server, queue->sorted_at_ns),
+        .pending = queue->load_now.pending[number],
+        .slots = queue->load_now.slots[number],
         .weight = server->spec.weight,
         .is_usable = server->is_usable,
         .is_found = !server->spec.slots,

@@ -14,25 +14,16 @@
 enum {
     TIME_UNIT_NS = 16000,  /* to 67 s */
     SIZE_UNIT_BYTES = 256, /* to 1 GiB */
-    BESIDE_PART = 8,       /* of what is under way beside a request, as it is delayed by it */
 };
-#define DECAY_EVERY_NS  (4ull * 1000000000)
-#define DECAY_FACTOR    0.917f         /* the eighth root of a half, and a little more: 32 s */
-#define RECENT_KEPT     (1 - 1.0 / 64) /* of what was recent, with each that comes */
-#define RECENT_FACTOR   0.7 /* with each decay: without requests half is forgotten within 8 s */
-#define BORROWED_WEIGHT 4.0 /* what is expected of a pair counts as so many requests */
+#define DECAY_EVERY_NS (4ull * 1000000000)
+#define DECAY_FACTOR   0.917f /* the eighth root of a half, and a little more: 32 s */
+#define RECENT_FACTOR  0.7    /* with each decay: without requests half is forgotten within 8 s */
 #define SPEED_LEAST \
     0.02 /* of one request beside the mean of its type: one that hung says little of the server */
 #define SPEED_MOST 50.0
 
-/* What came last counts most: a server that has changed is known after some dozen requests. */
-struct recent {
-    double sum, weight;
-};
-
 struct pair {
     struct histogram time, size;
-    struct recent time_ns;
 };
 
 struct server {
@@ -45,6 +36,7 @@ struct types_costs {
     struct server *servers;
     size_t count, found;          /* the last one that was asked for */
     struct pair *all[TYPES_MOST]; /* at whatever server */
+    struct next next;
     uint64_t decayed_ns;
 };
 
@@ -72,21 +64,27 @@ void types_costs_free(struct types_costs **freed)
     for (size_t i = 0; i < TYPES_MOST; i++)
         memory_free(costs->all[i]);
     memory_free(costs->servers);
+    next_clear(&costs->next);
     memory_free(costs);
 }
 
 void types_costs_set_servers(struct types_costs *costs, const uint64_t *identities, size_t count)
 {
     struct server *servers = memory_new((count + 1) * sizeof *servers);
+    struct next next;
+    next_init(&next, count);
     for (size_t i = 0; i < count; i++) {
         servers[i].identity = identities[i];
         for (size_t k = 0; k < costs->count; k++)
             if (costs->servers[k].identity == identities[i]) {
                 servers[i] = costs->servers[k];
+                next_take_server(&next, i, &costs->next, k);
                 costs->servers[k] = (struct server){.identity = identities[i]};
                 break;
             }
     }
+    next_clear(&costs->next);
+    costs->next = next;
     for (size_t k = 0; k < costs->count; k++)
         clear_server(&costs->servers[k]);
     memory_free(costs->servers);
@@ -118,29 +116,49 @@ void types_costs_renumber(struct types_costs *costs, const uint8_t to[TYPES_MOST
         }
         memcpy(pairs, moved, sizeof moved);
     }
+    next_renumber(&costs->next, to);
+}
+
+/* ---- means */
+
+static double mean_of(const struct histogram *histogram)
+{
+    return histogram->weight > 0 ? histogram->sum / (double)histogram->weight : 0;
+}
+
+/* How much longer this server takes than others. */
+static double slowness(const struct server *server)
+{
+    return (server->ratio.sum + BORROWED_WEIGHT) / (server->ratio.weight + BORROWED_WEIGHT);
+}
+
+static bool is_measured(const struct types_costs *costs, uint8_t type)
+{
+    return costs->all[type] && costs->all[type]->time.weight > 0;
+}
+
+/* Of a type, or of all of them together. */
+static double mean_everywhere(const struct types_costs *costs, uint8_t type)
+{
+    double sum = 0, weight = 0;
+    if (type != TYPES_ALL && is_measured(costs, type))
+        return mean_of(&costs->all[type]->time);
+    for (size_t i = 0; i < TYPES_MOST; i++)
+        if (costs->all[i]) {
+            sum += costs->all[i]->time.sum;
+            weight += (double)costs->all[i]->time.weight;
+        }
+    return weight > 0 ? sum / weight : 0;
 }
 
 /* ---- what happens */
 
-static void recent_add(struct recent *recent, double value)
-{
-    recent->sum = recent->sum * RECENT_KEPT + value;
-    recent->weight = recent->weight * RECENT_KEPT + 1;
-}
-
-static void recent_decay(struct recent *recent, double factor)
-{
-    recent->sum *= factor;
-    recent->weight *= factor;
-}
-
-static void decay_pairs(struct pair *const pairs[TYPES_MOST], float factor, double recent_factor)
+static void decay_pairs(struct pair *const pairs[TYPES_MOST], float factor)
 {
     for (size_t i = 0; i < TYPES_MOST; i++)
         if (pairs[i]) {
             histogram_decay(&pairs[i]->time, factor);
             histogram_decay(&pairs[i]->size, factor);
-            recent_decay(&pairs[i]->time_ns, recent_factor);
         }
 }
 
@@ -156,12 +174,14 @@ static void decay(struct types_costs *costs, uint64_t now_ns)
         recent_factor *= RECENT_FACTOR;
     }
     costs->decayed_ns = now_ns;
-    decay_pairs(costs->all, factor, recent_factor);
+    decay_pairs(costs->all, factor);
     for (size_t i = 0; i < costs->count; i++) {
         struct server *server = &costs->servers[i];
-        decay_pairs(server->pairs, factor, recent_factor);
-        recent_decay(&server->ratio, recent_factor);
+        decay_pairs(server->pairs, factor);
+        next_recent_decay(&server->ratio, recent_factor);
+        next_set_slowness(&costs->next, i, slowness(server));
     }
+    next_decay(&costs->next, recent_factor);
 }
 
 static struct pair *pair_of(struct pair *pairs[TYPES_MOST], uint8_t type)
@@ -175,7 +195,6 @@ static void add(struct pair *pair, uint64_t service_ns, uint64_t bytes)
 {
     histogram_add(&pair->time, TIME_UNIT_NS, service_ns);
     histogram_add(&pair->size, SIZE_UNIT_BYTES, bytes);
-    recent_add(&pair->time_ns, (double)service_ns);
 }
 
 void types_costs_add(struct types_costs *costs, size_t server, uint8_t type, uint64_t service_ns,
@@ -189,7 +208,11 @@ void types_costs_add(struct types_costs *costs, size_t server, uint8_t type, uin
     double mean = all->time.sum / (double)all->time.weight;
     double ratio = mean > 0 ? (double)service_ns / mean : 1;
     ratio = ratio < SPEED_LEAST ? SPEED_LEAST : ratio > SPEED_MOST ? SPEED_MOST : ratio;
-    recent_add(&row->ratio, ratio);
+    next_recent_add(&row->ratio, ratio);
+    next_add(&costs->next, server, type, (double)service_ns, slowness(row));
+    for (uint8_t i = 0; i < (uint8_t)TYPES_MOST; i++)
+        if (i == type || !is_measured(costs, i))
+            next_forget_row(&costs->next, i);
 }
 
 /* ---- queries */
@@ -213,31 +236,6 @@ static struct histogram gather(const struct types_costs *costs, size_t server, u
     return sum;
 }
 
-static double mean_of(const struct histogram *histogram)
-{
-    return histogram->weight > 0 ? histogram->sum / (double)histogram->weight : 0;
-}
-
-/* How much longer this server takes than others. */
-static double slowness(const struct server *server)
-{
-    return (server->ratio.sum + BORROWED_WEIGHT) / (server->ratio.weight + BORROWED_WEIGHT);
-}
-
-/* Of a type, or of all of them together. */
-static double mean_everywhere(const struct types_costs *costs, uint8_t type)
-{
-    double sum = 0, weight = 0;
-    if (type != TYPES_ALL && costs->all[type] && costs->all[type]->time.weight > 0)
-        return mean_of(&costs->all[type]->time);
-    for (size_t i = 0; i < TYPES_MOST; i++)
-        if (costs->all[i]) {
-            sum += costs->all[i]->time.sum;
-            weight += (double)costs->all[i]->time.weight;
-        }
-    return weight > 0 ? sum / weight : 0;
-}
-
 static double mean_at(const struct types_costs *costs, const struct server *server, uint8_t type)
 {
     double expected = mean_everywhere(costs, type) * slowness(server);
@@ -246,17 +244,6 @@ static double mean_at(const struct types_costs *costs, const struct server *serv
         return expected;
     return (pair->time.sum + expected * BORROWED_WEIGHT) /
            ((double)pair->time.weight + BORROWED_WEIGHT);
-}
-
-/* The same by what was recent: what the next one will take. */
-static double next_at(const struct types_costs *costs, const struct server *server, uint8_t type)
-{
-    double expected = mean_everywhere(costs, type) * slowness(server);
-    const struct pair *pair = server->pairs[type];
-    if (!pair)
-        return expected;
-    return (pair->time_ns.sum + expected * BORROWED_WEIGHT) /
-           (pair->time_ns.weight + BORROWED_WEIGHT);
 }
 
 uint64_t types_costs_mean_ns(const struct types_costs *costs, size_t server, uint8_t type)
@@ -298,21 +285,20 @@ uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t serv
                     samples);
 }
 
-/* While the server has room to begin at once, what is under way beside it delays it little, and what it does is in the means, which were
- * measured beside such: it decides between servers that are alike. Counted in full it would send quick requests to a slow idle server. */
-uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t server, uint8_t type,
-                                 const uint32_t pending[TYPES_MOST], uint32_t parallel)
+static void renew(struct types_costs *costs, uint8_t type)
 {
-    const struct server *row = &costs->servers[server];
-    double work = 0, own = next_at(costs, row, type);
-    uint32_t count = 0;
-    static const uint8_t types = TYPES_MOST;
-    for (uint8_t i = 0; i < types; i++) {
-        if (!pending[i])
-            continue;
-        count += pending[i];
-        work += (double)pending[i] * (i == type ? own : next_at(costs, row, i));
-    }
-    work /= parallel ? parallel : 1;
-    return (uint64_t)(own + (count < parallel ? work / BESIDE_PART : work));
+    if (next_is_forgotten(&costs->next, type))
+        next_renew_row(&costs->next, type, mean_everywhere(costs, type));
+}
+
+void types_costs_expected_ns(struct types_costs *costs, uint8_t type, const struct types_load *load,
+                             size_t count, double *expected_ns)
+{
+    for (size_t i = costs->count; i < count; i++)
+        expected_ns[i] = 0;
+    renew(costs, type);
+    for (uint8_t i = 0; i < (uint8_t)TYPES_MOST; i++)
+        if (load->pending[i])
+            renew(costs, i);
+    next_expect(&costs->next, type, load, count < costs->count ? count : costs->count, expected_ns);
 }

@@ -119,9 +119,17 @@ uint64_t types_costs_quantile_ns(const struct types_costs *costs, size_t server,
                                  unsigned permille, uint32_t *samples);
 uint64_t types_costs_quantile_bytes(const struct types_costs *costs, size_t server, uint8_t type,
                                     unsigned permille, uint32_t *samples);
-/* When one more request of that type would be answered there, which works on `parallel` at a time: where that many are under way, when they
- * are done, and then itself; else itself, and a little for what is under way beside it. 0: nothing is known of anything. */
-uint64_t types_costs_expected_ns(const struct types_costs *costs, size_t server, uint8_t type,
-                                 const uint32_t pending[TYPES_MOST], uint32_t parallel);
+/* What is under way at servers 0, 1 ..., as arrays by server. */
+struct types_load {
+    const uint32_t *pending[TYPES_MOST]; /* of each type; NULL: none of it anywhere */
+    const uint32_t *all;                 /* of all types */
+    const uint32_t *parallel;            /* what it works on at a time */
+};
+
+/* For each of the first `count` servers: when one more request of that type would be answered there. Where as many are under way as it works on at a
+ * time, when they are done, and then itself; else itself, and a little for what is under way beside it. 0: nothing is known of anything. Of all at
+ * once, since a choice asks for all of them. */
+void types_costs_expected_ns(struct types_costs *costs, uint8_t type, const struct types_load *load,
+                             size_t count, double *expected_ns);
 
 #endif

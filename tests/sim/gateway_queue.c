@@ -35,12 +35,13 @@ static size_t origin_of(const struct ours *ours, uint16_t number)
     return (size_t)queue_server_identity(ours->queue, number) - 1;
 }
 
-static uint64_t expected_ns(void *context, uint16_t number, uint8_t type,
-                            const uint32_t pending[QUEUE_TYPES], uint32_t slots)
+static void expect(void *context, uint8_t type, const struct queue_load *load, size_t count,
+                   double times_ns[QUEUE_SERVERS_MOST])
 {
-    struct ours *ours = context;
-    size_t origin = origin_of(ours, number), at = types_costs_find(ours->costs, origin + 1);
-    return types_costs_expected_ns(ours->costs, at, type, pending, slots);
+    struct types_load asked = {.all = load->pending, .parallel = load->slots};
+    for (size_t i = 0; i < QUEUE_TYPES; i++)
+        asked.pending[i] = load->types[i] ? load->type_pending[i] : NULL;
+    types_costs_expected_ns(((struct ours *)context)->costs, type, &asked, count, times_ns);
 }
 
 static void *ours_new(struct sim_gateway *gateway)
@@ -55,7 +56,7 @@ static void *ours_new(struct sim_gateway *gateway)
     queue_settings_default(&settings);
     settings.slow_start.duration_ns = 0;
     ours->costs = types_costs_new();
-    ours->asked = (struct queue_costs){.expected_ns = expected_ns, .context = ours};
+    ours->asked = (struct queue_costs){.expected_ns = expect, .context = ours};
     ours->queue = queue_new(&settings, balance_find(gateway->world->config->policy),
                             &gateway->random, &ours->asked);
     for (size_t i = 0; i < count; i++)
@@ -66,8 +67,10 @@ static void *ours_new(struct sim_gateway *gateway)
                                               .weight = 100,
                                               .slots = sim_gateway_limit(gateway, i)};
     INVARIANT(queue_servers_set(ours->queue, specs, count, 0) == 0);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ours->numbers[i] = queue_server_find(ours->queue, i + 1);
+        INVARIANT(ours->numbers[i] == i); /* costs are told by these numbers */
+    }
     return ours;
 }
 

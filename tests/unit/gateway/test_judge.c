@@ -131,9 +131,13 @@ static void L7_answers_teach_what_requests_cost(void **state)
     assert_int_equal(gateway_judge_hedge_ns(judge, 1, S), 0); /* nothing is known yet */
     for (int i = 0; i < 100; i++)
         assert_int_equal(ask(judge, GATEWAY_TRY_FIRST, 2, FAILURE_ANSWERED, 10 * MS, S), 0);
-    const uint32_t none[QUEUE_TYPES] = {0}, some[QUEUE_TYPES] = {[1] = 4};
-    assert_in_range(costs->expected_ns(costs->context, 2, 1, none, 2), 9 * MS, 11 * MS);
-    assert_in_range(costs->expected_ns(costs->context, 2, 1, some, 2), 29 * MS, 31 * MS);
+    struct queue_load load = {.slots = {2, 2, 2}};
+    double expected_ns[QUEUE_SERVERS_MOST];
+    costs->expected_ns(costs->context, 1, &load, 3, expected_ns);
+    assert_in_range(expected_ns[2], 9 * MS, 11 * MS);
+    load.pending[2] = load.type_pending[1][2] = load.types[1] = 4;
+    costs->expected_ns(costs->context, 1, &load, 3, expected_ns);
+    assert_in_range(expected_ns[2], 29 * MS, 31 * MS);
     assert_in_range(gateway_judge_hedge_ns(judge, 1, 2 * S), 9 * MS, 12 * MS);
     /* Its type has another number now. */
     settings.types[1] = 33;

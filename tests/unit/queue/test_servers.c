@@ -198,12 +198,12 @@ static void L8_unsafe_requests_wait_for_the_original(void **state)
 
 /* ---- expected completion */
 
-static uint64_t ten_or_fifty(void *context, uint16_t server, uint8_t type,
-                             const uint32_t pending[QUEUE_TYPES], uint32_t slots)
+static void ten_or_fifty(void *context, uint8_t type, const struct queue_load *load, size_t count,
+                         double expected_ns[QUEUE_SERVERS_MOST])
 {
-    (void)pending;
-    (void)context, (void)type, (void)slots;
-    return server == 0 ? 10 * MS_NS : 50 * MS_NS;
+    (void)context, (void)type, (void)load;
+    for (size_t i = 0; i < count; i++)
+        expected_ns[i] = i == 0 ? 10 * MS_NS : 50 * MS_NS;
 }
 
 static void L7_a_request_waits_for_a_quick_server_while_few_do(void **state)

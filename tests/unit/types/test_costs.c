@@ -2,6 +2,7 @@
  *
  * What requests of each type cost at each server: means, quantiles, expected completion, forgetting.
  */
+#include "base/random.h"
 #include "types/types.h"
 
 // clang-format off
@@ -29,6 +30,25 @@ static void add(struct types_costs *costs, size_t server, uint8_t type, unsigned
         types_costs_add(costs, server, type, service_ns, 5000, now_ns);
 }
 
+enum { SERVERS = 64 };
+
+/* At one server, as if the others had nothing. */
+static uint64_t expected_ns(struct types_costs *costs, size_t server, uint8_t type,
+                            const uint32_t pending[TYPES_MOST], uint32_t parallel)
+{
+    uint32_t of_type[TYPES_MOST][SERVERS] = {0}, all[SERVERS] = {0}, slots[SERVERS] = {0};
+    struct types_load load = {.all = all, .parallel = slots};
+    double times_ns[SERVERS];
+    for (size_t i = 0; i < TYPES_MOST; i++) {
+        of_type[i][server] = pending[i];
+        all[server] += pending[i];
+        load.pending[i] = pending[i] ? of_type[i] : NULL;
+    }
+    slots[server] = parallel;
+    types_costs_expected_ns(costs, type, &load, SERVERS, times_ns);
+    return (uint64_t)times_ns[server];
+}
+
 static void L7_nothing_known_is_zero(void **state)
 {
     (void)state;
@@ -39,7 +59,7 @@ static void L7_nothing_known_is_zero(void **state)
     assert_int_equal(types_costs_quantile_ns(costs, 0, TYPES_ALL, 950, &samples), 0);
     assert_int_equal(samples, 0);
     const uint32_t pending[TYPES_MOST] = {[TYPES_STATIC] = 2};
-    assert_int_equal(types_costs_expected_ns(costs, 1, TYPES_STATIC, pending, 4), 0);
+    assert_int_equal(expected_ns(costs, 1, TYPES_STATIC, pending, 4), 0);
     types_costs_free(&costs);
     assert_null(costs);
 }
@@ -88,10 +108,10 @@ static void L7_a_server_without_multimedia_is_favoured_for_multimedia(void **sta
     }
     const uint32_t none[TYPES_MOST] = {0}, film[TYPES_MOST] = {[TYPES_MULTIMEDIA] = 1},
                    pages[TYPES_MOST] = {[TYPES_STATIC] = 5}; /* more requests, less work */
-    assert_true(types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4) <
-                types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, film, 4));
-    assert_true(types_costs_expected_ns(costs, 0, TYPES_MULTIMEDIA, none, 4) <
-                types_costs_expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4));
+    assert_true(expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4) <
+                expected_ns(costs, 0, TYPES_MULTIMEDIA, film, 4));
+    assert_true(expected_ns(costs, 0, TYPES_MULTIMEDIA, none, 4) <
+                expected_ns(costs, 1, TYPES_MULTIMEDIA, pages, 4));
     types_costs_free(&costs);
 }
 
@@ -101,10 +121,8 @@ static void L7_expected_is_what_waits_by_so_many_at_a_time_and_itself(void **sta
     struct types_costs *costs = costs_of(1);
     const uint32_t pending[TYPES_MOST] = {[TYPES_STATIC] = 6};
     add(costs, 0, TYPES_STATIC, 1000, 10 * MS, S);
-    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, pending, 2), 39900000,
-                    40100000);
-    assert_in_range(types_costs_expected_ns(costs, 0, TYPES_STATIC, pending, 0), 69900000,
-                    70100000);
+    assert_in_range(expected_ns(costs, 0, TYPES_STATIC, pending, 2), 39900000, 40100000);
+    assert_in_range(expected_ns(costs, 0, TYPES_STATIC, pending, 0), 69900000, 70100000);
     types_costs_free(&costs);
 }
 
@@ -205,6 +223,129 @@ static void L7_costs_follow_types_to_other_numbers(void **state)
     types_costs_free(&costs);
 }
 
+/* ---- beside a plain computation */
+
+/* The same by its definition, of everything at each question. */
+struct plain {
+    struct {
+        double sum, weight;
+    } recent[TYPES_MOST][SERVERS], ratio[SERVERS];
+    double sum[TYPES_MOST], weight[TYPES_MOST];
+    uint64_t decayed_ns;
+};
+
+static double plain_everywhere(const struct plain *plain, uint8_t type)
+{
+    double sum = 0, weight = 0;
+    if (plain->weight[type] > 0)
+        return plain->sum[type] / plain->weight[type];
+    for (size_t i = 0; i < TYPES_MOST; i++) {
+        sum += plain->sum[i];
+        weight += plain->weight[i];
+    }
+    return weight > 0 ? sum / weight : 0;
+}
+
+static double plain_next(const struct plain *plain, size_t server, uint8_t type)
+{
+    double slow = (plain->ratio[server].sum + 4) / (plain->ratio[server].weight + 4);
+    return (plain->recent[type][server].sum + plain_everywhere(plain, type) * slow * 4) /
+           (plain->recent[type][server].weight + 4);
+}
+
+static double plain_expected(const struct plain *plain, size_t server, uint8_t type,
+                             const struct types_load *load)
+{
+    double work = 0;
+    for (uint8_t i = 0; i < (uint8_t)TYPES_MOST; i++)
+        if (load->pending[i])
+            work += load->pending[i][server] * plain_next(plain, server, i);
+    work /= load->parallel[server];
+    return plain_next(plain, server, type) +
+           (load->all[server] < load->parallel[server] ? work / 8 : work);
+}
+
+static void plain_decay(struct plain *plain, uint64_t now_ns)
+{
+    if (now_ns - plain->decayed_ns < 4 * S)
+        return;
+    double recent = 1;
+    for (uint64_t steps = (now_ns - plain->decayed_ns) / (4 * S); steps; steps--)
+        recent *= 0.7;
+    plain->decayed_ns = now_ns;
+    for (size_t i = 0; i < SERVERS; i++) {
+        plain->ratio[i].sum *= recent;
+        plain->ratio[i].weight *= recent;
+        for (size_t type = 0; type < TYPES_MOST; type++) {
+            plain->recent[type][i].sum *= recent;
+            plain->recent[type][i].weight *= recent;
+        }
+    }
+}
+
+static void plain_add(struct plain *plain, struct types_costs *costs, size_t server, uint8_t type,
+                      double service_ns, uint64_t now_ns)
+{
+    const double kept = 1 - 1.0 / 64;
+    plain_decay(plain, now_ns);
+    types_costs_add(costs, server, type, (uint64_t)service_ns, 1000, now_ns);
+    /* Means of histograms forget in their own way: they are asked for. */
+    plain->sum[type] = (double)types_costs_mean_ns(costs, TYPES_SERVER_ALL, type);
+    plain->weight[type] = 1;
+    double ratio = service_ns / plain->sum[type];
+    ratio = ratio < 0.02 ? 0.02 : ratio > 50 ? 50 : ratio;
+    plain->ratio[server].sum = plain->ratio[server].sum * kept + ratio;
+    plain->ratio[server].weight = plain->ratio[server].weight * kept + 1;
+    plain->recent[type][server].sum = plain->recent[type][server].sum * kept + service_ns;
+    plain->recent[type][server].weight = plain->recent[type][server].weight * kept + 1;
+}
+
+/* Rows that are renewed when they are asked for say what the definition says, whatever was asked and learnt in between. */
+static void L7_rows_are_what_the_definition_says(void **state)
+{
+    (void)state;
+    static struct plain plain;
+    static uint64_t names[SERVERS];
+    static uint32_t of_type[TYPES_MOST][SERVERS], all[SERVERS], slots[SERVERS];
+    enum { USED = 5, STEPS = 20000 }; /* types; the others are borrowed from */
+    struct types_costs *costs = types_costs_new();
+    struct types_load load = {.all = all, .parallel = slots};
+    struct random random;
+    double times_ns[SERVERS];
+    uint64_t now_ns = S;
+    random_seed(&random, 7);
+    for (size_t i = 0; i < SERVERS; i++) {
+        names[i] = 100 + i;
+        slots[i] = 1 + (uint32_t)random_below(&random, 20);
+    }
+    types_costs_set_servers(costs, names, SERVERS);
+    for (uint8_t i = 0; i < USED; i++) /* from now on each of them is measured */
+        plain_add(&plain, costs, 0, i, (double)(i + 1) * MS, now_ns);
+    for (int step = 0; step < STEPS; step++) {
+        size_t server = random_below(&random, SERVERS);
+        uint8_t type = (uint8_t)random_below(&random, USED), asked = type;
+        now_ns += random_below(&random, 10 * MS);
+        plain_add(&plain, costs, server, type,
+                  (double)((type + 1) * (server % 5 + 1) * (MS / 2 + random_below(&random, MS))),
+                  now_ns);
+        of_type[type][server] = (uint32_t)random_below(&random, 6);
+        all[server] = 0;
+        for (size_t i = 0; i < USED; i++) {
+            load.pending[i] = random_below(&random, 3) ? of_type[i] : NULL;
+            all[server] += of_type[i][server];
+        }
+        if (random_below(&random, 4) == 0)
+            continue;
+        types_costs_expected_ns(costs, asked, &load, SERVERS, times_ns);
+        for (size_t i = 0; i < SERVERS; i++) {
+            double wanted = plain_expected(&plain, i, asked, &load);
+            /* The plain mean is in whole nanoseconds. */
+            assert_true(times_ns[i] > wanted * 0.999998 && times_ns[i] < wanted * 1.000002);
+        }
+    }
+    types_costs_free(&costs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +360,7 @@ int main(void)
         cmocka_unit_test(L7_a_slow_server_that_got_nothing_for_long_is_tried_again),
         cmocka_unit_test(L7_other_servers_keep_what_is_known),
         cmocka_unit_test(L7_costs_follow_types_to_other_numbers),
+        cmocka_unit_test(L7_rows_are_what_the_definition_says),
     };
     return cmocka_run_group_tests_name("types_costs", tests, NULL, NULL);
 }

@@ -37,12 +37,8 @@ static void on_ticket(void *argument, struct gateway_ticket *ticket)
 
 void gateway_hedge_ask(struct gateway_hedge *hedge, const struct gateway_wish *wish)
 {
+    hedge->first = wish->except;
     hedge->ticket = gateway_ticket_ask(hedge->worker, wish, on_ticket, hedge);
-}
-
-bool gateway_hedge_is_trying(const struct gateway_hedge *hedge)
-{
-    return hedge->ticket || hedge->attempt;
 }
 
 static bool end(struct gateway_hedge *hedge, enum gateway_end how)
@@ -73,7 +69,9 @@ bool gateway_hedge_start(struct gateway_hedge *hedge, const struct conf_site *si
     const struct gateway_attempt_order order = {.ticket = &hedge->ticket,
                                                 .site = site,
                                                 .caller = *caller};
-    if (gateway_ticket_answer(hedge->ticket)->result < 0) {
+    const struct gateway_answer *answer = gateway_ticket_answer(hedge->ticket);
+    /* Where no other is up it would be the first one again, which has enough to do. */
+    if (answer->result < 0 || answer->identity == hedge->first) {
         gateway_ticket_end(&hedge->ticket, NULL);
         return false;
     }

@@ -18,6 +18,7 @@ struct gateway_hedge {
     struct gateway_attempt *attempt;
     struct loop_timer timer; /* until it begins */
     bool is_hedge;           /* else the first answer is held */
+    uint64_t first;          /* the origin of the first try: not this one again */
 };
 
 /* gateway_request_on_hedge() follows after the delay, for requests without content; 0: the caller asks himself. */
@@ -25,7 +26,6 @@ void gateway_hedge_arm(struct gateway_hedge *hedge, struct gateway_request *requ
                        struct gateway_worker *worker, const struct http_head *head,
                        uint64_t delay_ns);
 void gateway_hedge_ask(struct gateway_hedge *hedge, const struct gateway_wish *wish);
-bool gateway_hedge_is_trying(const struct gateway_hedge *hedge); /* has asked, and not ended */
 /* It has a slot: goes there. False: it has ended. */
 bool gateway_hedge_start(struct gateway_hedge *hedge, const struct conf_site *site,
                          const struct origin_caller *caller);

@@ -274,9 +274,7 @@ void gateway_request_on_origin(struct gateway_request *request, struct gateway_a
             hedge_ended(request);
         else if (answers)
             hedge_answers(request);
-    } else if (request->is_held) {
-        hedge_ended(request); /* its connection breaks: better its answer than none */
-    } else if (is_readable) {
+    } else if (is_readable && !request->is_held) { /* what waits is looked at when it is wanted */
         gateway_request_go_down(request);
     }
     run(request);

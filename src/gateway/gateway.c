@@ -72,6 +72,7 @@ static void register_metrics(void)
                             &gateway_connections_reused,
                             &gateway_connect_failures,
                             &gateway_open_requests,
+                            &gateway_parked_requests,
                             &gateway_resolve_failures,
                             &gateway_flows,
                             &gateway_flows_open,
@@ -129,12 +130,17 @@ void gateway_worker_init(struct gateway_worker *own, struct gateway *gateway, st
     own->gateway = gateway;
     own->loop = loop;
     own->limits = http_limits_default;
+    own->parked_limits = own->limits;
+    own->parked_limits.fields = HTTP_FIELDS_MOST;
+    own->awake_most = GATEWAY_AWAKE_MOST;
     own->head_timeout_ns = GATEWAY_HEAD_TIMEOUT_NS;
     random_seed(&own->random, clock_now_ns() ^ (uint64_t)(own - gateway->workers));
     own->matcher = rules_matcher_new(random_u64(&own->random));
     own->learner = types_learner_new(random_u64(&own->random));
     list_init(&own->pools);
     list_init(&own->requests);
+    list_init(&own->awake);
+    list_init(&own->parked);
     list_init(&own->ports);
     list_init(&own->flows);
     list_init(&own->owners);
@@ -246,6 +252,7 @@ json_t *gateway_status(struct gateway *gateway)
     } rows[] = {
         {"requests", &gateway_requests},
         {"requests_open", &gateway_open_requests},
+        {"parked", &gateway_parked_requests},
         {"waiting", &gateway_waiting},
         {"pending", &gateway_pending},
         {"cancelled", &gateway_cancelled},

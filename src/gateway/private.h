@@ -14,6 +14,7 @@ enum {
     GATEWAY_HELD_MOST = 65536, /* bytes held for an origin's socket, for each request */
     GATEWAY_READ_MOST = 65536, /* bytes of an origin read in one turn */
     GATEWAY_ORIGINS_MOST = 64, /* addresses of a site's origins that are used */
+    GATEWAY_AWAKE_MOST = 256,  /* requests of a worker that wait and are not parked */
     GATEWAY_AVOID_NS =
         1000000000, /* an origin that refused a connection is the last choice for so long */
 };
@@ -77,11 +78,14 @@ struct gateway_worker {
     struct loop *loop;
     struct random random;
     struct list pools;
-    struct list requests; /* struct gateway_request, of request.c */
-    struct list ports;    /* struct gateway_port */
-    struct list flows;    /* struct gateway_flow */
-    struct list owners;   /* struct gateway_owner, of farms of which this worker decides */
-    struct list answers;  /* tickets of its own requests, for the end of the turn */
+    struct list requests; /* struct gateway_request, of request.c, */
+    struct list awake;    /* and those that wait for a slot and are not parked */
+    struct list parked;   /* struct gateway_parked, of parked.c */
+    uint32_t awake_count, awake_most;
+    struct list ports;   /* struct gateway_port */
+    struct list flows;   /* struct gateway_flow */
+    struct list owners;  /* struct gateway_owner, of farms of which this worker decides */
+    struct list answers; /* tickets of its own requests, for the end of the turn */
     struct loop_task answer_task;
     struct message map_message; /* the map of farms, or the health of servers, has changed */
     struct list purge_sessions;
@@ -99,6 +103,7 @@ struct gateway_worker {
     struct rules_matcher *matcher; /* for the rows of types */
     struct types_learner *learner; /* what requests have cost */
     struct http_limits limits;
+    struct http_limits parked_limits; /* of heads with our own fields in them */
     uint64_t head_timeout_ns; /* for a head, or the record of a port, that an edge began to send */
 };
 
@@ -257,7 +262,8 @@ extern struct metric gateway_requests, gateway_refused, gateway_ports, gateway_b
     gateway_timeouts, gateway_unreachable, gateway_full, gateway_retries, gateway_connections,
     gateway_connections_reused, gateway_connect_failures, gateway_open_requests, gateway_waiting,
     gateway_pending, gateway_wait, gateway_cancelled, gateway_resolve_failures, gateway_flows,
-    gateway_flows_open, gateway_flow_datagrams_in, gateway_flow_datagrams_out,
-    gateway_flow_datagrams_dropped, gateway_origins_down, gateway_origins_ejected;
+    gateway_flows_open, gateway_parked_requests, gateway_flow_datagrams_in,
+    gateway_flow_datagrams_out, gateway_flow_datagrams_dropped, gateway_origins_down,
+    gateway_origins_ejected;
 
 #endif

@@ -19,8 +19,9 @@
 
 /* ---- ends */
 
-static void request_free(struct gateway_request *request)
+void gateway_request_free(struct gateway_request *request)
 {
+    gateway_waiting_leave(request);
     gateway_ticket_end(&request->ticket, NULL);
     gateway_hedge_stop(&request->hedge);
     gateway_attempt_close(&request->attempt);
@@ -32,7 +33,6 @@ static void request_free(struct gateway_request *request)
     slice_queue_clear(&request->from_link);
     slice_queue_clear(&request->to_link);
     arena_clear(&request->arena);
-    memory_free(request->site);
     memory_free(request);
     metric_add(&gateway_open_requests, (uint64_t)-1);
 }
@@ -110,6 +110,7 @@ void gateway_request_wait(struct gateway_request *request, enum gateway_try as, 
     const struct gateway_wish wish = gateway_request_wish(request, as, except);
     request_set_state(request, REQUEST_WAIT);
     request->ticket = gateway_ticket_ask(request->worker, &wish, on_ticket, request);
+    gateway_waiting_join(request);
 }
 
 /* Another try does no harm while nothing of the answer has come and nothing of the body is lost, if the request was not sent or may be
@@ -160,13 +161,18 @@ static void connect_failed(struct gateway_request *request, uint64_t failed)
 /* It has a slot. */
 static void start_attempt(struct gateway_request *request)
 {
+    const struct conf_site *site = request_site(request);
     uint64_t origin = gateway_ticket_answer(request->ticket)->identity;
     metric_add(&gateway_retries, request->attempts++ > 0);
     const struct gateway_attempt_order order = {.ticket = &request->ticket,
-                                                .site = request_site(request),
+                                                .site = site,
                                                 .caller = {request->opening.client,
                                                            request->opening.edge_port},
                                                 .wants_fresh = request->wants_fresh};
+    if (site && site->origin_host) {
+        request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
+        request->head.port = 0;
+    }
     int result = gateway_attempt_start(request, request->worker, &order, &request->attempt);
     if (result == ERROR_LIMIT) {
         log_warning("gateway", "no connection to an origin can be made: %s", strerror(errno));
@@ -185,15 +191,24 @@ static void start_attempt(struct gateway_request *request)
 
 static void run(struct gateway_request *request);
 
-static void on_ticket(void *argument, struct gateway_ticket *ticket)
+void gateway_request_on_ticket(struct gateway_request *request, struct gateway_ticket *ticket)
 {
-    struct gateway_request *request = argument;
     const struct gateway_answer *answer = gateway_ticket_answer(ticket);
+    gateway_waiting_leave(request);
+    if (request->state == REQUEST_OVER) {
+        run(request);
+        return;
+    }
     if (answer->result < 0)
         no_origin(request, answer->result, answer->retry_ns);
     else
         start_attempt(request);
     run(request);
+}
+
+static void on_ticket(void *argument, struct gateway_ticket *ticket)
+{
+    gateway_request_on_ticket(argument, ticket);
 }
 
 static void run(struct gateway_request *request)
@@ -208,7 +223,7 @@ static void run(struct gateway_request *request)
                                                     link_stream_room(request->stream)) < 0)
         gateway_request_fail(request, TRANSPORT_CODE_INTERNAL, &gateway_unreachable);
     if (request->state == REQUEST_OVER)
-        request_free(request);
+        gateway_request_free(request);
 }
 
 /* ---- a second try beside the first */
@@ -355,8 +370,8 @@ static const struct link_stream_events stream_events = {.readable = on_stream,
                                                         .reset = on_reset,
                                                         .ring_changed = on_ring_changed};
 
-void gateway_request_accept(struct gateway_worker *worker, struct link *link,
-                            struct link_stream *stream)
+struct gateway_request *gateway_request_new(struct gateway_worker *worker, struct link *link,
+                                            struct link_stream *stream)
 {
     struct gateway_request *request = NEW(struct gateway_request);
     request->worker = worker;
@@ -370,15 +385,29 @@ void gateway_request_accept(struct gateway_worker *worker, struct link *link,
     http_form_reader_unpack(&request->reader, link_stream_compressor(stream));
     list_push_back(&worker->requests, &request->link);
     metric_add(&gateway_open_requests, 1);
-    request_set_deadline(request, worker->head_timeout_ns);
     link_stream_attach(stream, &stream_events, request);
+    return request;
+}
+
+void gateway_request_accept(struct gateway_worker *worker, struct link *link,
+                            struct link_stream *stream)
+{
+    struct gateway_request *request = gateway_request_new(worker, link, stream);
+    request_set_deadline(request, worker->head_timeout_ns);
+}
+
+static void abort_all(struct list *requests)
+{
+    LIST_EACH (item, after, requests) {
+        struct gateway_request *request = CONTAINER_OF(item, struct gateway_request, link);
+        link_stream_reset(request->stream, TRANSPORT_CODE_SHUTDOWN);
+        gateway_request_free(request);
+    }
 }
 
 void gateway_requests_abort(struct gateway_worker *worker)
 {
-    LIST_EACH (item, after, &worker->requests) {
-        struct gateway_request *request = CONTAINER_OF(item, struct gateway_request, link);
-        link_stream_reset(request->stream, TRANSPORT_CODE_SHUTDOWN);
-        request_free(request);
-    }
+    abort_all(&worker->awake);
+    abort_all(&worker->requests);
+    gateway_parked_abort(worker);
 }

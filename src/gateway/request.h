@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Private to request*.c: a request, its states, and what its three files call of each other. Every event ends in run() of request.c, the only
+ * Private to request*.c and parked.c: a request, its states, and what its files call of each other. Every event ends in run() of request.c, the only
  * place that frees a request: steps in between only set its state.
  */
 #ifndef GATEWAY_REQUEST_H
@@ -25,10 +25,11 @@ enum request_state {
 };
 
 struct gateway_request {
-    struct list link;
+    struct list link; /* in worker->requests or worker->awake */
     struct gateway_worker *worker;
     struct link_stream *stream;
     enum request_state state;
+    bool is_in_awake;  /* parked.c */
     struct link *from; /* whose edge it is */
 
     /* From the link. */
@@ -63,8 +64,8 @@ struct gateway_request {
     bool is_tunnel;
 
     /* Copied from the site: the snapshot may change while the request runs. */
-    char *site;
-    const char *group; /* of its origins, in the arena; NULL: those in none */
+    const char *site;  /* in the arena */
+    const char *group; /* of its origins, likewise; NULL: those in none */
     uint64_t connect_timeout_ns, read_timeout_ns, idle_timeout_ns;
     uint32_t kept_connections, retries;
     bool tries_answers; /* 502 to 504 elsewhere, too */
@@ -99,6 +100,12 @@ static inline const struct conf_site *request_site(const struct gateway_request 
     return conf_find_site(gateway_conf(request->worker), span_text(request->site));
 }
 
+/* ---- request.c: it begins on a stream, or anew */
+struct gateway_request *gateway_request_new(struct gateway_worker *worker, struct link *link,
+                                            struct link_stream *stream);
+void gateway_request_free(struct gateway_request *request);
+void gateway_request_on_ticket(struct gateway_request *request, struct gateway_ticket *ticket);
+
 /* ---- request.c: how it ends */
 /* The edge makes a page of the code, or cuts the client off where the answer had begun. */
 void gateway_request_fail(struct gateway_request *request, uint32_t code, struct metric *metric);
@@ -113,8 +120,17 @@ void gateway_request_wait(struct gateway_request *request, enum gateway_try as, 
 /* The connection is gone, and nothing of an answer has come. */
 void gateway_request_lost(struct gateway_request *request);
 
+/* ---- parked.c: requests that wait */
+/* It waits from now on, under a ticket. Where many do, the one that has done so for longest is parked: it exists no more until its ticket is
+ * answered. */
+void gateway_waiting_join(struct gateway_request *request);
+void gateway_waiting_leave(struct gateway_request *request); /* harmless when it does not wait */
+void gateway_parked_abort(struct gateway_worker *worker);
+
 /* ---- request_up.c: from the stream to the origin, as far as both can */
 void gateway_request_go_up(struct gateway_request *request);
+/* Takes its head as it was decided on earlier. False: it cannot be read. */
+bool gateway_request_reread(struct gateway_request *request, struct span head);
 
 /* ---- request_down.c: from the origin to the stream */
 void gateway_request_go_down(struct gateway_request *request);

@@ -4,14 +4,31 @@
  */
 #include "gateway/request.h"
 
-#include "base/memory.h"
+/* What it needs of its site. */
+static void adopt(struct gateway_request *request, const struct conf_site *site)
+{
+    request->connect_timeout_ns = site->connect_timeout_ns;
+    request->read_timeout_ns = site->read_timeout_ns;
+    request->idle_timeout_ns = site->idle_timeout_ns;
+    request->kept_connections = site->kept_connections;
+    request->retries = site->retries;
+    request->tries_answers = site->failure.retries.on_answers;
+    request->packs =
+        link_packs(request->from) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF;
+}
+
+static void take_names(struct gateway_request *request)
+{
+    struct span group = request->opening.group;
+    request->site = (const char *)arena_copy(&request->arena, request->opening.site).data;
+    if (group.length)
+        request->group = (const char *)arena_copy(&request->arena, group).data;
+}
 
 /* False: there is no such group here, and the request is refused. */
-static bool take_group(struct gateway_request *request, const struct conf_site *site)
+static bool has_group(struct gateway_request *request, const struct conf_site *site)
 {
     struct conf_group group;
-    struct span name = request->opening.group;
-    request->group = name.length ? arena_format(&request->arena, "%.*s", SPAN_ARGS(name)) : NULL;
     if (conf_find_group(site, request->group, &group))
         return true;
     log_notice("gateway", "refused a request: site %s has no group of origins %s", site->name,
@@ -37,17 +54,10 @@ static void begin(struct gateway_request *request)
         gateway_request_fail(request, TRANSPORT_CODE_REFUSED, &gateway_refused);
         return;
     }
-    request->site = memory_text(site->name, strlen(site->name));
-    if (!take_group(request, site))
+    take_names(request);
+    if (!has_group(request, site))
         return;
-    request->connect_timeout_ns = site->connect_timeout_ns;
-    request->read_timeout_ns = site->read_timeout_ns;
-    request->idle_timeout_ns = site->idle_timeout_ns;
-    request->kept_connections = site->kept_connections;
-    request->retries = site->retries;
-    request->tries_answers = site->failure.retries.on_answers;
-    request->packs =
-        link_packs(request->from) ? (enum http_pack_policy)site->compress : HTTP_PACK_OFF;
+    adopt(request, site);
     if (http_add_via(&request->head.fields, request->head.minor, span_text(conf->self->name)) < 0 ||
         http_add_forwarded(&request->head.fields, &request->opening, &request->head,
                            gateway_manner_fields(site)) < 0) {
@@ -58,11 +68,26 @@ static void begin(struct gateway_request *request)
                          &request->session);
     gateway_recognise(request->worker, site, &request->opening, &request->head, &request->arena,
                       &request->found);
-    if (site->origin_host) {
-        request->head.host = arena_copy(&request->arena, span_text(site->origin_host));
-        request->head.port = 0;
-    }
     gateway_request_wait(request, GATEWAY_TRY_FIRST, 0);
+}
+
+bool gateway_request_reread(struct gateway_request *request, struct span head)
+{
+    struct slice_queue bytes = {0};
+    struct slice none;
+    http_form_reader_start_request(&request->reader, &request->worker->parked_limits,
+                                   &request->opening, &request->head, &request->arena);
+    http_form_reader_unpack(&request->reader, link_stream_compressor(request->stream));
+    slice_queue_append(&bytes, head);
+    enum http_event event = http_form_reader_next(&request->reader, &bytes, &none);
+    slice_queue_clear(&bytes);
+    if (event != HTTP_EVENT_HEAD)
+        return false;
+    take_names(request);
+    const struct conf_site *site = request_site(request);
+    if (site)
+        adopt(request, site);
+    return true;
 }
 
 static void take_body(struct gateway_request *request, struct slice data)

@@ -243,6 +243,18 @@ struct gateway_ticket *gateway_ticket_ask(struct gateway_worker *worker,
     return ticket;
 }
 
+void gateway_ticket_move(struct gateway_ticket *ticket, gateway_ticket_function *answered,
+                         void *argument)
+{
+    ticket->answered = answered;
+    ticket->argument = argument;
+}
+
+const struct gateway_session *gateway_ticket_session(const struct gateway_ticket *ticket)
+{
+    return &ticket->wish.session;
+}
+
 const struct gateway_answer *gateway_ticket_answer(const struct gateway_ticket *ticket)
 {
     return &ticket->answer;

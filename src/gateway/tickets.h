@@ -59,6 +59,11 @@ typedef void gateway_ticket_function(void *argument, struct gateway_ticket *tick
 struct gateway_ticket *gateway_ticket_ask(struct gateway_worker *worker,
                                           const struct gateway_wish *wish,
                                           gateway_ticket_function *answered, void *argument);
+/* Another one waits for the answer, on the same worker. */
+void gateway_ticket_move(struct gateway_ticket *ticket, gateway_ticket_function *answered,
+                         void *argument);
+/* Once it is answered: the session of the wish, with what its owner knew of it. */
+const struct gateway_session *gateway_ticket_session(const struct gateway_ticket *ticket);
 const struct gateway_answer *gateway_ticket_answer(const struct gateway_ticket *ticket);
 /* Another class (L10): it counts while the ticket waits. NULL is harmless. */
 void gateway_ticket_reclass(struct gateway_ticket *ticket, uint8_t class);

@@ -49,8 +49,9 @@ void edge_channel_look(struct edge_channel *channel, uint64_t now_ns)
 
 /* ---- exchanges that are there */
 
-/* Those that may go elsewhere do; an exchange may take others along when it goes. */
-static void see_to_exchanges(struct edge_channel *channel)
+/* Those that may go elsewhere do, as soon as there is an elsewhere; others wait only for a time. An exchange may take others along when
+ * it goes. */
+static void see_to_exchanges(struct edge_channel *channel, uint64_t out_ns)
 {
     struct list waiting;
     list_init(&waiting);
@@ -58,7 +59,7 @@ static void see_to_exchanges(struct edge_channel *channel)
         list_push_back(&waiting, list_pop_front(&channel->exchanges));
     for (struct list *item; (item = list_pop_front(&waiting)) != NULL;) {
         list_push_back(&channel->exchanges, item);
-        edge_exchange_link_out(CONTAINER_OF(item, struct edge_exchange, in_channel));
+        edge_exchange_link_out(CONTAINER_OF(item, struct edge_exchange, in_channel), out_ns);
     }
 }
 
@@ -75,10 +76,13 @@ static void on_tick(struct loop *loop, struct loop_timer *timer)
     struct edge_channels *channels = CONTAINER_OF(timer, struct edge_channels, tick);
     LIST_EACH (item, after, &channels->list) {
         struct edge_channel *channel = CONTAINER_OF(item, struct edge_channel, in_worker);
-        bool was_out = channel->is_out;
-        channel->is_out = channel->link && !link_is_up(channel->link);
-        if (channel->is_out && !was_out)
-            see_to_exchanges(channel);
+        bool is_out = channel->link && !link_is_up(channel->link);
+        if (!is_out)
+            channel->out_since_ns = 0;
+        else if (!channel->out_since_ns)
+            channel->out_since_ns = loop_now_ns(loop);
+        if (is_out)
+            see_to_exchanges(channel, loop_now_ns(loop) - channel->out_since_ns);
     }
     if (has_exchanges(channels))
         loop_timer_start(loop, timer, loop_now_ns(loop) + ROUTE_PERIOD_NS);

@@ -23,7 +23,7 @@ struct edge_channel {
     struct route_meter out, in;
     struct route_facts facts; /* of the link alone */
     struct list exchanges;    /* in_channel: from the opening of their stream to its end */
-    bool is_out;              /* nothing passes, and its exchanges were seen to */
+    uint64_t out_since_ns;    /* nothing passes; 0: it does */
     bool is_named;            /* while a configuration is read */
 };
 

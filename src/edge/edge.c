@@ -29,6 +29,12 @@ struct metric edge_refused =
     METRIC(COUNTER, "causeway_edge_refused_total", "", "Malformed requests.");
 struct metric edge_no_gateway = METRIC(COUNTER, "causeway_edge_no_gateway_total", "",
                                        "Requests and connections for which no link was up.");
+struct metric edge_unsent =
+    METRIC(COUNTER, "causeway_edge_unsent_total", "",
+           "Requests that had not left when their link broke, and went over another.");
+struct metric edge_unsafe_lost =
+    METRIC(COUNTER, "causeway_edge_unsafe_lost_total", "",
+           "Requests that may not be repeated, answered 502 because their link stayed broken.");
 struct metric edge_moved =
     METRIC(COUNTER, "causeway_edge_moved_total", "",
            "Requests taken from a link on which nothing passed any more, and sent over another.");
@@ -106,6 +112,8 @@ static void register_metrics(void)
                             &edge_no_gateway,
                             &edge_retries,
                             &edge_moved,
+                            &edge_unsent,
+                            &edge_unsafe_lost,
                             &edge_aborted,
                             &edge_ports,
                             &edge_ports_open,
@@ -443,6 +451,8 @@ json_t *edge_status(struct edge *edge)
         {"no_gateway", &edge_no_gateway},
         {"retries", &edge_retries},
         {"moved", &edge_moved},
+        {"unsent", &edge_unsent},
+        {"unsafe_lost", &edge_unsafe_lost},
         {"aborted", &edge_aborted},
         {"port_connections", &edge_ports},
         {"port_connections_open", &edge_ports_open},

@@ -280,6 +280,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     http_form_reader_clear(&exchange->reader);
     slice_queue_clear(&exchange->body);
     slice_queue_clear(&exchange->to_link);
+    slice_queue_clear(&exchange->unsent);
     slice_queue_clear(&exchange->from_link);
     arena_clear(&exchange->arena);
     arena_clear(&exchange->answer_arena);

@@ -118,9 +118,11 @@ struct edge_exchange {
     struct slice_queue body;            /* of the request, before it has a stream */
     const struct http_fields *trailers; /* of the request, from the front */
     struct slice_queue to_link;
+    struct slice_queue unsent;        /* of a stream that nothing left by: goes by the next one */
     struct http_form_content content; /* on its way there */
     bool was_looked_up, was_held;     /* in the store; which had what the client got */
     bool has_head, request_ended, body_was_sent;
+    bool restores, was_packed;    /* goes on with `unsent`, in whose message frames may be packed */
     bool has_share;               /* counted among its network's requests */
     struct list in_channel;       /* of its channel, while it has one */
     struct edge_ticket *ticket;   /* of the edge's own buffer; NULL: it has none */
@@ -295,8 +297,9 @@ void edge_exchange_go_up(struct edge_exchange *exchange);
 void edge_exchange_finish_stream(struct edge_exchange *exchange);
 /* Its turn has come: to that channel, or to any where it is NULL or cannot be used. May free the exchange. */
 void edge_exchange_launch(struct edge_exchange *exchange, struct edge_channel *channel);
-/* The link of its stream broke, and may come back: if it may be asked again elsewhere, it is. May free the exchange. */
-void edge_exchange_link_out(struct edge_exchange *exchange);
+/* The link of its stream has been broken for so long, and may come back. What may be asked again elsewhere is; so is what never left. What
+ * must not be repeated is given up behind its site's time. May free the exchange. */
+void edge_exchange_link_out(struct edge_exchange *exchange, uint64_t out_ns);
 /* The stream is over before its answer is: another gateway, a page, or the client is cut off. */
 void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code);
 

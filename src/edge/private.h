@@ -357,10 +357,11 @@ void edge_store_second(struct edge *edge, uint64_t now_ns);
 /* ---- metrics */
 extern struct metric edge_h2_connections, edge_h2_ended[H2_CAUSE_COUNT];
 extern struct metric edge_connections, edge_connections_open, edge_requests, edge_answers[6],
-    edge_refused, edge_no_gateway, edge_retries, edge_moved, edge_aborted, edge_ports, edge_flows,
-    edge_flows_open, edge_flow_datagrams_in, edge_flow_datagrams_out, edge_flow_datagrams_dropped,
-    edge_ports_open, edge_paused, edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples,
-    edge_visitor_rtt, edge_cache_hits, edge_cache_stale, edge_cache_validated, edge_cache_collapsed,
+    edge_refused, edge_no_gateway, edge_retries, edge_moved, edge_unsent, edge_unsafe_lost,
+    edge_aborted, edge_ports, edge_flows, edge_flows_open, edge_flow_datagrams_in,
+    edge_flow_datagrams_out, edge_flow_datagrams_dropped, edge_ports_open, edge_paused,
+    edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples, edge_visitor_rtt,
+    edge_cache_hits, edge_cache_stale, edge_cache_validated, edge_cache_collapsed,
     edge_cache_misses, edge_cache_refreshes, edge_cache_purges_refused;
 
 #endif

@@ -39,6 +39,15 @@ static const struct link_stream_events stream_events = {.readable = on_moved,
                                                         .writable = on_moved,
                                                         .reset = on_reset};
 
+static void expect_answer(struct edge_exchange *exchange)
+{
+    http_form_reader_clear(&exchange->reader);
+    http_form_reader_start_response(&exchange->reader, &http_limits_default, &exchange->answer,
+                                    &exchange->answer_arena, exchange->head.method,
+                                    exchange->head.upgrades);
+    http_form_reader_unpack(&exchange->reader, link_stream_compressor(exchange->stream));
+}
+
 /* The head of the request on its new stream. False: it is too long to cross. */
 static bool start_message(struct edge_exchange *exchange, const struct conf_site *site,
                           const struct link *link)
@@ -53,11 +62,6 @@ static bool start_message(struct edge_exchange *exchange, const struct conf_site
     http_pack_count(&pack, compressor);
     http_form_pack_head(&exchange->to_link, &head, pack.head ? compressor : NULL);
     http_form_content_start(&exchange->content, pack.content ? compressor : NULL);
-    http_form_reader_clear(&exchange->reader);
-    http_form_reader_start_response(&exchange->reader, &http_limits_default, &exchange->answer,
-                                    &exchange->answer_arena, exchange->head.method,
-                                    exchange->head.upgrades);
-    http_form_reader_unpack(&exchange->reader, compressor);
     return true;
 }
 
@@ -87,6 +91,21 @@ static void write_early(struct edge_exchange *exchange)
         write_end(exchange);
 }
 
+/* The message as the stream before had it, which took nothing of it along: to_link goes on behind it. */
+static void restore_message(struct edge_exchange *exchange)
+{
+    slice_queue_move(&exchange->unsent, &exchange->to_link);
+    slice_queue_move(&exchange->to_link, &exchange->unsent);
+}
+
+/* Whether the far end of that link is to be asked at all. */
+static bool is_fit(const struct edge_exchange *exchange, const struct link *link)
+{
+    if (exchange->opening.group.length && !link_knows_groups(link))
+        return false; /* it would ask the wrong servers */
+    return !exchange->restores || !exchange->was_packed || link_packs(link);
+}
+
 /* Sends the head to a gateway; the body follows from edge_exchange_go_up(). */
 static void open_stream(struct edge_exchange *exchange, struct edge_channel *first)
 {
@@ -107,12 +126,15 @@ static void open_stream(struct edge_exchange *exchange, struct edge_channel *fir
                                       .site = site->number,
                                       .client = exchange->visitor->address};
         exchange->tried[exchange->tries++] = link;
-        if (exchange->opening.group.length && !link_knows_groups(link))
-            continue; /* it would ask the wrong servers */
+        if (!is_fit(exchange, link))
+            continue;
         if (link_stream_open(link, &open, &stream_events, exchange, &exchange->stream) < 0)
             continue;
         edge_channel_join(taken, exchange);
-        if (!start_message(exchange, site, link)) {
+        expect_answer(exchange);
+        if (exchange->restores) {
+            restore_message(exchange);
+        } else if (!start_message(exchange, site, link)) {
             edge_exchange_refuse(exchange, HTTP_CAUSE_HEAD_LONG);
             return;
         }
@@ -120,7 +142,8 @@ static void open_stream(struct edge_exchange *exchange, struct edge_channel *fir
         exchange->link_rtt_us = link_read_quality(link).srtt_us;
         edge_exchange_set_state(exchange, EXCHANGE_LINK);
         edge_exchange_made_progress(exchange);
-        write_early(exchange);
+        if (!exchange->restores)
+            write_early(exchange);
         return;
     }
     metric_add(&edge_no_gateway, 1);
@@ -149,13 +172,17 @@ void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *t
     edge_exchange_made_progress(to);
 }
 
+/* Nothing of the request has gone to the stream but its head; nor trailers, where there are chunks. */
+static bool is_head_only(const struct edge_exchange *exchange)
+{
+    return !exchange->body_was_sent &&
+           (exchange->head.body != HTTP_BODY_CHUNKED || !exchange->request_ended);
+}
+
 /* Another gateway may have more luck, while nothing of the request but its head was sent. */
 static bool can_repeat(const struct edge_exchange *exchange, uint32_t code)
 {
-    /* Nor trailers, where there are chunks. */
-    bool is_head_only = !exchange->body_was_sent &&
-                        (exchange->head.body != HTTP_BODY_CHUNKED || !exchange->request_ended);
-    if (!is_head_only || exchange->repeats == EDGE_REPEATS_MOST)
+    if (!is_head_only(exchange) || exchange->repeats == EDGE_REPEATS_MOST)
         return false;
     switch (code) {
     case TRANSPORT_CODE_UNREACHABLE:
@@ -168,13 +195,18 @@ static bool can_repeat(const struct edge_exchange *exchange, uint32_t code)
     return false;
 }
 
+static bool has_other(const struct edge_exchange *exchange)
+{
+    const struct conf_site *site = edge_exchange_site(exchange);
+    return site && exchange->tries < EDGE_TRIES_MOST &&
+           edge_channels_best(exchange->worker, edge_conf(exchange->worker), site,
+                              exchange->opening.priority, exchange->tried, exchange->tries);
+}
+
 /* False: there is no other gateway. */
 static bool repeat(struct edge_exchange *exchange)
 {
-    const struct conf *conf = edge_conf(exchange->worker);
-    const struct conf_site *site = edge_exchange_site(exchange);
-    if (!site || !edge_channels_best(exchange->worker, conf, site, exchange->opening.priority,
-                                     exchange->tried, exchange->tries))
+    if (!has_other(exchange))
         return false;
     metric_add(&edge_retries, 1);
     exchange->repeats++;
@@ -184,19 +216,44 @@ static bool repeat(struct edge_exchange *exchange)
     return true;
 }
 
-void edge_exchange_link_out(struct edge_exchange *exchange)
+/* Nothing of it has left: it goes elsewhere whatever it is, its body along. False: there is no other gateway. */
+static bool move_unsent(struct edge_exchange *exchange)
 {
-    const struct link *link = exchange->tried[exchange->tries - 1];
-    if (exchange->answer_began || link_is_up(link) ||
-        !can_repeat(exchange, TRANSPORT_CODE_LINK_LOST))
-        return;
+    if (!has_other(exchange))
+        return false;
+    metric_add(&edge_unsent, 1);
+    exchange->restores = !is_head_only(exchange);
+    exchange->was_packed = link_packs(exchange->tried[exchange->tries - 1]);
+    if (!exchange->restores) {
+        slice_queue_clear(&exchange->to_link);
+        slice_queue_clear(&exchange->unsent);
+    }
+    arena_clear(&exchange->answer_arena);
+    open_stream(exchange, NULL);
+    exchange->restores = false;
+    return true;
+}
+
+void edge_exchange_link_out(struct edge_exchange *exchange, uint64_t out_ns)
+{
     const struct conf_site *site = edge_exchange_site(exchange);
-    if (!site || !edge_channels_best(exchange->worker, edge_conf(exchange->worker), site,
-                                     exchange->opening.priority, exchange->tried, exchange->tries))
+    if (exchange->answer_began || link_is_up(exchange->tried[exchange->tries - 1]))
         return;
-    edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
-    edge_exchange_stream_lost(exchange, TRANSPORT_CODE_LINK_LOST);
-    metric_add(&edge_moved, 1);
+    bool is_repeatable = can_repeat(exchange, TRANSPORT_CODE_LINK_LOST),
+         may_go = has_other(exchange);
+    if (is_repeatable && may_go) {
+        edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
+        edge_exchange_stream_lost(exchange, TRANSPORT_CODE_LINK_LOST);
+        metric_add(&edge_moved, 1);
+    } else if (may_go && link_stream_withdraw(exchange->stream)) {
+        edge_exchange_stream_lost(exchange, TRANSPORT_CODE_LINK_LOST);
+    } else if (!is_repeatable && out_ns && (!site || out_ns >= site->channels.unsafe_wait_ns)) {
+        metric_add(&edge_unsafe_lost, 1);
+        edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
+        edge_exchange_page(exchange, 502, "the link to the gateway is broken");
+    } else {
+        return;
+    }
     exchange->front->wake(exchange);
 }
 
@@ -219,8 +276,9 @@ void edge_exchange_stream_lost(struct edge_exchange *exchange, uint32_t code)
         edge_exchange_abort(exchange, "the answer was cut short");
         return;
     }
+    bool is_unsent = exchange->stream && link_stream_take_back(exchange->stream, &exchange->unsent);
     edge_exchange_drop_stream(exchange, TRANSPORT_CODE_NONE);
-    if (can_repeat(exchange, code) && repeat(exchange))
+    if (is_unsent ? move_unsent(exchange) : can_repeat(exchange, code) && repeat(exchange))
         return;
     if (transport_code_seconds(code)) {
         edge_exchange_page_later(exchange, 503, "the origin is busy",

@@ -132,6 +132,12 @@ void link_stream_consume(struct link_stream *stream,
 void link_stream_set_ring(struct link_stream *stream, uint8_t ring, uint8_t weight);
 void link_stream_reset(struct link_stream *stream,
                        uint32_t code); /* no callback follows; release it */
+/* Asks for a stream back of whose bytes, and end, none was ever put into a packet: on a link that is out. True: it is over, and
+ * link_stream_take_back() has what was written. False: something may have arrived; or the answer comes from another worker, as a reset if
+ * it is yes. Until then what is written waits here. */
+bool link_stream_withdraw(struct link_stream *stream);
+/* Of a stream that was withdrawn, or reset: whether it is sure that the peer got nothing of it. Then what was written is appended. */
+bool link_stream_take_back(struct link_stream *stream, struct slice_queue *bytes);
 void link_stream_release(
     struct link_stream *
         *released); /* nulls; unfinished directions are reset, finished ones still delivered */

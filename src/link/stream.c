@@ -25,9 +25,11 @@ enum mail_kind {
     MAIL_RING, /* either way */
     MAIL_RESET,
     MAIL_RELEASE,
+    MAIL_WITHDRAW,
     MAIL_DATAGRAM, /* either way */
     MAIL_BYTES,
     MAIL_ROOM,
+    MAIL_STAYS, /* it cannot be withdrawn */
     MAIL_GONE
 };
 
@@ -45,7 +47,12 @@ struct link_stream {
     bool is_dead;               /* was reset; nothing more to do but release */
     uint64_t room, posted; /* remote only: the lane's room as last heard, and bytes posted since */
     uint64_t consumed;     /* remote only: not yet told to the lane */
-    struct list datagrams; /* remote only: mail, arrived and not yet read */
+    struct slice_queue held;           /* remote only: written while it is being withdrawn */
+    struct slice_queue unsent;         /* what was written, where nothing of it ever left */
+    bool is_withdrawing, finish_waits; /* remote only */
+    bool has_left;                     /* something of it, as far as is known here */
+    bool is_unsent;                    /* dead, and nothing of it ever left */
+    struct list datagrams;             /* remote only: mail, arrived and not yet read */
     _Atomic uint32_t datagrams_to_lane, datagrams_to_home; /* under way or not yet read */
 
     /* The lane half. */
@@ -62,6 +69,7 @@ struct mail {
     struct slice_queue bytes;
     uint64_t number, room;
     bool ended;
+    bool is_unsent; /* with RESET: `bytes` is all that the lane was given */
     struct transport_open open;
 };
 
@@ -102,10 +110,12 @@ static void mail_free(struct mail *mail)
     memory_free(mail);
 }
 
-/* The last word between two halves, after which nobody knows the stream. */
+/* Nobody knows it any more: behind the last word between its halves, where it has two. */
 static void stream_free(struct link_stream *stream)
 {
     slice_queue_clear(&stream->inbound);
+    slice_queue_clear(&stream->held);
+    slice_queue_clear(&stream->unsent);
     LIST_EACH (item, after, &stream->datagrams)
         mail_free(CONTAINER_OF(item, struct mail, link));
     memory_free(stream);
@@ -141,10 +151,14 @@ static void post_to_home(struct mail *mail)
     worker_post(mail->stream->home, &mail->message);
 }
 
-static void post_reset_home(struct link_stream *stream, uint32_t code)
+/* `unsent`: what was written, where it is sure that nothing of it left; else NULL. */
+static void post_reset_home(struct link_stream *stream, uint32_t code, struct slice_queue *unsent)
 {
     struct mail *mail = new_mail(stream, MAIL_RESET);
     mail->number = code;
+    mail->is_unsent = unsent != NULL;
+    if (unsent)
+        slice_queue_move(&mail->bytes, unsent);
     post_to_home(mail);
 }
 
@@ -182,6 +196,39 @@ static void drop_in_lane(struct link_stream *stream)
     list_remove(&stream->link_in_lane);
     if (stream->is_nodes && stream->link->lane) /* the lane itself may be on its way out */
         stream->link->lane->node_streams--;
+}
+
+static void reset_home(struct link_stream *stream, uint32_t code)
+{
+    stream->is_dead = true;
+    metric_add(&link_streams_reset, 1);
+    if (stream->events)
+        stream->events->reset(stream->owner, stream, code);
+}
+
+/* What was written goes home with it, where nothing of it left. */
+static void reset_in_lane(struct link_stream *stream, uint32_t code, bool is_lane_lost)
+{
+    struct slice_queue unsent = {0};
+    bool is_unsent = stream->stream && transport_stream_take_back(stream->stream, &unsent);
+    if (is_lane_lost)
+        drop_in_lane(stream);
+    if (stream->is_remote) {
+        post_reset_home(stream, code, is_unsent ? &unsent : NULL);
+    } else {
+        stream->is_unsent = is_unsent;
+        slice_queue_move(&stream->unsent, &unsent);
+        reset_home(stream, code);
+    }
+}
+
+static void withdraw_in_lane(struct link_stream *stream)
+{
+    struct slice_queue unsent = {0};
+    if (stream->stream && transport_stream_take_back(stream->stream, &unsent))
+        post_reset_home(stream, TRANSPORT_CODE_LINK_LOST, &unsent);
+    else
+        post_to_home(new_mail(stream, MAIL_STAYS));
 }
 
 static void send_room_home(struct link_stream *stream, uint64_t processed)
@@ -224,10 +271,12 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
     uint64_t bytes = mail->bytes.bytes;
     switch (mail->kind) {
     case MAIL_OPEN: {
+        struct slice_queue nothing = {0};
         int result = open_in_lane(stream, &mail->open);
         if (result < 0)
-            post_reset_home(stream, result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT
-                                                          : TRANSPORT_CODE_LINK_LOST);
+            post_reset_home(stream,
+                            result == ERROR_LIMIT ? TRANSPORT_CODE_LIMIT : TRANSPORT_CODE_LINK_LOST,
+                            &nothing);
         break;
     }
     case MAIL_WRITE:
@@ -260,8 +309,12 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
         drop_in_lane(stream);
         post_to_home(new_mail(stream, MAIL_GONE));
         break;
+    case MAIL_WITHDRAW:
+        withdraw_in_lane(stream);
+        break;
     case MAIL_BYTES:
     case MAIL_ROOM:
+    case MAIL_STAYS:
     case MAIL_GONE:
         INVARIANT(!"mail for the home half");
     }
@@ -289,14 +342,6 @@ void stream_opened(struct lane *lane, const struct transport_event *event)
     link_stream_release(&stream);
 }
 
-static void reset_home(struct link_stream *stream, uint32_t code)
-{
-    stream->is_dead = true;
-    metric_add(&link_streams_reset, 1);
-    if (stream->events)
-        stream->events->reset(stream->owner, stream, code);
-}
-
 static void ring_home(struct link_stream *stream, uint8_t ring)
 {
     if (stream->events && stream->events->ring_changed && !stream->is_dead)
@@ -319,10 +364,7 @@ void stream_event(struct lane *lane, const struct transport_event *event)
     if (event->kind == TRANSPORT_EVENT_DONE)
         return; /* the user learns of the end by reading it */
     if (event->kind == TRANSPORT_EVENT_RESET) {
-        if (stream->is_remote)
-            post_reset_home(stream, event->code);
-        else
-            reset_home(stream, event->code);
+        reset_in_lane(stream, event->code, false);
         return;
     }
     if (event->kind == TRANSPORT_EVENT_RING) {
@@ -351,11 +393,7 @@ void stream_lane_lost(struct lane *lane)
 {
     LIST_EACH (item, after, &lane->streams) {
         struct link_stream *stream = CONTAINER_OF(item, struct link_stream, link_in_lane);
-        drop_in_lane(stream);
-        if (stream->is_remote)
-            post_reset_home(stream, TRANSPORT_CODE_SHUTDOWN);
-        else
-            reset_home(stream, TRANSPORT_CODE_SHUTDOWN);
+        reset_in_lane(stream, TRANSPORT_CODE_SHUTDOWN, true);
     }
 }
 
@@ -364,6 +402,25 @@ void stream_lane_lost(struct lane *lane)
 static uint64_t remote_room(const struct link_stream *stream)
 {
     return stream->room > stream->posted ? stream->room - stream->posted : 0;
+}
+
+static void post_write(struct link_stream *stream, struct slice_queue *bytes)
+{
+    struct mail *mail = new_mail(stream, MAIL_WRITE);
+    slice_queue_move(&mail->bytes, bytes);
+    post_to_lane(mail);
+}
+
+static void stays(struct link_stream *stream)
+{
+    stream->is_withdrawing = false;
+    stream->has_left = true;
+    if (stream->is_dead)
+        return;
+    if (stream->held.bytes)
+        post_write(stream, &stream->held);
+    if (stream->finish_waits)
+        post_to_lane(new_mail(stream, MAIL_FINISH));
 }
 
 static void deliver_to_home(struct worker *receiver, struct message *message)
@@ -395,8 +452,17 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
         ring_home(stream, mail->open.ring);
         break;
     case MAIL_RESET:
+        /* Not with bytes that came to the lane behind it. */
+        stream->is_unsent = mail->is_unsent && stream->posted == stream->held.bytes;
+        if (stream->is_unsent) {
+            slice_queue_move(&stream->unsent, &mail->bytes);
+            slice_queue_move(&stream->unsent, &stream->held);
+        }
         if (!stream->is_dead)
             reset_home(stream, (uint32_t)mail->number);
+        break;
+    case MAIL_STAYS:
+        stays(stream);
         break;
     case MAIL_GONE:
         stream_free(stream);
@@ -406,6 +472,7 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
     case MAIL_FINISH:
     case MAIL_CONSUME:
     case MAIL_RELEASE:
+    case MAIL_WITHDRAW:
         INVARIANT(!"mail for the lane half");
     }
     mail_free(mail);
@@ -449,10 +516,11 @@ void link_stream_write(struct link_stream *stream, struct slice_queue *bytes)
     if (stream->is_dead || !bytes->bytes) {
         slice_queue_clear(bytes);
     } else if (stream->is_remote) {
-        struct mail *mail = new_mail(stream, MAIL_WRITE);
         stream->posted += bytes->bytes;
-        slice_queue_move(&mail->bytes, bytes);
-        post_to_lane(mail);
+        if (stream->is_withdrawing)
+            slice_queue_move(&stream->held, bytes);
+        else
+            post_write(stream, bytes);
     } else {
         transport_stream_write(stream->stream, bytes);
         lane_wants_flush(lane_of(stream));
@@ -463,7 +531,9 @@ void link_stream_finish(struct link_stream *stream)
 {
     if (stream->is_dead)
         return;
-    if (stream->is_remote) {
+    if (stream->is_withdrawing) {
+        stream->finish_waits = true;
+    } else if (stream->is_remote) {
         post_to_lane(new_mail(stream, MAIL_FINISH));
     } else {
         transport_stream_finish(stream->stream);
@@ -579,6 +649,28 @@ void link_stream_reset(struct link_stream *stream, uint32_t code)
     }
 }
 
+bool link_stream_withdraw(struct link_stream *stream)
+{
+    if (stream->is_dead || stream->has_left || stream->is_withdrawing)
+        return false;
+    if (stream->is_remote) {
+        stream->is_withdrawing = true;
+        post_to_lane(new_mail(stream, MAIL_WITHDRAW));
+        return false;
+    }
+    stream->is_unsent = transport_stream_take_back(stream->stream, &stream->unsent);
+    stream->is_dead = stream->is_unsent;
+    stream->has_left = !stream->is_unsent;
+    lane_wants_flush(lane_of(stream));
+    return stream->is_unsent;
+}
+
+bool link_stream_take_back(struct link_stream *stream, struct slice_queue *bytes)
+{
+    slice_queue_move(bytes, &stream->unsent);
+    return stream->is_unsent;
+}
+
 void link_stream_release(struct link_stream **released)
 {
     struct link_stream *stream = *released;
@@ -594,5 +686,5 @@ void link_stream_release(struct link_stream **released)
     drop_in_lane(stream);
     if (lane)
         lane_wants_flush(lane);
-    memory_free(stream);
+    stream_free(stream);
 }

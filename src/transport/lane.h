@@ -119,6 +119,7 @@ struct transport_stream {
     uint32_t code;
     uint32_t rings_unacked; /* records of its ring that was told */
     bool ring_again;        /* they may overtake each other: once more when none is left */
+    bool is_kept;           /* detached, nothing of it ever left: may be taken back once */
 };
 
 /* A last word under keys that are about to be forgotten. */

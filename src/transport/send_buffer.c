@@ -45,6 +45,15 @@ void send_buffer_write(struct send_buffer *buffer, struct slice_queue *bytes)
     }
 }
 
+void send_buffer_take_back(struct send_buffer *buffer, struct slice_queue *bytes)
+{
+    INVARIANT(send_buffer_is_untouched(buffer));
+    for (uint32_t i = 0; i < buffer->count; i++)
+        slice_queue_push(bytes, piece_at(buffer, i)->slice);
+    buffer->count = 0;
+    send_buffer_clear(buffer);
+}
+
 /* Index (from the head) of the piece that holds `offset`. */
 static uint32_t find(const struct send_buffer *buffer, uint64_t offset)
 {

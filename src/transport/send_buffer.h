@@ -33,6 +33,8 @@ struct send_buffer {
 
 void send_buffer_clear(struct send_buffer *buffer); /* drops everything */
 void send_buffer_write(struct send_buffer *buffer, struct slice_queue *bytes); /* takes all */
+/* Gives all of it back, in order; the buffer is empty then. Untouched ones only. */
+void send_buffer_take_back(struct send_buffer *buffer, struct slice_queue *bytes);
 
 static inline uint64_t send_buffer_unsent(const struct send_buffer *buffer)
 {
@@ -62,6 +64,12 @@ static inline bool send_buffer_is_done(const struct send_buffer *buffer)
 static inline bool send_buffer_is_busy(const struct send_buffer *buffer)
 {
     return buffer->base < buffer->end || (buffer->is_finished && !buffer->fin_acked);
+}
+
+/* Neither a byte nor the end was ever put into a packet. */
+static inline bool send_buffer_is_untouched(const struct send_buffer *buffer)
+{
+    return !buffer->next && !buffer->fin_sent;
 }
 
 /* Brings what send_buffer_copy() will read next into the cache. */

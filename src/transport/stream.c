@@ -203,6 +203,12 @@ void stream_reset_by(struct transport_stream *stream, uint32_t code, bool by_pee
     stream_settle(stream);
 }
 
+static bool can_take_back(const struct transport_stream *stream)
+{
+    return stream->is_own && !stream->is_reset && !stream_is_flow(stream) &&
+           send_buffer_is_untouched(&stream->out);
+}
+
 void stream_detach(struct transport_stream *stream, uint32_t code)
 {
     struct transport *transport = stream->transport;
@@ -217,7 +223,14 @@ void stream_detach(struct transport_stream *stream, uint32_t code)
         return;
     }
     stream_pay(stream, UINT8_MAX);
+    stream->is_kept = can_take_back(stream);
+    struct send_buffer kept = {0};
+    if (stream->is_kept) {
+        kept = stream->out;
+        stream->out = (struct send_buffer){0};
+    }
     drop_bytes(stream);
+    stream->out = kept;
     stream_table_remove(&transport->table, stream->id);
     if (stream->is_own)
         transport->own_open--;
@@ -347,6 +360,17 @@ void transport_stream_reset(struct transport_stream *stream, uint32_t code)
     event_stream_leave(stream);
     stream->events_told |= STREAM_EVENT_RESET;
     stream_reset_by(stream, code, false);
+}
+
+bool transport_stream_take_back(struct transport_stream *stream, struct slice_queue *bytes)
+{
+    if (!stream->is_kept && !can_take_back(stream))
+        return false;
+    send_buffer_take_back(&stream->out, bytes);
+    stream->is_kept = false;
+    if (!stream->is_detached)
+        transport_stream_reset(stream, TRANSPORT_CODE_CANCELLED);
+    return true;
 }
 
 void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, uint8_t weight)

@@ -322,6 +322,10 @@ void transport_stream_consume(struct transport_stream *stream, uint64_t bytes);
 
 /* Ends both directions and tells the peer why. No event follows; release it. */
 void transport_stream_reset(struct transport_stream *stream, uint32_t code);
+/* Whether it is sure that the peer got nothing of what was written: no byte of it, nor its end, was ever in a packet. Then it comes back
+ * into `bytes` and the stream is over, as by a reset. False: something may have arrived, and nothing has changed. May also be asked,
+ * once, of a stream of our own that ended with its connection, behind the RESET event. */
+bool transport_stream_take_back(struct transport_stream *stream, struct slice_queue *bytes);
 /* Tells the peer too. */
 void transport_stream_set_ring(struct transport_stream *stream, uint8_t ring, uint8_t weight);
 /* The caller will not use it again. One that was finished from here still delivers what was

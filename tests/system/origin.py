@@ -18,6 +18,7 @@ Any method on the paths below; a body that was sent is always read. Query values
     /broken-chunk             ends in the middle of a chunk
     /garbage  /two-lengths  /bad-field      answers that are no valid HTTP
     /hang                     never answers         /abort     resets the connection
+    /gate                     waits until somebody has asked for /open
     /bye                      answers, and closes the kept connection without a word
     /count                    how many connections and requests there were, and most at a time, as JSON
 """
@@ -30,6 +31,7 @@ import sys
 import urllib.parse
 
 BLOCK = 65536
+gate = asyncio.Event()
 totals = {"connections": 0, "requests": 0, "open": 0, "under_way": 0, "most": 0}
 
 
@@ -167,6 +169,12 @@ async def respond(exchange):
         await exchange.answer(b"with a hint before\n")
     elif word == "count":
         await exchange.answer(json.dumps(totals).encode(), content_type="application/json")
+    elif word == "gate":
+        await gate.wait()
+        await exchange.answer(b"open\n")
+    elif word == "open":
+        gate.set()
+        await exchange.answer(b"open\n")
     elif word == "hang":
         await asyncio.sleep(3600)
     else:

@@ -7,7 +7,7 @@ import signal
 from lab.causeway import descendants
 from lab.process import wait_until
 from lab.servers import start_nginx
-from test_channels import ORIGIN, TwoChannels, wait_for_both
+from two_channels import ORIGIN, TwoChannels, wait_for_both
 
 SLOTS = 8
 

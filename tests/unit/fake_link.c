@@ -285,6 +285,22 @@ void link_stream_reset(struct link_stream *stream, uint32_t code)
     stream->events = NULL;
 }
 
+bool link_stream_withdraw(struct link_stream *stream)
+{
+    INVARIANT(!stream->is_released && !stream->is_dead);
+    stream->is_dead = stream->never_left;
+    return stream->never_left;
+}
+
+bool link_stream_take_back(struct link_stream *stream, struct slice_queue *bytes)
+{
+    INVARIANT(!stream->is_released);
+    if (!stream->is_dead || !stream->never_left)
+        return false;
+    slice_queue_append(bytes, text_span(&stream->written));
+    return true;
+}
+
 void link_stream_release(struct link_stream **released)
 {
     struct link_stream *stream = *released;

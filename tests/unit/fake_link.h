@@ -45,6 +45,7 @@ struct link_stream {
         datagrams_out; /* from the test, by its user; one in each slice */
     bool is_finished, is_dead, was_reset, is_released;
     uint32_t reset_code; /* by its user */
+    bool never_left;     /* set by the test: what was written is still here */
 };
 
 /* Streams, in the order in which they came, also released ones. */

@@ -238,10 +238,27 @@ static void L4_who_waits_is_answered_when_the_site_goes(void **state)
 
 /* ---- links that break */
 
+#define SAFE   "GET / HTTP/1.1\r\nHost: www.shop.example\r\n\r\n"
+#define UNSAFE "POST / HTTP/1.1\r\nHost: www.shop.example\r\nContent-Length: 3\r\n\r\nxyz"
+#define HALF   "POST / HTTP/1.1\r\nHost: www.shop.example\r\nContent-Length: 3\r\n\r\nx"
+#define BARE   "POST / HTTP/1.1\r\nHost: www.shop.example\r\nContent-Length: 0\r\n\r\n"
+
 static bool has_moved(void *argument)
 {
     (void)argument;
     return fake_stream_count() == 3;
+}
+
+static bool is_given_up(void *argument)
+{
+    (void)argument;
+    return fake_stream(1)->was_reset;
+}
+
+static void set_unsafe_wait(struct stage *stage, uint64_t wait_ns)
+{
+    for (size_t i = 0; i < stage->conf->site_count; i++)
+        stage->conf->sites[i].channels.unsafe_wait_ns = wait_ns;
 }
 
 static void L2_what_may_be_repeated_leaves_a_broken_link(void **state)
@@ -249,9 +266,7 @@ static void L2_what_may_be_repeated_leaves_a_broken_link(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage);
-    int safe = ask(&stage, "GET / HTTP/1.1\r\nHost: www.shop.example\r\n\r\n");
-    int unsafe = ask(&stage, "POST / HTTP/1.1\r\nHost: www.shop.example\r\n"
-                             "Content-Length: 1\r\n\r\nx");
+    int safe = ask(&stage, SAFE), unsafe = ask(&stage, UNSAFE);
     assert_int_equal(fake_stream_count(), 2);
     stage.links.links[STAGE_NEAR].is_up = false;
     assert_true(turn_until(stage.worker->loop, has_moved, NULL));
@@ -269,6 +284,114 @@ static void L2_what_may_be_repeated_leaves_a_broken_link(void **state)
     stage_stop(&stage);
 }
 
+static void L2_what_may_not_be_repeated_waits_only_for_a_time(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    set_unsafe_wait(&stage, 100000000);
+    int safe = ask(&stage, SAFE), unsafe = ask(&stage, UNSAFE);
+    for (int i = 0; i < 3; i++)
+        stage.links.links[i].is_up = false;
+    assert_true(turn_until(stage.worker->loop, is_given_up, NULL));
+    assert_true(fake_stream(1)->is_released);
+    assert_true(answered(unsafe, "502"));
+    /* The other has nowhere to go, and time. */
+    assert_false(fake_stream(0)->was_reset);
+    stage.links.links[STAGE_FAR].is_up = true;
+    assert_true(turn_until(stage.worker->loop, has_moved, NULL));
+    assert_ptr_equal(fake_stream(2)->link, &stage.links.links[STAGE_FAR]);
+    answer(&stage, fake_stream(2));
+    assert_true(answered(safe, "204"));
+    close(safe);
+    close(unsafe);
+    stage_stop(&stage);
+}
+
+static void L2_a_link_that_comes_back_answers_what_waited(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    int unsafe = ask(&stage, UNSAFE), safe = ask(&stage, SAFE);
+    struct link *near = &stage.links.links[STAGE_NEAR];
+    near->is_up = false;
+    assert_true(turn_until(stage.worker->loop, has_moved, NULL)); /* it is seen */
+    near->is_up = true;
+    answer(&stage, fake_stream(0));
+    assert_true(answered(unsafe, "204"));
+    assert_false(fake_stream(0)->was_reset);
+    close(unsafe);
+    close(safe);
+    stage_stop(&stage);
+}
+
+/* `request` never left the first link. What the second one got. */
+static struct span moved(struct stage *stage, int *client, const char *request, const char *rest)
+{
+    *client = ask(stage, request);
+    assert_int_equal(fake_stream_count(), 2);
+    fake_stream(1)->never_left = true;
+    stage->links.links[STAGE_NEAR].is_up = false;
+    assert_true(turn_until(stage->worker->loop, has_moved, NULL));
+    assert_true(fake_stream(1)->is_released);
+    assert_ptr_equal(fake_stream(2)->link, &stage->links.links[STAGE_FAR]);
+    assert_int_equal(send(*client, rest, strlen(rest), MSG_NOSIGNAL), strlen(rest));
+    turn_some(stage->worker->loop);
+    assert_true(fake_stream(2)->is_finished);
+    return text_span(&fake_stream(2)->written);
+}
+
+static void L2_what_never_left_goes_over_another_link(void **state)
+{
+    static const struct {
+        const char *first, *rest; /* what comes before the link is out, and behind it */
+    } rows[] = {{UNSAFE, ""}, {HALF, "yz"}, {BARE, ""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stage stage;
+        int client;
+        stage_start(&stage);
+        /* As it would have been without all that. */
+        int same = ask(&stage, rows[i].first);
+        assert_int_equal(send(same, rows[i].rest, strlen(rows[i].rest), MSG_NOSIGNAL),
+                         strlen(rows[i].rest));
+        turn_some(stage.worker->loop);
+        struct span expected = text_span(&fake_stream(0)->written);
+        struct span got = moved(&stage, &client, rows[i].first, rows[i].rest);
+        /* But for its own identity, which is in the head. */
+        enum { TAIL = 8 };
+        assert_int_equal(got.length, expected.length);
+        assert_memory_equal(got.data + got.length - TAIL, expected.data + expected.length - TAIL,
+                            TAIL);
+        answer(&stage, fake_stream(2));
+        assert_true(answered(client, "204"));
+        close(client);
+        close(same);
+        stage_stop(&stage);
+    }
+}
+
+static void L2_what_never_left_a_lost_link_goes_over_another(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage);
+    int unsent = ask(&stage, UNSAFE), unsafe = ask(&stage, UNSAFE);
+    fake_stream(0)->never_left = true;
+    stage.links.links[STAGE_NEAR].is_up = false;
+    for (size_t i = 0; i < 2; i++)
+        fake_reset(fake_stream(i), TRANSPORT_CODE_SHUTDOWN);
+    turn_some(stage.worker->loop);
+    assert_int_equal(fake_stream_count(), 3);
+    assert_true(answered(unsafe, "502"));
+    answer(&stage, fake_stream(2));
+    assert_true(answered(unsent, "204"));
+    close(unsent);
+    close(unsafe);
+    stage_stop(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +402,10 @@ int main(void)
         cmocka_unit_test(L4_nobody_waits_for_servers_that_are_all_down),
         cmocka_unit_test(L4_who_waits_is_answered_when_the_site_goes),
         cmocka_unit_test(L2_what_may_be_repeated_leaves_a_broken_link),
+        cmocka_unit_test(L2_what_may_not_be_repeated_waits_only_for_a_time),
+        cmocka_unit_test(L2_a_link_that_comes_back_answers_what_waited),
+        cmocka_unit_test(L2_what_never_left_goes_over_another_link),
+        cmocka_unit_test(L2_what_never_left_a_lost_link_goes_over_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,8 @@ struct client {
     struct message message;
     enum port port;
     uint64_t bytes, sent, received;
+    uint64_t unsent; /* that came back */
+    bool withdraws;
     uint32_t code;
     bool is_wrong, is_over; /* the latter under the lock */
     struct link_stream *stream;
@@ -151,12 +153,8 @@ static void client_over(struct client *client)
     changed();
 }
 
-static void client_write(struct client *client)
+static void client_put(struct client *client, uint64_t length)
 {
-    uint64_t room = link_stream_room(client->stream), left = client->bytes - client->sent;
-    uint64_t length = room < left ? room : left;
-    if (!length)
-        return;
     struct slice_queue queue = {0};
     uint8_t *at = memory_raw(length);
     for (uint64_t i = 0; i < length; i++)
@@ -168,6 +166,26 @@ static void client_write(struct client *client)
     client->sent += length;
     if (client->sent == client->bytes)
         link_stream_finish(client->stream);
+}
+
+static void client_write(struct client *client)
+{
+    uint64_t room = link_stream_room(client->stream), left = client->bytes - client->sent;
+    uint64_t length = room < left ? room : left;
+    if (length)
+        client_put(client, length);
+}
+
+static void client_reset(void *owner, struct link_stream *stream, uint32_t code);
+
+/* It is asked for behind the first bytes; the others are written as if nothing were. */
+static void client_withdraw(struct client *client)
+{
+    client->withdraws = false;
+    if (link_stream_withdraw(client->stream))
+        client_reset(client, client->stream, TRANSPORT_CODE_LINK_LOST);
+    else
+        client_put(client, client->bytes - client->sent);
 }
 
 static void client_readable(void *owner, struct link_stream *stream)
@@ -188,6 +206,8 @@ static void client_readable(void *owner, struct link_stream *stream)
     link_stream_consume(stream, got);
     if (ended)
         client_over(client);
+    else if (client->withdraws)
+        client_withdraw(client);
 }
 
 static void client_writable(void *owner, struct link_stream *stream)
@@ -199,8 +219,11 @@ static void client_writable(void *owner, struct link_stream *stream)
 static void client_reset(void *owner, struct link_stream *stream, uint32_t code)
 {
     struct client *client = owner;
-    (void)stream;
+    struct slice_queue unsent = {0};
     client->code = code;
+    if (link_stream_take_back(stream, &unsent))
+        client->unsent = unsent.bytes;
+    slice_queue_clear(&unsent);
     client_over(client);
 }
 
@@ -443,6 +466,58 @@ static void T1_what_is_let_go_unfinished_is_cancelled(void **state)
         end_of_a_kept_stream(id, release_client, TRANSPORT_CODE_CANCELLED);
 }
 
+static void open_and_put(struct worker *worker, struct message *message)
+{
+    struct client *client = CONTAINER_OF(message, struct client, message);
+    uint64_t bytes = client->bytes;
+    client->bytes = 0; /* only opened */
+    open_client(worker, message);
+    client->bytes = bytes;
+    client_put(client, 100);
+}
+
+static void open_and_withdraw(struct worker *worker, struct message *message)
+{
+    struct client *client = CONTAINER_OF(message, struct client, message);
+    open_and_put(worker, message);
+    client_withdraw(client);
+}
+
+static void L2_a_stream_comes_back_as_a_whole_or_goes_on(void **state)
+{
+    (void)state;
+    for (uint32_t id = 0; id < WORKERS; id++) {
+        struct client client = {.port = PORT_ECHO, .bytes = 5000};
+        uint64_t before = node.far_streams;
+        on_worker(id, &client, open_and_withdraw);
+        assert_true(await(is_over, &client));
+        bool is_own =
+            workers_get(node.workers, id) == node.link->set->drivers[node.link->owner]->worker;
+        assert_true(!is_own || client.code == TRANSPORT_CODE_LINK_LOST);
+        if (client.code == TRANSPORT_CODE_LINK_LOST) {
+            assert_int_equal(client.unsent, is_own ? 100 : client.bytes);
+            assert_int_equal(node.far_streams, before);
+        } else { /* the other worker was faster */
+            assert_int_equal(client.code, TRANSPORT_CODE_NONE);
+            assert_int_equal(client.received, client.bytes);
+            assert_false(client.is_wrong);
+        }
+    }
+}
+
+static void L2_a_stream_of_which_something_left_goes_on(void **state)
+{
+    (void)state;
+    for (uint32_t id = 0; id < WORKERS; id++) {
+        struct client client = {.port = PORT_ECHO, .bytes = 5000, .withdraws = true};
+        on_worker(id, &client, open_and_put);
+        assert_true(await(is_over, &client));
+        assert_int_equal(client.code, TRANSPORT_CODE_NONE);
+        assert_int_equal(client.received, client.bytes);
+        assert_false(client.is_wrong);
+    }
+}
+
 /* Nothing of them may leak; a sanitizer build says so. */
 static void T1_streams_that_are_open_when_workers_stop_are_freed(void **state)
 {
@@ -471,6 +546,8 @@ int main(void)
         CASE(T1_a_reset_reaches_the_far_end_with_its_code),
         CASE(L10_another_ring_is_told_to_the_far_end),
         CASE(T1_what_is_let_go_unfinished_is_cancelled),
+        CASE(L2_a_stream_comes_back_as_a_whole_or_goes_on),
+        CASE(L2_a_stream_of_which_something_left_goes_on),
         CASE(T1_streams_that_are_open_when_workers_stop_are_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

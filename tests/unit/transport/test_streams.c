@@ -9,7 +9,7 @@
 #include <cmocka.h>
 // clang-format on
 
-enum { SEEN_MAX = 64 };
+enum { SEEN_MAX = 256 };
 
 /* Everything that either end was told, in order. */
 static struct {
@@ -444,6 +444,98 @@ static void nothing_is_sent_while_nothing_happens(void **state)
     wire_clear(&wire);
 }
 
+/* ---- what never left */
+
+static struct transport_stream *open_and_say(struct wire *wire, size_t length)
+{
+    struct transport_stream *stream = open_at(wire, WIRE_EDGE, 2);
+    say(stream, length);
+    return stream;
+}
+
+static uint64_t taken_back(struct transport_stream *stream)
+{
+    struct slice_queue bytes = {0};
+    uint64_t length =
+        transport_stream_take_back(stream, &bytes) ? bytes.bytes : UINT64_MAX; /* not */
+    slice_queue_clear(&bytes);
+    return length;
+}
+
+static void L2_what_never_left_comes_back(void **state)
+{
+    (void)state;
+    struct wire wire;
+    wire_init(&wire, crypto_openssl(), 9);
+    wire.ends[WIRE_EDGE].config.hosted_cap = 4; /* connections do not widen the window */
+    wire_start(&wire, WIRE_EDGE);
+    come_up(&wire);
+    struct transport_stream *first = open_and_say(&wire, 10);
+    assert_int_equal(taken_back(first), 10);
+    assert_int_equal(taken_back(first), UINT64_MAX); /* once */
+    transport_stream_release(first);
+    /* What went into a packet does not, whether it arrived or not. */
+    struct transport_stream *arrived = open_and_say(&wire, 10);
+    wire_run(&wire, 100 * MS);
+    assert_int_equal(taken_back(arrived), UINT64_MAX);
+    wire.is_cut[0] = true;
+    enum { LOST = 8, LATE = 64 };
+    struct transport_stream *lost[LOST], *late[LATE];
+    for (uint32_t i = 0; i < LOST; i++)
+        lost[i] = open_and_say(&wire, 16384);
+    wire_run(&wire, 100 * MS);
+    assert_int_equal(taken_back(lost[0]), UINT64_MAX);
+    /* Behind a window that is full nothing leaves; probes take some along. */
+    uint32_t back = 0;
+    for (uint32_t i = 0; i < LATE; i++)
+        late[i] = open_and_say(&wire, 1000);
+    wire_run(&wire, 2 * SECOND);
+    assert_true(transport_out_since(wire.ends[WIRE_EDGE].transport));
+    for (uint32_t i = 0; i < LATE; i++) {
+        uint64_t length = taken_back(late[i]);
+        assert_true(length == 1000 || length == UINT64_MAX);
+        back += length == 1000;
+    }
+    assert_true(back > LATE / 2);
+    wire.is_cut[0] = false;
+    wire_run(&wire, 5 * SECOND);
+    /* The peer has heard nothing of those. */
+    uint32_t heard = 0;
+    for (uint32_t i = 0; i < seen_count; i++) {
+        bool is_first = seen[i].kind == TRANSPORT_EVENT_READABLE && seen[i].end == WIRE_GATEWAY;
+        for (uint32_t j = 0; j < i; j++)
+            is_first &= seen[j].kind != seen[i].kind || seen[j].stream != seen[i].stream;
+        heard += is_first;
+    }
+    assert_int_equal(heard, 1 + LOST + LATE - back);
+    wire_clear(&wire);
+}
+
+static void L2_what_never_left_outlives_its_connection(void **state)
+{
+    (void)state;
+    struct wire wire;
+    wire_init(&wire, crypto_openssl(), 10);
+    come_up(&wire);
+    struct transport_stream *sent = open_and_say(&wire, 10);
+    wire_run(&wire, 100 * MS);
+    struct transport_stream *unsent = open_and_say(&wire, 10), *reset = open_and_say(&wire, 10);
+    transport_stream_reset(reset, TRANSPORT_CODE_CANCELLED);
+    transport_close(wire.ends[WIRE_EDGE].transport, TRANSPORT_CODE_SHUTDOWN, wire.now_ns);
+    wire_run(&wire, 10 * MS);
+    uint32_t resets = 0;
+    for (uint32_t i = 0; i < seen_count; i++)
+        resets += seen[i].kind == TRANSPORT_EVENT_RESET && seen[i].end == WIRE_EDGE;
+    assert_int_equal(resets, 2);
+    assert_int_equal(taken_back(sent), UINT64_MAX);
+    assert_int_equal(taken_back(reset), UINT64_MAX);
+    assert_int_equal(taken_back(unsent), 10);
+    transport_stream_release(sent);
+    transport_stream_release(reset);
+    transport_stream_release(unsent);
+    wire_clear(&wire);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +551,8 @@ int main(void)
         cmocka_unit_test(what_waits_at_release_is_thrown_away),
         cmocka_unit_test(streams_cost_at_most_a_kilobyte_when_idle),
         cmocka_unit_test(nothing_is_sent_while_nothing_happens),
+        cmocka_unit_test(L2_what_never_left_comes_back),
+        cmocka_unit_test(L2_what_never_left_outlives_its_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,42 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers: a head becomes fields, content waits in the stream's queue until libnghttp2 asks for it (window, priority) and then goes
- * out as the slices that came, uncopied but for small ones.
+ * Answers: content waits in the stream's queue until libnghttp2 asks for it (window, priority) and then goes out as the slices that
+ * came, uncopied but for small ones; heads and trailers wait in theirs (section.c).
  */
 #include "h2/private.h"
 
 enum {
-    NUMBERS_BYTES = 2 * SPAN_DIGITS, /* status and Content-Length */
     COPIED_MOST =
         1024, /* content of a frame that is copied behind its header rather than referred to */
 };
 
-static nghttp2_nv pair(struct span name, struct span value, uint8_t flags)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.data,
-                        .value = (uint8_t *)(uintptr_t)value.data,
-                        .namelen = name.length,
-                        .valuelen = value.length,
-                        .flags = flags};
-}
-
-/* A request id comes once: in the table of the connection it would only push out what comes again. */
-static nghttp2_nv pair_of(const struct http_field *field)
-{
-    if (field->id == HTTP_NAME_OTHER)
-        return pair(field->name, field->value, NGHTTP2_NV_FLAG_NONE);
-    uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
-    if (field->id == HTTP_NAME_X_REQUEST_ID)
-        flags |= NGHTTP2_NV_FLAG_NO_INDEX;
-    return pair(h2_names[field->id], field->value, flags);
-}
-
-/* Of the connection, or made from the head's members. */
-static bool is_left_out(const struct http_field *field, bool is_tunnel)
-{
-    return http_name_is_framing(field->id) || http_name_is_hop_by_hop(field->id) ||
-           (is_tunnel && field->id == HTTP_NAME_SEC_WEBSOCKET_ACCEPT);
-}
+/* What libnghttp2 is given in place of a field section, and sends HEADERS for; h2_section_send() writes those. It is in the static
+ * table, so that libnghttp2's own encoder remembers nothing. */
+static const nghttp2_nv stand_in = {.name = (uint8_t *)":status",
+                                    .value = (uint8_t *)"200",
+                                    .namelen = sizeof ":status" - 1,
+                                    .valuelen = sizeof "200" - 1,
+                                    .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
+                                             NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 
 static bool takes_answer(const struct h2_stream *stream)
 {
@@ -62,11 +43,8 @@ static bool is_valid(const struct h2_stream *stream, const struct http_head *ans
 
 static int submit_trailers(struct h2_stream *stream)
 {
-    const struct http_fields *trailers = &stream->answer_trailers;
-    nghttp2_nv *pairs = ARENA_ARRAY(&stream->arena, nghttp2_nv, trailers->count);
-    for (uint32_t i = 0; i < trailers->count; i++)
-        pairs[i] = pair_of(&trailers->list[i]);
-    return nghttp2_submit_trailer(stream->session->nghttp2, stream->id, pairs, trailers->count);
+    h2_section_queue_trailers(stream, &stream->answer_trailers);
+    return nghttp2_submit_trailer(stream->session->nghttp2, stream->id, &stand_in, 1);
 }
 
 static ssize_t on_content(nghttp2_session *nghttp2, int32_t id, uint8_t *buffer, size_t length,
@@ -124,12 +102,6 @@ static void resume(struct h2_stream *stream)
 
 /* ---- the head */
 
-/* The tunnel's answer is 200 (RFC 8441 section 5). */
-static unsigned status_of(const struct http_head *answer)
-{
-    return answer->status == 101 ? 200 : answer->status;
-}
-
 static bool has_no_content(const struct h2_stream *stream, const struct http_head *answer)
 {
     if (answer->status == 101)
@@ -137,25 +109,6 @@ static bool has_no_content(const struct h2_stream *stream, const struct http_hea
     return stream->head.method == HTTP_METHOD_HEAD || !http_status_has_body(answer->status) ||
            answer->body == HTTP_BODY_NONE ||
            (answer->body == HTTP_BODY_LENGTH && !answer->content_length);
-}
-
-static size_t make_pairs(const struct http_head *answer, nghttp2_nv *pairs,
-                         uint8_t digits[NUMBERS_BYTES])
-{
-    size_t count = 0;
-    bool is_tunnel = answer->status == 101;
-    struct span status = span_decimal(status_of(answer), digits);
-    pairs[count++] = pair(SPAN(":status"), status, NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    for (uint32_t i = 0; i < answer->fields.count; i++) {
-        const struct http_field *field = &answer->fields.list[i];
-        if (!is_left_out(field, is_tunnel))
-            pairs[count++] = pair_of(field);
-    }
-    if (answer->has_length && answer->status >= 200 && answer->status != 204)
-        pairs[count++] =
-            pair(SPAN("content-length"), span_decimal(answer->content_length, digits + SPAN_DIGITS),
-                 NGHTTP2_NV_FLAG_NO_COPY_NAME);
-    return count;
 }
 
 /* The request's content that nobody will read. */
@@ -178,12 +131,10 @@ int h2_stream_answer(struct h2_stream *stream, const struct http_head *answer)
     struct h2_session *session = stream->session;
     if (!is_valid(stream, answer))
         return ERROR_INVALID;
-    uint8_t digits[NUMBERS_BYTES];
-    nghttp2_nv *pairs = ARENA_ARRAY_RAW(&stream->arena, nghttp2_nv, answer->fields.count + 2);
-    size_t count = make_pairs(answer, pairs, digits);
+    h2_section_queue_head(stream, answer);
     if (answer->status < 200 && answer->status != 101) {
         h2_session_failed(session, nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE,
-                                                          stream->id, NULL, pairs, count, NULL));
+                                                          stream->id, NULL, &stand_in, 1, NULL));
         return 0;
     }
     stream->is_empty = has_no_content(stream, answer);
@@ -192,7 +143,7 @@ int h2_stream_answer(struct h2_stream *stream, const struct http_head *answer)
     h2_stream_set_answer(stream, H2_ANSWER_CONTENT);
     settle_request(stream, answer);
     nghttp2_data_provider content = {{.ptr = stream}, on_content};
-    h2_session_failed(session, nghttp2_submit_response(session->nghttp2, stream->id, pairs, count,
+    h2_session_failed(session, nghttp2_submit_response(session->nghttp2, stream->id, &stand_in, 1,
                                                        stream->is_empty ? NULL : &content));
     return 0;
 }

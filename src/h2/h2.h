@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * HTTP/2 for the server's side of a connection (RFC 9113, 8441, 9218) without I/O: bytes in, requests out; answers in, bytes out.
- * libnghttp2 does frames, HPACK, windows and the order of sending; what a request means and whether it is accepted is decided by
- * http/, the same for both protocols. Pure: `now_ns` is passed in.
+ * libnghttp2 does frames, windows, the order of sending and HPACK's decoder (the encoder is hpack.h); what a request means and whether
+ * it is accepted is decided by http/, the same for both protocols. Pure: `now_ns` is passed in.
  *
  *   front: bytes from the socket -> h2_session_feed() -> h2_events (on_head, on_data, on_end ...)
  *          h2_stream_answer(), _write(), _end() -> h2_session_pull() -> bytes for the socket

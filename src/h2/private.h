@@ -4,18 +4,22 @@
  *
  *   session.c  bytes in and out, libnghttp2's callbacks
  *   request.c  from decoded fields to a request that http/ has settled; content, trailers
- *   answer.c   heads, content and trailers down
+ *   answer.c   answers and their content down
+ *   section.c  heads and trailers, kept until it is their turn
  *   stream.c   the life of a stream's record
  *   flood.c    what a client may do how often
  *   memory.c   the memory of libnghttp2, counted
  *   ids.c      identifiers of streams that have been
  *   names.c    known field names in lower case
+ *   hpack.c    field sections in their compressed form, on their way down
+ *   huffman.c  the code for their texts
  */
 #ifndef H2_PRIVATE_H
 #define H2_PRIVATE_H
 
 #include "base/list.h"
 #include "h2/h2.h"
+#include "h2/hpack.h"
 
 /* nghttp2.h is used with its 1.52 interface, Debian 12's. */
 #include <nghttp2/nghttp2.h>
@@ -96,7 +100,9 @@ struct h2_session {
     struct slice fed;         /* borrowed: what libnghttp2 is reading */
     struct slice_queue *out;  /* while pulling, */
     uint64_t out_most;        /* and how much it is to hold */
-    uint64_t held_bytes;      /* of answers, beyond each stream's floor */
+    struct hpack_encoder hpack;
+    bool has_written;    /* the frame that libnghttp2 is about to give: another went out for it */
+    uint64_t held_bytes; /* of answers, beyond each stream's floor */
     uint64_t memory_bytes, memory_most;
     uint64_t rates[H2_RATE_COUNT]; /* see flood.c */
     uint64_t sent_bytes;           /* of content, since credit for window updates was given */
@@ -118,6 +124,15 @@ struct h2_session {
 /* The pseudo-header fields of a request (RFC 9113 section 8.3.1, RFC 8441 section 4). */
 struct h2_pseudo {
     struct span method, scheme, authority, path, protocol;
+};
+
+/* A field section that waits for its turn: a head, or trailers (`status` 0). In the stream's arena, as is all that it refers to. */
+struct h2_section {
+    struct h2_section *next;
+    unsigned status;
+    uint32_t count;
+    size_t text_bytes; /* of all names and values */
+    struct http_field fields[];
 };
 
 struct h2_stream {
@@ -148,6 +163,7 @@ struct h2_stream {
 
     /* The answer. */
     struct slice_queue out;
+    struct h2_section *sections; /* the next to be sent first */
     struct http_fields answer_trailers;
     bool is_deferred; /* libnghttp2 waits for h2_stream_write() or _end() */
     bool is_empty;    /* it has no content, whatever is written */
@@ -186,6 +202,12 @@ void h2_request_tunnel(
 /* ---- answer.c */
 /* A DATA frame with so much of the stream's queue goes to h2_session.out. */
 void h2_answer_send_content(struct h2_stream *stream, const uint8_t *frame_header, size_t length);
+
+/* ---- section.c */
+void h2_section_queue_head(struct h2_stream *stream, const struct http_head *answer); /* copies */
+void h2_section_queue_trailers(struct h2_stream *stream, const struct http_fields *trailers);
+/* libnghttp2 sends HEADERS, with these flags: those of the stream's next section go to h2_session.out in their place. */
+void h2_section_send(struct h2_stream *stream, uint8_t flags);
 
 /* ---- flood.c */
 /* Counts one; false: too many, the session has failed. */

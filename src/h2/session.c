@@ -170,6 +170,13 @@ static void on_priority_update(struct h2_session *session,
         session->events->on_priority(session->context, stream, priority);
 }
 
+static void on_settings(struct h2_session *session, const nghttp2_settings *settings)
+{
+    for (size_t i = 0; i < settings->niv; i++)
+        if (settings->iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            hpack_encoder_limit(&session->hpack, settings->iv[i].value);
+}
+
 static void on_ping(struct h2_session *session, const nghttp2_frame *frame)
 {
     if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && session->drain == H2_DRAIN_ANNOUNCED &&
@@ -194,6 +201,8 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
         on_priority_update(session, frame->ext.payload);
     } else if (frame->hd.type == NGHTTP2_PING) {
         on_ping(session, frame);
+    } else if (frame->hd.type == NGHTTP2_SETTINGS) {
+        on_settings(session, &frame->settings);
     }
     return outcome(session);
 }
@@ -287,8 +296,12 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
             session->is_ended = true;
         }
         break;
-    case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
+        INVARIANT(stream);
+        h2_section_send(stream, frame->hd.flags);
+        session->has_written = true;
+        /* fall through */
+    case NGHTTP2_DATA:
         if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
             on_answer_sent(stream);
         break;
@@ -371,6 +384,7 @@ struct h2_session *h2_session_new(const struct h2_settings *settings,
     session->memory_most = settings->memory_bytes;
     list_init(&session->streams);
     list_init(&session->due);
+    hpack_encoder_init(&session->hpack);
     nghttp2_mem memory = h2_memory_of(session);
     INVARIANT(!nghttp2_session_callbacks_new(&callbacks) && !nghttp2_option_new(&option));
     set_callbacks(callbacks);
@@ -437,8 +451,9 @@ static bool send_piece(struct h2_session *session)
 {
     const uint8_t *bytes;
     uint64_t before = session->out->bytes;
+    session->has_written = false;
     ssize_t length = nghttp2_session_mem_send(session->nghttp2, &bytes);
-    if (length > 0)
+    if (length > 0 && !session->has_written)
         slice_queue_gather(session->out, span_of(bytes, (size_t)length));
     if (h2_session_failed(session, length) && session->is_ended)
         session->is_broken = true;

@@ -237,13 +237,16 @@ int feed(struct fixture *fixture)
 
 /* ---- frames from it */
 
-static void say_block(struct fixture *fixture, struct text *line, struct span block)
+enum { FRAME_MOST = 16384 };
+
+/* `ends`: no CONTINUATION follows. */
+static void say_block(struct fixture *fixture, struct text *line, struct span block, bool ends)
 {
     nghttp2_nv pair;
     int flags = 0;
-    while (!(flags & NGHTTP2_HD_INFLATE_FINAL)) {
-        ssize_t used =
-            nghttp2_hd_inflate_hd2(fixture->inflater, &pair, &flags, block.data, block.length, 1);
+    while (ends ? !(flags & NGHTTP2_HD_INFLATE_FINAL) : block.length > 0) {
+        ssize_t used = nghttp2_hd_inflate_hd2(fixture->inflater, &pair, &flags, block.data,
+                                              block.length, ends);
         assert_true(used >= 0);
         block = span_from(block, (size_t)used);
         if (!(flags & NGHTTP2_HD_INFLATE_EMIT))
@@ -253,7 +256,8 @@ static void say_block(struct fixture *fixture, struct text *line, struct span bl
         text_add(line, "=");
         text_add_span(line, span_of(pair.value, pair.valuelen));
     }
-    nghttp2_hd_inflate_end_headers(fixture->inflater);
+    if (ends)
+        nghttp2_hd_inflate_end_headers(fixture->inflater);
 }
 
 static void say_frame(struct fixture *fixture, const uint8_t *header, struct span payload,
@@ -267,7 +271,10 @@ static void say_frame(struct fixture *fixture, const uint8_t *header, struct spa
     if (!with_all && (type == NGHTTP2_SETTINGS || type == NGHTTP2_WINDOW_UPDATE))
         return;
     assert_true(type < sizeof types / sizeof *types);
+    assert_in_range(payload.length, 0, FRAME_MOST);
     snprintf(words, sizeof words, "%s %u", types[type], load_u32(header + 5));
+    if (type == NGHTTP2_CONTINUATION)
+        words[0] = 0; /* the line goes on */
     text_add(&fixture->log, words);
     words[0] = 0;
     if (type == NGHTTP2_DATA)
@@ -282,8 +289,11 @@ static void say_frame(struct fixture *fixture, const uint8_t *header, struct spa
         text_add(&fixture->log, " ACK");
     if ((type == NGHTTP2_DATA || type == NGHTTP2_HEADERS) && (flags & NGHTTP2_FLAG_END_STREAM))
         text_add(&fixture->log, " END_STREAM");
-    if (type == NGHTTP2_HEADERS)
-        say_block(fixture, &fixture->log, payload);
+    if (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) {
+        say_block(fixture, &fixture->log, payload, flags & NGHTTP2_FLAG_END_HEADERS);
+        if (!(flags & NGHTTP2_FLAG_END_HEADERS))
+            return;
+    }
     for (size_t i = 0; type == NGHTTP2_SETTINGS && i + 6 <= payload.length; i += 6) {
         snprintf(words, sizeof words, " %u=%u", payload.data[i] << 8 | payload.data[i + 1],
                  load_u32(payload.data + i + 2));

@@ -217,6 +217,40 @@ static void interim_answers_come_first(void **state)
     fixture_stop(&fixture);
 }
 
+/* RFC 9113 section 6.10: what one frame does not hold goes on in CONTINUATION, and the decoder is not put out of step. */
+static void large_heads_are_continued(void **state)
+{
+    enum { FIELDS = 60, VALUE_BYTES = 1000 };
+    struct fixture fixture;
+    struct arena arena = {0};
+    struct http_head head;
+    struct text expected = {0};
+    (void)state;
+    http_head_init(&head, &arena);
+    head.status = 200;
+    text_add(&expected, "closed 1 0, answered\nHEADERS 1 END_STREAM :status=200");
+    for (int i = 0; i < FIELDS; i++) {
+        char *value = arena_format(&arena, "%0*d", VALUE_BYTES, i);
+        assert_int_equal(http_fields_add_text(&head.fields, SPAN("X-Own"), span_text(value)), 0);
+        text_add_format(&expected, " x-own=%s", value);
+    }
+    text_add(&expected, "\n");
+    fixture_start(&fixture, NULL);
+    put_get(&fixture, 1);
+    put_settings(&fixture, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0); /* nothing is remembered */
+    put_get(&fixture, 3);
+    assert_int_equal(feed(&fixture), 0);
+    fixture_expect(&fixture, "head 1 GET / at example.com:0, content none\nend 1\n"
+                             "head 3 GET / at example.com:0, content none\nend 3\n");
+    assert_int_equal(h2_stream_answer(stream_of(&fixture, 1), &head), 0);
+    expect_sent(&fixture, expected.data);
+    answer(&fixture, 3, 200, 0);
+    expect_sent(&fixture, "closed 3 0, answered\nHEADERS 3 END_STREAM :status=200\n");
+    text_clear(&expected);
+    arena_clear(&arena);
+    fixture_stop(&fixture);
+}
+
 static void trailers_follow_the_content(void **state)
 {
     struct fixture fixture;
@@ -752,6 +786,7 @@ int main(void)
         cmocka_unit_test(answers_without_content),
         cmocka_unit_test(RFC9113_8_2_2_fields_of_a_connection_stay_behind),
         cmocka_unit_test(interim_answers_come_first),
+        cmocka_unit_test(large_heads_are_continued),
         cmocka_unit_test(trailers_follow_the_content),
         cmocka_unit_test(what_is_not_whole_does_not_look_whole),
         cmocka_unit_test(RFC9113_8_1_an_early_answer_stops_the_request),

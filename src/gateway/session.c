@@ -258,26 +258,50 @@ void gateway_session_put(const struct gateway_session *session, struct balance_s
 
 /* ---- its answer */
 
-/* A cache may give it to others (RFC 9111 section 3). */
+static bool is_zero(struct span element)
+{
+    struct span value = span_from(element, span_find(element, '=') + 1);
+    while (span_starts(value, SPAN("0")))
+        value = span_from(value, 1);
+    return !value.length;
+}
+
+/* A lifetime that says nothing but "ask again" is none. */
+struct sharing {
+    bool is_private, has_lifetime, has_age;
+};
+
+static void read_sharing(struct span value, struct sharing *sharing)
+{
+    struct span element;
+    while (http_list_next(&value, &element)) {
+        struct span name = span_of(element.data, span_find(element, '='));
+        if (span_equal_nocase(name, SPAN("private")) || span_equal_nocase(name, SPAN("no-store")))
+            sharing->is_private = true;
+        bool is_age =
+            span_equal_nocase(name, SPAN("max-age")) || span_equal_nocase(name, SPAN("s-maxage"));
+        sharing->has_age |= is_age;
+        sharing->has_lifetime |=
+            (is_age && !is_zero(element)) || span_equal_nocase(name, SPAN("public"));
+    }
+}
+
+/* A cache may give it to others (RFC 9111 section 3), or one to which another field speaks than to the rest (RFC 9213). */
 static bool is_shared(const struct http_head *answer)
 {
     const struct http_fields *fields = &answer->fields;
-    bool has_lifetime = http_fields_has(fields, HTTP_NAME_EXPIRES);
+    struct sharing all = {0}, some = {0};
     for (uint32_t i = 0; i < fields->count; i++) {
-        struct span rest = fields->list[i].value, element;
-        while (fields->list[i].id == HTTP_NAME_CACHE_CONTROL && http_list_next(&rest, &element)) {
-            size_t equals = span_find(element, '=');
-            struct span name = span_of(element.data, equals);
-            if (span_equal_nocase(name, SPAN("private")) ||
-                span_equal_nocase(name, SPAN("no-store")) ||
-                span_equal_nocase(element, SPAN("max-age=0")))
-                return false;
-            has_lifetime |= span_equal_nocase(name, SPAN("public")) ||
-                            span_equal_nocase(name, SPAN("max-age")) ||
-                            span_equal_nocase(name, SPAN("s-maxage"));
-        }
+        const struct http_field *field = &fields->list[i];
+        if (field->id == HTTP_NAME_CACHE_CONTROL)
+            read_sharing(field->value, &all);
+        else if (field->id == HTTP_NAME_CDN_CACHE_CONTROL ||
+                 span_equal_nocase(field->name, SPAN("causeway-cache-control")))
+            read_sharing(field->value, &some);
     }
-    return has_lifetime;
+    if (!all.has_age) /* which goes before Expires */
+        all.has_lifetime |= http_fields_has(fields, HTTP_NAME_EXPIRES);
+    return (!all.is_private && all.has_lifetime) || (!some.is_private && some.has_lifetime);
 }
 
 int gateway_session_tell(const struct gateway_session *session, const struct conf_site *site,

@@ -93,12 +93,15 @@ struct gateway_ticket {
     struct queue_item item;
     struct list link; /* in the owner's list of those that wait */
     struct gateway_owner *owner;
-    uint16_t server;     /* where it has its slot, */
-    uint64_t granted_ns; /* since when */
-    struct gateway_judged judged;
     enum { TICKET_AWAY, TICKET_WAITS, TICKET_HAS_SLOT } place; /* as the owner knows it */
+    uint16_t server;                                           /* where it has its slot, */
     uint8_t hops;                                              /* from worker to worker */
-    struct gateway_wish wish;
+    uint64_t granted_ns;                                       /* since when it has the slot */
+    struct gateway_judged judged;
+    union {                       /* a hundred thousand of them may wait: no room for both */
+        struct gateway_wish wish; /* up to the answer, and for who asked until the slot goes */
+        struct gateway_outcome outcome; /* on its way back with the slot */
+    };
     struct gateway_answer answer;
 
     /* Of tickets.c. */
@@ -106,14 +109,13 @@ struct gateway_ticket {
     _Atomic uint32_t references;
     _Atomic uint8_t class; /* as it is wanted last */
     _Atomic bool reclass_is_under_way;
+    bool has_answer; /* who asked knows of it */
     struct message forth, back, cancel, reclass;
-    struct gateway_outcome outcome;
 
     /* Of who asks. */
     struct gateway_worker *asker;
     gateway_ticket_function *answered; /* NULL: nobody waits for the answer any more */
     void *argument;
-    bool has_answer;
 };
 
 /* A ticket without an owner, on this worker: to the owner of its part. */

@@ -33,31 +33,41 @@ enum mail_kind {
     MAIL_GONE
 };
 
+/* What arrived, was written, or may come back, outside of the transport. */
+struct stream_box {
+    struct slice_queue unsent; /* what was written, where nothing of it ever left */
+
+    /* Remote only. */
+    struct slice_queue inbound; /* arrived and not yet read */
+    bool has_ended;             /* behind `inbound` comes the end */
+    struct slice_queue held;    /* written while it is being withdrawn */
+    uint64_t room, posted;      /* the lane's room as last heard, and bytes posted since */
+    uint64_t consumed;          /* not yet told to the lane */
+    struct list datagrams;      /* mail, arrived and not yet read */
+    _Atomic uint32_t datagrams_to_lane, datagrams_to_home; /* under way or not yet read */
+};
+
 struct link_stream {
     struct link *link;
     struct worker *home, *lane_worker;
     bool is_remote;
     bool is_nodes; /* what nodes tell each other: nobody's connection */
+    bool has_box;
 
     /* The home half. */
+    bool is_dead;                            /* was reset; nothing more to do but release */
+    bool has_left;                           /* something of it, as far as is known here */
+    bool is_unsent;                          /* dead, and nothing of it ever left */
+    bool is_withdrawing, finish_waits;       /* remote only */
     const struct link_stream_events *events; /* NULL: not attached yet, or released */
     void *owner;
-    struct slice_queue inbound; /* remote only: arrived and not yet read */
-    bool has_ended;             /* remote only: behind `inbound` comes the end */
-    bool is_dead;               /* was reset; nothing more to do but release */
-    uint64_t room, posted; /* remote only: the lane's room as last heard, and bytes posted since */
-    uint64_t consumed;     /* remote only: not yet told to the lane */
-    struct slice_queue held;           /* remote only: written while it is being withdrawn */
-    struct slice_queue unsent;         /* what was written, where nothing of it ever left */
-    bool is_withdrawing, finish_waits; /* remote only */
-    bool has_left;                     /* something of it, as far as is known here */
-    bool is_unsent;                    /* dead, and nothing of it ever left */
-    struct list datagrams;             /* remote only: mail, arrived and not yet read */
-    _Atomic uint32_t datagrams_to_lane, datagrams_to_home; /* under way or not yet read */
 
     /* The lane half. */
     struct transport_stream *stream; /* NULL: not open, or over */
     struct list link_in_lane;
+
+    /* One; none where the peer opened the stream and the lane is its user's worker's: a gateway may have a hundred thousand of those. */
+    struct stream_box box[];
 };
 
 struct mail {
@@ -84,16 +94,20 @@ static struct lane *lane_of(const struct link_stream *stream)
 }
 
 static struct link_stream *new_stream(struct link *link, struct worker *home,
-                                      struct worker *lane_worker)
+                                      struct worker *lane_worker, bool has_box)
 {
-    struct link_stream *stream = NEW(struct link_stream);
+    struct link_stream *stream =
+        memory_new(sizeof *stream + (has_box ? sizeof(struct stream_box) : 0));
     stream->link = link;
     stream->home = home;
     stream->lane_worker = lane_worker;
     stream->is_remote = home != lane_worker;
-    stream->room = REMOTE_ROOM_BYTES;
+    stream->has_box = has_box;
     list_init(&stream->link_in_lane);
-    list_init(&stream->datagrams);
+    if (has_box) {
+        stream->box->room = REMOTE_ROOM_BYTES;
+        list_init(&stream->box->datagrams);
+    }
     return stream;
 }
 
@@ -113,11 +127,13 @@ static void mail_free(struct mail *mail)
 /* Nobody knows it any more: behind the last word between its halves, where it has two. */
 static void stream_free(struct link_stream *stream)
 {
-    slice_queue_clear(&stream->inbound);
-    slice_queue_clear(&stream->held);
-    slice_queue_clear(&stream->unsent);
-    LIST_EACH (item, after, &stream->datagrams)
-        mail_free(CONTAINER_OF(item, struct mail, link));
+    if (stream->has_box) {
+        slice_queue_clear(&stream->box->inbound);
+        slice_queue_clear(&stream->box->held);
+        slice_queue_clear(&stream->box->unsent);
+        LIST_EACH (item, after, &stream->box->datagrams)
+            mail_free(CONTAINER_OF(item, struct mail, link));
+    }
     memory_free(stream);
 }
 
@@ -216,8 +232,10 @@ static void reset_in_lane(struct link_stream *stream, uint32_t code, bool is_lan
     if (stream->is_remote) {
         post_reset_home(stream, code, is_unsent ? &unsent : NULL);
     } else {
-        stream->is_unsent = is_unsent;
-        slice_queue_move(&stream->unsent, &unsent);
+        stream->is_unsent = is_unsent && stream->has_box;
+        if (stream->is_unsent)
+            slice_queue_move(&stream->box->unsent, &unsent);
+        slice_queue_clear(&unsent);
         reset_home(stream, code);
     }
 }
@@ -250,8 +268,8 @@ static void send_datagrams_home(struct link_stream *stream)
 {
     struct slice datagram;
     while (transport_datagram_read(stream->stream, &datagram)) {
-        if (atomic_fetch_add(&stream->datagrams_to_home, 1) >= DATAGRAMS_POSTED) {
-            atomic_fetch_sub(&stream->datagrams_to_home, 1);
+        if (atomic_fetch_add(&stream->box->datagrams_to_home, 1) >= DATAGRAMS_POSTED) {
+            atomic_fetch_sub(&stream->box->datagrams_to_home, 1);
             metric_add(&link_datagrams_dropped, 1);
             slice_release(&datagram);
             continue;
@@ -285,7 +303,7 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
         send_room_home(stream, bytes);
         break;
     case MAIL_DATAGRAM:
-        atomic_fetch_sub(&stream->datagrams_to_lane, 1);
+        atomic_fetch_sub(&stream->box->datagrams_to_lane, 1);
         if (stream->stream)
             (void)transport_datagram_write(stream->stream, &mail->datagram, clock_now_ns());
         break;
@@ -326,7 +344,8 @@ static void deliver_to_lane(struct worker *receiver, struct message *message)
 void stream_opened(struct lane *lane, const struct transport_event *event)
 {
     struct link_set *set = lane->link->set;
-    struct link_stream *stream = new_stream(lane->link, lane->driver->worker, lane->driver->worker);
+    struct link_stream *stream =
+        new_stream(lane->link, lane->driver->worker, lane->driver->worker, false);
     stream->stream = event->stream;
     join_lane(stream, lane, event->open);
     metric_add(&link_streams_accepted, 1);
@@ -401,7 +420,7 @@ void stream_lane_lost(struct lane *lane)
 
 static uint64_t remote_room(const struct link_stream *stream)
 {
-    return stream->room > stream->posted ? stream->room - stream->posted : 0;
+    return stream->box->room > stream->box->posted ? stream->box->room - stream->box->posted : 0;
 }
 
 static void post_write(struct link_stream *stream, struct slice_queue *bytes)
@@ -417,8 +436,8 @@ static void stays(struct link_stream *stream)
     stream->has_left = true;
     if (stream->is_dead)
         return;
-    if (stream->held.bytes)
-        post_write(stream, &stream->held);
+    if (stream->box->held.bytes)
+        post_write(stream, &stream->box->held);
     if (stream->finish_waits)
         post_to_lane(new_mail(stream, MAIL_FINISH));
 }
@@ -430,20 +449,20 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
     (void)receiver;
     switch (mail->kind) {
     case MAIL_BYTES:
-        slice_queue_move(&stream->inbound, &mail->bytes);
-        stream->has_ended |= mail->ended;
+        slice_queue_move(&stream->box->inbound, &mail->bytes);
+        stream->box->has_ended |= mail->ended;
         if (stream->events && !stream->is_dead)
             stream->events->readable(stream->owner, stream);
         break;
     case MAIL_DATAGRAM:
-        list_push_back(&stream->datagrams, &mail->link);
+        list_push_back(&stream->box->datagrams, &mail->link);
         if (stream->events && !stream->is_dead)
             stream->events->readable(stream->owner, stream);
         return;
     case MAIL_ROOM: {
         bool was_full = remote_room(stream) == 0;
-        stream->posted -= mail->number;
-        stream->room = mail->room;
+        stream->box->posted -= mail->number;
+        stream->box->room = mail->room;
         if (was_full && remote_room(stream) && stream->events && !stream->is_dead)
             stream->events->writable(stream->owner, stream);
         break;
@@ -453,10 +472,10 @@ static void deliver_to_home(struct worker *receiver, struct message *message)
         break;
     case MAIL_RESET:
         /* Not with bytes that came to the lane behind it. */
-        stream->is_unsent = mail->is_unsent && stream->posted == stream->held.bytes;
+        stream->is_unsent = mail->is_unsent && stream->box->posted == stream->box->held.bytes;
         if (stream->is_unsent) {
-            slice_queue_move(&stream->unsent, &mail->bytes);
-            slice_queue_move(&stream->unsent, &stream->held);
+            slice_queue_move(&stream->box->unsent, &mail->bytes);
+            slice_queue_move(&stream->box->unsent, &stream->box->held);
         }
         if (!stream->is_dead)
             reset_home(stream, (uint32_t)mail->number);
@@ -485,7 +504,7 @@ int link_stream_open(struct link *link, const struct transport_open *open,
     struct driver *driver = link->set->drivers[link->owner];
     if (!link_is_up(link) || !driver)
         return ERROR_UNREACHABLE;
-    struct link_stream *stream = new_stream(link, worker_current(), driver->worker);
+    struct link_stream *stream = new_stream(link, worker_current(), driver->worker, true);
     stream->events = events;
     stream->owner = owner;
     if (stream->is_remote) {
@@ -516,9 +535,9 @@ void link_stream_write(struct link_stream *stream, struct slice_queue *bytes)
     if (stream->is_dead || !bytes->bytes) {
         slice_queue_clear(bytes);
     } else if (stream->is_remote) {
-        stream->posted += bytes->bytes;
+        stream->box->posted += bytes->bytes;
         if (stream->is_withdrawing)
-            slice_queue_move(&stream->held, bytes);
+            slice_queue_move(&stream->box->held, bytes);
         else
             post_write(stream, bytes);
     } else {
@@ -558,13 +577,13 @@ void link_stream_read(struct link_stream *stream, struct slice_queue *bytes, uin
         transport_stream_read(stream->stream, bytes, limit, ended);
         return;
     }
-    while (stream->inbound.count && limit) {
-        struct slice slice =
-            slice_queue_pop(&stream->inbound, limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
+    while (stream->box->inbound.count && limit) {
+        struct slice slice = slice_queue_pop(&stream->box->inbound,
+                                             limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
         limit -= slice.length;
         slice_queue_push(bytes, slice);
     }
-    *ended = stream->has_ended && !stream->inbound.count;
+    *ended = stream->box->has_ended && !stream->box->inbound.count;
 }
 
 void link_stream_consume(struct link_stream *stream, uint64_t bytes)
@@ -576,12 +595,12 @@ void link_stream_consume(struct link_stream *stream, uint64_t bytes)
         lane_wants_flush(lane_of(stream));
         return;
     }
-    stream->consumed += bytes;
-    if (stream->consumed < CONSUME_STEP_BYTES && stream->inbound.count)
+    stream->box->consumed += bytes;
+    if (stream->box->consumed < CONSUME_STEP_BYTES && stream->box->inbound.count)
         return;
     struct mail *mail = new_mail(stream, MAIL_CONSUME);
-    mail->number = stream->consumed;
-    stream->consumed = 0;
+    mail->number = stream->box->consumed;
+    stream->box->consumed = 0;
     post_to_lane(mail);
 }
 
@@ -592,13 +611,13 @@ void link_datagram_write(struct link_stream *stream, struct slice *datagram)
     } else if (!stream->is_remote) {
         (void)transport_datagram_write(stream->stream, datagram, clock_now_ns());
         lane_wants_flush(lane_of(stream));
-    } else if (atomic_fetch_add(&stream->datagrams_to_lane, 1) < DATAGRAMS_POSTED) {
+    } else if (atomic_fetch_add(&stream->box->datagrams_to_lane, 1) < DATAGRAMS_POSTED) {
         struct mail *mail = new_mail(stream, MAIL_DATAGRAM);
         mail->datagram = *datagram;
         *datagram = (struct slice){0};
         post_to_lane(mail);
     } else {
-        atomic_fetch_sub(&stream->datagrams_to_lane, 1);
+        atomic_fetch_sub(&stream->box->datagrams_to_lane, 1);
         metric_add(&link_datagrams_dropped, 1);
         slice_release(datagram);
     }
@@ -608,11 +627,11 @@ bool link_datagram_read(struct link_stream *stream, struct slice *datagram)
 {
     if (!stream->is_remote)
         return !stream->is_dead && transport_datagram_read(stream->stream, datagram);
-    struct list *first = list_pop_front(&stream->datagrams);
+    struct list *first = list_pop_front(&stream->box->datagrams);
     if (!first)
         return false;
     struct mail *mail = CONTAINER_OF(first, struct mail, link);
-    atomic_fetch_sub(&stream->datagrams_to_home, 1);
+    atomic_fetch_sub(&stream->box->datagrams_to_home, 1);
     *datagram = mail->datagram;
     mail->datagram = (struct slice){0};
     mail_free(mail);
@@ -651,14 +670,14 @@ void link_stream_reset(struct link_stream *stream, uint32_t code)
 
 bool link_stream_withdraw(struct link_stream *stream)
 {
-    if (stream->is_dead || stream->has_left || stream->is_withdrawing)
+    if (stream->is_dead || stream->has_left || stream->is_withdrawing || !stream->has_box)
         return false;
     if (stream->is_remote) {
         stream->is_withdrawing = true;
         post_to_lane(new_mail(stream, MAIL_WITHDRAW));
         return false;
     }
-    stream->is_unsent = transport_stream_take_back(stream->stream, &stream->unsent);
+    stream->is_unsent = transport_stream_take_back(stream->stream, &stream->box->unsent);
     stream->is_dead = stream->is_unsent;
     stream->has_left = !stream->is_unsent;
     lane_wants_flush(lane_of(stream));
@@ -667,7 +686,8 @@ bool link_stream_withdraw(struct link_stream *stream)
 
 bool link_stream_take_back(struct link_stream *stream, struct slice_queue *bytes)
 {
-    slice_queue_move(bytes, &stream->unsent);
+    if (stream->is_unsent)
+        slice_queue_move(bytes, &stream->box->unsent);
     return stream->is_unsent;
 }
 

@@ -67,8 +67,8 @@ enum stream_event {
     STREAM_EVENT_DONE = 32,
 };
 
-/* A place in the blender: a stream has one for fresh bytes and one, a ring higher, for lost
- * ones; a flow one more for datagrams. */
+/* A place in the blender: a stream has one for fresh bytes and, once some were lost, one, a ring
+ * higher, for those; a flow one more for datagrams. */
 struct stream_turn {
     struct blend_buffer buffer;
     struct transport_stream *stream;
@@ -114,7 +114,7 @@ struct transport_stream {
     /* Seldom. */
     struct hosting_entry hosting;
     struct list control_link, all_link;
-    struct stream_turn resend;
+    struct stream_turn *resend; /* NULL: nothing was lost yet */
     struct transport_open open;
     uint32_t code;
     uint32_t rings_unacked; /* records of its ring that was told */

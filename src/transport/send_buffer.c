@@ -12,13 +12,28 @@ static struct send_piece *piece_at(const struct send_buffer *buffer, uint32_t in
     return &buffer->pieces[(buffer->head + index) & (buffer->capacity - 1)];
 }
 
+static struct send_gaps *gaps_of(struct send_buffer *buffer)
+{
+    if (!buffer->gaps)
+        buffer->gaps = NEW(struct send_gaps);
+    return buffer->gaps;
+}
+
+static void free_gaps(struct send_buffer *buffer)
+{
+    if (!buffer->gaps)
+        return;
+    ranges_clear(&buffer->gaps->acked);
+    ranges_clear(&buffer->gaps->lost);
+    memory_free(buffer->gaps);
+}
+
 void send_buffer_clear(struct send_buffer *buffer)
 {
     for (uint32_t i = 0; i < buffer->count; i++)
         slice_release(&piece_at(buffer, i)->slice);
     memory_free(buffer->pieces);
-    ranges_clear(&buffer->acked);
-    ranges_clear(&buffer->lost);
+    free_gaps(buffer);
     *buffer = (struct send_buffer){0};
 }
 
@@ -114,8 +129,8 @@ void send_buffer_prefetch(const struct send_buffer *buffer)
 
 struct range send_buffer_next_lost(const struct send_buffer *buffer, uint64_t limit)
 {
-    INVARIANT(buffer->lost.count > 0);
-    struct range range = ranges_items(&buffer->lost)[0];
+    INVARIANT(buffer->lost_bytes > 0);
+    struct range range = ranges_items(&buffer->gaps->lost)[0];
     if (range.end - range.start > limit)
         range.end = range.start + limit;
     return range;
@@ -134,8 +149,8 @@ static void forget_lost(struct send_buffer *buffer, uint64_t start, uint64_t end
 {
     if (!buffer->lost_bytes)
         return;
-    ranges_remove(&buffer->lost, start, end);
-    buffer->lost_bytes = total(&buffer->lost);
+    ranges_remove(&buffer->gaps->lost, start, end);
+    buffer->lost_bytes = total(&buffer->gaps->lost);
 }
 
 void send_buffer_sent(struct send_buffer *buffer, uint64_t offset, uint32_t length, bool fin)
@@ -174,13 +189,14 @@ void send_buffer_acked(struct send_buffer *buffer, uint64_t offset, uint32_t len
         offset = buffer->base;
     forget_lost(buffer, offset, end);
     if (offset > buffer->base) {
-        ranges_add(&buffer->acked, offset, end);
+        ranges_add(&gaps_of(buffer)->acked, offset, end);
         return;
     }
-    if (buffer->acked.count) {
-        ranges_add(&buffer->acked, offset, end);
-        end = ranges_items(&buffer->acked)[0].end;
-        ranges_drop_first(&buffer->acked, 1);
+    if (buffer->gaps && buffer->gaps->acked.count) {
+        struct ranges *acked = &buffer->gaps->acked;
+        ranges_add(acked, offset, end);
+        end = ranges_items(acked)[0].end;
+        ranges_drop_first(acked, 1);
     }
     buffer->base = end;
     release_acked(buffer);
@@ -195,10 +211,11 @@ void send_buffer_lost(struct send_buffer *buffer, uint64_t offset, uint32_t leng
         offset = buffer->base;
     if (offset >= end)
         return;
-    ranges_add(&buffer->lost, offset, end);
-    const struct range *acked = ranges_items(&buffer->acked);
-    for (uint32_t i = ranges_find(&buffer->acked, offset);
-         i < buffer->acked.count && acked[i].start < end; i++)
-        ranges_remove(&buffer->lost, acked[i].start, acked[i].end);
-    buffer->lost_bytes = total(&buffer->lost);
+    struct send_gaps *gaps = gaps_of(buffer);
+    ranges_add(&gaps->lost, offset, end);
+    const struct range *acked = ranges_items(&gaps->acked);
+    for (uint32_t i = ranges_find(&gaps->acked, offset);
+         i < gaps->acked.count && acked[i].start < end; i++)
+        ranges_remove(&gaps->lost, acked[i].start, acked[i].end);
+    buffer->lost_bytes = total(&gaps->lost);
 }

@@ -18,6 +18,12 @@ struct send_piece {
     uint64_t offset; /* in the stream */
 };
 
+/* Most streams never have any. */
+struct send_gaps {
+    struct ranges acked; /* at or behind base */
+    struct ranges lost;  /* to be sent again */
+};
+
 /* Zero-initialised is empty and open. */
 struct send_buffer {
     struct send_piece *pieces;      /* ring */
@@ -27,8 +33,7 @@ struct send_buffer {
     uint64_t lost_bytes;
     bool is_finished; /* no byte will follow end */
     bool fin_sent, fin_lost, fin_acked;
-    struct ranges acked; /* at or behind base */
-    struct ranges lost;  /* to be sent again */
+    struct send_gaps *gaps; /* NULL: nothing was lost, and acknowledged in order */
 };
 
 void send_buffer_clear(struct send_buffer *buffer); /* drops everything */

@@ -19,8 +19,7 @@ struct transport_stream *stream_new(struct transport *transport, uint64_t id, bo
     stream->id = id;
     stream->is_own = is_own;
     stream->out.limit = transport->peer_window;
-    stream->fresh.stream = stream->resend.stream = stream;
-    stream->resend.is_resend = true;
+    stream->fresh.stream = stream;
     list_init(&stream->event_link);
     list_init(&stream->control_link);
     list_push_back(&transport->streams, &stream->all_link);
@@ -37,7 +36,8 @@ static void drop_bytes(struct transport_stream *stream)
 {
     struct transport *transport = stream->transport;
     blender_leave(&transport->blender, &stream->fresh.buffer);
-    blender_leave(&transport->blender, &stream->resend.buffer);
+    if (stream->resend)
+        blender_leave(&transport->blender, &stream->resend->buffer);
     stream->is_resending = false;
     hosting_leave(&transport->hosting, &stream->hosting);
     stream->is_busy = false;
@@ -64,6 +64,7 @@ void stream_free(struct transport_stream *stream)
         else
             transport->peer_open--;
     }
+    memory_free(stream->resend);
     memory_free(stream);
 }
 
@@ -117,6 +118,19 @@ static uint64_t room_limit(const struct transport *transport)
     return share > LANE_STREAM_ROOM_MIN ? share : LANE_STREAM_ROOM_MIN;
 }
 
+/* The place stays until the stream goes: the builder may have it in hand when the last lost byte is sent. */
+static void join_resend(struct transport_stream *stream)
+{
+    if (!stream->resend) {
+        stream->resend = NEW(struct stream_turn);
+        stream->resend->stream = stream;
+        stream->resend->is_resend = true;
+    }
+    blender_join(&stream->transport->blender, &stream->resend->buffer, stream->open.site,
+                 stream->open.ring, stream->open.weight);
+    stream->is_resending = true;
+}
+
 void stream_update(struct transport_stream *stream)
 {
     struct transport *transport = stream->transport;
@@ -124,16 +138,13 @@ void stream_update(struct transport_stream *stream)
     if (stream->is_reset || !stream->is_opened)
         return;
     blender_set_waiting(&transport->blender, &stream->fresh.buffer, send_buffer_sendable(out));
-    struct blend_buffer *resend = &stream->resend.buffer;
     if (out->lost_bytes) {
         /* A newcomer stands one ring higher at first: so do bytes that are sent again. */
         if (!stream->is_resending)
-            blender_join(&transport->blender, resend, stream->open.site, stream->open.ring,
-                         stream->open.weight);
-        stream->is_resending = true;
-        blender_set_waiting(&transport->blender, resend, out->lost_bytes);
+            join_resend(stream);
+        blender_set_waiting(&transport->blender, &stream->resend->buffer, out->lost_bytes);
     } else if (stream->is_resending) {
-        blender_leave(&transport->blender, resend);
+        blender_leave(&transport->blender, &stream->resend->buffer);
         stream->is_resending = false;
     }
     if (send_buffer_wants_fin(out) && !out->lost_bytes)
@@ -159,7 +170,7 @@ void stream_set_standing(struct transport_stream *stream)
     const struct transport_open *open = &stream->open;
     blender_set_ring(blender, &stream->fresh.buffer, open->ring, open->weight);
     if (stream->is_resending)
-        blender_set_ring(blender, &stream->resend.buffer, open->ring, open->weight);
+        blender_set_ring(blender, &stream->resend->buffer, open->ring, open->weight);
     if (stream->flow && stream->flow->turn.buffer.is_member)
         blender_set_ring(blender, &stream->flow->turn.buffer, open->ring, open->weight);
 }

@@ -43,7 +43,7 @@ static struct span take_cookie(struct http_fields *fields, struct span wanted)
     size_t room = 0;
     for (uint32_t i = 0; i < fields->count; i++)
         if (fields->list[i].id == HTTP_NAME_COOKIE)
-            room += fields->list[i].value.length + 2;
+            room += 2 * fields->list[i].value.length + 2; /* "a;b" becomes "a; b" */
     uint8_t *others = arena_take(fields->arena, room), *at = others;
     for (uint32_t i = 0; i < fields->count; i++) {
         struct span rest = fields->list[i].value;
@@ -63,6 +63,7 @@ static struct span take_cookie(struct http_fields *fields, struct span wanted)
         }
     }
     struct span rest = span_of(others, (size_t)(at - others));
+    INVARIANT(rest.length <= room);
     if (!rest.length || http_fields_set(fields, HTTP_NAME_COOKIE, rest) < 0)
         http_fields_remove(fields, HTTP_NAME_COOKIE);
     return taken;

@@ -101,6 +101,9 @@ static void L9_a_cookie_is_followed_and_kept_from_the_origin(void **state)
         {"a=1; ss=0000000000000abc; S=1", NULL, "a=1; ss=0000000000000abc; S=1", 0},
         {"s=nonsense; a=1", NULL, "a=1", 0},
         {"s", "b", "b", 0},
+        {"s=0000000000000abc;a", "b;c;d;e;f;g;h;i;j;k;l;m;n;o;p;q;r;t;u;v;w;x;y;z;0;1;2;3",
+         "a; b; c; d; e; f; g; h; i; j; k; l; m; n; o; p; q; r; t; u; v; w; x; y; z; 0; 1; 2; 3",
+         SERVER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct stage stage;

@@ -69,12 +69,8 @@ struct cache_url {
     uint16_t port;    /* 0: the scheme's */
     struct span target;
 };
-/* "https://Host[:port]/path?query"; parts of it are in `text` or in `arena`. ERROR_INVALID: this is no such URL. */
+/* "https://Host[:port]/path?query", of people who name what is to be purged; parts of it are in `text` or in `arena`. ERROR_INVALID: this is no such URL. */
 MUST_USE int cache_url_read(struct cache_url *url, struct arena *arena, struct span text);
-
-/* The same of "https://Host[:port]/path?query", for people who name what is to be purged: a purge of this key takes all variants, and all
- * that rules tell apart under the URL. ERROR_INVALID: this is no such URL. */
-MUST_USE int cache_key_of_url(struct text *key, struct span site, struct span url);
 
 /* The names of the response's Vary fields, lower case, sorted, each once: "accept-encoding,cookie". Empty: none. Appends to
  * `names`. ERROR_UNSUPPORTED: `*`, or too many; such a response matches no request and is not stored. */
@@ -140,7 +136,6 @@ enum cache_refusal {
 };
 
 const char *cache_refusal_name(enum cache_refusal refusal); /* "no-store", for counters */
-const char *cache_refusal_text(enum cache_refusal refusal);
 
 enum {
     CACHE_NO_CACHE = 1 << 0,        /* never without validation */

@@ -59,14 +59,3 @@ int cache_url_read(struct cache_url *url, struct arena *arena, struct span text)
     url->target = span_of(target, url->target.length + 1);
     return 0;
 }
-
-int cache_key_of_url(struct text *key, struct span site, struct span url)
-{
-    struct arena arena = {0};
-    struct cache_url read = {0};
-    int result = cache_url_read(&read, &arena, url);
-    if (!result)
-        result = cache_key_make(key, site, read.is_https, read.host, read.port, read.target);
-    arena_clear(&arena);
-    return result;
-}

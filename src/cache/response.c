@@ -16,22 +16,15 @@ const struct cache_policy cache_policy_default = {
     .lifetime_most_s = 365 * 86400,
 };
 
-static const struct {
-    const char *name, *text;
-} refusals[CACHE_REFUSAL_COUNT] = {
-#define X(name, text) [CACHE_REFUSAL_##name] = {#name, text},
+static const char *const refusals[CACHE_REFUSAL_COUNT] = {
+#define X(name, text) [CACHE_REFUSAL_##name] = #name,
     CACHE_REFUSAL_LIST(X)
 #undef X
 };
 
 const char *cache_refusal_name(enum cache_refusal refusal)
 {
-    return refusals[refusal].name;
-}
-
-const char *cache_refusal_text(enum cache_refusal refusal)
-{
-    return refusals[refusal].text;
+    return refusals[refusal];
 }
 
 /* RFC 9110 section 15.1. 206 is judged as the 200 that it is a part of. */

@@ -64,5 +64,5 @@ const struct cli_verb verb_run = {
 
 int cli_run_child(const char *name)
 {
-    return child_run(name, roles, CAUSEWAY_VERSION);
+    return child_run(name, roles);
 }

@@ -134,7 +134,6 @@ void crypto_hkdf_expand(const struct crypto *crypto, const uint8_t secret[HASH_B
 /* HMAC with other hashes, of any key. */
 enum mac_kind { MAC_SHA1, MAC_SHA256, MAC_SHA384, MAC_SHA512 };
 enum { MAC_LONGEST_BYTES = 64 }; /* the longest */
-size_t crypto_mac_bytes(enum mac_kind kind);
 void crypto_mac(enum mac_kind kind, struct span key, const struct span *parts, size_t count,
                 uint8_t out[MAC_LONGEST_BYTES]);
 

@@ -19,11 +19,6 @@ static const struct {
     [MAC_SHA512] = {"SHA512", 64},
 };
 
-size_t crypto_mac_bytes(enum mac_kind kind)
-{
-    return hashes[kind].bytes;
-}
-
 void crypto_mac(enum mac_kind kind, struct span key, const struct span *parts, size_t count,
                 uint8_t out[MAC_LONGEST_BYTES])
 {

@@ -91,7 +91,6 @@ enum exits_policy {
 #undef X
         EXITS_POLICIES
 };
-const char *exits_policy_name(enum exits_policy policy);
 
 /* How available each server is by the policies (bits 1 << policy) together: for each of them its value in proportion to the
  * best of the servers', multiplied. What is not known of a server counts half. 0 only of those that are not up or,

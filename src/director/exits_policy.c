@@ -53,11 +53,6 @@ static const struct {
     [EXITS_BY_CPU].value = cpu_idle,
 };
 
-const char *exits_policy_name(enum exits_policy policy)
-{
-    return policies_known[policy].name;
-}
-
 /* What is full of something that no policy looks at is not busy. */
 static bool is_busy(unsigned policies, const struct director_node_facts *server)
 {

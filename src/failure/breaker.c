@@ -106,13 +106,3 @@ enum failure_circuit failure_circuit_state(const struct failure *failure, uint8_
 {
     return failure->circuits[type].state;
 }
-
-const char *failure_circuit_text(enum failure_circuit circuit)
-{
-    static const char *const texts[] = {
-#define X(name, text) text,
-        FAILURE_CIRCUIT_LIST(X)
-#undef X
-    };
-    return texts[circuit];
-}

@@ -6,16 +6,6 @@
 
 #include "base/memory.h"
 
-const char *failure_outcome_text(enum failure_outcome outcome)
-{
-    static const char *const texts[] = {
-#define X(name, text) text,
-        FAILURE_OUTCOME_LIST(X)
-#undef X
-    };
-    return texts[outcome];
-}
-
 const char *failure_cause_text(enum failure_cause cause)
 {
     static const char *const texts[] = {

@@ -85,7 +85,6 @@ enum failure_outcome {
         FAILURE_OUTCOMES
 };
 
-const char *failure_outcome_text(enum failure_outcome outcome);
 /* Of an answer with that status. */
 enum failure_outcome failure_outcome_of(unsigned status);
 
@@ -180,7 +179,6 @@ struct failure_pass failure_circuit_pass(struct failure *failure, uint8_t type, 
 void failure_circuit_result(struct failure *failure, const struct failure_pass *pass,
                             enum failure_outcome outcome, uint64_t now_ns);
 enum failure_circuit failure_circuit_state(const struct failure *failure, uint8_t type);
-const char *failure_circuit_text(enum failure_circuit circuit);
 
 struct failure_report {
     uint32_t active, retries, hedges; /* under way */

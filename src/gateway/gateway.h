@@ -64,8 +64,6 @@ struct gateway_queue_facts {
 };
 /* Any thread that reads snapshots; for this turn. NULL: no request has come for it yet, or this gateway does not serve it. */
 const struct gateway_queue_facts *gateway_queue_read(struct gateway *gateway, const char *site);
-/* Of that, the report; false: there is none. */
-bool gateway_queue_report(struct gateway *gateway, const char *site, struct queue_report *report);
 /* Answers {"verb": "queue", "site": optional}; a new reference. A thread that reads snapshots. NULL: this node is no gateway. */
 json_t *gateway_queue_inquire(struct gateway *gateway, const struct conf *conf,
                               const json_t *question);

@@ -549,11 +549,3 @@ const struct gateway_queue_facts *gateway_queue_read(struct gateway *gateway, co
     return part && part->farm != GATEWAY_NO_FARM ? gateway_owner_facts(map->farms[part->farm].owner)
                                                  : NULL;
 }
-
-bool gateway_queue_report(struct gateway *gateway, const char *site, struct queue_report *report)
-{
-    const struct gateway_queue_facts *facts = gateway_queue_read(gateway, site);
-    if (facts)
-        *report = facts->queue;
-    return facts != NULL;
-}

@@ -91,12 +91,6 @@ int http_fields_borrow_all(struct http_fields *fields, const struct http_fields 
     return 0;
 }
 
-void http_fields_empty(struct http_fields *fields)
-{
-    fields->count = 0;
-    memset(fields->present, 0, sizeof fields->present);
-}
-
 const struct http_field *http_fields_find(const struct http_fields *fields, enum http_name id)
 {
     if (!http_fields_has(fields, id))

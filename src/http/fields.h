@@ -21,8 +21,6 @@ static inline struct span http_field_name(const struct http_field *field)
 /* http_name_of() for what is known to be a token. */
 enum http_name http_name_of_token(struct span text);
 
-void http_fields_empty(struct http_fields *fields); /* the table stays */
-
 void http_fields_remove_if(struct http_fields *fields,
                            bool (*chosen)(const struct http_field *field, const void *context),
                            const void *context);

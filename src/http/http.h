@@ -357,9 +357,6 @@ void http_write_chunk(struct slice_queue *out, struct slice data);
  * are left out. */
 MUST_USE int http_write_last_chunk(struct slice_queue *out, const struct http_fields *trailers);
 
-/* "HTTP/1.1 100 Continue". */
-void http_write_continue(struct slice_queue *out);
-
 const char *http_status_reason(unsigned status); /* "Not Found"; "Unknown" where there is none */
 bool http_status_has_body(unsigned status);      /* not 1xx, 204, 304 */
 

@@ -249,8 +249,3 @@ int http_write_last_chunk(struct slice_queue *out, const struct http_fields *tra
     slice_queue_append(out, SPAN("\r\n"));
     return 0;
 }
-
-void http_write_continue(struct slice_queue *out)
-{
-    slice_queue_append(out, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
-}

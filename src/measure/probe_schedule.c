@@ -306,14 +306,6 @@ bool probe_schedule_next(struct probe_schedule *schedule, const struct probe_sou
     return false;
 }
 
-uint64_t probe_schedule_wake(const struct probe_schedule *schedule)
-{
-    const struct heap_node *first = heap_first(&schedule->due);
-    if (!first)
-        return UINT64_MAX;
-    return first->key > schedule->token_ns ? first->key : schedule->token_ns;
-}
-
 size_t probe_schedule_count(const struct probe_schedule *schedule)
 {
     return schedule->count;

@@ -91,8 +91,6 @@ struct probe_source {
 /* The next round that is due; false: none now. Bounded work; call it again while it returns true. */
 bool probe_schedule_next(struct probe_schedule *schedule, const struct probe_source *source,
                          uint64_t now_ns, struct probe_order *order);
-/* When to ask again; UINT64_MAX: when something was seen. */
-uint64_t probe_schedule_wake(const struct probe_schedule *schedule);
 
 size_t probe_schedule_count(const struct probe_schedule *schedule);
 const struct probe_counters *probe_schedule_counters(const struct probe_schedule *schedule);

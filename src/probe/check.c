@@ -12,16 +12,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-const char *check_kind_text(enum check_kind kind)
-{
-    static const char *const texts[CHECK_KINDS] = {
-#define X(name, text) text,
-        CHECK_KIND_LIST(X)
-#undef X
-    };
-    return kind < CHECK_KINDS ? texts[kind] : "unknown";
-}
-
 static const struct {
     enum health_outcome outcome;
     const char *text;

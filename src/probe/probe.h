@@ -58,7 +58,6 @@ enum check_cause {
         CHECK_CAUSES
 };
 
-const char *check_kind_text(enum check_kind kind);
 const char *check_cause_text(enum check_cause cause);
 enum health_outcome check_cause_outcome(enum check_cause cause);
 

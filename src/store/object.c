@@ -216,11 +216,6 @@ struct span store_object_head(const struct store_object *object)
                               : (struct span){0};
 }
 
-struct slice store_object_head_slice(const struct store_object *object)
-{
-    return slice_retain(object->head);
-}
-
 uint64_t store_object_body_bytes(const struct store_object *object)
 {
     return object->body_bytes;

@@ -104,7 +104,6 @@ struct store_object *store_object_retain(struct store_object *object);
 void store_object_release(struct store *store, struct store_object **pointer); /* nulls */
 struct span store_object_key(const struct store_object *object);
 struct span store_object_head(const struct store_object *object);
-struct slice store_object_head_slice(const struct store_object *object); /* a reference */
 struct span store_object_facts(const struct store_object *object);
 struct span store_object_rule(const struct store_object *object);
 uint64_t store_object_body_bytes(const struct store_object *object);

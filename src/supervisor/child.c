@@ -44,7 +44,7 @@ struct reload {
 };
 
 struct child {
-    const char *name, *version;
+    const char *name;
     const struct role *const *table;
     struct running_role roles[ROLES_LIMIT];
     size_t role_count;
@@ -72,11 +72,6 @@ struct child {
 const struct conf *child_conf(const struct child *child)
 {
     return snapshot_read(&((struct child *)child)->conf);
-}
-
-void *_Atomic *child_conf_slot(struct child *child)
-{
-    return &child->conf;
 }
 
 static void release_conf(void *old)
@@ -168,11 +163,6 @@ bool child_is_successor(const struct child *child)
 uint8_t child_generation(const struct child *child)
 {
     return child->generation;
-}
-
-const char *child_version(const struct child *child)
-{
-    return child->version;
 }
 
 void *child_role(const struct child *child, const char *name)
@@ -689,11 +679,10 @@ static void on_closed(struct channel *channel)
 
 /* ---- life */
 
-int child_run(const char *name, const struct role *const *roles, const char *version)
+int child_run(const char *name, const struct role *const *roles)
 {
     struct child child = {
         .name = name,
-        .version = version,
         .table = roles,
         .loop = loop_new(),
         .channel = {.on_message = on_message, .on_closed = on_closed},

@@ -22,7 +22,6 @@ struct child_question {
 /* Steals `argument`, which may be NULL. */
 MUST_USE int child_ask(struct child *child, struct child_question *question, const char *what,
                        json_t *argument);
-const char *child_version(const struct child *child);
 void child_forget(struct child_question *question); /* nothing more is told */
 
 #endif

@@ -84,7 +84,6 @@ void *child_role(const struct child *child,
 /* The present configuration: valid on a worker until its turn ends, on the main thread until it
  * returns to its loop. Whoever works on for longer copies what it needs, or looks it up again. */
 const struct conf *child_conf(const struct child *child);
-void *_Atomic *child_conf_slot(struct child *child); /* struct conf; for snapshot_read() */
 
 enum listener_kind {
     LISTENER_HTTP,     /* TCP, one for each worker */
@@ -143,7 +142,7 @@ int supervisor_run(const struct supervisor_options *options); /* exit status */
 
 /* What the supervisor executes: `causeway child NAME` with the socket pair as descriptor 3. Exit
  * status. */
-int child_run(const char *name, const struct role *const *roles, const char *version);
+int child_run(const char *name, const struct role *const *roles);
 
 extern const struct role admin_role; /* this folder's own */
 

@@ -43,21 +43,11 @@ struct tls_session {
     uint64_t sealed; /* at the front of what is written: is in records that the stream holds */
 };
 
-static const char *const failure_words[] = {
-#define X(name, word, text) word,
-    TLS_FAILURE_LIST(X)
-#undef X
-};
 static const char *const failure_texts[] = {
 #define X(name, word, text) text,
     TLS_FAILURE_LIST(X)
 #undef X
 };
-
-const char *tls_failure_word(enum tls_failure failure)
-{
-    return failure_words[failure];
-}
 
 const char *tls_failure_text(enum tls_failure failure)
 {

@@ -158,7 +158,6 @@ enum tls_failure {
         TLS_FAILURES,
     TLS_FAILURES_OF_SERVERS = TLS_FAILURE_AUTHORITY /* those that a server can meet are below */
 };
-const char *tls_failure_word(enum tls_failure failure); /* for a metric's label */
 const char *tls_failure_text(enum tls_failure failure);
 
 /* On a non-blocking stream socket, which stays the caller's. `protocols`: those that are offered here. The program ignores SIGPIPE. */

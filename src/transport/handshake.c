@@ -43,30 +43,6 @@ const char *handshake_answer_text(enum handshake_answer answer)
     return "unknown";
 }
 
-const char *handshake_initiator_state_text(enum handshake_initiator_state state)
-{
-    switch (state) {
-#define X(name, text)                \
-    case HANDSHAKE_INITIATOR_##name: \
-        return (text);
-        HANDSHAKE_INITIATOR_STATE_LIST(X)
-#undef X
-    }
-    return "unknown";
-}
-
-const char *handshake_responder_state_text(enum handshake_responder_state state)
-{
-    switch (state) {
-#define X(name, text)                \
-    case HANDSHAKE_RESPONDER_##name: \
-        return (text);
-        HANDSHAKE_RESPONDER_STATE_LIST(X)
-#undef X
-    }
-    return "unknown";
-}
-
 /* --- the two ends --- */
 
 void handshake_identity_init(struct handshake_identity *identity, const struct crypto *crypto,

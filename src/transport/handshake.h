@@ -148,7 +148,6 @@ enum handshake_initiator_state {
     HANDSHAKE_INITIATOR_STATE_LIST(X)
 #undef X
 };
-const char *handshake_initiator_state_text(enum handshake_initiator_state state);
 
 /* Embed one for each lane that dials. It keeps the cookie and the last timestamp between
  * attempts. */
@@ -205,7 +204,6 @@ enum handshake_responder_state {
     HANDSHAKE_RESPONDER_STATE_LIST(X)
 #undef X
 };
-const char *handshake_responder_state_text(enum handshake_responder_state state);
 
 /* The work on one INIT; on the stack, or kept while the caller decides. Zero-initialised is
  * EMPTY. */

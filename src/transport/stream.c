@@ -292,16 +292,6 @@ void transport_stream_set_owner(struct transport_stream *stream, void *owner)
     stream->owner = owner;
 }
 
-void *transport_stream_owner(const struct transport_stream *stream)
-{
-    return stream->owner;
-}
-
-uint64_t transport_stream_id(const struct transport_stream *stream)
-{
-    return stream->id;
-}
-
 void transport_stream_write(struct transport_stream *stream, struct slice_queue *bytes)
 {
     if (stream->is_reset || stream->out.is_finished) {

@@ -301,8 +301,6 @@ uint64_t transport_out_since(const struct transport *transport);
 MUST_USE int transport_stream_open(struct transport *transport, const struct transport_open *open,
                                    struct transport_stream **stream);
 void transport_stream_set_owner(struct transport_stream *stream, void *owner);
-void *transport_stream_owner(const struct transport_stream *stream);
-uint64_t transport_stream_id(const struct transport_stream *stream);
 
 /* Takes all of `bytes` (the queue is left empty); references are held until acknowledged.
  * Writing more than transport_stream_room() is allowed but queues without bound of its own: stop

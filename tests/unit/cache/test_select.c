@@ -41,6 +41,18 @@ static void C1_rfc9111_2_keys(void **state)
     text_clear(&key);
 }
 
+/* As a purge has it: all variants, and all that rules tell apart under the URL. */
+static int key_of_url(struct text *key, struct span site, struct span url)
+{
+    struct arena arena = {0};
+    struct cache_url read = {0};
+    int result = cache_url_read(&read, &arena, url);
+    if (!result)
+        result = cache_key_make(key, site, read.is_https, read.host, read.port, read.target);
+    arena_clear(&arena);
+    return result;
+}
+
 static void C2_a_url_says_what_is_purged(void **state)
 {
     (void)state;
@@ -64,7 +76,7 @@ static void C2_a_url_says_what_is_purged(void **state)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct text key = {0};
-        int result = cache_key_of_url(&key, SPAN("shop"), span_text(rows[i].url));
+        int result = key_of_url(&key, SPAN("shop"), span_text(rows[i].url));
         assert_int_equal(result, rows[i].key ? 0 : ERROR_INVALID);
         if (rows[i].key)
             assert_string_equal(key.data, rows[i].key);

@@ -362,27 +362,27 @@ static void L3_a_reload_forgets_nothing(void **state)
 
 static bool has_report(void *argument)
 {
-    struct queue_report report;
-    return gateway_queue_report(((struct stage *)argument)->gateway, "shop", &report) &&
-           report.waiting == 1 && report.pending == 2 && report.slots == 2;
+    const struct gateway_queue_facts *facts =
+        gateway_queue_read(((struct stage *)argument)->gateway, "shop");
+    return facts && facts->queue.waiting == 1 && facts->queue.pending == 2 &&
+           facts->queue.slots == 2;
 }
 
 static bool has_no_pending(void *argument)
 {
-    struct queue_report report;
-    return gateway_queue_report(((struct stage *)argument)->gateway, "shop", &report) &&
-           report.pending == 0;
+    const struct gateway_queue_facts *facts =
+        gateway_queue_read(((struct stage *)argument)->gateway, "shop");
+    return facts && facts->queue.pending == 0;
 }
 
 static void S6_the_queue_is_published(void **state)
 {
     struct stage stage;
     struct asked asked[3];
-    struct queue_report report;
     (void)state;
     stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
-    assert_false(gateway_queue_report(stage.gateway, "shop", &report));
-    assert_false(gateway_queue_report(stage.gateway, "nosuch", &report));
+    assert_null(gateway_queue_read(stage.gateway, "shop"));
+    assert_null(gateway_queue_read(stage.gateway, "nosuch"));
     for (int i = 0; i < 3; i++)
         ask_shop(&stage, &asked[i]);
     assert_true(turn_until(stage.worker->loop, has_report, &stage));

@@ -344,8 +344,14 @@ void gateway_pool_yield(struct gateway_worker *worker, const struct address *add
     }
 }
 
-uint32_t gateway_pool_origins(const struct conf_site *site, const char *group)
+uint32_t gateway_pool_origins(const struct conf_site *site, const char *group,
+                              enum balance_need need)
 {
     struct conf_group found;
-    return conf_find_group(site, group, &found) ? (uint32_t)found.origin_count : 0;
+    uint32_t count = 0;
+    if (!conf_find_group(site, group, &found))
+        return 0;
+    for (size_t i = 0; i < found.origin_count; i++)
+        count += need != BALANCE_NEEDS_ORIGINAL || found.origins[i].role != BALANCE_MIRROR;
+    return count;
 }

@@ -122,7 +122,8 @@ static void try_again(struct gateway_request *request, uint64_t failed, bool was
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || request->found.is_repeatable);
     uint32_t most =
-        request->retries + (site && !was_sent ? gateway_pool_origins(site, request->group) : 0);
+        request->retries +
+        (site && !was_sent ? gateway_pool_origins(site, request->group, request->session.need) : 0);
     if (request->retries && request->wants_fresh)
         most++;
     gateway_hedge_stop(&request->hedge);

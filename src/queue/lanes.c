@@ -22,7 +22,9 @@ static void find_servers(const struct queue *queue, struct queue_group *group)
     uint64_t servers = 0;
     for (size_t i = 0; i < queue->server_count; i++) {
         const struct queue_server *server = &queue->servers[i];
-        if (server->is_there && server->spec.sets >> group->set & 1)
+        /* A mirror is no reason to wait for an original that is down. */
+        if (server->is_there && server->spec.sets >> group->set & 1 &&
+            (group->need != BALANCE_NEEDS_ORIGINAL || server->spec.role != BALANCE_MIRROR))
             servers |= 1ull << i;
     }
     if (group->pinned != QUEUE_NO_SERVER)
@@ -37,8 +39,8 @@ static size_t place_of(const struct queue_item *item)
     if (item->pinned != QUEUE_NO_SERVER)
         return GROUPS_OF_SETS + item->pinned;
     if (item->except != QUEUE_NO_SERVER)
-        return (size_t)GROUPS_OF_SETS + GROUPS_PINNED + item->set * QUEUE_SERVERS_MOST +
-               item->except;
+        return (size_t)GROUPS_OF_SETS + GROUPS_PINNED +
+               ((size_t)item->set * QUEUE_NEEDS + item->need) * QUEUE_SERVERS_MOST + item->except;
     return (size_t)item->set * QUEUE_NEEDS + item->need;
 }
 
@@ -51,6 +53,7 @@ static struct queue_group *group_of(struct queue *queue, const struct queue_item
         group->set = item->set;
         group->pinned = item->pinned;
         group->except = item->except;
+        group->need = item->need;
         find_servers(queue, group);
     }
     return *place;

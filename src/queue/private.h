@@ -18,7 +18,7 @@ enum {
     QUEUE_NEEDS = 3, /* of enum balance_need */
     GROUPS_OF_SETS = QUEUE_SETS * QUEUE_NEEDS,
     GROUPS_PINNED = QUEUE_SERVERS_MOST,
-    GROUPS_EXCEPT = QUEUE_SETS * QUEUE_SERVERS_MOST,
+    GROUPS_EXCEPT = QUEUE_SETS * QUEUE_SERVERS_MOST * QUEUE_NEEDS,
     QUEUE_GROUPS = GROUPS_OF_SETS + GROUPS_PINNED + GROUPS_EXCEPT,
 };
 
@@ -36,6 +36,7 @@ struct queue_group {
     struct list link; /* in queue->groups while something waits in it */
     uint64_t servers; /* bits: who may serve it */
     uint16_t set, pinned, except;
+    enum balance_need need;
     uint32_t waiting;
     uint16_t types[QUEUE_CLASSES]; /* bits: lanes in which something waits */
     struct queue_lane *lanes[QUEUE_CLASSES][QUEUE_TYPES];

@@ -196,6 +196,39 @@ static void L8_unsafe_requests_wait_for_the_original(void **state)
     scene_end(&scene);
 }
 
+static void L8_mirrors_are_no_reason_to_wait_for_an_original_that_is_down(void **state)
+{
+    (void)state;
+    scene_begin(&scene);
+    scene_start(&scene);
+    const struct queue_server_spec specs[] = {
+        {.identity = 1, .weight = 100, .slots = 1, .role = BALANCE_ORIGINAL},
+        {.identity = 2, .weight = 100, .slots = 1, .role = BALANCE_ORIGINAL},
+        {.identity = 3, .weight = 100, .slots = 1, .role = BALANCE_MIRROR},
+    };
+    assert_int_equal(queue_servers_set(scene.queue, specs, 3, scene.now_ns), 0);
+    /* Not the one that failed this request; then the one that is left. */
+    scene_push_item(&scene,
+                    SCENE_TIED(QUEUE_NO_SERVER, 0, .class = 2, .need = BALANCE_NEEDS_ORIGINAL));
+    assert_int_equal(scene_next(&scene).server, 1);
+    scene_finish(&scene, 1, 2, 0, MS_NS);
+    queue_server_set_usable(scene.queue, 0, false, scene.now_ns);
+    scene_push_item(&scene, SCENE_ITEM(.class = 2, .need = BALANCE_NEEDS_ORIGINAL));
+    assert_int_equal(scene_next(&scene).server, 1);
+    scene_finish(&scene, 1, 2, 0, MS_NS);
+    /* None: tried at once, to be refused. */
+    queue_server_set_usable(scene.queue, 1, false, scene.now_ns);
+    scene_push_item(&scene, SCENE_ITEM(.class = 2, .need = BALANCE_NEEDS_ORIGINAL));
+    struct queue_launch launch = scene_next(&scene);
+    assert_non_null(launch.item);
+    assert_true(launch.server < 2);
+    scene_finish(&scene, launch.server, 2, 0, MS_NS);
+    /* Who reads what it wrote may have it of a mirror. */
+    scene_push_item(&scene, SCENE_ITEM(.class = 2, .need = BALANCE_NEEDS_FRESH));
+    assert_int_equal(scene_next(&scene).server, 2);
+    scene_end(&scene);
+}
+
 /* ---- expected completion */
 
 static void ten_or_fifty(void *context, uint8_t type, const struct queue_load *load, size_t count,
@@ -298,6 +331,7 @@ int main(void)
         cmocka_unit_test(L3_a_part_shrinks_at_once_and_grows_when_others_know),
         cmocka_unit_test(L1_sets_are_parts_of_the_servers),
         cmocka_unit_test(L8_unsafe_requests_wait_for_the_original),
+        cmocka_unit_test(L8_mirrors_are_no_reason_to_wait_for_an_original_that_is_down),
         cmocka_unit_test(L7_a_request_waits_for_a_quick_server_while_few_do),
         cmocka_unit_test(L7_a_quick_server_that_is_down_is_not_waited_for),
     };

@@ -60,8 +60,9 @@ static char *copy_text(const char *text)
 
 static struct origin_pool *find_or_add(struct gateway_worker *worker, const struct place *place)
 {
-    LIST_EACH (item, after, &worker->pools) {
-        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+    struct address_table_item *item = address_table_first(&worker->pool_table, &place->address);
+    for (; item; item = address_table_next(&worker->pool_table, item)) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, by_address);
         if (is_at(pool, place))
             return pool;
     }
@@ -74,12 +75,14 @@ static struct origin_pool *find_or_add(struct gateway_worker *worker, const stru
     pool->name = copy_text(place->name);
     list_init(&pool->idle);
     list_push_back(&worker->pools, &pool->link);
+    address_table_add(&worker->pool_table, &pool->by_address, &pool->address);
     return pool;
 }
 
 static void free_pool(struct origin_pool *pool)
 {
     list_remove(&pool->link);
+    address_table_remove(&pool->worker->pool_table, &pool->by_address);
     gateway_manner_release(pool->worker, &pool->manner);
     origin_share_release(&pool->share);
     tls_memory_clear(&pool->memory);
@@ -186,6 +189,7 @@ void gateway_pools_free(struct gateway_worker *worker)
         close_idle(pool);
         free_pool(pool);
     }
+    address_table_clear(&worker->pool_table);
     free_site_pools(worker);
     gateway_manners_clear(worker);
 }
@@ -333,8 +337,9 @@ void gateway_pool_close(struct origin_connection **closed)
 
 void gateway_pool_yield(struct gateway_worker *worker, const struct address *address)
 {
-    LIST_EACH (item, after, &worker->pools) {
-        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, link);
+    struct address_table_item *item = address_table_first(&worker->pool_table, address);
+    for (; item; item = address_table_next(&worker->pool_table, item)) {
+        struct origin_pool *pool = CONTAINER_OF(item, struct origin_pool, by_address);
         if (!pool->idle_count || !address_equal(&pool->address, address))
             continue;
         struct origin_connection *oldest =

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_PRIVATE_H
 #define GATEWAY_PRIVATE_H
 
+#include "gateway/address_table.h"
 #include "gateway/connection.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
@@ -28,6 +29,7 @@ struct gateway_attempt;
 /* One origin address, spoken to in one manner, as one worker uses it. */
 struct origin_pool {
     struct list link; /* in the worker's list */
+    struct address_table_item by_address;
     struct gateway_worker *worker;
     struct address address;
     struct origin_manner *manner;
@@ -78,9 +80,10 @@ struct gateway_worker {
     struct loop *loop;
     struct random random;
     struct list pools;
-    struct list requests; /* struct gateway_request, of request.c, */
-    struct list awake;    /* and those that wait for a slot and are not parked */
-    struct list parked;   /* struct gateway_parked, of parked.c */
+    struct address_table pool_table; /* the same by address */
+    struct list requests;            /* struct gateway_request, of request.c, */
+    struct list awake;               /* and those that wait for a slot and are not parked */
+    struct list parked;              /* struct gateway_parked, of parked.c */
     uint32_t awake_count, awake_most;
     struct list ports;   /* struct gateway_port */
     struct list flows;   /* struct gateway_flow */

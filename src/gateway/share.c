@@ -19,7 +19,7 @@ struct seat {
 };
 
 struct origin_share {
-    struct list link; /* in the gateway's */
+    struct address_table_item by_address;
     uint32_t references;
     struct gateway *gateway;
     struct address address;
@@ -28,8 +28,8 @@ struct origin_share {
 };
 
 struct gateway_shares {
-    pthread_mutex_t lock; /* of the list and of references, at reloads and where one is to yield */
-    struct list list;
+    pthread_mutex_t lock; /* of the table and of references, at reloads and where one is to yield */
+    struct address_table table;
 };
 
 static uint32_t number_of(const struct gateway_worker *worker)
@@ -45,7 +45,7 @@ static void release(struct origin_share *share)
     pthread_mutex_lock(&shares->lock);
     bool is_last = --share->references == 0;
     if (is_last)
-        list_remove(&share->link);
+        address_table_remove(&shares->table, &share->by_address);
     pthread_mutex_unlock(&shares->lock);
     if (is_last)
         memory_free(share);
@@ -93,14 +93,15 @@ struct origin_share *origin_share_get(struct gateway_worker *worker, const struc
     struct gateway_shares *shares = worker->gateway->shares;
     struct origin_share *found = NULL;
     pthread_mutex_lock(&shares->lock);
-    LIST_EACH (item, after, &shares->list) {
-        struct origin_share *share = CONTAINER_OF(item, struct origin_share, link);
+    struct address_table_item *item = address_table_first(&shares->table, address);
+    for (; item; item = address_table_next(&shares->table, item)) {
+        struct origin_share *share = CONTAINER_OF(item, struct origin_share, by_address);
         if (address_equal(&share->address, address))
             found = share;
     }
     if (!found) {
         found = make(worker->gateway, address);
-        list_push_back(&shares->list, &found->link);
+        address_table_add(&shares->table, &found->by_address, address);
     }
     found->references++;
     pthread_mutex_unlock(&shares->lock);
@@ -119,7 +120,6 @@ struct gateway_shares *gateway_shares_new(void)
 {
     struct gateway_shares *shares = NEW(struct gateway_shares);
     pthread_mutex_init(&shares->lock, NULL);
-    list_init(&shares->list);
     return shares;
 }
 
@@ -127,7 +127,7 @@ void gateway_shares_free(struct gateway_shares **freed)
 {
     struct gateway_shares *shares = *freed;
     *freed = NULL;
-    INVARIANT(list_is_empty(&shares->list));
+    address_table_clear(&shares->table);
     pthread_mutex_destroy(&shares->lock);
     memory_free(shares);
 }

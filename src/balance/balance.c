@@ -140,3 +140,16 @@ size_t balance_pick(const struct balance_policy *policy, void *state,
     INVARIANT(picked < count);
     return picked;
 }
+
+struct span balance_client_network(const struct balance_session_settings *settings,
+                                   const struct address *client, uint8_t out[16])
+{
+    struct address network = address_unmap(client);
+    unsigned bits = network.family == 4 ? settings->ipv4_bits : settings->ipv6_bits;
+    for (unsigned i = 0; i < sizeof network.bytes; i++) {
+        unsigned kept = bits < 8 ? bits : 8;
+        out[i] = network.bytes[i] & (uint8_t)(0xff00 >> kept);
+        bits -= kept;
+    }
+    return span_of(out, sizeof network.bytes);
+}

@@ -10,6 +10,7 @@
 #ifndef BALANCE_BALANCE_H
 #define BALANCE_BALANCE_H
 
+#include "base/address.h"
 #include "base/random.h"
 #include "base/span.h"
 #include "crypto/crypto.h"
@@ -167,12 +168,22 @@ struct balance_session_settings {
     size_t secret_count;
 };
 
+/* Marks of sessions (L10): which class a session's requests have, and until when. */
+struct balance_mark_settings {
+    const char *cookie; /* its name */
+    const char *header; /* of origins' answers, by which they mark sessions; NULL: they do not */
+    const char *secret_path;              /* NULL: there are no marks */
+    struct span secrets[BALANCE_SECRETS]; /* the first signs, all are good */
+    size_t secret_count;
+};
+
 struct balance_settings {
     enum balance_policy_kind policy;
     enum balance_key key;
     struct balance_slow_start slow_start;
     struct balance_session_settings session;
     struct balance_marks marks;
+    struct balance_mark_settings mark;
     uint64_t
         after_write_ns; /* so long a session sees the original when it changed something; 0: not at all */
 };
@@ -199,6 +210,45 @@ struct span balance_cookie_write(const struct crypto *crypto,
 bool balance_cookie_read(const struct crypto *crypto,
                          const struct balance_session_settings *settings, struct span site,
                          struct span text, struct balance_session *session);
+
+/* The client's address without the bits that are not its network's, of both families in `out`. */
+struct span balance_client_network(const struct balance_session_settings *settings,
+                                   const struct address *client, uint8_t out[16]);
+
+/* ---- Marks of sessions (L10) ----
+ *
+ * An edge marks a session, and tells the client in a cookie "<class>.<until>-<signature>" that any edge with the same secret reads again:
+ * nothing is remembered. The signature covers the site and what the session is bound to. */
+
+enum {
+    BALANCE_MARK_CLASSES = 5,
+    BALANCE_MARK_BYTES = 64,
+    BALANCE_MARK_SECONDS = 1800, /* where an origin does not say how long */
+    BALANCE_MARK_SECONDS_MOST = 30 * 86400,
+};
+extern const char *const balance_mark_words[BALANCE_MARK_CLASSES]; /* "urgent" ... */
+
+struct balance_mark {
+    uint8_t class;
+    uint64_t until_s; /* since 1970; 0: none */
+};
+struct balance_mark_owner {
+    struct span site;
+    struct span bound; /* what the site's session goes by; empty: whoever has the cookie */
+};
+enum balance_mark_is { BALANCE_MARK_GOOD, BALANCE_MARK_FORGED, BALANCE_MARK_EXPIRED };
+
+struct span balance_mark_write(const struct crypto *crypto,
+                               const struct balance_mark_settings *settings,
+                               const struct balance_mark_owner *owner,
+                               const struct balance_mark *mark, char out[BALANCE_MARK_BYTES]);
+/* FORGED: not signed by a secret that we have, or for another session. *mark is zeroes unless it is GOOD. */
+enum balance_mark_is balance_mark_read(const struct crypto *crypto,
+                                       const struct balance_mark_settings *settings,
+                                       const struct balance_mark_owner *owner, struct span text,
+                                       uint64_t now_s, struct balance_mark *mark);
+/* What an origin says: "urgent", or "urgent; for=600" (seconds). False: it is nothing of the kind. */
+bool balance_mark_hear(struct span value, uint64_t now_s, struct balance_mark *mark);
 
 /* The table of the other kinds: at most `most` sessions; the longest unused makes room. Some 48 bytes for each, taken as they are used. O(1). */
 struct balance_sessions;

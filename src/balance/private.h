@@ -36,4 +36,18 @@ size_t balance_draw(const struct balance_choice *choice, size_t except, struct r
 /* The greatest latency that is known of those left, or 1. */
 uint64_t balance_slowest(const struct balance_choice *choice);
 
+/* ---- cookie.c: texts that are signed. HMAC-SHA-256 cut to 128 bits, over all of these, in lower case hexadecimal digits. */
+enum { COOKIE_SIGNATURE_DIGITS = 32 };
+struct cookie_signed {
+    const char *purpose; /* one kind of text is never taken for another */
+    struct span site, body;
+    struct span bound; /* to what else; empty: nothing */
+};
+void cookie_sign(const struct crypto *crypto, struct span secret, const struct cookie_signed *what,
+                 char digits[COOKIE_SIGNATURE_DIGITS]);
+bool cookie_is_signed(const struct crypto *crypto, const struct span *secrets, size_t count,
+                      const struct cookie_signed *what, struct span digits);
+/* Lower case only: one text for one value. */
+bool cookie_read_hex(struct span text, uint64_t *number);
+
 #endif

@@ -166,6 +166,11 @@ static int print_plain(const struct trial *trial)
     text_add_format(&text, "  path      %.*s\n", SPAN_ARGS(decision->path));
     text_add_format(&text, "  ring      %d\n",
                     decision->priority < 0 ? trial->site->ring : decision->priority);
+    if (decision->session_class >= 0)
+        text_add_format(&text,
+                        "  session   ring %d for %llu s, behind an answer that is no error\n",
+                        decision->session_class,
+                        (unsigned long long)(decision->session_class_ns / 1000000000));
     add_edits(&text, "request", &decision->request);
     add_edits(&text, "response", &decision->response);
     text_clear(&lines);
@@ -220,17 +225,21 @@ static int print_json(const struct trial *trial)
 {
     const struct rules_decision *decision = &trial->decision;
     struct span target = decision->target.length ? decision->target : trial->head.target;
-    json_t *told = json_pack(
-        "{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:s?, s:I, s:I, s:b, s:b, s:I, s:o, s:o, s:o}", "site",
-        trial->site->name, "outcome", rules_outcome_name(decision->outcome), "status",
-        (json_int_t)decision->status, "target", json_of(target), "location",
-        json_of(decision->location), "path", json_of(decision->path), "ring",
-        (json_int_t)(decision->priority < 0 ? trial->site->ring : decision->priority), "origins",
-        decision->origins, "limits", (json_int_t)decision->toll_count, "ttl_s",
-        (json_int_t)(decision->cache.ttl_ns / 1000000000), "bypass",
-        decision->cache.bypass == RULES_YES, "encode", decision->encode != RULES_NO, "considered",
-        (json_int_t)decision->considered, "matched", matched_json(trial), "request",
-        edits_json(&decision->request), "response", edits_json(&decision->response));
+    json_t *told =
+        json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s?, s:I, s:I, s:b, s:b, s:I, "
+                  "s:o, s:o, s:o}",
+                  "site", trial->site->name, "outcome", rules_outcome_name(decision->outcome),
+                  "status", (json_int_t)decision->status, "target", json_of(target), "location",
+                  json_of(decision->location), "path", json_of(decision->path), "ring",
+                  (json_int_t)(decision->priority < 0 ? trial->site->ring : decision->priority),
+                  "session_ring", (json_int_t)decision->session_class, "session_s",
+                  (json_int_t)(decision->session_class_ns / 1000000000), "origins",
+                  decision->origins, "limits", (json_int_t)decision->toll_count, "ttl_s",
+                  (json_int_t)(decision->cache.ttl_ns / 1000000000), "bypass",
+                  decision->cache.bypass == RULES_YES, "encode", decision->encode != RULES_NO,
+                  "considered", (json_int_t)decision->considered, "matched", matched_json(trial),
+                  "request", edits_json(&decision->request), "response",
+                  edits_json(&decision->response));
     int status = node_print_json(told);
     json_decref(told);
     return status;

@@ -25,7 +25,7 @@ void derive_balance(struct loader *loader)
 
 /* NULL, or a sentence. */
 static const char *take_secrets(struct arena *arena, struct span text,
-                                struct balance_session_settings *session)
+                                struct span secrets[BALANCE_SECRETS], size_t *count)
 {
     while (text.length) {
         size_t end = span_find(text, '\n');
@@ -38,25 +38,24 @@ static const char *take_secrets(struct arena *arena, struct span text,
             continue;
         if (line.length < SECRET_LEAST)
             return "a secret has 16 characters or more";
-        if (session->secret_count == BALANCE_SECRETS)
+        if (*count == BALANCE_SECRETS)
             return "four secrets are the most";
-        session->secrets[session->secret_count++] = arena_copy(arena, line);
+        secrets[(*count)++] = arena_copy(arena, line);
     }
-    return session->secret_count ? NULL : "it holds no secret";
+    return *count ? NULL : "it holds no secret";
 }
 
-static void read_secrets(struct loader *loader, struct balance_session_settings *session)
+static void read_secrets(struct loader *loader, const char *const *path,
+                         struct span secrets[BALANCE_SECRETS], size_t *count)
 {
     struct text why = {0}, content = {.limit = SECRETS_FILE_BYTES};
     const char *reason = NULL;
-    if (loader->reader->read_site_key(loader->reader->argument, session->secret_path, true,
-                                      &content, &why) < 0)
+    if (loader->reader->read_site_key(loader->reader->argument, *path, true, &content, &why) < 0)
         reason = why.data ? why.data : "it cannot be read";
     else
-        reason = take_secrets(&loader->conf->arena, text_span(&content), session);
+        reason = take_secrets(&loader->conf->arena, text_span(&content), secrets, count);
     if (reason)
-        report_error(&loader->report, place_of(loader, &session->secret_path), "secret: %s: %s",
-                     session->secret_path, reason);
+        report_error(&loader->report, place_of(loader, path), "secret: %s: %s", *path, reason);
     if (content.data)
         bytes_wipe(content.data, content.capacity);
     text_clear(&content);
@@ -66,18 +65,26 @@ static void read_secrets(struct loader *loader, struct balance_session_settings 
 void read_session_secrets(struct loader *loader)
 {
     struct conf *conf = loader->conf;
-    if (!loader->reader->read_site_key || !conf->self || !conf->self->gateway)
+    if (!loader->reader->read_site_key || !conf->self)
         return;
-    for (size_t i = 0; i < conf->site_count; i++)
-        if (conf->sites[i].balance.session.secret_path)
-            read_secrets(loader, &conf->sites[i].balance.session);
+    for (size_t i = 0; i < conf->site_count; i++) {
+        struct balance_session_settings *session = &conf->sites[i].balance.session;
+        struct balance_mark_settings *mark = &conf->sites[i].balance.mark;
+        if (conf->self->gateway && session->secret_path)
+            read_secrets(loader, &session->secret_path, session->secrets, &session->secret_count);
+        if (conf->self->edge && mark->secret_path)
+            read_secrets(loader, &mark->secret_path, mark->secrets, &mark->secret_count);
+    }
 }
 
 void wipe_session_secrets(struct conf_site *site)
 {
-    struct balance_session_settings *session = &site->balance.session;
+    const struct balance_session_settings *session = &site->balance.session;
+    const struct balance_mark_settings *mark = &site->balance.mark;
     for (size_t i = 0; i < session->secret_count; i++)
         bytes_wipe((void *)(uintptr_t)session->secrets[i].data, session->secrets[i].length);
+    for (size_t i = 0; i < mark->secret_count; i++)
+        bytes_wipe((void *)(uintptr_t)mark->secrets[i].data, mark->secrets[i].length);
 }
 
 /* ---- relations */
@@ -149,6 +156,30 @@ static void check_policy(struct loader *loader, const struct conf_site *site,
     }
 }
 
+static void check_mark(struct loader *loader, const struct conf_site *site)
+{
+    const struct balance_mark_settings *mark = &site->balance.mark;
+    struct report *report = &loader->report;
+    if (!is_token(mark->cookie))
+        report_error(report, place_of(loader, &mark->cookie),
+                     "session_class: '%s' cannot be the name of a cookie", mark->cookie);
+    if (mark->header && !is_token(mark->header))
+        report_error(report, place_of(loader, &mark->header),
+                     "session_class: '%s' cannot be the name of a field", mark->header);
+    if (mark->secret_path)
+        return;
+    if (mark->header)
+        report_error(report, place_of(loader, &mark->header),
+                     "session_class: what origins say is told to clients by a signed cookie: give "
+                     "session_class.secret");
+    for (size_t i = 0; i < site->rule_count; i++)
+        if (site->rule_list[i].session_class)
+            report_error(report, place_of(loader, &site->rule_list[i].session_class),
+                         "rule: sessions are marked by a signed cookie: give '%s' a "
+                         "session_class.secret",
+                         site->name);
+}
+
 static bool is_same_server(const struct conf_origin *a, const struct conf_origin *b)
 {
     return a->port == b->port && !a->host == !b->host &&
@@ -198,6 +229,7 @@ void check_balance(struct loader *loader)
         const struct conf_site *site = &conf->sites[i];
         struct conf_group group;
         check_session(loader, site);
+        check_mark(loader, site);
         if (conf_find_group(site, NULL, &group))
             check_group(loader, site, &group);
         for (size_t k = 0; k < site->group_count; k++)

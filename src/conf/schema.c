@@ -511,6 +511,7 @@ static const struct setting site_settings[] = {
     {"redirect", GROUP(redirect_section), .help = "How front ends redirect."},
     {"balance", GROUP(site_balance_section), .help = "Which origin gets a request."},
     {"queue", GROUP(site_queue_section), .help = "How requests wait for them."},
+    {"session_class", GROUP(site_mark_section), .help = "Sessions of another priority."},
     {"origin_host", &type_host, MEMBER(conf_site, origin_host), .preset_note = "the client's",
      .help = "Host field for the origin."},
     {"origin", GROUP(site_origin_section), .help = "How gateways speak to its origins."},

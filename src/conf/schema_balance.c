@@ -97,6 +97,21 @@ static const struct section mirrors_section = {"mirrors",
                                                "When mirrors are used instead of the original.",
                                                ROWS(mirror_settings)};
 
+static const struct setting mark_settings[] = {
+    {"secret", &type_path, MEMBER(conf_site, balance.mark.secret_path),
+     .help = "File with a secret of 16 characters or more in each of up to four lines, the same at "
+             "all edges: marks are signed with the first, all are good."},
+    {"cookie", &type_text, MEMBER(conf_site, balance.mark.cookie), .preset = "causeway-class",
+     .help = "Name of the cookie that holds the mark."},
+    {"header", &type_text, MEMBER(conf_site, balance.mark.header),
+     .preset_note = "origins mark nobody",
+     .help = "Field by which an origin's answer marks the session: `urgent`, or `urgent; for=600`. "
+             "Clients do not see it."},
+};
+const struct section site_mark_section = {
+    "session class", "How edges know sessions that rules or origins gave another priority.",
+    ROWS(mark_settings)};
+
 static const struct setting balance_settings[] = {
     {"policy", &type_choice, MEMBER(conf_site, balance.policy), .words = policies,
      .preset = "least_pending", .help = "How an origin is chosen of those that have room."},

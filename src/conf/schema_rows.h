@@ -25,7 +25,7 @@ enum { LIST_LIMIT = 4096 };
 #define GROUP(name)         SECTION(name), .shape = SHAPE_IN_PLACE
 
 /* schema_balance.c */
-extern const struct section origin_section, site_balance_section;
+extern const struct section origin_section, site_balance_section, site_mark_section;
 /* schema_cache.c */
 extern const struct section edge_cache_section, site_cache_section, purges_section;
 /* schema_channels.c */

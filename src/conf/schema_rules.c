@@ -178,6 +178,19 @@ static const struct word priorities[] = {
     {"normal", RULES_PRIORITY_NORMAL},         {"low", RULES_PRIORITY_LOW},
     {"background", RULES_PRIORITY_BACKGROUND}, {0}};
 
+static const struct setting session_class_settings[] = {
+    {"priority", &type_choice, MEMBER(rules_session_class, priority), .words = priorities, REQUIRED,
+     .help = "Of the session's further requests, where no rule says another one."},
+    {"for", &type_duration, MEMBER(rules_session_class, for_ns), RANGE("1s", "720h"),
+     .preset = "30m", .help = "So long."},
+};
+static const struct section session_class_section = {
+    .name = "session class",
+    .help = "The session of whoever asks has another priority from this answer on.",
+    ROWS(session_class_settings),
+    .size = sizeof(struct rules_session_class),
+    .shorthand = "priority"};
+
 static const struct setting rule_settings[] = {
     {"name", &type_text, MEMBER(rules_rule, name), .preset_note = "its number",
      .help = "For people."},
@@ -185,6 +198,8 @@ static const struct setting rule_settings[] = {
      .help = "Which requests."},
     {"priority", &type_choice, MEMBER(rules_rule, priority), .words = priorities,
      .preset_note = "as the site's ring", .help = "Who goes first on the link: rings 0 to 4."},
+    {"session_class", SECTION(session_class_section), MEMBER(rules_rule, session_class),
+     .help = "The session's priority from now on, if the answer is no error."},
     {"cache", SECTION(cache_section), MEMBER(rules_rule, cache), .help = "How the cache is used."},
     {"encode", &type_flag, MEMBER(rules_rule, encode),
      .help = "Off: answers go out as they are, where the site compresses them."},

@@ -143,6 +143,7 @@ static void register_metrics(void)
     for (size_t i = H2_CAUSE_NONE + 1; i < H2_CAUSE_COUNT; i++)
         metric_register(&edge_h2_ended[i]);
     edge_rules_register_metrics();
+    edge_classes_register_metrics();
     edge_store_register_metrics();
     edge_trace_register_metrics();
     edge_limits_register_metrics();
@@ -476,6 +477,7 @@ json_t *edge_status(struct edge *edge)
     edge_guard_status(status);
     json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "encode", edge_encode_status());
+    json_object_set_new(status, "session_classes", edge_classes_status());
     json_object_set_new(status, "purges", edge_purges_status(edge));
     json_object_set_new(status, "channels", edge_routes_status(edge));
     json_object_set_new(status, "traces", edge_trace_status());

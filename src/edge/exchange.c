@@ -11,9 +11,8 @@
 #include "edge/buffer.h"
 
 const struct edge_step *const edge_steps[] = {
-    &edge_step_acme,   &edge_step_site,  &edge_step_rate,
-    &edge_step_encode, &edge_step_rules, &edge_step_cache,
-    &edge_step_share,  &edge_step_link,  NULL,
+    &edge_step_acme,  &edge_step_site,  &edge_step_rate,  &edge_step_class, &edge_step_encode,
+    &edge_step_rules, &edge_step_cache, &edge_step_share, &edge_step_link,  NULL,
 };
 
 void edge_exchange_set_state(struct edge_exchange *exchange, enum exchange_state state)

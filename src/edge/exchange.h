@@ -20,6 +20,7 @@
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
 
+#include "balance/balance.h"
 #include "cache/cache.h"
 #include "edge/front/pace.h"
 #include "edge/private.h"
@@ -107,6 +108,8 @@ struct edge_exchange {
     struct http_head head;
     struct http_opening opening;
     uint8_t ring, rings_below; /* of the link: the site's; by the client's own wish */
+    struct balance_mark mark;  /* that its session brought; zeroes: none */
+    struct span session;       /* the field by which the site knows sessions, if it is that */
     char request_id[EDGE_REQUEST_ID_BYTES];
     const char *site;                   /* its name, in `arena`; NULL: not known yet */
     const struct conf_site *site_found; /* in that turn of the loop: see edge_exchange_site() */
@@ -232,6 +235,7 @@ extern const struct edge_step edge_step_acme;      /* acme.c */
 extern const struct edge_step edge_step_site;      /* site.c */
 extern const struct edge_step edge_step_rate, edge_step_share; /* guard.c */
 extern const struct edge_step edge_step_encode;                /* encode.c */
+extern const struct edge_step edge_step_class;                 /* classes.c */
 extern const struct edge_step edge_step_rules;                 /* rules.c */
 extern const struct edge_step edge_step_cache;                 /* cached.c */
 extern const struct edge_step edge_step_link;                  /* up.c */

@@ -316,6 +316,8 @@ void edge_countries_find(const struct edge_exchange *exchange, uint8_t country[2
 
 /* ---- rules.c */
 void edge_rules_register_metrics(void);
+void edge_classes_register_metrics(void);
+json_t *edge_classes_status(void); /* a new reference */
 
 /* ---- trace.c */
 void edge_trace_register_metrics(void);

@@ -11,64 +11,6 @@ enum { SEED_KEY = 0x6b6579, SEED_TARGET = 0x74617267, SEED_TAG = 0x746167 };
 
 /* ---- the cookie */
 
-static bool next_cookie(struct span *rest, struct span *pair, struct span *name, struct span *value)
-{
-    if (!rest->length)
-        return false;
-    size_t end = span_find(*rest, ';');
-    *pair = span_trim(span_of(rest->data, end));
-    *rest = span_from(*rest, end + 1);
-    size_t equals = span_find(*pair, '=');
-    *name = span_of(pair->data, equals);
-    *value = span_from(*pair, equals + 1);
-    return true;
-}
-
-static bool has_cookie(const struct http_fields *fields, struct span wanted)
-{
-    struct span pair, name, value;
-    for (uint32_t i = 0; i < fields->count; i++) {
-        struct span rest = fields->list[i].value;
-        while (fields->list[i].id == HTTP_NAME_COOKIE && next_cookie(&rest, &pair, &name, &value))
-            if (span_equal(name, wanted))
-                return true;
-    }
-    return false;
-}
-
-/* The value, and all others in one field (RFC 6265 section 5.4). */
-static struct span take_cookie(struct http_fields *fields, struct span wanted)
-{
-    struct span pair, name, value, taken = {0};
-    size_t room = 0;
-    for (uint32_t i = 0; i < fields->count; i++)
-        if (fields->list[i].id == HTTP_NAME_COOKIE)
-            room += 2 * fields->list[i].value.length + 2; /* "a;b" becomes "a; b" */
-    uint8_t *others = arena_take(fields->arena, room), *at = others;
-    for (uint32_t i = 0; i < fields->count; i++) {
-        struct span rest = fields->list[i].value;
-        while (fields->list[i].id == HTTP_NAME_COOKIE && next_cookie(&rest, &pair, &name, &value)) {
-            if (span_equal(name, wanted)) {
-                taken = arena_copy(fields->arena, value);
-                continue;
-            }
-            if (!pair.length)
-                continue;
-            if (at != others) {
-                *at++ = ';';
-                *at++ = ' ';
-            }
-            memcpy(at, pair.data, pair.length);
-            at += pair.length;
-        }
-    }
-    struct span rest = span_of(others, (size_t)(at - others));
-    INVARIANT(rest.length <= room);
-    if (!rest.length || http_fields_set(fields, HTTP_NAME_COOKIE, rest) < 0)
-        http_fields_remove(fields, HTTP_NAME_COOKIE);
-    return taken;
-}
-
 /* Each group has its own cookie, as it has its own servers. */
 static struct span cookie_name(const struct balance_session_settings *settings, struct span group,
                                struct arena *arena)
@@ -85,9 +27,10 @@ static void read_cookie(const struct conf_site *site, struct span group, struct 
     struct span name = cookie_name(settings, group, fields->arena);
     uint64_t latest_s = now_s + session->after_write_s;
     session->kind = BALANCE_SESSION_COOKIE;
-    if (http_fields_has(fields, HTTP_NAME_COOKIE) && has_cookie(fields, name))
-        (void)balance_cookie_read(crypto_openssl(), settings, span_text(site->name),
-                                  take_cookie(fields, name), &session->known);
+    struct span cookie;
+    if (http_cookie_take(fields, name, &cookie))
+        (void)balance_cookie_read(crypto_openssl(), settings, span_text(site->name), cookie,
+                                  &session->known);
     if (session->known.fresh_until_s > latest_s) /* the client's own invention, or an old setting */
         session->known.fresh_until_s = latest_s;
 }
@@ -104,14 +47,8 @@ static uint64_t key_of(const struct conf_site *site, const struct http_opening *
 static uint64_t key_of_client(const struct conf_site *site, const struct http_opening *opening)
 {
     const struct balance_session_settings *settings = &site->balance.session;
-    struct address network = address_unmap(&opening->client);
-    unsigned bits = network.family == 4 ? settings->ipv4_bits : settings->ipv6_bits;
-    for (unsigned i = 0; i < sizeof network.bytes; i++) {
-        unsigned kept = bits < 8 ? bits : 8;
-        network.bytes[i] &= (uint8_t)(0xff00 >> kept);
-        bits -= kept;
-    }
-    return key_of(site, opening, span_of(network.bytes, sizeof network.bytes));
+    uint8_t bytes[16];
+    return key_of(site, opening, balance_client_network(settings, &opening->client, bytes));
 }
 
 /* In the query, or behind a semicolon of the path (";jsessionid=..."). As it is written: not decoded. */

@@ -148,6 +148,8 @@ MUST_USE int http_fields_set(struct http_fields *fields, enum http_name id,
                              struct span value);                            /* replaces all */
 void http_fields_remove(struct http_fields *fields, enum http_name id);     /* all of that name */
 void http_fields_remove_text(struct http_fields *fields, struct span name); /* without case */
+/* Takes a cookie out of a request's Cookie fields; the last value, if there are several. False: it is not there. */
+bool http_cookie_take(struct http_fields *fields, struct span wanted, struct span *taken);
 MUST_USE int http_fields_copy(struct http_fields *to,
                               const struct http_fields *from); /* appends all, bytes too */
 /* Appends one, or all, of another list, whose bytes outlive this one. 0 or ERROR_LIMIT. */

@@ -457,12 +457,13 @@ static void compile_rule(struct compiler *compiler, size_t index, const char *si
     count_answer(compiler, rule->answer, &rule->answer, &answers);
     count_answer(compiler, rule->files, &rule->files, &answers);
     compiled->is_last = answers || rule->stop;
-    bool has_setting = rule->priority || rule->cache || rule->request || rule->response ||
-                       rule->rewrite || rule->origins || rule->limit || rule->server_timing ||
-                       rule->encode;
+    bool has_setting = rule->priority || rule->session_class || rule->cache || rule->request ||
+                       rule->response || rule->rewrite || rule->origins || rule->limit ||
+                       rule->server_timing || rule->encode;
     if (!compiled->is_last && !has_setting)
         complain(compiler, rule,
-                 "the rule does nothing; it may have priority, cache, encode, request, response, "
+                 "the rule does nothing; it may have priority, session_class, cache, encode, "
+                 "request, response, "
                  "server_timing, rewrite, origins, limit, redirect, block, answer, files or stop");
     if (rule->rewrite)
         compile_target(compiler, &rule->rewrite, &compiled->rewrite);

@@ -175,6 +175,10 @@ static bool act(struct deciding *deciding, size_t number)
     decision->matched[decision->matched_count++] = (uint16_t)number;
     if (rule->priority != RULES_PRIORITY_UNSAID)
         decision->priority = rule->priority - RULES_PRIORITY_URGENT;
+    if (rule->session_class) {
+        decision->session_class = rule->session_class->priority - RULES_PRIORITY_URGENT;
+        decision->session_class_ns = rule->session_class->for_ns;
+    }
     if (rule->cache)
         merge_cache(&decision->cache, rule->cache);
     if (rule->server_timing != RULES_UNSAID)
@@ -227,7 +231,7 @@ void rules_decide(const struct rules *rules, struct rules_matcher *matcher,
                   const struct rules_facts *facts, struct arena *arena,
                   struct rules_decision *decision)
 {
-    *decision = (struct rules_decision){.outcome = RULES_PASS, .priority = -1};
+    *decision = (struct rules_decision){.outcome = RULES_PASS, .priority = -1, .session_class = -1};
     if (!rules || !rules->count)
         return;
     struct deciding deciding = {.rules = rules, .matcher = matcher, .decision = decision};

@@ -64,6 +64,10 @@ void rules_describe(const struct rules_rule *rule, struct text *lines)
     static const char *const priorities[] = {"", "urgent", "high", "normal", "low", "background"};
     if (rule->priority != RULES_PRIORITY_UNSAID)
         text_add_format(lines, "priority: %s\n", priorities[rule->priority]);
+    if (rule->session_class)
+        text_add_format(lines, "session: %s for %llu s\n",
+                        priorities[rule->session_class->priority],
+                        (unsigned long long)(rule->session_class->for_ns / 1000000000));
     if (rule->cache)
         describe_cache(rule->cache, lines);
     if (rule->encode)

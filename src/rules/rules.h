@@ -80,6 +80,12 @@ enum rules_priority {
     RULES_PRIORITY_BACKGROUND,
 };
 
+/* The session of the request has that priority from its answer on. */
+struct rules_session_class {
+    int priority; /* enum rules_priority */
+    uint64_t for_ns;
+};
+
 struct rules_cache {
     uint64_t ttl_ns;                 /* 0: not stated */
     struct rules_texts ignore_query; /* patterns of parameter names */
@@ -124,6 +130,7 @@ struct rules_rule {
     struct rules_match *match; /* NULL: every request */
     /* settings */
     int priority; /* enum rules_priority */
+    struct rules_session_class *session_class;
     struct rules_cache *cache;
     int encode; /* enum rules_yes_no: whether content is encoded for clients */
     struct rules_changes *request, *response;
@@ -216,6 +223,8 @@ struct rules_decision {
     struct span location, target; /* target: rewritten; empty: as it came */
     struct span path;             /* decoded, without dot segments: as conditions saw it */
     int priority;                 /* ring; -1: as the site's */
+    int session_class;            /* ring; -1: the session is not marked */
+    uint64_t session_class_ns;    /* for so long */
     struct rules_cache cache;     /* members that nobody stated are zero */
     int encode;                   /* enum rules_yes_no */
     const char *origins;          /* NULL: any */

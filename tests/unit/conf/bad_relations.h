@@ -684,6 +684,18 @@ static const struct bad_file bad_relations[] = {
      "4:68: site 't' has two groups 'api'\n"
      "4:114: group: a name has 1 to 64 letters, digits, '-', '_' and '.'\n"
      "5:24: site 't' has no group of origins 'apj'\n"},
+    {"sessions' classes: no secret, names that are none",
+     SITES
+     "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], session_class: { header: \"a b\", cookie: \"x=\" },\n"
+     "    rules: [{ session_class: urgent }, { session_class: { priority: low, for: 1h }, stop: true }] }\n"
+     NODE
+     EDGE,
+     "3:3: warning: no gateway allows 't': its visitors will be refused\n"
+     "3:84: session_class: 'a b' cannot be the name of a field\n"
+     "3:84: session_class: what origins say is told to clients by a signed cookie: give session_class.secret\n"
+     "3:99: session_class: 'x=' cannot be the name of a cookie\n"
+     "4:15: rule: sessions are marked by a signed cookie: give 't' a session_class.secret\n"
+     "4:42: rule: sessions are marked by a signed cookie: give 't' a session_class.secret\n"},
     {"types and failures of origins that contradict themselves",
      SITES
      "  t: { hosts: [t.example], origins: [\"http://192.0.2.1\"], retries: 0, types: { rows: [\n"

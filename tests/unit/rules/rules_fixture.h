@@ -31,7 +31,8 @@ static inline const struct rules *fixture_load(struct fixture *fixture, const ch
                     "nodes:\n  me:\n    edge: {listen: [\"127.0.0.1:80\"]}\n    gateway: {allow: "
                     "[{edges: [me], sites: [shop]}]}\nsites:\n  shop:\n    hosts: [shop.example, "
                     "\"*.shop.example\"]\n    origins: [\"http://192.0.2.1\"]\n    rules:\n%s\n"
-                    "    groups: [{name: api, origins: [\"http://192.0.2.2\"]}]\n",
+                    "    groups: [{name: api, origins: [\"http://192.0.2.2\"]}]\n"
+                    "    session_class: {secret: /s.secret}\n",
                     yaml);
     *fixture = (struct fixture){.matcher = rules_matcher_new(1)};
     fixture->conf = conf_load("c.yaml", text_span(&file), NULL, &reader, &fixture->told);
@@ -89,6 +90,9 @@ static inline const char *fixture_tell(struct fixture *fixture)
         text_add_format(&fixture->told, " as %.*s", SPAN_ARGS(decision->target));
     if (decision->priority >= 0)
         text_add_format(&fixture->told, " ring %d", decision->priority);
+    if (decision->session_class >= 0)
+        text_add_format(&fixture->told, " session %d for %llu s", decision->session_class,
+                        (unsigned long long)(decision->session_class_ns / 1000000000));
     if (decision->toll_count)
         text_add_format(&fixture->told, " limits %zu", decision->toll_count);
     text_add(&fixture->told, ";");

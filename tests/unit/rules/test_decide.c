@@ -135,6 +135,21 @@ static void S8_a_path_written_in_another_way_is_the_same_path(void **state)
     RUN(rows);
 }
 
+static void L10_a_rule_marks_the_session(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"      - {match: {method: POST, path: /cart}, session_class: urgent}\n"
+         "      - {match: {path: '/c*'}, priority: low}\n"
+         "      - {match: {path: /coupon}, session_class: {priority: low, for: 10s}}\n"
+         "      - {match: {path: /coupon}, session_class: {priority: high, for: 20s}, redirect: /}",
+         NULL, "POST /cart", "pass ring 3 session 0 for 1800 s; 1 2"},
+        {NULL, NULL, "GET /cart", "pass ring 3; 2"},
+        {NULL, NULL, "GET /coupon", "redirect 302 to / ring 3 session 1 for 20 s; 2 3 4"},
+    };
+    RUN(rows);
+}
+
 static void S8_settings_accumulate_and_the_first_answer_is_the_last(void **state)
 {
     (void)state;
@@ -398,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(S8_each_condition_holds_and_fails),
         cmocka_unit_test(S8_a_path_written_in_another_way_is_the_same_path),
+        cmocka_unit_test(L10_a_rule_marks_the_session),
         cmocka_unit_test(S8_settings_accumulate_and_the_first_answer_is_the_last),
         cmocka_unit_test(S8_captures_and_variables_in_targets),
         cmocka_unit_test(S8_fields_are_changed_in_the_order_of_the_rules),

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 
 #include "base/memory.h"
+#include "base/watched.h"
 
 #include <stdalign.h>
 #include <stdarg.h>
@@ -13,11 +14,9 @@
 
 enum {
     ARENA_BLOCK_BYTES = 4096,
-#ifdef __SANITIZE_ADDRESS__
-    SPARE_LIMIT = 0, /* it sees what is used behind its end */
-#else
-    SPARE_LIMIT = 256,
-#endif
+    SPARE_LIMIT =
+        MEMORY_IS_WATCHED ? 0 : 256, /* blocks of a thread; it sees what is used behind its end */
+    APART_BYTES = MEMORY_IS_WATCHED ? 16 : 0, /* between two pieces */
 };
 
 struct arena_block {
@@ -44,6 +43,7 @@ static struct arena_block *block_new(size_t room)
     }
     block->used = 0;
     block->size = room;
+    ASAN_POISON_MEMORY_REGION(block->data, room);
     return block;
 }
 
@@ -75,7 +75,7 @@ static size_t round_up(size_t size)
 
 void *arena_take_raw(struct arena *arena, size_t size)
 {
-    size_t rounded = round_up(size);
+    size_t rounded = round_up(size) + APART_BYTES;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < rounded) {
         block = block_new(rounded > ORDINARY_BYTES ? rounded : ORDINARY_BYTES);
@@ -84,13 +84,14 @@ void *arena_take_raw(struct arena *arena, size_t size)
     }
     void *taken = block->data + block->used;
     block->used += rounded;
-    arena->used_bytes += rounded;
+    arena->used_bytes += rounded - APART_BYTES;
+    ASAN_UNPOISON_MEMORY_REGION(taken, size);
     return taken;
 }
 
 void *arena_take(struct arena *arena, size_t size)
 {
-    return memset(arena_take_raw(arena, size), 0, round_up(size));
+    return memset(arena_take_raw(arena, size), 0, size);
 }
 
 struct span arena_copy(struct arena *arena, struct span span)
@@ -129,6 +130,7 @@ void arena_rewind(struct arena *arena)
     arena_clear(arena);
     kept->next = NULL;
     kept->used = 0;
+    ASAN_POISON_MEMORY_REGION(kept->data, kept->size);
     arena->blocks = kept;
 }
 

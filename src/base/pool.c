@@ -5,6 +5,7 @@
 #include "base/pool.h"
 
 #include "base/memory.h"
+#include "base/watched.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -12,11 +13,8 @@
 enum {
     STEP_BYTES = 64,
     CLASSES = 32,
-#ifdef __SANITIZE_ADDRESS__
-    KEPT_MOST = 0, /* it sees what is used behind its end */
-#else
-    KEPT_MOST = 64, /* pieces of a class */
-#endif
+    KEPT_MOST =
+        MEMORY_IS_WATCHED ? 0 : 64, /* pieces of a class; it sees what is used behind its end */
 };
 
 struct piece {
@@ -42,7 +40,7 @@ void *pool_take(size_t size)
         return memory_raw(size);
     struct piece *piece = classes[class].first;
     if (!piece)
-        return memory_raw((class + 1) * STEP_BYTES);
+        return memory_raw(MEMORY_IS_WATCHED ? size : (class + 1) * STEP_BYTES);
     classes[class].first = piece->next;
     classes[class].count--;
     return piece;

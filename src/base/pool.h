@@ -10,7 +10,7 @@
 
 void *pool_take(size_t size); /* not zeroed; never NULL */
 void *pool_take_zeroed(size_t size);
-void pool_give(void *piece,
+void pool_give(void *given,
                size_t size); /* the size it was taken with, on any thread; NULL is fine */
 void pool_drain(void);       /* frees this thread's lists (at most 2 MiB); call it at thread end */
 

@@ -7,7 +7,7 @@
 #ifndef GATEWAY_ATTEMPT_H
 #define GATEWAY_ATTEMPT_H
 
-#include "gateway/tickets.h"
+#include "gateway/owner/tickets.h"
 
 struct gateway_attempt {
     struct gateway_request *request;

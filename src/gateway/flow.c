@@ -4,7 +4,7 @@
  * site, if the allow-list has (edge, site, port). The edge ends it when it is idle; one that it forgot ends here.
  */
 #include "base/memory.h"
-#include "gateway/tickets.h"
+#include "gateway/owner/tickets.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

@@ -6,9 +6,9 @@
 
 #include "base/memory.h"
 #include "gateway/hedge.h"
-#include "gateway/orders.h"
-#include "gateway/owner.h"
-#include "gateway/purge.h"
+#include "gateway/owner/orders.h"
+#include "gateway/owner/owner.h"
+#include "gateway/purges/purge.h"
 
 struct metric gateway_requests =
     METRIC(COUNTER, "causeway_gateway_requests_total", "", "Requests that came over links.");

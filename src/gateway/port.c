@@ -4,7 +4,7 @@
  * allow-list has (edge, site, port).
  */
 #include "base/memory.h"
-#include "gateway/tickets.h"
+#include "gateway/owner/tickets.h"
 
 #include <errno.h>
 

@@ -5,9 +5,9 @@
 #ifndef GATEWAY_PRIVATE_H
 #define GATEWAY_PRIVATE_H
 
-#include "gateway/address_table.h"
-#include "gateway/connection.h"
 #include "gateway/gateway.h"
+#include "gateway/origin/address_table.h"
+#include "gateway/origin/connection.h"
 #include "http/http.h"
 #include "observe/observe.h"
 
@@ -140,7 +140,7 @@ static inline const struct conf_node *gateway_edge(const struct conf *conf, cons
     return link_is_self(link) ? conf->self : conf_find_key(conf, link_peer_key(link));
 }
 
-/* ---- pool.c */
+/* ---- origin/pool.c */
 void gateway_pools_reload(
     struct gateway_worker
         *worker); /* one for each configured origin; closes the idle connections of others */
@@ -158,9 +158,9 @@ struct origin_connection *gateway_pool_take(struct origin_pool *pool,
 MUST_USE int gateway_pool_connect(struct gateway_worker *worker, struct origin_pool *pool,
                                   const struct origin_caller *caller,
                                   struct origin_connection **connection);
-/* share.c: the connection to that address that has been idle for longest goes. */
+/* origin/share.c: the connection to that address that has been idle for longest goes. */
 void gateway_pool_yield(struct gateway_worker *worker, const struct address *address);
-/* connection.c: an event. */
+/* origin/connection.c: an event. */
 void gateway_pool_on_ready(struct origin_connection *connection, uint32_t events);
 void gateway_pool_keep(
     struct origin_connection *connection, uint64_t idle_timeout_ns,
@@ -175,7 +175,7 @@ size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct 
 uint32_t gateway_pool_origins(const struct conf_site *site, const char *group,
                               enum balance_need need);
 
-/* ---- owner.h: who decides which origin a request goes to */
+/* ---- owner/owner.h: who decides which origin a request goes to */
 /* Names a part of the servers: those of a group of a site (NULL: those in none) with `port` 0, or those in none at a port of theirs. */
 uint64_t gateway_part_key(const char *site, const char *group, uint16_t port);
 /* On worker 0: what owners follow (health) has changed. */
@@ -188,7 +188,7 @@ void gateway_worker_clear(struct gateway_worker *own);
 /* Another configuration, or other addresses of its names. */
 void gateway_worker_reload(struct gateway_worker *own);
 
-/* ---- health.c: on the first worker */
+/* ---- origin/health.c: on the first worker */
 struct gateway_health;
 struct gateway_health *gateway_health_start(struct gateway_worker *worker);
 void gateway_health_follow(struct gateway_health *health); /* another configuration */
@@ -197,7 +197,7 @@ void gateway_health_stop(struct gateway_health **stopped);
 bool gateway_health_finds_down(struct gateway *gateway, const struct address *address);
 void gateway_health_metrics_register(void);
 
-/* ---- resolver.c */
+/* ---- origin/resolver.c */
 struct gateway_resolver *gateway_resolver_start(struct gateway *gateway,
                                                 const struct worker_set *workers,
                                                 const struct conf *conf);
@@ -213,7 +213,7 @@ void gateway_request_accept(struct gateway_worker *worker, struct link *link,
                             struct link_stream *stream);
 void gateway_requests_abort(struct gateway_worker *worker);
 
-/* ---- peers.c: other gateways of the same sites; any thread */
+/* ---- owner/peers.c: other gateways of the same sites; any thread */
 struct gateway_peers;
 struct gateway_peers *gateway_peers_new(void);
 void gateway_peers_free(struct gateway_peers **freed);

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "fake_link.h"
-#include "gateway/tickets.h"
+#include "gateway/owner/tickets.h"
 #include "network.h"
 #include "turn.h"
 

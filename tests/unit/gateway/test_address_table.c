@@ -2,7 +2,7 @@
  *
  * Things by address: found however many there are, also several at one address, and none that has left.
  */
-#include "gateway/address_table.h"
+#include "gateway/origin/address_table.h"
 
 #include "stage.h"
 

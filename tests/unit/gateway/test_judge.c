@@ -2,7 +2,7 @@
  *
  * What an owner knows of its servers beyond the queue: tickets are counted once, outcomes eject and teach.
  */
-#include "gateway/judge.h"
+#include "gateway/owner/judge.h"
 
 // clang-format off
 #include <setjmp.h>

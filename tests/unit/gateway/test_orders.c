@@ -2,7 +2,7 @@
  *
  * Orders to origins: given, taken back, and read again by another process.
  */
-#include "gateway/orders.h"
+#include "gateway/owner/orders.h"
 
 #include "loop/loop.h"
 

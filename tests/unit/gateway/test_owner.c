@@ -2,7 +2,7 @@
  *
  * Slots of origins: who gets one, who waits, what is shared by sites, what a reload keeps (L1, L3, L10).
  */
-#include "gateway/owner.h"
+#include "gateway/owner/owner.h"
 #include "stage.h"
 
 #define LOCAL ", allow_local: true"

@@ -2,7 +2,7 @@
  *
  * What a gateway says to edges of purges (C2), where the test is the edge, and writes the log itself.
  */
-#include "gateway/purge.h"
+#include "gateway/purges/purge.h"
 #include "stage.h"
 
 enum { NOW_US = 1000000 };

@@ -4,7 +4,7 @@
  * processes that write it in turn.
  */
 #include "base/memory.h"
-#include "gateway/purge_log.h"
+#include "gateway/purges/purge_log.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "base/memory.h"
 #include "fake_link.h"
-#include "gateway/owner.h"
+#include "gateway/owner/owner.h"
 #include "network.h"
 
 #include <unistd.h>

@@ -3,7 +3,7 @@
  * A process of an edge that hears of purges: a stream which it opened. It says what it has of each site, gets what it lacks and from then on
  * each purge as it comes into the log, and tells when it is in force. docs/protocol/purge.md.
  */
-#include "gateway/purge.h"
+#include "gateway/purges/purge.h"
 
 #include "base/memory.h"
 

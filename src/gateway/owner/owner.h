@@ -12,7 +12,7 @@
 #ifndef GATEWAY_OWNER_H
 #define GATEWAY_OWNER_H
 
-#include "gateway/tickets.h"
+#include "gateway/owner/tickets.h"
 
 enum {
     GATEWAY_PARTS_MOST = 65536, /* of all sites; those behind have no servers */

@@ -2,7 +2,7 @@
  *
  * Between the owner of a farm and the pure cores: outcomes go to failures and costs, changes are logged and counted.
  */
-#include "gateway/judge.h"
+#include "gateway/owner/judge.h"
 
 #include "base/hash.h"
 #include "base/memory.h"

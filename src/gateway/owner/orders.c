@@ -3,7 +3,7 @@
  * Orders as lines of a file: "drain SITE URL", and "end" behind the last, so that one that was cut short in writing is told from a whole one. Readers
  * see an immutable list; it is scanned, as orders are few and asked for when maps are made, never for a request.
  */
-#include "gateway/orders.h"
+#include "gateway/owner/orders.h"
 
 #include "base/memory.h"
 #include "loop/loop.h"

@@ -3,7 +3,7 @@
  * The servers of a farm: which there are, as the map says, and which of them may be used. What health checks, orders and ejections say, and
  * which refused a connection just now, is told to the queue here.
  */
-#include "gateway/owner_private.h"
+#include "gateway/owner/owner_private.h"
 
 #include "purge/purge.h"
 

@@ -3,7 +3,7 @@
  * The owner of a farm: its queue, on one worker. Requests come and slots come back during a turn of the loop; at its end the queue is asked
  * once who goes where (pump()), however many there were.
  */
-#include "gateway/owner_private.h"
+#include "gateway/owner/owner_private.h"
 
 #include "base/memory.h"
 

@@ -8,7 +8,7 @@
 #ifndef GATEWAY_TICKETS_H
 #define GATEWAY_TICKETS_H
 
-#include "gateway/judge.h"
+#include "gateway/owner/judge.h"
 #include "gateway/session.h"
 #include "queue/queue.h"
 

@@ -2,7 +2,7 @@
  *
  * The thread that numbers purges and writes them down (C2): it waits for the disk, which nobody else may.
  */
-#include "gateway/purge.h"
+#include "gateway/purges/purge.h"
 
 #include "base/hash.h"
 #include "base/memory.h"

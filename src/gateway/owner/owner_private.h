@@ -10,7 +10,7 @@
 #ifndef GATEWAY_OWNER_PRIVATE_H
 #define GATEWAY_OWNER_PRIVATE_H
 
-#include "gateway/owner.h"
+#include "gateway/owner/owner.h"
 
 enum { OWNER_SERVERS = QUEUE_SERVERS_MOST }; /* their numbers in the queue are below that */
 

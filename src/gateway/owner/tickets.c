@@ -12,7 +12,7 @@
  * with `back`. A `reclass` under way holds it, too. A cancel that crosses an answer only lets its hold go; the asker then sends the slot back with the other one. The last one to
  * let go frees it, so it does not matter which of the messages is delivered, or discarded when workers stop.
  */
-#include "gateway/owner.h"
+#include "gateway/owner/owner.h"
 
 #include "base/memory.h"
 

@@ -3,7 +3,7 @@
  * What `causeway purge` asks of a node: {"verb": "purge", "action": "do", "site": NAME, "soft": true, "items": [{"kind": "url", "what": ...}]}
  * gives a ticket at once; {"action": "look", "ticket": N} tells what became of it, edge by edge. On the main thread.
  */
-#include "gateway/purge.h"
+#include "gateway/purges/purge.h"
 
 #include "base/memory.h"
 #include "cache/cache.h"

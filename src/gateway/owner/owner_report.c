@@ -3,7 +3,7 @@
  * What others may know of a farm's queue: ten times a second, while there is anything to tell, its state is published for
  * every thread (L5, S6).
  */
-#include "gateway/owner_private.h"
+#include "gateway/owner/owner_private.h"
 
 #include "base/memory.h"
 

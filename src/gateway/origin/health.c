@@ -4,7 +4,7 @@
  * worker reads when it picks an origin. An origin that is down is the last choice, not forbidden: where all are, one more try is better
  * than none.
  */
-#include "gateway/orders.h"
+#include "gateway/owner/orders.h"
 #include "gateway/private.h"
 
 #include "base/memory.h"

@@ -2,7 +2,7 @@
  *
  * The log of purges: reading, appending, dropping. docs/protocol/purge.md has the format.
  */
-#include "gateway/purge_log.h"
+#include "gateway/purges/purge_log.h"
 
 #include "base/memory.h"
 #include "observe/observe.h"

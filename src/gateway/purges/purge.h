@@ -10,7 +10,7 @@
 #define GATEWAY_PURGE_H
 
 #include "gateway/private.h"
-#include "gateway/purge_log.h"
+#include "gateway/purges/purge_log.h"
 #include "standing/standing.h"
 
 #include <pthread.h>

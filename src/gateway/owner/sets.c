@@ -4,11 +4,11 @@
  * parts with the same servers are one set; sets that share a server are one farm, as far as a queue has room for them. A farm
  * keeps the owner of one of its former servers, so that counts and waiting requests survive a reload.
  */
-#include "gateway/owner.h"
+#include "gateway/owner/owner.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "gateway/orders.h"
+#include "gateway/owner/orders.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
  * What `causeway origin` asks of a node: {"verb": "origin", "action": "drain" | "maintain" | "return", "site": NAME, "origin": URL} gives an order;
  * {"action": "show"} tells how the origins of a site, or of all, are. On the main thread.
  */
-#include "gateway/orders.h"
-#include "gateway/owner.h"
+#include "gateway/owner/orders.h"
+#include "gateway/owner/owner.h"
 
 #include <stdarg.h>
 

@@ -3,7 +3,7 @@
  * What a farm's owner remembers of earlier answers: which server a session has, where no cookie tells it (L9), and how far mirrors are
  * behind the original (L8).
  */
-#include "gateway/owner_private.h"
+#include "gateway/owner/owner_private.h"
 
 #define SESSIONS(event)                                                                  \
     METRIC(COUNTER, "causeway_gateway_sessions_total", "event=\"" event "\"",            \

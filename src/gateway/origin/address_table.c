@@ -2,7 +2,7 @@
  *
  * Things by address.
  */
-#include "gateway/address_table.h"
+#include "gateway/origin/address_table.h"
 
 #include "base/error.h"
 #include "base/hash.h"

@@ -5,7 +5,7 @@
  */
 #include "base/memory.h"
 #include "gateway/attempt.h"
-#include "gateway/orders.h"
+#include "gateway/owner/orders.h"
 
 #include <errno.h>
 

@@ -104,6 +104,18 @@ static void draw(struct top_view *view)
     text_clear(&text);
 }
 
+/* NULL: there are none, or they are not told now. */
+static json_t *ask_queues(const struct cli_arguments *arguments)
+{
+    struct text why = {0};
+    json_t *reply = node_try(arguments, json_pack("{s:s}", "verb", "queue"), &why);
+    json_t *answer = json_array_get(json_object_get(reply, "answers"), 0);
+    json_t *queues = json_incref(json_object_get(answer, "queues"));
+    json_decref(reply);
+    text_clear(&why);
+    return queues;
+}
+
 static bool ask(const struct cli_arguments *arguments, struct top_view *view, uint64_t *asked_ns)
 {
     uint64_t now_ns = clock_now_ns();
@@ -111,8 +123,11 @@ static bool ask(const struct cli_arguments *arguments, struct top_view *view, ui
     if (!now)
         return false;
     json_decref(view->before);
+    json_decref(view->queues_before);
     view->before = view->now;
+    view->queues_before = view->queues;
     view->now = now;
+    view->queues = ask_queues(arguments);
     view->seconds = view->before ? (double)(now_ns - *asked_ns) / 1e9 : 0;
     *asked_ns = now_ns;
     return true;
@@ -179,6 +194,8 @@ static int run(const struct cli_arguments *arguments)
                      : print(arguments, &view, seconds * 1000, times);
     json_decref(view.before);
     json_decref(view.now);
+    json_decref(view.queues_before);
+    json_decref(view.queues);
     return status;
 }
 
@@ -191,8 +208,9 @@ const struct cli_verb verb_top = {
     .name = "top",
     .summary = "Watch a running node: its sites, links, queue and names",
     .help =
-        "Rates are those since the last look; p50 and p99 those of the last minute. Keys: r, e, "
-        "t and b\nsort the sites by requests, errors, time and bytes, q ends it.",
+        "Rates are those since the last look; p50 and p99 those of the last minute; of queues at a "
+        "gateway\nthe longest. Keys: r, e, t and b sort the sites by requests, errors, time and "
+        "bytes, q ends it.",
     .example = "causeway top -c causeway.yaml",
     .options = options,
     .run = run,

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 512, LINKS_LEAST = 4 };
+enum { LINE_MOST = 512, LINKS_LEAST = 4, QUEUES_MOST = 4 };
 
 static const char *const order_keys[TOP_ORDERS] = {
 #define X(name, letter, key, word) [TOP_BY_##name] = (key),
@@ -234,6 +234,68 @@ static void add_sites(struct screen *screen, unsigned kept)
     memory_free((void *)sorted);
 }
 
+/* ---- queues before origins */
+
+static int compare_queues(const void *one, const void *other)
+{
+    json_t *a = *(json_t *const *)one, *b = *(json_t *const *)other;
+    double left = node_number(a, "waiting"), right = node_number(b, "waiting");
+    if (left == right) {
+        left = node_number(a, "pending");
+        right = node_number(b, "pending");
+    }
+    if (left != right)
+        return left < right ? 1 : -1;
+    return strcmp(node_string(a, "site"), node_string(b, "site"));
+}
+
+static double refused(json_t *queue)
+{
+    double sum = 0;
+    const char *reason;
+    json_t *count;
+    json_object_foreach(json_object_get(queue, "dropped"), reason, count) sum +=
+        json_number_value(count);
+    return sum;
+}
+
+static void add_queue(struct screen *screen, json_t *queue)
+{
+    const struct top_view *view = screen->view;
+    json_t *before = same_in(view->queues_before, queue, "site", NULL);
+    double more = before ? refused(queue) - refused(before) : 0;
+    char text[4][16];
+    add_line(screen, "%-24.24s %7s %7s %7s %7.0f %9.0f %9s", node_string(queue, "site"),
+             count_text(node_number(queue, "waiting"), text[0]),
+             count_text(node_number(queue, "pending"), text[1]),
+             count_text(node_number(queue, "slots"), text[2]),
+             node_number(queue, "load_permille") / 10, node_number(queue, "drain_ms"),
+             count_text(more > 0 && view->seconds > 0 ? more / view->seconds : 0, text[3]));
+}
+
+static size_t queue_lines(const struct top_view *view)
+{
+    size_t count = json_array_size(view->queues);
+    return !count ? 0 : count < QUEUES_MOST ? count + 2 : QUEUES_MOST + 2;
+}
+
+static void add_queues(struct screen *screen)
+{
+    json_t *queues = screen->view->queues, *queue;
+    size_t count = json_array_size(queues), index;
+    if (!count)
+        return;
+    json_t **sorted = memory_new(count * sizeof(json_t *));
+    json_array_foreach(queues, index, queue) sorted[index] = queue;
+    qsort((void *)sorted, count, sizeof(json_t *), compare_queues);
+    add_line(screen, "%s", "");
+    add_line(screen, "%-24s %7s %7s %7s %7s %9s %9s", "queue of", "waiting", "pending", "slots",
+             "load %", "served ms", "refused/s");
+    for (size_t i = 0; i < count && i < QUEUES_MOST; i++)
+        add_queue(screen, sorted[i]);
+    memory_free((void *)sorted);
+}
+
 /* ---- links */
 
 static void add_link(struct screen *screen, json_t *link)
@@ -271,6 +333,8 @@ void top_screen(const struct top_view *view, struct text *text)
     add_edge(&screen);
     add_gateway(&screen);
     add_dns(&screen);
-    add_sites(&screen, (unsigned)(links > LINKS_LEAST ? LINKS_LEAST : links) + 3);
+    add_sites(&screen,
+              (unsigned)((links > LINKS_LEAST ? LINKS_LEAST : links) + 3 + queue_lines(view)));
+    add_queues(&screen);
     add_links(&screen);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One screen of `causeway top`, from two answers of /status some seconds apart. Without a terminal, and without a clock.
+ * One screen of `causeway top`, from two answers of /status and of the gateway's queues, some seconds apart. Without a terminal, and without a clock.
  */
 #ifndef CLI_TOP_SCREEN_H
 #define CLI_TOP_SCREEN_H
@@ -26,7 +26,8 @@ enum top_order {
 struct top_view {
     json_t *before; /* NULL: rates are of the last minute, or not shown */
     json_t *now;
-    double seconds; /* between them */
+    json_t *queues_before, *queues; /* of a gateway, as `causeway queue` shows them; NULL: none */
+    double seconds;                 /* between them */
     enum top_order order;
     unsigned rows, columns; /* of the terminal; 0: no limit */
 };

@@ -49,7 +49,9 @@ def test_L10_top_shows_sites_and_links_without_a_terminal(node):
     for _ in range(30):
         visit(node, "/bad")
     out = watcher.communicate(timeout=20)[0]
-    line = [line.split() for line in out.splitlines() if line.startswith("shop ")][-1]
+    queue = [line.split() for line in out.split("queue of")[-1].splitlines() if line.startswith("shop ")][0]
+    assert len(queue) == 7 and queue[1] == "0" and queue[3] == "1.0k", "nobody waits for one of 1024 slots"
+    line = [line.split() for line in out.split("queue of")[-2].splitlines() if line.startswith("shop ")][-1]
     assert float(line[1]) > 1 and line[2] == "0.0" and float(line[3]) > 1 and float(line[5]) > 0  # requests and errors each second, hits, p99
     for words, complaint in ((("--interval", "0"), "--interval"), (("--times", "x"), "--times")):
         refused = node.run("top", *words, check=False)

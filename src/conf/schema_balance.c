@@ -114,7 +114,7 @@ const struct section site_mark_section = {
 
 static const struct setting balance_settings[] = {
     {"policy", &type_choice, MEMBER(conf_site, balance.policy), .words = policies,
-     .preset = "least_pending", .help = "How an origin is chosen of those that have room."},
+     .preset = "expected", .help = "How an origin is chosen of those that have room."},
     {"key", &type_choice, MEMBER(conf_site, balance.key), .words = keys, .preset = "path",
      .help =
          "What policy `hash` keeps together: requests of a path, of a path with its query, of a "

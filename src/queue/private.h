@@ -47,12 +47,13 @@ struct queue_server {
     bool is_there; /* in the table */
     bool is_leaving;
     bool is_usable;
-    uint32_t most;                  /* bound by other gateways */
-    uint64_t since_ns;              /* for the slow start; 0: always there */
-    struct limit limit;             /* where the spec fixes no slots */
-    uint64_t begun;                 /* launches of the queue when it got its last */
+    uint32_t most;               /* bound by other gateways */
+    uint64_t since_ns;           /* for the slow start; 0: always there */
+    struct limit limit;          /* where the spec fixes no slots */
+    uint64_t begun[QUEUE_TYPES]; /* launches of that type, to all servers, when it got its last */
     double service_ns[QUEUE_TYPES]; /* means; 0: not known */
-    double usual_pending;           /* that those met */
+    double usual_pending;           /* that those met, */
+    double usual_seen;              /* by how many of late, PART_OF_MEAN at most */
     double peak_ns;                 /* peak EWMA of all types */
     uint64_t finished, failed;
 };
@@ -106,7 +107,8 @@ struct queue {
      * when the choice was begun. */
     struct queue_load load_now;
     struct balance_candidate candidates[QUEUE_SERVERS_MOST]; /* but for what is pending and asked */
-    double usual_part[QUEUE_SERVERS_MOST];                   /* 1 / (usual_pending + 1) */
+    double usual_part[QUEUE_SERVERS_MOST];                   /* 1 / (what is usual there + 1) */
+    double usual_pending;                                    /* at whatever server */
     uint64_t weighs_types;                                   /* bits: type_weights are stated */
     uint64_t there;                                          /* bits: not leaving, */
     uint64_t open;                                           /* and of weight, */
@@ -123,7 +125,8 @@ struct queue {
     uint32_t held_seen[QUEUE_TYPES];
     struct queue_rate finishes;
     struct queue_level load;
-    uint64_t begun; /* launches, to all servers */
+    uint64_t begun[QUEUE_TYPES]; /* launches, to all servers */
+    uint64_t tried[QUEUE_TYPES]; /* how many they were when a forgotten server was tried last */
     uint64_t pushed, finished, cancelled, dropped[QUEUE_REASONS];
 };
 

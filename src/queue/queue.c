@@ -153,7 +153,7 @@ void queue_begin(struct queue *queue, uint16_t number, uint8_t class, uint8_t ty
     INVARIANT(number < queue->server_count && queue->servers[number].is_there);
     struct queue_server *server = &queue->servers[number];
     struct queue_load *load = &queue->load_now;
-    server->begun = ++queue->begun;
+    server->begun[type] = ++queue->begun[type];
     load->pending[number]++;
     load->type_pending[type][number]++;
     load->types[type]++;

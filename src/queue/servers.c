@@ -8,9 +8,11 @@
 #include <math.h>
 
 #define SORT_INTERVAL_NS   100000000ull
-#define PEAK_FORGOTTEN_NS  10e9 /* a peak has fallen to a third of its height over the mean */
+#define FORGOTTEN_NS       10e9 /* a peak has fallen to a third of its height */
 #define PART_OF_MEAN       32   /* a sample moves a mean by so much */
-#define FORGOTTEN_LAUNCHES 256  /* after so many to others a server is tried again */
+#define PART_OF_ALL        256  /* likewise, of all servers together */
+#define USUAL_LENT         4    /* as so many samples */
+#define FORGOTTEN_LAUNCHES 256  /* of a type: after so many to others a server is tried again */
 
 /* ---- the table */
 
@@ -48,6 +50,15 @@ static bool is_valid(const struct queue_server_spec *specs, size_t count)
     return true;
 }
 
+/* Where little was seen, it is what is usual elsewhere, as costs are borrowed from elsewhere: those were measured beside that. A little is always
+ * borrowed, so that servers that are alike come to have alike much. */
+static void note_usual(struct queue *queue, uint16_t number)
+{
+    const struct queue_server *server = &queue->servers[number];
+    double usual = server->usual_pending * server->usual_seen + queue->usual_pending * USUAL_LENT;
+    queue->usual_part[number] = 1 / (usual / (server->usual_seen + USUAL_LENT) + 1);
+}
+
 /* The part of a candidate that hardly changes. */
 static void prepare(struct queue *queue, uint16_t number)
 {
@@ -63,7 +74,7 @@ static void prepare(struct queue *queue, uint16_t number)
     for (int type = 0; type < QUEUE_TYPES; type++)
         if (server->spec.type_weights[type])
             queue->weighs_types |= 1ull << number;
-    queue->usual_part[number] = 1 / (server->usual_pending + 1);
+    note_usual(queue, number);
 }
 
 /* What follows from the table. */
@@ -252,18 +263,20 @@ static double slowness(const struct queue *queue, const struct queue_server *ser
     return known ? sum / known : 1;
 }
 
-/* A peak is forgotten so slowly that ten steps a second are enough. */
-static void forget_peaks(struct queue *queue, uint64_t now_ns)
+/* Both are forgotten so slowly that ten steps a second are enough. */
+static void forget_a_little(struct queue *queue, uint64_t now_ns)
 {
     if (!queue->peaks_at_ns || now_ns <= queue->peaks_at_ns) {
         queue->peaks_at_ns = now_ns;
         return;
     }
-    double left = exp(-(double)(now_ns - queue->peaks_at_ns) / PEAK_FORGOTTEN_NS);
+    double left = exp(-(double)(now_ns - queue->peaks_at_ns) / FORGOTTEN_NS);
     queue->peaks_at_ns = now_ns;
     for (size_t i = 0; i < queue->server_count; i++) {
         queue->servers[i].peak_ns *= left;
         queue->candidates[i].latency_ns = (uint64_t)queue->servers[i].peak_ns;
+        queue->servers[i].usual_seen *= left;
+        note_usual(queue, (uint16_t)i);
     }
 }
 
@@ -273,7 +286,7 @@ void queue_servers_sort(struct queue *queue, uint64_t now_ns)
         return;
     double slow[QUEUE_SERVERS_MOST];
     uint32_t count = 0;
-    forget_peaks(queue, now_ns);
+    forget_a_little(queue, now_ns);
     queue->slots = 0;
     queue->sorted_at_ns = now_ns ? now_ns : 1;
     for (size_t i = 0; i < queue->server_count; i++)
@@ -382,17 +395,25 @@ static bool is_worth_waiting(const struct queue *queue, const struct queue_item 
     return (expected_ns + backlog_ns) / slots < (double)here->expected_ns;
 }
 
-/* One that has had nothing for long, since it was slow when it had: it may have recovered. QUEUE_NO_SERVER: there is none. */
-static uint16_t forgotten(const struct queue *queue, const struct balance_candidate *candidates)
+/* One that has had nothing of the type for long, since it was slow when it had: it may have recovered, or what was learnt was learnt in a bad
+ * moment. Whatever the number of such servers, few requests are spent on them. QUEUE_NO_SERVER: none is due. */
+static uint16_t forgotten(const struct queue *queue, uint8_t type,
+                          const struct balance_candidate *candidates)
 {
+    uint64_t begun = queue->begun[type], longest = FORGOTTEN_LAUNCHES;
+    uint16_t found = QUEUE_NO_SERVER;
+    if (begun - queue->tried[type] < FORGOTTEN_LAUNCHES)
+        return found;
     for (uint16_t i = 0; i < queue->server_count; i++) {
         const struct balance_candidate *candidate = &candidates[i];
-        if (candidate->is_usable && candidate->weight && !candidate->pending && candidate->limit &&
-            candidate->role == BALANCE_EQUAL &&
-            queue->begun - queue->servers[i].begun > FORGOTTEN_LAUNCHES)
-            return i;
+        if (!candidate->is_usable || !candidate->weight || candidate->role != BALANCE_EQUAL ||
+            candidate->pending >= candidate->limit ||
+            begun - queue->servers[i].begun[type] <= longest)
+            continue;
+        longest = begun - queue->servers[i].begun[type];
+        found = i;
     }
-    return QUEUE_NO_SERVER;
+    return found;
 }
 
 uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
@@ -416,9 +437,11 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
             candidates[i].expected_ns = (uint64_t)expected_ns[i];
     }
     bool by_cost = waits_for_better && !item->has_key;
-    uint16_t tried = by_cost ? forgotten(queue, candidates) : (uint16_t)QUEUE_NO_SERVER;
-    if (tried != QUEUE_NO_SERVER)
+    uint16_t tried = by_cost ? forgotten(queue, item->type, candidates) : (uint16_t)QUEUE_NO_SERVER;
+    if (tried != QUEUE_NO_SERVER) {
+        queue->tried[item->type] = queue->begun[item->type];
         return tried;
+    }
     const struct balance_question question = {
         .now_ns = now_ns,
         .key = item->key,
@@ -436,6 +459,15 @@ uint16_t queue_server_pick(struct queue *queue, const struct queue_item *item,
 
 /* ---- what answers tell */
 
+static void note_met(struct queue *queue, uint16_t number, double met)
+{
+    struct queue_server *server = &queue->servers[number];
+    server->usual_seen += server->usual_seen <= PART_OF_MEAN - 1;
+    server->usual_pending += (met - server->usual_pending) / fmax(server->usual_seen, 1);
+    queue->usual_pending += (met - queue->usual_pending) / PART_OF_ALL;
+    note_usual(queue, number);
+}
+
 void queue_server_answered(struct queue *queue, uint16_t number, uint8_t type,
                            const struct queue_outcome *outcome, uint64_t now_ns)
 {
@@ -447,8 +479,7 @@ void queue_server_answered(struct queue *queue, uint16_t number, uint8_t type,
         return;
     double sample = (double)outcome->service_ns, mean = server->service_ns[type];
     server->service_ns[type] = mean > 0 ? mean + (sample - mean) / PART_OF_MEAN : sample;
-    server->usual_pending += (pending - 1 - server->usual_pending) / PART_OF_MEAN;
-    queue->usual_part[number] = 1 / (server->usual_pending + 1);
+    note_met(queue, number, pending - 1);
 
     double peak = server->peak_ns;
     server->peak_ns = sample > peak ? sample : peak + (sample - peak) / PART_OF_MEAN;

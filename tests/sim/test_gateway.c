@@ -225,6 +225,38 @@ static void L7_a_server_that_has_recovered_is_found_out(void **state)
     }
 }
 
+/* Nothing is known of anybody at the beginning, and little for a while: nobody gets all for that, from one request at a time to more than they can
+ * do. Where it is found while all come at once how many an origin works on, one of them may look slow for half a minute. */
+static void L7_servers_that_are_alike_share_from_the_first_request(void **state)
+{
+    (void)state;
+    enum { ALIKE = 4 };
+    static const double loads[] = {0.02, 0.3, 0.8, 2};
+    struct sim_origin_config alike[ALIKE];
+    const struct sim_gateway_config gateway_of_alike = {.origins = alike, .origin_count = ALIKE};
+    for (size_t i = 0; i < ALIKE; i++)
+        alike[i] = (struct sim_origin_config){.name = "alike", .workers = 8, .slowness = 1};
+    for (size_t i = 0; i < 2 * sizeof loads / sizeof *loads; i++) {
+        struct sim_world_config config = usual(loads[i / 2], 1);
+        struct sim_result result;
+        uint64_t least = UINT64_MAX, sum = 0;
+        config.gateways = &gateway_of_alike;
+        config.limits = i % 2 ? SIM_LIMITS_EXACT : SIM_LIMITS_NONE;
+        config.warm_ns = 0;
+        config.measured_ns = 10 * SIM_SECOND;
+        sim_world_run(&config, &sim_queue, &result);
+        for (size_t k = 0; k < ALIKE; k++) {
+            least = result.taken[0][k] < least ? result.taken[0][k] : least;
+            sum += result.taken[0][k];
+        }
+        double part = (double)least * ALIKE / (double)sum;
+        print_message("  load %.2f, limits %s: the least has %.2f of its part\n", loads[i / 2],
+                      i % 2 ? "told" : "found", part);
+        assert_true(part > (i % 2 || loads[i / 2] < 0.5 ? 0.8 : 0.25));
+        sim_result_clear(&result);
+    }
+}
+
 /* What is foretold to those who come in a second, beside what they wait. Where nobody waits for long there is nothing to foretell. */
 static void L5_waits_are_foretold(void **state)
 {
@@ -275,6 +307,7 @@ int main(void)
         cmocka_unit_test(L10_a_flood_of_a_lower_class_hardly_moves_the_first),
         cmocka_unit_test(L10_the_lowest_class_gets_its_share_in_a_flood_of_higher_ones),
         cmocka_unit_test(L7_a_server_that_has_recovered_is_found_out),
+        cmocka_unit_test(L7_servers_that_are_alike_share_from_the_first_request),
         cmocka_unit_test(L5_waits_are_foretold),
         cmocka_unit_test(L5_waits_at_steady_servers_are_foretold_closely),
     };

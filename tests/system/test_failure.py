@@ -46,6 +46,7 @@ sites:
     hosts: [{HOST}]
     origins: [{origins}]
     queue: {{patience: 2s}}
+    balance: {{policy: least_pending}} # each of them shall get requests
     {more}
 """
 

@@ -18,7 +18,7 @@ SIZE = 2 << 20
 def start(lab, program, version, start_origin, wan=None, origins=1):
     road = Road(lab, program, version, wan, origins)
     processes = [start_origin(lab, road.origin, (road.origin_at, port), name=f"origin-{port}") for port in road.origin_ports]
-    return road.start(), processes
+    return road.start(site="balance: {policy: least_pending}"), processes  # each of them shall get requests
 
 
 @pytest.mark.parametrize("loss", [1, 5])

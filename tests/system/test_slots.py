@@ -45,7 +45,7 @@ class ThreeEdges(Road):
         """The second one has that weight."""
         rows = [f'{{url: "http://{at(self.origin_at, port)}", limit: {LIMIT}, weight: {weight if number else 100}}}'
                 for number, port in enumerate(self.origin_ports)]
-        return f"origins: [{', '.join(rows)}]"
+        return f"origins: [{', '.join(rows)}]\n    balance: {{policy: least_pending}}"
 
     def start(self, **texts):
         text = self.text(**texts)

@@ -4,6 +4,8 @@
  */
 #include "balance_case.h"
 
+#define MS 1000000ull
+
 static void L1_fewest_pending_for_its_weight_wins(void **state)
 {
     (void)state;
@@ -149,9 +151,9 @@ static void L7_expected_completion_is_where_it_is_done_soonest(void **state)
 {
     (void)state;
     struct balance_candidate servers[] = {server(1, 1), server(2, 30), server(3, 2)};
-    servers[0].expected_ns = 900;
-    servers[1].expected_ns = 300;
-    servers[2].expected_ns = 600;
+    servers[0].expected_ns = 90 * MS;
+    servers[1].expected_ns = 30 * MS;
+    servers[2].expected_ns = 60 * MS;
     assert_int_equal(pick_of(&balance_expected, servers, 3), 1);
     servers[0].pending = 0;
     servers[0].expected_ns = 0; /* unknown and idle: tried */
@@ -160,6 +162,51 @@ static void L7_expected_completion_is_where_it_is_done_soonest(void **state)
     assert_int_equal(pick_of(&balance_expected, servers, 3), 1);
     servers[1].expected_ns = servers[2].expected_ns = 0; /* unknown of all: least pending */
     assert_int_equal(pick_of(&balance_expected, servers, 3), 0);
+}
+
+/* Whatever is pending there, and with whatever weights: the same servers may be picked, and those that could be drawn are drawn as often. */
+static void L7_expected_of_servers_unknown_is_least_pending(void **state)
+{
+    (void)state;
+    enum { COUNT = 5, CASES = 200, PICKS = 2000 };
+    struct random random;
+    random_seed(&random, 11);
+    for (int i = 0; i < CASES; i++) {
+        struct balance_candidate servers[COUNT];
+        unsigned expected[COUNT], least[COUNT];
+        for (size_t k = 0; k < COUNT; k++) {
+            servers[k] = server(k + 1, (uint32_t)random_below(&random, 3));
+            servers[k].weight = (uint16_t)(50 * (1 + random_below(&random, 3)));
+        }
+        count_picks(&balance_expected, servers, COUNT, PICKS, expected);
+        count_picks(&balance_least_pending, servers, COUNT, PICKS, least);
+        for (size_t k = 0; k < COUNT; k++)
+            assert_true(abs((int)expected[k] - (int)least[k]) < PICKS / 10);
+    }
+}
+
+static void L7_servers_that_are_about_as_soon_share_by_weight(void **state)
+{
+    (void)state;
+    struct balance_candidate servers[] = {server(1, 0), server(2, 0), server(3, 0)};
+    unsigned counts[3];
+    servers[0].expected_ns = 100 * MS;
+    servers[1].expected_ns = 110 * MS; /* what is learnt is not so exact */
+    servers[2].expected_ns = 200 * MS;
+    servers[1].weight *= 2;
+    count_picks(&balance_expected, servers, 3, 3000, counts);
+    assert_in_range(counts[0], 900, 1100);
+    assert_in_range(counts[1], 1900, 2100);
+    assert_int_equal(counts[2], 0);
+    servers[1].pending = 1;
+    servers[1].expected_ns = 112 * MS;
+    count_picks(&balance_expected, servers, 3, 100, counts);
+    assert_int_equal(counts[0], 100); /* it has nothing pending */
+    servers[0].expected_ns = MS / 10; /* nor is so little a difference */
+    servers[1].expected_ns = MS;
+    servers[1].pending = 0;
+    count_picks(&balance_expected, servers, 3, 3000, counts);
+    assert_in_range(counts[0], 900, 1100);
 }
 
 static size_t hash_pick(const struct balance_candidate *servers, size_t count, uint64_t key)
@@ -230,6 +277,8 @@ int main(void)
         cmocka_unit_test(L1_peak_ewma_weighs_latency_by_what_is_pending),
         cmocka_unit_test(L1_hot_cold_takes_the_quickest_that_is_not_hot),
         cmocka_unit_test(L7_expected_completion_is_where_it_is_done_soonest),
+        cmocka_unit_test(L7_expected_of_servers_unknown_is_least_pending),
+        cmocka_unit_test(L7_servers_that_are_about_as_soon_share_by_weight),
         cmocka_unit_test(L1_hash_moves_only_the_keys_of_who_comes_or_goes),
         cmocka_unit_test(L1_hash_passes_on_what_is_beyond_its_share),
         cmocka_unit_test(L1_hash_without_a_key_takes_the_less_pending),

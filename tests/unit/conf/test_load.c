@@ -293,7 +293,7 @@ static void L1_L9_origins_and_sessions_are_read(void **state)
         "          - { url: \"http://a.example\", role: original }\n"
         "          - { url: \"http://b.example\", role: mirror, behind: 90s }\n"
         "    balance:\n"
-        "      policy: expected\n"
+        "      policy: peak_ewma\n"
         "      slow_start: { time: 30s }\n"
         "      session: { by: cookie, secret: s, idle: 5m }\n"
         "      mirrors: { latency: 2s, after_write: 9s }\n"
@@ -319,7 +319,7 @@ static void L1_L9_origins_and_sessions_are_read(void **state)
     assert_int_equal(site->groups[0].origins[1].role, BALANCE_MIRROR);
     assert_true(site->groups[0].origins[1].behind_ns == 90000000000);
     const struct balance_settings *balance = &site->balance;
-    assert_int_equal(balance->policy, BALANCE_EXPECTED);
+    assert_int_equal(balance->policy, BALANCE_PEAK_EWMA);
     assert_true(balance->slow_start.duration_ns == 30000000000);
     assert_int_equal(balance->slow_start.least_percent, 10);
     assert_int_equal(balance->session.kind, BALANCE_SESSION_COOKIE);
@@ -332,7 +332,7 @@ static void L1_L9_origins_and_sessions_are_read(void **state)
     assert_true(balance->marks.latency_ns == 2000000000);
     assert_true(balance->after_write_ns == 9000000000);
     balance = &conf_find_site(conf, SPAN("t"))->balance;
-    assert_int_equal(balance->policy, BALANCE_LEAST_PENDING);
+    assert_int_equal(balance->policy, BALANCE_EXPECTED);
     assert_int_equal(balance->session.kind, BALANCE_SESSION_OFF);
     assert_null(balance->session.name);
     conf_free(conf);

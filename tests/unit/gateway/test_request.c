@@ -32,7 +32,7 @@ static void an_edge_that_hears_them_is_told_the_times(void **state)
     struct stage stage;
     struct visit origin;
     (void)state;
-    stage_start(&stage, "", LOCAL);
+    stage_start(&stage, ", balance: { policy: first }", LOCAL);
     for (int i = 0; i < 3; i++) {
         stage.edge.hears_times = i < 2;
         struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){0});

@@ -12,6 +12,7 @@ enum {
     HELD_PART = 64,       /* a sample moves the mean of its type by so much */
     CORRECTION_PART = 32, /* likewise for what estimates were wrong by */
     RECENT_PART = 16,     /* and for waits in a standing queue */
+    LEFT_PART = 16,       /* of the target: whoever waited for longer was left over */
     SHARE_WHOLE = 100,
     SHARE_LEAST = 2, /* percent of the slots that a class is taken to get without a share */
 };
@@ -137,6 +138,14 @@ uint64_t queue_wait_ns(const struct queue *queue, uint8_t class, double own_ns, 
     return (uint64_t)(wait_ns * self->correction);
 }
 
+/* From a standing queue the newest go, and most of them at once. Those left over, of whom a few are launched after very long when there is
+ * a lull, say nothing of what a request that comes now may expect. */
+static void note_recent(const struct queue *queue, struct queue_class *class, double waited_ns)
+{
+    if (waited_ns * LEFT_PART < (double)queue->settings.target_ns)
+        class->recent_wait_ns += (waited_ns - class->recent_wait_ns) / RECENT_PART;
+}
+
 /* What is learnt goes by what was foretold without it: whoever is launched now was judged a whole wait ago, and what corrects
  * itself by what it said so long ago swings. Short ones are not judged: whether the next slot becomes free in one or two milliseconds nobody
  * can foretell. */
@@ -145,7 +154,7 @@ void queue_estimate_launched(struct queue *queue, const struct queue_item *item,
     struct queue_class *class = &queue->classes[item->class];
     double waited = (double)(now_ns - item->arrived_ns);
     if (class->is_standing) {
-        class->recent_wait_ns += (waited - class->recent_wait_ns) / RECENT_PART;
+        note_recent(queue, class, waited);
         return;
     }
     double foretold = item->expected_us * 1e3;

@@ -9,9 +9,6 @@
 
 enum { REFUSAL_BYTES = 300, LOOSE_LIMIT = 1000 };
 
-/* A proxy of today sends nothing to a server that refused, reset or lost a connection for so long. */
-static const uint64_t avoid_ns = SIM_SECOND;
-
 static struct sim_gateway *gateway_of(struct sim_node *node)
 {
     return CONTAINER_OF(node, struct sim_gateway, node);
@@ -42,7 +39,7 @@ static void refuse(struct sim_gateway *gateway, struct sim_request *request, boo
 
 static void avoid(struct sim_gateway *gateway, size_t origin)
 {
-    gateway->avoid_until_ns[origin] = gateway->node.sim->now_ns + avoid_ns;
+    gateway->avoid_until_ns[origin] = gateway->node.sim->now_ns + SIM_AVOID_NS;
     gateway->world->balancer->set_usable(gateway->balancer, origin, false);
 }
 

@@ -21,8 +21,13 @@ enum {
     SIM_CLASSES = 5,
     SIM_SECONDS_MAX = 600,
     SIM_TENTHS_MAX = 10 * SIM_SECONDS_MAX,
+    SIM_ERRORS = 50,
+    SIM_ERROR_PERCENT = 2,
     SIM_TRIES_MOST = 3, /* of a request that an origin reset or refused */
 };
+
+/* A proxy of today sends nothing to a server that refused, reset or lost a connection for so long. */
+#define SIM_AVOID_NS SIM_SECOND
 
 /* ---- what there is */
 
@@ -123,8 +128,14 @@ struct sim_result {
     double capacity_s; /* nominal seconds of work that the origins could do meanwhile */
     uint32_t pending_most[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX];
     uint64_t taken[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX]; /* requests, while measuring */
-    /* Sums over the requests launched that had come in each second of measuring: what was foretold, what it was. */
-    double foretold_s[SIM_CLASSES][SIM_SECONDS_MAX], waited_s[SIM_CLASSES][SIM_SECONDS_MAX];
+    /* Of the requests launched that had come in each second of measuring. */
+    struct sim_foretold {
+        double foretold_s, waited_s; /* sums: what was foretold, what it was */
+        /* Those are apart whose wait nobody could foresee, because an origin came or went in it or less than SIM_AVOID_NS before. */
+        uint32_t foreseeable, unforeseeable;
+        uint16_t
+            errors[SIM_ERRORS + 1]; /* how many were off by 0-2 %, 2-4 % ...; the last: by more */
+    } seconds[SIM_CLASSES][SIM_SECONDS_MAX];
     uint32_t sent[SIM_GATEWAYS_MAX][SIM_TENTHS_MAX]; /* requests, in each tenth of a second */
     float slowest_ms[SIM_SECONDS_MAX];               /* of the good that came in that second */
 };
@@ -134,8 +145,11 @@ void sim_world_run(const struct sim_world_config *config, const struct sim_balan
 void sim_result_clear(struct sim_result *result);
 double sim_result_quantile_ms(const struct sim_result *result, int class, double at);
 double sim_result_wait_ms(const struct sim_result *result, int class, double at);
-/* Of the seconds in which somebody waited: quantile of the relative error of what was foretold. */
+/* Of the seconds in which somebody waited: quantile of the relative error of all that was foretold, together. */
 double sim_result_estimate_error(const struct sim_result *result, int class, double at);
+/* Of the seconds of which at least half of the requests could be foreseen: quantile of how far off the estimate was for the median request of the
+ * second, in percent of its wait or, if that is longer, of the time that requests take themselves. */
+double sim_result_median_error(const struct sim_result *result, int class, double at);
 double sim_result_goodput(const struct sim_result *result); /* share of the capacity */
 void sim_result_print(const struct sim_result *result, const char *name);
 

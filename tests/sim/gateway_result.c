@@ -45,6 +45,43 @@ void sim_result_add_good(struct sim_world *world, const struct sim_request *requ
         *slowest_ms = (float)ms;
 }
 
+/* No origin came or went while it waited, nor so shortly before that its gateway could not know yet. */
+static bool is_foreseeable(const struct sim_world *world, const struct sim_request *request)
+{
+    const struct sim_gateway *gateway = &world->gateways[request->gateway];
+    for (size_t i = 0; i < gateway->config->origin_count; i++) {
+        uint64_t turned_ns = gateway->origins[i].turned_ns;
+        if (turned_ns && turned_ns + SIM_AVOID_NS > request->arrived_ns)
+            return false;
+    }
+    return true;
+}
+
+static double mean_service_s(const struct sim_world *world)
+{
+    double mean_s = 0;
+    for (size_t i = 0; i < world->config->kind_count; i++)
+        mean_s += world->config->kinds[i].share * (double)world->config->kinds[i].nominal_ns / 1e9;
+    return mean_s;
+}
+
+static void note_foretold(struct sim_world *world, const struct sim_request *request,
+                          double waited_s)
+{
+    struct sim_foretold *second =
+        &world->result->seconds[request->class][second_of(world, request)];
+    double foretold_s = (double)request->estimate_ns / 1e9;
+    double error = fabs(foretold_s - waited_s) / fmax(waited_s, mean_service_s(world));
+    second->waited_s += waited_s;
+    second->foretold_s += foretold_s;
+    if (is_foreseeable(world, request)) {
+        second->foreseeable++;
+        second->errors[(int)fmin(error * 100 / SIM_ERROR_PERCENT, SIM_ERRORS)]++;
+    } else {
+        second->unforeseeable++;
+    }
+}
+
 void sim_result_add_launch(struct sim_world *world, const struct sim_request *request)
 {
     struct sim_outcome *outcome = &world->result->classes[request->class];
@@ -52,9 +89,7 @@ void sim_result_add_launch(struct sim_world *world, const struct sim_request *re
         return;
     double waited_s = (double)(request->launched_ns - request->arrived_ns) / 1e9;
     append(&outcome->waits_ms, &outcome->waits_room, outcome->launched++, waited_s * 1e3);
-    uint64_t second = second_of(world, request);
-    world->result->waited_s[request->class][second] += waited_s;
-    world->result->foretold_s[request->class][second] += (double)request->estimate_ns / 1e9;
+    note_foretold(world, request, waited_s);
 }
 
 void sim_result_add_refusal(struct sim_world *world, const struct sim_request *request,
@@ -123,9 +158,33 @@ double sim_result_estimate_error(const struct sim_result *result, int class, dou
     float errors[SIM_SECONDS_MAX];
     uint64_t count = 0;
     for (int i = 0; i < SIM_SECONDS_MAX; i++) {
-        double waited_s = result->waited_s[class][i];
-        if (waited_s > 0)
-            errors[count++] = (float)(fabs(result->foretold_s[class][i] - waited_s) / waited_s);
+        const struct sim_foretold *second = &result->seconds[class][i];
+        if (second->waited_s > 0)
+            errors[count++] =
+                (float)(fabs(second->foretold_s - second->waited_s) / second->waited_s);
+    }
+    sort(errors, count);
+    return quantile(errors, count, at);
+}
+
+/* The upper end of its bucket, in percent. */
+static int median_error(const struct sim_foretold *second)
+{
+    uint32_t seen = 0;
+    int bucket = 0;
+    while (bucket < SIM_ERRORS && (seen += second->errors[bucket]) * 2 < second->foreseeable)
+        bucket++;
+    return (bucket + 1) * SIM_ERROR_PERCENT;
+}
+
+double sim_result_median_error(const struct sim_result *result, int class, double at)
+{
+    float errors[SIM_SECONDS_MAX];
+    uint64_t count = 0;
+    for (int i = 0; i < SIM_SECONDS_MAX; i++) {
+        const struct sim_foretold *second = &result->seconds[class][i];
+        if (second->foreseeable && second->foreseeable >= second->unforeseeable)
+            errors[count++] = (float)median_error(second);
     }
     sort(errors, count);
     return quantile(errors, count, at);

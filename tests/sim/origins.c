@@ -89,6 +89,7 @@ static void origin_run(struct sim_node *node)
     uint64_t now_ns = node->sim->now_ns;
     if (origin->turn_ns <= now_ns) {
         count_capacity(origin);
+        origin->turned_ns = now_ns;
         if (origin->is_down)
             origin->is_down = false;
         else

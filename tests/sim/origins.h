@@ -32,7 +32,8 @@ struct sim_origin {
     void *context;
     struct heap working;
     struct list backlog;
-    uint64_t turn_ns; /* when it goes down or up */
+    uint64_t turn_ns;   /* when it goes down or up */
+    uint64_t turned_ns; /* when it did last; 0: never */
     bool is_down;
     uint32_t pending, pending_most;
     uint64_t taken;

@@ -257,7 +257,10 @@ static void L7_servers_that_are_alike_share_from_the_first_request(void **state)
     }
 }
 
-/* What is foretold to those who come in a second, beside what they wait. Where nobody waits for long there is nothing to foretell. */
+/* What is foretold to those who come in a second, beside what they wait. Where nobody waits for long there is nothing to foretell. An origin that goes
+ * or comes while a request waits makes its wait another, which nobody can foresee, nor for the second in which the gateway has not found out; so
+ * of seconds with such requests it is said for the others, or not at all. Of all other seconds, nine of ten are within 20 % for their median request,
+ * in queues in order and in those that stand. */
 static void L5_waits_are_foretold(void **state)
 {
     (void)state;
@@ -268,10 +271,13 @@ static void L5_waits_are_foretold(void **state)
             struct sim_result result;
             sim_world_run(&config, &sim_queue, &result);
             double median = sim_result_estimate_error(&result, NORMAL, 0.5);
-            print_message("  seed %lu, load %.1f: the median second is %.1f %% off, p90 %.1f %%\n",
-                          (unsigned long)seed, loads[i], 100 * median,
-                          100 * sim_result_estimate_error(&result, NORMAL, 0.9));
+            double most = sim_result_median_error(&result, NORMAL, 0.9);
+            print_message(
+                "  seed %lu, load %.1f: the median second is %.1f %% off, flaps included; "
+                "without them p90 %.0f %%\n",
+                (unsigned long)seed, loads[i], 100 * median, most);
             assert_true(median < 0.2);
+            assert_true(most <= 20);
             sim_result_clear(&result);
         }
     }

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "base/watched.h"
 
-#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -16,12 +15,11 @@ enum {
     ARENA_BLOCK_BYTES = 4096,
     SPARE_LIMIT =
         MEMORY_IS_WATCHED ? 0 : 256, /* blocks of a thread; it sees what is used behind its end */
-    APART_BYTES = MEMORY_IS_WATCHED ? 16 : 0, /* between two pieces */
 };
 
 struct arena_block {
     struct arena_block *next;
-    size_t used, size;
+    size_t size;
     alignas(max_align_t) uint8_t data[];
 };
 
@@ -41,7 +39,6 @@ static struct arena_block *block_new(size_t room)
     } else {
         block = memory_raw(sizeof *block + room);
     }
-    block->used = 0;
     block->size = room;
     ASAN_POISON_MEMORY_REGION(block->data, room);
     return block;
@@ -68,25 +65,20 @@ void arena_cache_drain(void)
     spare.count = 0;
 }
 
-static size_t round_up(size_t size)
+static void begin(struct arena *arena, struct arena_block *block)
 {
-    return (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    arena->blocks = block;
+    arena->at = block->data;
+    arena->end = block->data + block->size;
 }
 
-void *arena_take_raw(struct arena *arena, size_t size)
+void *arena_take_block(struct arena *arena, size_t size)
 {
-    size_t rounded = round_up(size) + APART_BYTES;
-    struct arena_block *block = arena->blocks;
-    if (!block || block->size - block->used < rounded) {
-        block = block_new(rounded > ORDINARY_BYTES ? rounded : ORDINARY_BYTES);
-        block->next = arena->blocks;
-        arena->blocks = block;
-    }
-    void *taken = block->data + block->used;
-    block->used += rounded;
-    arena->used_bytes += rounded - APART_BYTES;
-    ASAN_UNPOISON_MEMORY_REGION(taken, size);
-    return taken;
+    size_t room = arena_room(size) + 1; /* arena_take_raw() asks for more than it takes */
+    struct arena_block *block = block_new(room > ORDINARY_BYTES ? room : ORDINARY_BYTES);
+    block->next = arena->blocks;
+    begin(arena, block);
+    return arena_take_raw(arena, size);
 }
 
 void *arena_take(struct arena *arena, size_t size)
@@ -129,9 +121,8 @@ void arena_rewind(struct arena *arena)
     arena->blocks = kept->next;
     arena_clear(arena);
     kept->next = NULL;
-    kept->used = 0;
     ASAN_POISON_MEMORY_REGION(kept->data, kept->size);
-    arena->blocks = kept;
+    begin(arena, kept);
 }
 
 void arena_clear(struct arena *arena)
@@ -141,5 +132,5 @@ void arena_clear(struct arena *arena)
         arena->blocks = block->next;
         block_free(block);
     }
-    arena->used_bytes = 0;
+    *arena = (struct arena){0};
 }

@@ -12,21 +12,27 @@
 
 enum { NEAREST_LONGEST = 64 }; /* longer words are never compared */
 
-static bool make_room(struct text *text, size_t more)
+static bool grow(struct text *text, size_t more)
 {
     if (text->limit && text->length + more > text->limit) {
         text->is_cut = true;
         return false;
     }
     size_t wanted = text->length + more + 1;
-    if (wanted > text->capacity) {
-        size_t capacity = text->capacity ? text->capacity : 128;
-        while (capacity < wanted)
-            capacity *= 2;
+    size_t capacity = text->capacity ? text->capacity : 128;
+    while (capacity < wanted)
+        capacity *= 2;
+    if (capacity > text->capacity)
         text->data = memory_resize(text->data, capacity, 1);
-        text->capacity = capacity;
-    }
+    text->capacity = capacity;
     return true;
+}
+
+/* For so many bytes and a NUL. */
+static inline bool make_room(struct text *text, size_t more)
+{
+    size_t end = text->length + more;
+    return (end < text->capacity && (!text->limit || end <= text->limit)) || grow(text, more);
 }
 
 void text_add_span(struct text *text, struct span span)

@@ -222,9 +222,9 @@ int cache_answer_head(struct http_head *head, const struct cache_answer *answer,
         result = add_text(&head->fields, HTTP_NAME_CONTENT_TYPE, text);
     }
     if (!result) {
-        uint8_t digits[SPAN_DIGITS];
-        result =
-            http_fields_set(&head->fields, HTTP_NAME_AGE, span_decimal(judgement->age_s, digits));
+        uint8_t *digits = arena_take_raw(head->fields.arena, SPAN_DIGITS);
+        result = http_fields_set_own(&head->fields, HTTP_NAME_AGE,
+                                     span_decimal(judgement->age_s, digits));
     }
     return result;
 }

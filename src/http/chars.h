@@ -80,6 +80,23 @@ static inline size_t value_run(const uint8_t *bytes, size_t at, size_t end)
     return at;
 }
 
+/* Whether all bytes may stand in a value: as value_run(), but nobody asks where it ends. */
+static inline bool is_value(const uint8_t *bytes, size_t length)
+{
+#ifdef __SSE2__
+    if (length >= 16) {
+        unsigned misfits = 0;
+        for (size_t at = 0; at + 16 < length; at += 16)
+            misfits |= value_misfits(_mm_loadu_si128((const __m128i *)(const void *)(bytes + at)));
+        bytes += length - 16; /* the last block overlaps the one before */
+        return !(misfits | value_misfits(_mm_loadu_si128((const __m128i *)(const void *)bytes)));
+    }
+    if (length >= 4)
+        return !value_misfits(load_short(bytes, length));
+#endif
+    return value_run(bytes, 0, length) == length;
+}
+
 static inline size_t target_run(const uint8_t *bytes, size_t at, size_t end)
 {
 #ifdef __SSE2__

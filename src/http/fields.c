@@ -19,7 +19,7 @@ bool http_is_field_value(struct span text)
     if (!text.length)
         return true;
     return !is_white(text.data[0]) && !is_white(text.data[text.length - 1]) &&
-           value_run(text.data, 0, text.length) == text.length;
+           is_value(text.data, text.length);
 }
 
 bool http_fields_are_valid(const struct http_fields *fields)
@@ -136,14 +136,18 @@ int http_fields_add_text(struct http_fields *fields, struct span name, struct sp
                            arena_copy(fields->arena, value));
 }
 
+int http_fields_set_own(struct http_fields *fields, enum http_name id, struct span value)
+{
+    http_fields_remove(fields, id);
+    return http_fields_put(fields, id, http_name_text(id), value);
+}
+
 int http_fields_set(struct http_fields *fields, enum http_name id, struct span value)
 {
     if (!http_name_text(id).length || !http_is_field_value(value))
         return ERROR_INVALID;
     /* Copied before the old ones go: the value may be a part of them. */
-    value = arena_copy(fields->arena, value);
-    http_fields_remove(fields, id);
-    return http_fields_put(fields, id, http_name_text(id), value);
+    return http_fields_set_own(fields, id, arena_copy(fields->arena, value));
 }
 
 /* Takes out the fields that `chosen` says, keeping the order of the others. */

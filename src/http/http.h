@@ -145,7 +145,9 @@ enum { HTTP_FIELDS_MOST = 1024 }; /* whatever the configured limits say */
 MUST_USE int http_fields_add(struct http_fields *fields, enum http_name id, struct span value);
 MUST_USE int http_fields_add_text(struct http_fields *fields, struct span name, struct span value);
 MUST_USE int http_fields_set(struct http_fields *fields, enum http_name id,
-                             struct span value);                            /* replaces all */
+                             struct span value); /* replaces all */
+/* The same, without a copy, for a value that was made here: it is valid, and outlives the list. 0 or ERROR_LIMIT. */
+MUST_USE int http_fields_set_own(struct http_fields *fields, enum http_name id, struct span value);
 void http_fields_remove(struct http_fields *fields, enum http_name id);     /* all of that name */
 void http_fields_remove_text(struct http_fields *fields, struct span name); /* without case */
 /* Takes a cookie out of a request's Cookie fields; the last value, if there are several. False: it is not there. */

@@ -266,12 +266,14 @@ int http_add_forwarded(struct http_fields *fields, const struct http_opening *op
     return result;
 }
 
-/* Letters, digits, "-", ".", "_" and "~": a bit for each byte. */
-static bool is_host_byte(uint8_t byte)
-{
-    static const uint64_t bytes[4] = {0x03ff600000000000, 0x47fffffe87fffffe};
-    return bytes[byte / 64] >> (byte % 64) & 1;
-}
+/* Letters, digits, "-", "_" and "~"; dots stand between those. */
+enum host_byte { HOST_NONE, HOST_DOT, HOST_BYTE };
+
+static const uint8_t host_bytes[256] = {
+    ['-'] = HOST_BYTE,         ['.'] = HOST_DOT,  ['0' ... '9'] = HOST_BYTE,
+    ['A' ... 'Z'] = HOST_BYTE, ['_'] = HOST_BYTE, ['a' ... 'z'] = HOST_BYTE,
+    ['~'] = HOST_BYTE,
+};
 
 bool http_is_host(struct span host)
 {
@@ -283,13 +285,14 @@ bool http_is_host(struct span host)
                !address_parse(span_of(host.data + 1, host.length - 2), &address) &&
                address.family == 6;
     }
-    uint8_t before = '.';
+    uint8_t before = HOST_DOT;
     for (size_t i = 0; i < host.length; i++) {
-        if (!is_host_byte(host.data[i]) || (host.data[i] == '.' && before == '.'))
+        uint8_t kind = host_bytes[host.data[i]];
+        if (kind == HOST_NONE || (kind == HOST_DOT && before == HOST_DOT))
             return false;
-        before = host.data[i];
+        before = kind;
     }
-    return before != '.';
+    return before != HOST_DOT;
 }
 
 static int read_port(struct span text, uint16_t *port)

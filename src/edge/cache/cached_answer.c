@@ -27,7 +27,11 @@ int edge_cached_add_status(struct edge_cached *cached, struct http_fields *field
     char out[CACHE_STATUS_MOST];
     struct span node = span_text(edge_conf(cached->exchange->worker)->self->name);
     cached->was_hit = is_hit;
-    return http_fields_add(fields, HTTP_NAME_CACHE_STATUS, write_status(cached, node, out));
+    struct span status = arena_copy(fields->arena, write_status(cached, node, out));
+    return http_fields_borrow(fields,
+                              &(struct http_field){.name = http_name_text(HTTP_NAME_CACHE_STATUS),
+                                                   .value = status,
+                                                   .id = HTTP_NAME_CACHE_STATUS});
 }
 
 struct span edge_cached_words(const struct edge_exchange *exchange, char out[CACHE_STATUS_MOST])
@@ -133,7 +137,7 @@ static int add_own_fields(struct edge_exchange *exchange, struct http_fields *fi
 {
     int result = http_add_via(fields, 1, span_text(edge_conf(exchange->worker)->self->name));
     if (result == 0)
-        result = http_fields_set(fields, HTTP_NAME_X_REQUEST_ID, edge_exchange_id(exchange));
+        result = http_fields_set_own(fields, HTTP_NAME_X_REQUEST_ID, edge_exchange_id(exchange));
     return result;
 }
 

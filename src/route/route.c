@@ -24,6 +24,8 @@ static const float fill_mark = 0.8f; /* of what a channel can take: more goes to
 static const float drain_s = 1;      /* in which what waits there is to be gone */
 static const float capacity_least = 1.0f / 8; /* that a channel keeps, whatever waits there */
 
+/* A moment's silence is no reason to go where packets are known to be lost: a process that was not scheduled looks like this. */
+#define DOUBT_NS        (200ull * 1000000)
 #define FACTS_MEMORY_NS 200e6f
 #define SHARE_MEMORY_NS 300e6f
 #define PICKS_MEMORY_NS 2000e6f
@@ -74,13 +76,18 @@ static void judge(struct route_channel *channel, const struct route_settings *se
     if (is_beyond(settings, facts) ||
         (channel->state == ROUTE_DEGRADED && is_near(settings, facts)))
         channel->bad_ns = now_ns;
+    if (!facts->is_doubted)
+        channel->doubted_ns = 0;
+    else if (!channel->doubted_ns)
+        channel->doubted_ns = now_ns;
     if (!facts->is_up)
         set_state(channel, ROUTE_AWAY, now_ns);
-    else if (facts->is_doubted)
-        set_state(channel, ROUTE_DEGRADED, now_ns);
     else if (channel->bad_ns &&
              (channel->bad_ns == now_ns || now_ns - channel->bad_ns < settings->hold_ns))
         set_state(channel, ROUTE_DEGRADED, now_ns);
+    else if (channel->doubted_ns)
+        set_state(channel, now_ns - channel->doubted_ns < DOUBT_NS ? ROUTE_DOUBTED : ROUTE_DEGRADED,
+                  now_ns);
     else
         set_state(channel, ROUTE_GOOD, now_ns);
 }

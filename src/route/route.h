@@ -44,6 +44,7 @@ struct route_loss route_meter_read(const struct route_meter *meter);
 #define ROUTE_STATE_LIST(X)                                                                         \
     X(AWAY, "away")         /* nothing passes: gets nothing */                                      \
     X(DEGRADED, "degraded") /* beyond a limit lately: gets what no other can take */                \
+    X(DOUBTED, "doubted")   /* silent for a moment: gets nothing while another is good */           \
     X(GOOD, "good")
 // clang-format on
 enum route_state {
@@ -86,6 +87,7 @@ struct route_channel {
     bool has_load, is_full;
     uint64_t since_ns;            /* in that state */
     uint64_t bad_ns;              /* when it was last near one of its limits */
+    uint64_t doubted_ns;          /* since when it is silent; 0: it is not */
     float base_us;                /* of a request that need not wait there, smoothed */
     float capacity, demand;       /* requests a second, likewise */
     float waiting[ROUTE_CLASSES]; /* of that class and those before it */

@@ -223,6 +223,37 @@ static void L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go(void 
     assert_true(route_pick(&route, 0, 0) == ROUTE_NONE);
 }
 
+static void T8_a_moments_silence_is_better_than_loss(void **state)
+{
+    struct route route = {0};
+    struct route_facts facts[] = {channel(1, 10000), channel(2, 10000), channel(3, 10000)};
+    unsigned counts[ROUTE_CHANNELS_MOST];
+    (void)state;
+    /* While another is good there is no reason to wait for its answers. */
+    uint64_t now_ns = settle(&route, facts, 3, MS_NS, 1000);
+    facts[0].is_doubted = true;
+    now_ns = settle(&route, facts, 3, now_ns, 50);
+    assert_int_equal(route.channels[0].state, ROUTE_DOUBTED);
+    count_picks(&route, 2, 100, counts);
+    assert_int_equal(counts[0], 0);
+    /* The others lose packets: it keeps all, for a moment. */
+    facts[0].is_doubted = false;
+    facts[1].loss.fast_ppm = facts[2].loss.fast_ppm = 50000;
+    now_ns = settle(&route, facts, 3, now_ns, 1000);
+    facts[0].is_doubted = true;
+    now_ns = settle(&route, facts, 3, now_ns, 150);
+    assert_int_equal(route.channels[0].state, ROUTE_DOUBTED);
+    count_picks(&route, 2, 100, counts);
+    assert_int_equal(counts[0], 100);
+    now_ns = settle(&route, facts, 3, now_ns, 500);
+    assert_int_equal(route.channels[0].state, ROUTE_DEGRADED);
+    count_picks(&route, 2, 100, counts);
+    assert_true(counts[1] + counts[2] > 20);
+    facts[0].is_doubted = false;
+    settle(&route, facts, 3, now_ns, 50);
+    assert_int_equal(route.channels[0].state, ROUTE_GOOD);
+}
+
 static void T8_a_round_trip_beyond_its_limit_degrades(void **state)
 {
     const struct route_settings limits = {.rtt_ns = 50 * MS_NS, .hold_ns = 1000 * MS_NS};
@@ -293,6 +324,7 @@ int main(void)
         cmocka_unit_test(T8_a_silent_channel_gets_nothing_until_it_answers),
         cmocka_unit_test(L2_small_differences_move_nothing),
         cmocka_unit_test(L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go),
+        cmocka_unit_test(T8_a_moments_silence_is_better_than_loss),
         cmocka_unit_test(T8_a_round_trip_beyond_its_limit_degrades),
         cmocka_unit_test(T8_loss_is_seen_soon_and_forgotten_late),
         cmocka_unit_test(T8_few_packets_say_nothing),

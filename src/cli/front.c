@@ -335,31 +335,65 @@ static int command_edge(struct front *front, const json_t *command, struct text 
     return ERROR_INVALID;
 }
 
-/* {"verb": "weights", "peer": NODE, "weights": [5 numbers]}, {"verb": "weights", "site": SITE, "weights": [1 number]} */
+static void follow_shares(struct worker *worker, void *argument)
+{
+    const struct front *front = argument;
+    if (front->gateway)
+        gateway_follow_shares(front->gateway, worker);
+}
+
+/* Of a site's classes, in its edge's buffer and its gateway's queue. */
+static int set_shares(struct front *front, const char *name, const uint8_t shares[CONF_RINGS])
+{
+    const struct conf_site *site = conf_find_site(child_conf(front->child), span_text(name));
+    unsigned sum = 0;
+    for (int i = 0; i < CONF_RINGS; i++)
+        sum += shares[i];
+    if (!site || sum > 100)
+        return site ? ERROR_INVALID : ERROR_NOT_FOUND;
+    conf_set_shares(site, shares);
+    workers_run_on_all(child_workers(front->child), follow_shares, front);
+    return 0;
+}
+
+static int set_site_weight(struct front *front, const char *name, uint8_t weight)
+{
+    const struct conf_site *site = conf_find_site(child_conf(front->child), span_text(name));
+    if (!site)
+        return ERROR_NOT_FOUND;
+    link_set_weigh_site(front->links, child_workers(front->child), site->number, weight);
+    return 0;
+}
+
+/* {"verb": "weights", "peer": NODE, "weights": [5 numbers]}, {"verb": "weights", "site": SITE, "weights": [1 number]},
+ * {"verb": "weights", "shares": SITE, "weights": [5 numbers]} */
 static int command_weights(struct front *front, const json_t *command, struct text *answer)
 {
-    const char *peer = json_string_value(json_object_get(command, "peer"));
-    const char *name = json_string_value(json_object_get(command, "site"));
+    static const char *const kinds[] = {"peer", "site", "shares"};
     const json_t *list = json_object_get(command, "weights");
-    struct worker_set *workers = child_workers(front->child);
+    const char *name = NULL;
     uint8_t weights[CONF_RINGS];
-    if ((!peer && !name) || json_array_size(list) != (peer ? CONF_RINGS : 1))
+    int kind = 0, result = 0;
+    while (kind < 3 && !(name = json_string_value(json_object_get(command, kinds[kind]))))
+        kind++;
+    if (!name || json_array_size(list) != (kind == 1 ? 1 : CONF_RINGS))
         return ERROR_INVALID;
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_int_t weight = json_integer_value(json_array_get(list, i));
-        if (weight < 1 || weight > UINT8_MAX)
+        if (weight < (kind < 2) || weight > UINT8_MAX)
             return ERROR_INVALID;
         weights[i] = (uint8_t)weight;
     }
-    const struct conf_site *site =
-        peer ? NULL : conf_find_site(child_conf(front->child), span_text(name));
-    if (peer ? !link_set_weigh(front->links, workers, peer, weights) : !site)
-        return ERROR_NOT_FOUND;
-    if (site)
-        link_set_weigh_site(front->links, workers, site->number, weights[0]);
-    text_add_format(answer, "the weights of %s %s hold until the next reload",
-                    peer ? "peer" : "site", peer ? peer : name);
-    return 0;
+    if (kind == 2)
+        result = set_shares(front, name, weights);
+    else if (kind == 1)
+        result = set_site_weight(front, name, weights[0]);
+    else if (!link_set_weigh(front->links, child_workers(front->child), name, weights))
+        result = ERROR_NOT_FOUND;
+    if (result == 0)
+        text_add_format(answer, "the %s of %s %s hold until the next reload",
+                        kind == 2 ? "shares" : "weights", kind == 0 ? "peer" : "site", name);
+    return result;
 }
 
 static int command(void *state, const json_t *command, struct text *answer)

@@ -115,6 +115,10 @@ const struct conf_node *conf_find_key(const struct conf *conf, const uint8_t key
 const struct conf_site *conf_find_site(const struct conf *conf, struct span name);
 /* False: the site has no such group of origins. `name` NULL: those that are in none. */
 bool conf_find_group(const struct conf_site *site, const char *name, struct conf_group *group);
+/* The shares of its classes as told while running, until the next snapshot; percent, 100 together at most. Any thread. */
+void conf_set_shares(const struct conf_site *site, const uint8_t percent[QUEUE_CLASSES]);
+/* How requests wait for its origins: as the file says, with such shares. Any thread that reads snapshots. */
+struct queue_settings conf_queue(const struct conf_site *site);
 /* All origins of a site by number, whatever group they are in; NULL behind the last. */
 const struct conf_origin *conf_site_origin(const struct conf_site *site, size_t index);
 /* Whether the DNS role of this process's node answers for the zone; true where there is no node. */

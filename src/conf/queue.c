@@ -15,8 +15,32 @@ void derive_queue(struct loader *loader)
             queue->target_ns = queue->patience_ns / TARGET_PART;
         if (!queue->interval_ns)
             queue->interval_ns = queue->patience_ns / INTERVAL_PART;
+        conf->sites[i].shares = ARENA_NEW(&conf->arena, _Atomic uint64_t);
     }
 }
+
+/* ---- shares that are told while running: a word that holds all of them, and that there are some */
+
+#define ARE_TOLD (1ull << 63)
+
+void conf_set_shares(const struct conf_site *site, const uint8_t percent[QUEUE_CLASSES])
+{
+    uint64_t word = ARE_TOLD;
+    for (unsigned i = 0; i < QUEUE_CLASSES; i++)
+        word |= (uint64_t)percent[i] << 8 * i;
+    atomic_store_explicit(site->shares, word, memory_order_relaxed);
+}
+
+struct queue_settings conf_queue(const struct conf_site *site)
+{
+    struct queue_settings settings = site->queue;
+    uint64_t word = site->shares ? atomic_load_explicit(site->shares, memory_order_relaxed) : 0;
+    for (unsigned i = 0; word & ARE_TOLD && i < QUEUE_CLASSES; i++)
+        settings.share_percent[i] = (uint8_t)(word >> 8 * i);
+    return settings;
+}
+
+/* ---- relations */
 
 static void check_site_queue(struct loader *loader, const struct conf_site *site)
 {

@@ -51,14 +51,15 @@ struct conf_site {
     uint32_t connections_limit;     /* 1024 for each origin; beyond, requests wait */
     struct balance_settings balance;
     struct queue_settings queue; /* but slow_start and marks, which are balance's */
-    uint32_t retries;       /* 1: safe requests, on a dead kept connection or a failed connect */
-    uint32_t dns_ttl_s;     /* 20 */
-    uint32_t dns_move_in;   /* 100: of networks that get edges where the name is an ALIAS too */
-    uint32_t dns_answers;   /* 3 (R5: two or three) */
-    const char *policy;     /* name or steps; NULL: "best" */
-    uint32_t floor_percent; /* 25: edges that stay in use whatever checks find */
-    bool fails_closed;      /* false */
-    bool dns_gateway;       /* false: _gateway names tell which gateways it has */
+    _Atomic uint64_t *shares; /* as told while running: the one thing here that changes; queue.c */
+    uint32_t retries;         /* 1: safe requests, on a dead kept connection or a failed connect */
+    uint32_t dns_ttl_s;       /* 20 */
+    uint32_t dns_move_in;     /* 100: of networks that get edges where the name is an ALIAS too */
+    uint32_t dns_answers;     /* 3 (R5: two or three) */
+    const char *policy;       /* name or steps; NULL: "best" */
+    uint32_t floor_percent;   /* 25: edges that stay in use whatever checks find */
+    bool fails_closed;        /* false */
+    bool dns_gateway;         /* false: _gateway names tell which gateways it has */
     struct conf_health *health; /* of the origins; NULL: they are not checked */
     struct conf_site_tls *tls;  /* NULL: in clear only */
     struct conf_server *servers;

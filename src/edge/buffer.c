@@ -17,6 +17,7 @@ struct edge_buffer {
     struct edge_worker *worker;
     struct edge_site_route *of; /* NULL: gone, what is there ends */
     struct queue *queue;
+    struct queue_settings settings; /* of the queue */
     struct random random;
     struct list tickets;     /* of those that wait */
     struct loop_timer timer; /* while there are any */
@@ -313,21 +314,40 @@ static void name_servers(struct edge_buffer *buffer, const struct route *route)
     }
 }
 
+/* The site's own, as far as they are one worker's. */
+static struct queue_settings settings_of(const struct edge_worker *worker,
+                                         const struct conf_site *site)
+{
+    struct queue_settings settings = conf_queue(site);
+    uint32_t workers = worker->edge->options.workers;
+    settings.slow_start.duration_ns = 0; /* shares do that */
+    settings.length = (settings.length + workers - 1) / workers;
+    return settings;
+}
+
+/* After a reload, or when the shares of classes were changed while running (L10). */
+static void follow_settings(struct edge_buffer *buffer, const struct conf_site *site,
+                            uint64_t now_ns)
+{
+    struct queue_settings settings = settings_of(buffer->worker, site);
+    if (memcmp(&settings, &buffer->settings, sizeof settings) == 0)
+        return;
+    buffer->settings = settings;
+    queue_configure(buffer->queue, &settings, &balance_weighted, now_ns);
+}
+
 static struct edge_buffer *new_buffer(struct edge_worker *worker, struct edge_site_route *of,
                                       const struct conf_site *site)
 {
     struct edge_buffer *buffer = NEW(struct edge_buffer);
-    struct queue_settings settings = site->queue;
-    uint32_t workers = worker->edge->options.workers;
-    settings.slow_start.duration_ns = 0; /* shares do that */
-    settings.length = (settings.length + workers - 1) / workers;
+    buffer->settings = settings_of(worker, site);
     buffer->worker = worker;
     buffer->of = of;
     buffer->timer.fire = on_timer;
     buffer->launch.run = on_launch;
     list_init(&buffer->tickets);
     random_seed(&buffer->random, random_u64(&worker->random));
-    buffer->queue = queue_new(&settings, &balance_weighted, &buffer->random, NULL);
+    buffer->queue = queue_new(&buffer->settings, &balance_weighted, &buffer->random, NULL);
     return buffer;
 }
 
@@ -350,6 +370,7 @@ void edge_buffer_follow(struct edge_worker *worker, struct edge_site_route *of,
     struct edge_buffer *buffer = of->buffer;
     if (!buffer)
         return;
+    follow_settings(buffer, site, now_ns);
     name_servers(buffer, &of->route);
     if (now_ns - buffer->stepped_ns >= ROUTE_PERIOD_NS) {
         buffer->stepped_ns = now_ns;

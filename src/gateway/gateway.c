@@ -155,6 +155,7 @@ void gateway_worker_reload(struct gateway_worker *own)
     gateway_pools_reload(own);
     if (own == &own->gateway->workers[0])
         gateway_map_follow(own);
+    gateway_owners_follow_shares(own);
     gateway_loads_follow(own);
 }
 
@@ -185,6 +186,11 @@ int gateway_start(struct gateway *gateway, struct worker *worker)
             gateway_purges_start(gateway->purges, worker_peers(worker));
     }
     return 0;
+}
+
+void gateway_follow_shares(struct gateway *gateway, struct worker *worker)
+{
+    gateway_owners_follow_shares(&gateway->workers[worker_id(worker)]);
 }
 
 void gateway_reload(struct gateway *gateway, struct worker *worker)

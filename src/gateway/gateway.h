@@ -30,6 +30,8 @@ struct gateway_options {
 struct gateway *gateway_new(const struct gateway_options *options);
 void gateway_free(struct gateway **freed); /* after the workers have stopped */
 MUST_USE int gateway_start(struct gateway *gateway, struct worker *worker); /* on each worker */
+void gateway_follow_shares(struct gateway *gateway,
+                           struct worker *worker); /* on each worker, after conf_set_shares() */
 void gateway_reload(struct gateway *gateway,
                     struct worker *worker); /* on each worker, after the snapshot was swapped */
 void gateway_stop(struct gateway *gateway, struct worker *worker);

@@ -189,6 +189,7 @@ void queue_report(const struct queue *queue, uint64_t now_ns, struct queue_repor
             .waiting = class->waiting,
             .wait_ns = queue_wait_ns(queue, i, held_of_any(queue), now_ns),
             .launched = class->launched,
+            .share_percent = queue->settings.share_percent[i],
             .is_standing = class->is_standing,
         };
     }

@@ -205,6 +205,7 @@ struct queue_class_report {
     uint32_t waiting;
     uint64_t wait_ns;  /* that a request coming now may expect */
     uint64_t launched; /* since the queue began */
+    uint8_t share_percent;
     bool is_standing;
 };
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the link is divided: shown, configured, and changed while it runs (T2, T3, T4)."""
+"""How the link is divided, and origins' time among classes: shown, configured, and changed while it runs (T2, T3, T4, L10)."""
+import json
+
 import pytest
 from lab.process import wait_until
 from road import ORIGIN, Road, find
@@ -45,3 +47,23 @@ def test_T2_T3_T4_weights_are_shown_and_change_while_running(road):
     assert road.link("gateway")["weights"] == [16, 8, 4, 2, 1], "what is sent to the edge"
     assert find(gateway.status(), "sessions") == 1
     assert road.code("/bytes/1000?seed=1") == 200
+
+
+def test_L10_shares_of_classes_change_while_running(road):
+    """At the gateway's queue; at the edge the same verb is for its own buffer."""
+    gateway, edge = road.nodes["gateway"], road.nodes["edge"]
+
+    def shares():
+        assert road.code("/bytes/1") == 200
+        queues = json.loads(gateway.run("queue", "shop", "--json").stdout)
+        return queues and [row["share"] for row in queues[0]["classes"]]
+
+    wait_until(lambda: shares() == [0, 10, 8, 5, 2], 10, "the queue tells the file's shares", every=0.1)
+    for node in (gateway, edge):
+        assert "shares of site shop hold until" in node.run("weights", "shares", "shop", "0", "50", "30", "10", "0").stdout
+    wait_until(lambda: shares() == [0, 50, 30, 10, 0], 10, "the shares are those told", every=0.1)
+    for words in (("shop", "0", "50", "30", "10", "11"), ("shop", "1"), ("nobody", "0", "1", "1", "1", "1"), ("shop", "0", "-1", "0", "0", "0")):
+        assert gateway.run("weights", "shares", *words, check=False).returncode
+    assert "101 percent together" in gateway.run("weights", "shares", "shop", "0", "50", "30", "10", "11", check=False).stderr
+    gateway.reload(road.text())
+    wait_until(lambda: shares() == [0, 10, 8, 5, 2], 10, "they are the file's again", every=0.1)

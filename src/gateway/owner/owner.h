@@ -84,6 +84,8 @@ void gateway_owner_reclass(struct gateway_ticket *ticket); /* it waits in anothe
 void gateway_owner_finish(struct gateway_ticket *ticket, const struct gateway_outcome *outcome);
 /* The map, or what health checks say, has changed: for all owners of this worker. */
 void gateway_owners_follow(struct gateway_worker *worker);
+/* The same of shares of classes that were told while running, or are the file's again. */
+void gateway_owners_follow_shares(struct gateway_worker *worker);
 void gateway_owners_deliver(struct worker *receiver, struct message *message); /* likewise */
 void gateway_owners_stop(struct gateway_worker *worker);
 

@@ -124,6 +124,18 @@ static int set_servers(struct gateway_owner *owner, const struct gateway_farm *f
     return 0;
 }
 
+/* Shares of classes may be others than the file's, as told while running (L10). */
+static void configure_queue(struct gateway_owner *owner, const struct gateway_farm *farm)
+{
+    const struct conf_site *site =
+        conf_find_site(gateway_conf(owner->worker), span_text(farm->site));
+    struct queue_settings settings = farm->settings;
+    if (site)
+        memcpy(settings.share_percent, conf_queue(site).share_percent,
+               sizeof settings.share_percent);
+    queue_configure(owner->queue, &settings, farm->policy, gateway_owner_now_ns(owner));
+}
+
 void gateway_owner_follow(struct gateway_owner *owner, const struct gateway_map *map,
                           const struct gateway_farm *farm)
 {
@@ -142,7 +154,7 @@ void gateway_owner_follow(struct gateway_owner *owner, const struct gateway_map 
     }
     owner->version = map->version;
     if (farm) {
-        queue_configure(owner->queue, &farm->settings, farm->policy, now_ns);
+        configure_queue(owner, farm);
         owner->sessions_most = farm->sessions_most;
         owner->sessions_idle_ns = farm->sessions_idle_ns;
         gateway_owner_configure_sessions(owner);
@@ -164,6 +176,17 @@ void gateway_owners_follow(struct gateway_worker *worker)
             gateway_owner_judge_servers(owner);
         else
             gateway_owner_follow(owner, map, farm_of(map, owner));
+    }
+}
+
+void gateway_owners_follow_shares(struct gateway_worker *worker)
+{
+    const struct gateway_map *map = gateway_map_read(worker->gateway);
+    LIST_EACH (item, after, &worker->owners) {
+        struct gateway_owner *owner = CONTAINER_OF(item, struct gateway_owner, link);
+        const struct gateway_farm *farm = farm_of(map, owner);
+        if (farm)
+            configure_queue(owner, farm);
     }
 }
 

@@ -18,9 +18,10 @@ static json_t *classes_of(const struct queue_report *report)
     for (int i = 0; i < QUEUE_CLASSES; i++) {
         const struct queue_class_report *class = &report->classes[i];
         json_array_append_new(
-            classes, json_pack("{s:I, s:o, s:I, s:b}", "waiting", (json_int_t) class->waiting,
+            classes, json_pack("{s:I, s:o, s:I, s:i, s:b}", "waiting", (json_int_t) class->waiting,
                                "wait_ms", milliseconds(class->wait_ns), "launched",
-                               (json_int_t) class->launched, "stands", (int)class->is_standing));
+                               (json_int_t) class->launched, "share", (int)class->share_percent,
+                               "stands", (int)class->is_standing));
     }
     return classes;
 }

@@ -395,6 +395,44 @@ static void S6_the_queue_is_published(void **state)
     stage_stop(&stage);
 }
 
+static const uint8_t *shares_of(struct stage *stage)
+{
+    static uint8_t shares[QUEUE_CLASSES];
+    struct asked asked;
+    ask_shop(stage, &asked);
+    uint64_t before_ns = gateway_queue_read(stage->gateway, "shop")
+                             ? gateway_queue_read(stage->gateway, "shop")->at_ns
+                             : 0;
+    const struct gateway_queue_facts *facts;
+    while (!(facts = gateway_queue_read(stage->gateway, "shop")) || facts->at_ns == before_ns)
+        turn_some(stage->worker->loop);
+    for (int i = 0; i < QUEUE_CLASSES; i++)
+        shares[i] = facts->queue.classes[i].share_percent;
+    end(stage, &asked, GATEWAY_END_DONE);
+    return shares;
+}
+
+static void L10_shares_change_while_running_until_the_next_reload(void **state)
+{
+    struct stage stage;
+    static const uint8_t file[] = {0, 10, 8, 5, 2}, told[] = {0, 50, 30, 10, 10};
+    (void)state;
+    stage_start(&stage, ", queue: { shares: [0, 10, 8, 5, 2] }", LOCAL);
+    assert_memory_equal(shares_of(&stage), file, sizeof file);
+    const struct conf_site *shop = conf_find_site(gateway_conf(stage.worker), SPAN("shop"));
+    conf_set_shares(shop, told);
+    gateway_owners_follow_shares(stage.worker);
+    assert_memory_equal(shares_of(&stage), told, sizeof told);
+    assert_memory_equal(conf_queue(shop).share_percent, told, sizeof told);
+    assert_memory_equal(shop->queue.share_percent, file, sizeof file);
+    struct conf *old = stage.conf;
+    stage.conf = stage_conf(&stage, ", queue: { shares: [0, 10, 8, 5, 2] }", LOCAL); /* the same */
+    gateway_worker_reload(stage.worker);
+    conf_free(old);
+    assert_memory_equal(shares_of(&stage), file, sizeof file);
+    stage_stop(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +448,7 @@ int main(void)
         cmocka_unit_test(L3_sites_that_share_a_server_share_its_count),
         cmocka_unit_test(L3_a_reload_forgets_nothing),
         cmocka_unit_test(S6_the_queue_is_published),
+        cmocka_unit_test(L10_shares_change_while_running_until_the_next_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

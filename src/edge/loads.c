@@ -6,6 +6,7 @@
 #include "edge/loads.h"
 
 #include "base/memory.h"
+#include "base/sorted.h"
 #include "standing/standing.h"
 
 #include <pthread.h>
@@ -58,49 +59,32 @@ void edge_loads_register_metrics(void)
 
 /* ---- what was told */
 
-static size_t place_of(const struct edge_load_source *source, uint64_t site)
+static struct loads_report *find(const struct edge_load_source *source, uint64_t site)
 {
-    size_t low = 0, high = source->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (source->reports[middle].site < site)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool is_at(const struct edge_load_source *source, size_t place, uint64_t site)
-{
-    return place < source->count && source->reports[place].site == site;
+    return sorted_find(source->reports, source->count, sizeof *source->reports, site);
 }
 
 /* False: more sites than there may be. */
 static bool keep(struct edge_load_source *source, const struct loads_report *report)
 {
-    size_t place = place_of(source, report->site);
-    if (!is_at(source, place, report->site)) {
+    struct loads_report *row = find(source, report->site);
+    if (!row) {
         if (source->count == CONF_SITES_LIMIT)
             return false;
-        if (source->count == source->capacity) {
-            source->capacity = source->capacity ? source->capacity * 2 : 16;
-            source->reports =
-                memory_resize(source->reports, source->capacity, sizeof *source->reports);
-        }
-        memmove(&source->reports[place + 1], &source->reports[place],
-                (source->count++ - place) * sizeof *source->reports);
+        source->reports = sorted_insert(source->reports, &source->count, &source->capacity,
+                                        sizeof *row, report->site);
+        row = find(source, report->site);
     }
-    source->reports[place] = *report;
+    *row = *report;
     return true;
 }
 
 static void forget(struct edge_load_source *source, uint64_t site)
 {
-    size_t place = place_of(source, site);
-    if (is_at(source, place, site))
-        memmove(&source->reports[place], &source->reports[place + 1],
-                (--source->count - place) * sizeof *source->reports);
+    struct loads_report *row = find(source, site);
+    if (row)
+        memmove(row, row + 1,
+                (size_t)(source->reports + source->count-- - (row + 1)) * sizeof *row);
 }
 
 static bool is_fresh(const struct edge_load_source *source, uint64_t now_ns)
@@ -112,12 +96,11 @@ bool edge_loads_read(struct edge_load_source *source, uint64_t site, uint64_t no
                      struct loads_report *report)
 {
     pthread_mutex_lock(&source->lock);
-    size_t place = place_of(source, site);
-    bool is_known = is_fresh(source, now_ns) && is_at(source, place, site);
-    if (is_known)
-        *report = source->reports[place];
+    const struct loads_report *row = is_fresh(source, now_ns) ? find(source, site) : NULL;
+    if (row)
+        *report = *row;
     pthread_mutex_unlock(&source->lock);
-    return is_known;
+    return row != NULL;
 }
 
 bool edge_loads_read_way(struct edge_load_source *source, uint64_t now_ns, uint64_t *known,

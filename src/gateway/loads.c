@@ -6,6 +6,7 @@
 #include "loads/loads.h"
 
 #include "base/memory.h"
+#include "base/sorted.h"
 #include "gateway/private.h"
 #include "purge/purge.h"
 #include "standing/standing.h"
@@ -17,7 +18,7 @@ enum {
 
 /* The load of a site, as it is told. */
 struct load_row {
-    size_t index; /* of the site, in the configuration */
+    uint64_t index; /* of the site, in the configuration */
     struct loads_report report;
     uint64_t changed; /* the round in which it did last */
     uint64_t pushed;  /* requests so far, as of the last look */
@@ -65,36 +66,19 @@ void gateway_loads_metrics_register(void)
 
 /* ---- what the queues say */
 
-static size_t place_of(const struct gateway_loads *loads, size_t index)
-{
-    size_t low = 0, high = loads->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (loads->rows[middle].index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Sessions begin their round anew: rows have moved. */
 static struct load_row *need_row(struct gateway_loads *loads, const struct conf_site *site)
 {
-    size_t place = place_of(loads, site->index);
-    if (place < loads->count && loads->rows[place].index == site->index)
-        return &loads->rows[place];
-    if (loads->count == loads->capacity) {
-        loads->capacity = loads->capacity ? loads->capacity * 2 : 16;
-        loads->rows = memory_resize(loads->rows, loads->capacity, sizeof *loads->rows);
-    }
-    memmove(&loads->rows[place + 1], &loads->rows[place],
-            (loads->count++ - place) * sizeof *loads->rows);
-    loads->rows[place] = (struct load_row){.index = site->index,
-                                           .report = {.site = purge_site(span_text(site->name))}};
+    struct load_row *row = sorted_find(loads->rows, loads->count, sizeof *row, site->index);
+    if (row)
+        return row;
+    loads->rows =
+        sorted_insert(loads->rows, &loads->count, &loads->capacity, sizeof *row, site->index);
+    row = sorted_find(loads->rows, loads->count, sizeof *row, site->index);
+    row->report.site = purge_site(span_text(site->name));
     LIST_EACH (item, after, &loads->sessions)
         session_of(item)->next_row = 0;
-    return &loads->rows[place];
+    return row;
 }
 
 static uint32_t clip(uint64_t value)

@@ -4,6 +4,7 @@
  * take their part of the origins' slots by it. Where nobody has told of others for a while, all slots are ours.
  */
 #include "base/memory.h"
+#include "base/sorted.h"
 #include "gateway/private.h"
 #include "loads/loads.h"
 
@@ -37,23 +38,9 @@ void gateway_peers_free(struct gateway_peers **freed)
     memory_free(peers);
 }
 
-static size_t place_of(const struct gateway_peers *peers, uint64_t site)
+static struct peer_row *find(const struct gateway_peers *peers, uint64_t site)
 {
-    size_t low = 0, high = peers->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (peers->rows[middle].site < site)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct peer_row *find(struct gateway_peers *peers, uint64_t site)
-{
-    size_t place = place_of(peers, site);
-    return place < peers->count && peers->rows[place].site == site ? &peers->rows[place] : NULL;
+    return sorted_find(peers->rows, peers->count, sizeof *peers->rows, site);
 }
 
 void gateway_peers_need(struct gateway_peers *peers, uint64_t site, uint32_t need_milli)
@@ -61,14 +48,9 @@ void gateway_peers_need(struct gateway_peers *peers, uint64_t site, uint32_t nee
     pthread_mutex_lock(&peers->lock);
     struct peer_row *row = find(peers, site);
     if (!row && peers->count < CONF_SITES_LIMIT) {
-        size_t place = place_of(peers, site);
-        if (peers->count == peers->capacity) {
-            peers->capacity = peers->capacity ? peers->capacity * 2 : 16;
-            peers->rows = memory_resize(peers->rows, peers->capacity, sizeof *peers->rows);
-        }
-        row = &peers->rows[place];
-        memmove(row + 1, row, (peers->count++ - place) * sizeof *row);
-        *row = (struct peer_row){.site = site};
+        peers->rows =
+            sorted_insert(peers->rows, &peers->count, &peers->capacity, sizeof *peers->rows, site);
+        row = find(peers, site);
     }
     if (row)
         row->own_milli = need_milli;

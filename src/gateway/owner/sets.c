@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/sorted.h"
 #include "gateway/owner/orders.h"
 
 #include <stdlib.h>
@@ -373,19 +374,6 @@ static struct row *list_servers(const struct gateway_map *map, size_t *count)
     return rows;
 }
 
-static size_t first_row(const struct row *rows, size_t count, uint64_t key)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (rows[middle].key < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* One that had a server of the farm before and is not taken yet; NULL: there is none. */
 static struct gateway_owner *owner_before(const struct gateway_map *before, const struct row *rows,
                                           size_t count, const struct gateway_farm *farm,
@@ -393,7 +381,7 @@ static struct gateway_owner *owner_before(const struct gateway_map *before, cons
 {
     for (size_t i = 0; before && i < farm->server_count; i++) {
         uint64_t identity = farm->servers[i].spec.identity;
-        size_t at = first_row(rows, count, identity);
+        size_t at = sorted_place(rows, count, sizeof *rows, identity);
         for (; at < count && rows[at].key == identity; at++) {
             struct gateway_owner *owner = before->farms[rows[at].of].owner;
             if (!is_taken[gateway_owner_number(owner)])

@@ -5,6 +5,7 @@
 #include "gateway/purges/purge_log.h"
 
 #include "base/memory.h"
+#include "base/sorted.h"
 #include "observe/observe.h"
 
 #include <errno.h>
@@ -46,39 +47,19 @@ void purge_log_unlock(struct purge_log *log)
     pthread_mutex_unlock(&log->lock);
 }
 
-/* The place of the site, or where it would be. */
-static size_t site_place(const struct purge_log *log, uint64_t site)
-{
-    size_t low = 0, high = log->site_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (log->sites[middle].site < site)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static struct log_site *find_site(const struct purge_log *log, uint64_t site)
 {
-    size_t place = site_place(log, site);
-    return place < log->site_count && log->sites[place].site == site ? &log->sites[place] : NULL;
+    return sorted_find(log->sites, log->site_count, sizeof *log->sites, site);
 }
 
 static struct log_site *need_site(struct purge_log *log, uint64_t site)
 {
-    size_t place = site_place(log, site);
-    if (place < log->site_count && log->sites[place].site == site)
-        return &log->sites[place];
-    if (log->site_count == log->site_capacity) {
-        log->site_capacity = log->site_capacity ? log->site_capacity * 2 : 16;
-        log->sites = memory_resize(log->sites, log->site_capacity, sizeof *log->sites);
-    }
-    memmove(&log->sites[place + 1], &log->sites[place],
-            (log->site_count++ - place) * sizeof *log->sites);
-    log->sites[place] = (struct log_site){.site = site};
-    return &log->sites[place];
+    struct log_site *found = find_site(log, site);
+    if (found)
+        return found;
+    log->sites =
+        sorted_insert(log->sites, &log->site_count, &log->site_capacity, sizeof *log->sites, site);
+    return find_site(log, site);
 }
 
 static void add_entry(struct purge_log *log, const struct purge *purge)
@@ -278,15 +259,7 @@ static int follow(struct purge_log *log)
 
 static bool is_among(const uint64_t *sites, size_t count, uint64_t site)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sites[middle] < site)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && sites[low] == site;
+    return sorted_find(sites, count, sizeof *sites, site) != NULL;
 }
 
 static size_t entry_bytes(const struct purge_entry *entry)

@@ -6,36 +6,21 @@
 #include "gateway/purges/purge.h"
 
 #include "base/memory.h"
+#include "base/sorted.h"
 
 #include <stdlib.h>
 
 /* ---- sites */
 
-static size_t place_of(const struct purge_session *session, uint64_t site)
+static struct purge_session_site *find_site(const struct purge_session *session, uint64_t site)
 {
-    size_t low = 0, high = session->site_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (session->sites[middle].site < site)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return sorted_find(session->sites, session->site_count, sizeof *session->sites, site);
 }
 
 const struct purge_session_site *purge_session_site(const struct purge_session *session,
                                                     uint64_t site)
 {
-    size_t place = place_of(session, site);
-    return place < session->site_count && session->sites[place].site == site
-               ? &session->sites[place]
-               : NULL;
-}
-
-static struct purge_session_site *find_site(struct purge_session *session, uint64_t site)
-{
-    return (struct purge_session_site *)(uintptr_t)purge_session_site(session, site);
+    return find_site(session, site);
 }
 
 /* Under the lock. */
@@ -44,16 +29,9 @@ static struct purge_session_site *need_site(struct purge_session *session, uint6
     struct purge_session_site *found = find_site(session, site);
     if (found)
         return found;
-    size_t place = place_of(session, site);
-    if (session->site_count == session->site_capacity) {
-        session->site_capacity = session->site_capacity ? session->site_capacity * 2 : 16;
-        session->sites =
-            memory_resize(session->sites, session->site_capacity, sizeof *session->sites);
-    }
-    memmove(&session->sites[place + 1], &session->sites[place],
-            (session->site_count++ - place) * sizeof *session->sites);
-    session->sites[place] = (struct purge_session_site){.site = site};
-    return &session->sites[place];
+    session->sites = sorted_insert(session->sites, &session->site_count, &session->site_capacity,
+                                   sizeof *session->sites, site);
+    return find_site(session, site);
 }
 
 /* ---- life */

@@ -1,17 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The shop's dynamic part, behind nginx: /slow thinks for two seconds, /upload tells what arrived.
+"""The shop's dynamic part, behind nginx: /slow thinks for two seconds, /upload tells what arrived; /search and /cart take a twentieth of a second
+of one of its four workers.
 
     shop_app.py PORT                 on 127.0.0.1; prints "ready"
 """
 import hashlib
 import http.server
 import sys
+import threading
 import time
 
 from shop_site import page
 
 THINK_S = 2.0
+WORKERS, WORK_S = 4, 0.05
+workers = threading.Semaphore(WORKERS)
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -25,7 +29,15 @@ class Shop(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def work(self):
+        with workers:
+            time.sleep(WORK_S)
+        self.answer(page("Found", "<h1>Found</h1><p>What you asked for.</p>"))
+
     def do_GET(self):
+        if self.path in ("/search", "/cart"):
+            self.work()
+            return
         if self.path != "/slow":
             self.answer(page("Not here", "<h1>Not here</h1>"), 404)
             return
@@ -41,6 +53,9 @@ class Shop(http.server.BaseHTTPRequestHandler):
                 return
             digest.update(block)
             left -= len(block)
+        if self.path == "/cart":
+            self.work()
+            return
         self.answer(page("Thank you", f"<h1>Thank you</h1><p>{length} bytes, sha256 {digest.hexdigest()}</p>"))
 
     def log_message(self, *_):

@@ -7,14 +7,17 @@ import time
 
 from lab import wait_until
 from lab.process import NotReady
+from shop_app import WORK_S, WORKERS
 from shop_site import DOWNLOAD_BYTES, HOST, page_paths
-from visitor import Visitor
+from visitor import Crowd, Visitor
 from world import NEAR_MS, RATE
 
 ROUNDS = 3        # a figure is the median of so many
 NOTICED_S = 5.0   # a dead edge must have left the answers
 UPLOAD_BYTES = 1_000_000
 LOSS_SEED = 7
+CROWD = 240
+LOOKS = 10        # into the cart
 
 
 class Broken(AssertionError):
@@ -42,6 +45,8 @@ class Story:
         self.pages()
         self.download()
         self.upload()
+        self.cache()
+        self.sale()
         self.edge_dies()
 
     def title(self, text):
@@ -161,6 +166,58 @@ class Story:
         say(f"   {'slow page, two seconds of thought':36}{total:6.2f} s")
         say(f"   {'first page, asked for meanwhile':36}{meanwhile:6.2f} s")
         hold(meanwhile < 2, "the first page overtakes the slow one")
+
+    def cache(self):
+        world = self.world
+        self.title("The owner turns the cache on, by a reload: the first page again, in ms")
+        world.is_cached = True
+        world.change()
+        say(f"   {'visitor in':12}{'once':>10}{'from then on':>18}")
+        for region in world.regions:
+            visitor, sums = self.visitors[region.name], set()
+            seconds, digest = visitor.load_page(region.edge[4], world.http_port)
+            sums.add(digest)
+            later = self.median_page(visitor, region.edge[4], world.http_port, sums)
+            hold(len(sums) == 1, "the page from the edge's memory is byte for byte the origin's")
+            say(f"   {region.name:12}{seconds * 1000:10.0f}{later:18.0f}")
+
+    def sale(self):
+        world, region = self.world, self.world.region("europe")
+        visitor, edge = self.visitors[region.name], (region.edge[4], world.http_port)
+        self.title(f"A sale: {CROWD} visitors search, and the shop answers {WORKERS / WORK_S:.0f} searches a second")
+        world.has_sale = True
+        world.change()
+        alone = self.median_cart(visitor, edge, None)
+        crowd = Crowd(visitor, *edge, "/search", CROWD)
+        time.sleep(1)
+        stranger = self.median_cart(visitor, edge, None)
+        _, response, _ = visitor.ask(*edge, "/cart", "POST", b"mug")
+        cookie = response.headers.get("Set-Cookie", "").partition(";")[0]
+        hold(response.status == 200 and cookie, f"the edge marks the session of who puts something into the cart (status {response.status})")
+        customer = self.median_cart(visitor, edge, cookie)
+        crowd.leave()
+        hold(not crowd.failures, f"nobody of the crowd met an error: {crowd.failures[:3]}")
+        hold(crowd.answered, "the crowd was answered")
+        say(f"   {'':44}{'median':>8}{'slowest':>9}")
+        for who, (median, slowest) in (("the cart, before the crowd comes", alone), ("beside it", stranger),
+                                       ("beside it, with something in the cart", customer)):
+            say(f"   {who:44}{median:6.2f} s{slowest:7.2f} s")
+        say(f"   {'the crowd itself':44}{statistics.median(crowd.answered):6.2f} s{max(crowd.answered):7.2f} s")
+        say(f"\n   {len(crowd.answered)} searches were answered, {crowd.turned_away} visitors told when to come back. The gateway keeps "
+            f"{2 * WORKERS} requests at the shop\n   and the others in a queue; who is about to buy goes first.")
+
+    @staticmethod
+    def median_cart(visitor, edge, cookie):
+        """(median, slowest) of some looks into the cart, in seconds."""
+        times = []
+        for _ in range(LOOKS):
+            seconds, status, _ = visitor.get(*edge, "/cart", cookie=cookie)
+            if not cookie and status == 503:
+                continue  # one of the crowd, as far as anybody knows
+            hold(status == 200, f"the cart is there (status {status})")
+            times.append(seconds)
+        hold(times, "the cart was seen at least once")
+        return statistics.median(times), max(times)
 
     def edge_dies(self):
         world, region = self.world, self.world.region("europe")

@@ -37,20 +37,25 @@ class Visitor:
         connection.sock = sock
         return connection
 
-    def get(self, address, port, path, method="GET", body=None, connection=None):
+    def get(self, address, port, path, method="GET", body=None, connection=None, cookie=None):
         """(seconds, status, body). A new connection is part of the time."""
+        seconds, response, data = self.ask(address, port, path, method, body, connection, cookie)
+        return seconds, response.status, data
+
+    def ask(self, address, port, path, method="GET", body=None, connection=None, cookie=None):
+        """Likewise, with the whole response."""
         start = time.monotonic()
         own = connection is None
         if own:
             connection = self.connect(address, port)
         try:
-            connection.request(method, path, body, {"Host": HOST})
+            connection.request(method, path, body, {"Host": HOST} | ({"Cookie": cookie} if cookie else {}))
             response = connection.getresponse()
             data = response.read()
         finally:
             if own:
                 connection.close()
-        return time.monotonic() - start, response.status, data
+        return time.monotonic() - start, response, data
 
     def load_page(self, address, port):
         """(seconds, sha256 of everything) for the first page with all its pictures."""
@@ -93,3 +98,35 @@ class Visitor:
         if status != 200:
             raise http.client.HTTPException(f"{path} was answered with {status}")
         return data
+
+
+class Crowd:
+    """So many visitors of a region at once, each of whom asks for a path again and again until the end. Who is told to come back later does, after the
+    time that was named."""
+
+    def __init__(self, visitor, address, port, path, count):
+        self.visitor, self.target = visitor, (address, port, path)
+        self.is_over = threading.Event()
+        self.answered, self.turned_away, self.failures = [], 0, []
+        self.threads = [threading.Thread(target=self._come) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def leave(self):
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _come(self):
+        try:
+            while not self.is_over.is_set():
+                seconds, response, _ = self.visitor.ask(*self.target)
+                if response.status == 200:
+                    self.answered.append(seconds)
+                elif response.status == 503:
+                    self.turned_away += 1
+                    self.is_over.wait(float(response.headers.get("Retry-After", "1")))
+                else:
+                    raise http.client.HTTPException(f"answered with {response.status}")
+        except (OSError, http.client.HTTPException) as failure:
+            self.failures.append(failure)

@@ -5,12 +5,14 @@ As root every place is a network namespace and the distances are emulated packet
 lives on loopback addresses and only the links between edges and gateway are emulated, by UDP relays.
 """
 import os
+import secrets
 import sys
 from dataclasses import dataclass, field
 
 from lab import Lab
-from lab.causeway import Causeway, Keys
+from lab.causeway import TAKEN, Causeway, Keys
 from lab.servers import at, start_nginx
+from shop_app import WORKERS
 from shop_site import HOST, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -52,6 +54,9 @@ class World:
         self.lab = Lab(wan, prefix="cwdemo")
         self.regions = [Region(*row) for row in REGIONS]
         self.origin, self.dns, self.gateway_address = {}, {}, {}
+        self.nodes = []               # (what runs, its form of the network file)
+        self.is_cached = False
+        self.has_sale = False
 
     def close(self):
         self.lab.close()
@@ -70,6 +75,8 @@ class World:
         names = [region.edge_name for region in self.regions]
         self.keys = Keys(self.lab, self.causeway, "gateway", "dns", *names)
         self.lab.write("regions.txt", self.region_map())
+        self.secret = self.lab.write("class.secret", secrets.token_hex(32) + "\n")
+        os.chmod(self.secret, 0o600)
         self.gateway = self.start_node("gateway", self.gateway_place, self.gateway_address)
         self.dns_node = self.start_node("dns", self.dns_place, self.gateway_address)
         for region in self.regions:
@@ -82,14 +89,23 @@ class World:
         app.wait_for_output("^ready$")
         start_nginx(self.lab, self.origin_place, [(address, self.origin_port()) for address in self.origin.values()],
                     root=self.lab.path("shop"), name="origin",
-                    server=f"location ~ ^/(slow|upload)$ {{ proxy_pass http://127.0.0.1:{app_port}; "
+                    server=f"location ~ ^/(slow|upload|search|cart)$ {{ proxy_pass http://127.0.0.1:{app_port}; "
                            "proxy_http_version 1.1; proxy_request_buffering off; }")
 
     def start_node(self, name, place, gateway_address):
-        return Causeway(self.lab, self.causeway, self.config(gateway_address), node=name, namespace=place, name=name)
+        node = Causeway(self.lab, self.causeway, self.config(gateway_address), node=name, namespace=place, name=name)
+        self.nodes = [row for row in self.nodes if row[0].name != name] + [(node, gateway_address)]
+        return node
 
     def start_edge(self, region):
         region.node = self.start_node(region.edge_name, self.edge_place(region), self.gateway_seen_by(region))
+
+    def change(self):
+        """The owner changes the network file: every node takes the new one without dropping a connection."""
+        for node, gateway_address in self.nodes:
+            before = node.process.output().count(TAKEN)
+            node.reload(self.config(gateway_address))
+            node.process.wait_until(lambda at=node, count=before: at.process.output().count(TAKEN) > count, 20, "it has the new file")
 
     def config(self, gateway_address):
         """The network file; `gateway_address` is ADDRESS:PORT where edges dial the gateway."""
@@ -114,11 +130,24 @@ class World:
              f"admin: {{listen: {listed([self.admin(None)])}}}")
         node("dns", f"dns: {{listen: {listed(at(address, self.dns_port) for address in self.dns.values())}, "
                     f"reports: \"{at(self.dns[4], self.report_port)}\"}}", "admin: off")
+        limit = f", limit: {2 * WORKERS}" if self.has_sale else ""
         return "\n".join([*lines, "sites:", "  shop:", f"    hosts: [{HOST}, www.{HOST}]",
-                          f"    origins: [\"http://{at(self.origin[4], self.origin_port())}\"]",
-                          "    dns: {ttl: 20s, answers: 2}", "    tls: {self_signed: true}", "    rules: [{server_timing: true}]",
+                          f"    origins: [{{url: \"http://{at(self.origin[4], self.origin_port())}\"{limit}}}]",
+                          "    dns: {ttl: 20s, answers: 2}", "    tls: {self_signed: true}", *self.site_features(),
                           "zones:", f"  {HOST}:", f"    ns: [ns1.{HOST}]", f"    records: [\"ns1 A {self.dns[4]}\"]",
                           "regions: regions.txt", ""])
+
+    def site_features(self):
+        """What the owner turns on in the course of the story."""
+        rules = ["{server_timing: true}"]
+        if self.is_cached:
+            yield "    cache: {on: true}"
+            rules.append("{match: {not: {path: [/slow, /upload, /search, /cart]}}, cache: {ttl: 10m}}")
+        if self.has_sale:
+            yield "    queue: {patience: 3s}"
+            yield f"    session_class: {{secret: {self.secret}}}"
+            rules.append("{match: {method: POST, path: /cart}, session_class: {priority: urgent, for: 30m}}")
+        yield f"    rules: [{', '.join(rules)}]"
 
     def wan_command(self, region, words):
         """The command line that changes a region's link while it runs."""

@@ -91,7 +91,7 @@ bool balance_mark_hear(struct span value, uint64_t now_s, struct balance_mark *m
     if (end < value.length &&
         !(span_starts(parameter, for_) && read_seconds(span_from(parameter, 4), &seconds)))
         return false;
-    for (uint8_t i = 0; i < BALANCE_MARK_CLASSES; i++)
+    for (uint8_t i = 0; i < (uint8_t)BALANCE_MARK_CLASSES; i++)
         if (span_equal(word, span_text(balance_mark_words[i]))) {
             *mark = (struct balance_mark){i, now_s + seconds};
             return true;

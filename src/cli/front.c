@@ -372,7 +372,7 @@ static int command_weights(struct front *front, const json_t *command, struct te
     static const char *const kinds[] = {"peer", "site", "shares"};
     const json_t *list = json_object_get(command, "weights");
     const char *name = NULL;
-    uint8_t weights[CONF_RINGS];
+    uint8_t weights[CONF_RINGS] = {0};
     int kind = 0, result = 0;
     while (kind < 3 && !(name = json_string_value(json_object_get(command, kinds[kind]))))
         kind++;

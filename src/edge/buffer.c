@@ -325,12 +325,21 @@ static struct queue_settings settings_of(const struct edge_worker *worker,
     return settings;
 }
 
+/* In what a buffer goes by. */
+static bool are_same(const struct queue_settings *a, const struct queue_settings *b)
+{
+    return a->length == b->length && a->patience_ns == b->patience_ns &&
+           a->target_ns == b->target_ns && a->interval_ns == b->interval_ns &&
+           a->is_newest_first == b->is_newest_first && a->reserve_percent == b->reserve_percent &&
+           memcmp(a->share_percent, b->share_percent, sizeof a->share_percent) == 0;
+}
+
 /* After a reload, or when the shares of classes were changed while running (L10). */
 static void follow_settings(struct edge_buffer *buffer, const struct conf_site *site,
                             uint64_t now_ns)
 {
     struct queue_settings settings = settings_of(buffer->worker, site);
-    if (memcmp(&settings, &buffer->settings, sizeof settings) == 0)
+    if (are_same(&settings, &buffer->settings))
         return;
     buffer->settings = settings;
     queue_configure(buffer->queue, &settings, &balance_weighted, now_ns);

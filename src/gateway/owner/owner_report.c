@@ -9,7 +9,7 @@
 
 static void fill_servers(const struct gateway_owner *owner, struct gateway_queue_facts *facts)
 {
-    for (uint16_t i = 0; i < OWNER_SERVERS; i++) {
+    for (uint16_t i = 0; i < (uint16_t)OWNER_SERVERS; i++) {
         struct gateway_queue_server *server = &facts->servers[facts->server_count];
         if (!queue_server_report(owner->queue, i, &server->report))
             continue;

@@ -25,7 +25,7 @@ void gateway_owner_judge_servers(struct gateway_owner *owner)
     uint64_t now_ns = gateway_owner_now_ns(owner);
     owner->judge_ns = UINT64_MAX;
     gateway_judge_tick(owner->judge, now_ns);
-    for (uint16_t i = 0; i < OWNER_SERVERS; i++) {
+    for (uint16_t i = 0; i < (uint16_t)OWNER_SERVERS; i++) {
         struct owner_server *server = &owner->servers[i];
         gateway_judge_set_available(owner->judge, i, false);
         if (!server->identity || queue_server_find(owner->queue, server->identity) != i)
@@ -62,7 +62,7 @@ uint16_t gateway_owner_server_to_avoid(const struct gateway_owner *owner,
     if (failed == QUEUE_NO_SERVER || wish->session.need == BALANCE_NEEDS_ANY ||
         owner->servers[failed].role != BALANCE_ORIGINAL)
         return failed;
-    for (uint16_t i = 0; i < OWNER_SERVERS; i++) {
+    for (uint16_t i = 0; i < (uint16_t)OWNER_SERVERS; i++) {
         const struct owner_server *server = &owner->servers[i];
         if (i != failed && server->identity && server->role == BALANCE_ORIGINAL &&
             queue_server_find(owner->queue, server->identity) == i)

@@ -23,7 +23,7 @@ static void L10_a_mark_is_read_again_by_whoever_has_the_secret(void **state)
     const struct balance_mark_settings ours = signed_by(secret, NULL),
                                        next = signed_by("another secret of ours", secret);
     const struct balance_mark_owner owner = {SPAN("shop"), SPAN("a\0b")};
-    for (uint8_t class = 0; class < BALANCE_MARK_CLASSES; class ++) {
+    for (uint8_t class = 0; class < (uint8_t)BALANCE_MARK_CLASSES; class ++) {
         const struct balance_mark mark = {class, NOW + 1};
         struct balance_mark read;
         char text[BALANCE_MARK_BYTES];

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -34,6 +35,33 @@ def test_examples_pass_check(causeway):
         done = causeway("check", "-c", example)
         assert (done.returncode, done.stderr) == (0, ""), example
         assert ": good (" in done.stdout
+
+
+PAGES = ["queue", "balance", "failure", "origins", "channels", "priority"]
+NODES = """nodes:
+  me:
+    public_key: "%s"
+    private_key: me.key
+    edge: { listen: [":80"] }
+    gateway: { allow: [{ edges: [me], sites: [shop] }], allow_local: true }
+  paris: { public_key: "%s", private_key: paris.key, link: { listen: ["192.0.2.1:4433"] }, gateway: { allow: [{ edges: [me], sites: [shop] }] } }
+  lyon: { public_key: "%s", private_key: lyon.key, link: { listen: ["192.0.2.2:4433"] }, gateway: { allow: [{ edges: [me], sites: [shop] }] } }
+"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_the_documents_show_passes_check(causeway, tmp_path, page):
+    """Sites, or settings of one, as they stand there."""
+    keys = [causeway("keygen", "-o", tmp_path / f"{name}.key").stdout.split()[-1] for name in ("me", "paris", "lyon")]
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (TOP / "docs" / f"{page}.md").read_text(), re.M | re.S)
+    assert blocks
+    for number, block in enumerate(blocks):
+        if not block.startswith("sites:"):
+            block = "sites:\n  shop:\n    hosts: [www.shop.example]\n" + block
+        file = tmp_path / f"{page}-{number}.yaml"
+        file.write_text(NODES % tuple(keys) + block)
+        done = causeway("check", "-c", file)
+        assert done.returncode == 0 and ": good (" in done.stdout, done.stderr + block
 
 
 def test_check_tells_every_mistake_with_its_place(causeway, tmp_path):

@@ -10,6 +10,8 @@
 #include "gateway/owner/owner.h"
 #include "gateway/purges/purge.h"
 
+#include <stdarg.h>
+
 struct metric gateway_requests =
     METRIC(COUNTER, "causeway_gateway_requests_total", "", "Requests that came over links.");
 struct metric gateway_refused = METRIC(COUNTER, "causeway_gateway_refused_total", "",
@@ -248,6 +250,18 @@ struct gateway_counts gateway_read_counts(const struct gateway *gateway)
     (void)gateway;
     return (struct gateway_counts){.requests_open = (uint32_t)metric_read(&gateway_open_requests),
                                    .requests = metric_read(&gateway_requests)};
+}
+
+json_t *gateway_refuse(const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started above
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    json_t *sentence = json_string(text);
+    return json_pack("{s:o}", "error", sentence ? sentence : json_string("that is not UTF-8"));
 }
 
 json_t *gateway_status(struct gateway *gateway)

@@ -257,7 +257,11 @@ void gateway_flow_accept(struct gateway_worker *worker, struct link *link,
                          struct link_stream *stream, const struct transport_open *open);
 void gateway_flows_abort(struct gateway_worker *worker);
 
-/* ---- order_ask.c */
+/* ---- answers to verbs */
+/* {"error": sentence}; a new reference. */
+json_t *gateway_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- owner/order_ask.c */
 /* Those origins that are ejected or not in service, at most ORIGINS_TOLD of them: a new reference. A thread that reads snapshots. */
 json_t *gateway_origins_out(struct gateway *gateway, const struct conf *conf);
 

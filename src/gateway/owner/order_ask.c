@@ -6,22 +6,7 @@
 #include "gateway/owner/orders.h"
 #include "gateway/owner/owner.h"
 
-#include <stdarg.h>
-
 enum { ORIGINS_TOLD = 64 }; /* in a node's status */
-
-static json_t *refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static json_t *refuse(const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started above
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    json_t *sentence = json_string(text);
-    return json_pack("{s:o}", "error", sentence ? sentence : json_string("that is not UTF-8"));
-}
 
 /* ---- which origin */
 
@@ -51,15 +36,17 @@ static const struct conf_origin *find_origin(const struct conf_site *site, const
         if (!is_called(origin, word))
             continue;
         if (found && strcmp(found->url, origin->url) != 0) {
-            *why = refuse("site '%s' has several origins '%.100s': give the whole of one, like %s",
-                          site->name, word, found->url);
+            *why = gateway_refuse(
+                "site '%s' has several origins '%.100s': give the whole of one, like %s",
+                site->name, word, found->url);
             return NULL;
         }
         found = origin;
     }
     if (!found)
-        *why = refuse("site '%s' has no origin '%.200s'; `causeway origin show %s` lists them",
-                      site->name, word, site->name);
+        *why =
+            gateway_refuse("site '%s' has no origin '%.200s'; `causeway origin show %s` lists them",
+                           site->name, word, site->name);
     return found;
 }
 
@@ -67,7 +54,7 @@ static const struct conf_site *find_site(const struct conf *conf, const char *na
 {
     const struct conf_site *site = conf_find_site(conf, span_text(name));
     if (!site)
-        *why = refuse("there is no site '%.200s'", name);
+        *why = gateway_refuse("there is no site '%.200s'", name);
     return site;
 }
 
@@ -107,19 +94,20 @@ static json_t *give(struct gateway *gateway, struct worker_set *workers, const s
     const char *word = json_string_value(json_object_get(question, "origin"));
     json_t *why = NULL;
     if (!name || !word)
-        return refuse("an order names a site and an origin");
+        return gateway_refuse("an order names a site and an origin");
     const struct conf_site *site = find_site(conf, name, &why);
     const struct conf_origin *origin = site ? find_origin(site, word, &why) : NULL;
     if (!origin)
         return why;
     if (order != GATEWAY_ORDER_NONE && !has_another(gateway, site, origin) &&
         !json_is_true(json_object_get(question, "force")))
-        return refuse("%s is the last origin in service of those that serve its requests: without "
-                      "it they are refused; --force does it",
-                      origin->url);
+        return gateway_refuse(
+            "%s is the last origin in service of those that serve its requests: without "
+            "it they are refused; --force does it",
+            origin->url);
     int result = gateway_orders_give(gateway->orders, site->name, origin, order);
     if (result == ERROR_LIMIT)
-        return refuse("there are %d orders already", GATEWAY_ORDERS_MOST);
+        return gateway_refuse("there are %d orders already", GATEWAY_ORDERS_MOST);
     log_notice("gateway", "an origin is %s site=%s origin=%s", gateway_order_text(order),
                site->name, origin->url);
     workers_run_on_all(workers, apply, gateway);
@@ -262,5 +250,5 @@ json_t *gateway_origin_inquire(struct gateway *gateway, struct worker_set *worke
             return give(gateway, workers, conf, question, (enum gateway_order)i);
     if (action && strcmp(action, "show") == 0)
         return show(gateway, conf, question);
-    return refuse("an origin can be drained, maintained, returned and shown");
+    return gateway_refuse("an origin can be drained, maintained, returned and shown");
 }

@@ -8,20 +8,7 @@
 #include "base/memory.h"
 #include "cache/cache.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
-
-static json_t *refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static json_t *refuse(const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    json_t *sentence = json_string(text);
-    return json_pack("{s:o}", "error", sentence ? sentence : json_string("that is not UTF-8"));
-}
 
 /* ---- which site, and whether here */
 
@@ -32,8 +19,8 @@ static json_t *refuse_unknown_site(const struct conf *conf, const char *name)
         names[i] = conf->sites[i].name;
     const char *nearest = nearest_word(name, names, conf->site_count);
     memory_free((void *)names);
-    return nearest ? refuse("there is no site '%s'; did you mean '%s'?", name, nearest)
-                   : refuse("there is no site '%s'", name);
+    return nearest ? gateway_refuse("there is no site '%s'; did you mean '%s'?", name, nearest)
+                   : gateway_refuse("there is no site '%s'", name);
 }
 
 /* NULL: they are numbered here. One gateway numbers, so that all edges have all purges in one order; while it is down nobody does,
@@ -42,16 +29,18 @@ static json_t *refuse_elsewhere(const struct gateway *gateway, const struct conf
                                 const struct conf_site *site)
 {
     if (!site->cache.is_on)
-        return refuse("site '%s' has no cache (cache.on): there is nothing to purge", site->name);
+        return gateway_refuse("site '%s' has no cache (cache.on): there is nothing to purge",
+                              site->name);
     if (!site->gateway_count)
-        return refuse("site '%s' has no gateway", site->name);
+        return gateway_refuse("site '%s' has no gateway", site->name);
     if (!gateway || !gateway_numbers(conf, site))
-        return refuse("the purges of site '%s' are numbered at its first gateway: run it at '%s'",
-                      site->name, site->gateways[0]->name);
+        return gateway_refuse(
+            "the purges of site '%s' are numbered at its first gateway: run it at '%s'", site->name,
+            site->gateways[0]->name);
     if (!conf->self->gateway->purges)
-        return refuse("this gateway keeps no log of purges: give it gateway.purges");
+        return gateway_refuse("this gateway keeps no log of purges: give it gateway.purges");
     if (!gateway->purges || !gateway->purges->has_thread)
-        return refuse(
+        return gateway_refuse(
             "the log of purges is not in use: gateway.purges needs a restart, or the node's "
             "log says what is wrong");
     return NULL;
@@ -72,7 +61,7 @@ static json_t *split_url(struct url *url, struct arena *arena, const char *text,
     bool is_http = rest.length >= 7 && span_equal_nocase(span_of(rest.data, 7), SPAN("http://"));
     bool is_https = rest.length >= 8 && span_equal_nocase(span_of(rest.data, 8), SPAN("https://"));
     if (!is_http && !is_https && strstr(text, "://"))
-        return refuse("'%.200s' is neither http:// nor https://", text);
+        return gateway_refuse("'%.200s' is neither http:// nor https://", text);
     rest = authority = span_from(rest, is_http ? 7 : is_https ? 8 : 0);
     size_t end = 0;
     while (end < rest.length && !memchr("/?#", rest.data[end], 3))
@@ -81,19 +70,22 @@ static json_t *split_url(struct url *url, struct arena *arena, const char *text,
     rest = span_from(rest, end);
     *url = (struct url){.is_http = !is_https, .is_https = !is_http};
     if (http_host_parse(authority, arena, &url->host, &url->port))
-        return refuse("'%.200s' does not begin with a host", text);
+        return gateway_refuse("'%.200s' does not begin with a host", text);
     url->target = rest;
     if (!rest.length || rest.data[0] == '?')
         url->target = span_text(arena_format(arena, "/%.*s", SPAN_ARGS(rest)));
     if (!http_is_target(url->target))
-        return refuse("'%.200s' has bytes that no request has: encode them (%%20), and leave #... "
-                      "out",
-                      text);
+        return gateway_refuse(
+            "'%.200s' has bytes that no request has: encode them (%%20), and leave #... "
+            "out",
+            text);
     const struct conf_site *owner = conf_find_host(conf, url->host);
     if (owner == site)
         return NULL;
-    return owner ? refuse("host '%.*s' belongs to site '%s'", SPAN_ARGS(url->host), owner->name)
-                 : refuse("host '%.*s' is none of site '%s'", SPAN_ARGS(url->host), site->name);
+    return owner ? gateway_refuse("host '%.*s' belongs to site '%s'", SPAN_ARGS(url->host),
+                                  owner->name)
+                 : gateway_refuse("host '%.*s' is none of site '%s'", SPAN_ARGS(url->host),
+                                  site->name);
 }
 
 static struct purge *add(struct purge_order *order, const struct conf_site *site,
@@ -118,7 +110,7 @@ static json_t *add_url(struct purge_order *order, const struct conf *conf,
         struct text *key = &order->what[order->count];
         struct purge *purge = add(order, site, kind, is_soft);
         if (cache_key_make(key, span_text(site->name), is_https, url.host, url.port, url.target))
-            refusal = refuse("'%.200s ...' is longer than what is stored can be", text);
+            refusal = gateway_refuse("'%.200s ...' is longer than what is stored can be", text);
         purge->what = text_span(key);
     }
     arena_clear(&arena);
@@ -131,9 +123,9 @@ static json_t *add_tag(struct purge_order *order, const struct conf_site *site, 
     struct span tag = span_text(text);
     for (size_t i = 0; i < tag.length; i++)
         if (tag.data[i] <= ' ' || tag.data[i] == ',' || tag.data[i] == 0x7f)
-            return refuse("'%.200s' is no tag: spaces and commas separate tags", text);
+            return gateway_refuse("'%.200s' is no tag: spaces and commas separate tags", text);
     if (!tag.length || tag.length > PURGE_WHAT_MOST)
-        return refuse("a tag has 1 to %d bytes", PURGE_WHAT_MOST);
+        return gateway_refuse("a tag has 1 to %d bytes", PURGE_WHAT_MOST);
     text_add_span(&order->what[order->count], tag);
     struct span kept = text_span(&order->what[order->count]);
     add(order, site, PURGE_TAG, is_soft)->what = kept;
@@ -147,9 +139,9 @@ static json_t *add_item(struct purge_order *order, const struct conf *conf,
     const char *what = json_string_value(json_object_get(item, "what"));
     enum purge_kind kind;
     if (!name || purge_kind_find(name, &kind))
-        return refuse("an item's kind is url, prefix, tag or all");
+        return gateway_refuse("an item's kind is url, prefix, tag or all");
     if (kind != PURGE_SITE && !what)
-        return refuse("'%s' of what?", name);
+        return gateway_refuse("'%s' of what?", name);
     switch (kind) {
     case PURGE_URL:
     case PURGE_PREFIX:
@@ -179,7 +171,7 @@ static json_t *take_order(struct gateway *gateway, const struct conf *conf,
     const json_t *items = json_object_get(question, "items");
     bool is_soft = json_is_true(json_object_get(question, "soft"));
     if (!json_array_size(items) || json_array_size(items) > PURGE_ITEMS_MOST)
-        return refuse("1 to %d items at once", PURGE_ITEMS_MOST);
+        return gateway_refuse("1 to %d items at once", PURGE_ITEMS_MOST);
     struct purge_order *order = NEW(struct purge_order);
     json_t *refusal = NULL;
     uint64_t ticket = 0;
@@ -188,7 +180,7 @@ static json_t *take_order(struct gateway *gateway, const struct conf *conf,
     if (!refusal) {
         log_order(order, site);
         if (gateway_purges_order(gateway->purges, &order, &ticket))
-            refusal = refuse("too many purges wait to be written down: try again");
+            refusal = gateway_refuse("too many purges wait to be written down: try again");
     }
     purge_order_free(&order);
     return refusal ? refusal : json_pack("{s:I}", "ticket", (json_int_t)ticket);
@@ -240,12 +232,12 @@ static json_t *look(struct gateway *gateway, const struct conf *conf, const stru
     struct purge_ticket ticket = purges->tickets[number % PURGE_TICKETS];
     pthread_mutex_unlock(&purges->lock);
     if (!number || ticket.number != number || ticket.site != purge_site(span_text(site->name)))
-        return refuse("nothing is known of such a ticket");
+        return gateway_refuse("nothing is known of such a ticket");
     if (!ticket.is_done)
         return json_pack("{s:s}", "state", "writing");
     if (ticket.result < 0)
-        return refuse("the log of purges could not be written (%s): nothing was purged",
-                      error_text(ticket.result));
+        return gateway_refuse("the log of purges could not be written (%s): nothing was purged",
+                              error_text(ticket.result));
     return json_pack("{s:s, s:I, s:I, s:o}", "state", "numbered", "first", (json_int_t)ticket.first,
                      "last", (json_int_t)ticket.last, "edges",
                      edges_of(purges, conf, site, ticket.last));
@@ -257,7 +249,7 @@ json_t *gateway_purge_inquire(struct gateway *gateway, const struct conf *conf,
     const char *action = json_string_value(json_object_get(question, "action"));
     const char *name = json_string_value(json_object_get(question, "site"));
     if (!action || !name)
-        return refuse("a purge needs an action and a site");
+        return gateway_refuse("a purge needs an action and a site");
     const struct conf_site *site = conf_find_site(conf, span_text(name));
     if (!site)
         return refuse_unknown_site(conf, name);
@@ -268,7 +260,7 @@ json_t *gateway_purge_inquire(struct gateway *gateway, const struct conf *conf,
         return take_order(gateway, conf, site, question);
     if (strcmp(action, "look") == 0)
         return look(gateway, conf, site, question);
-    return refuse("the action of a purge is do or look");
+    return gateway_refuse("the action of a purge is do or look");
 }
 
 /* ---- status */

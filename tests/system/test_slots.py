@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import json
-import os
 import re
 import socket
 import struct
@@ -12,8 +11,7 @@ import threading
 import pytest
 from lab.causeway import TAKEN, Causeway, Keys
 from lab.process import wait_until
-from road import ADMIN, HTTP, SITE, Road, at, find
-from test_edge_h2 import Client
+from road import ADMIN, HTTP, SITE, Road, at
 
 LIMIT = 3
 EDGES = ("edge2", "edge3")
@@ -138,24 +136,12 @@ class HeldOrigin:
 
 @pytest.fixture
 def held(lab, causeway_program, version):
-    def start(site, slots=1):
+    def start(site):
         road = Road(lab, causeway_program, version)
         origin = HeldOrigin(road)
-        road.start(site=f"limits: {{connections: {slots}, kept: {slots}}}\n    {site}")
+        road.start(site=f"limits: {{connections: 1, kept: 1}}\n    {site}")
         return road, origin
     return start
-
-
-# No more wait at the gateway than the origin takes at a time: more would wait in the edge's own buffer.
-MANY = 6
-IN_ORDER = "queue: {patience: 1m, shares: [0, 0, 0, 0, 0], reserve: 0}"
-
-
-def let_go_one_by_one(origin, count):
-    """Of so many that came and will come; as many as it takes are there."""
-    for number in range(len(origin.seen) - MANY + 1, count + 1):
-        origin.answer(number)
-        wait_until(lambda wanted=min(number + MANY, count): len(origin.seen) == wanted, 30, "the next one is at the origin")
 
 
 def wait_for_waiting(road, count):
@@ -190,91 +176,6 @@ def test_L10_who_waits_goes_by_class_and_who_leaves_is_not_served(held):
     assert sorted(origin.seen[2:]) == ["/later/0", "/later/1", "/later/2"]
     waited_ms = [float(re.search(r"queue;[^,]*dur=([0-9.]+)", head)[1]) for _, head in heads]
     assert waited_ms[0] < waited_ms[1], "the times tell who waited"
-
-
-def test_L10_a_client_that_changes_its_mind_changes_its_place_at_the_gateway(held):
-    """PRIORITY_UPDATE (RFC 9218 section 7.1) moves a request that waits there already, both ways."""
-    road, origin = held(IN_ORDER, MANY)
-    client = Client(road)
-    late = ("priority", "u=7")
-
-    def update(stream, value):
-        frame = struct.pack(">I", stream) + value
-        client.socket.sendall(len(frame).to_bytes(3, "big") + b"\x10\0" + struct.pack(">I", 0) + frame)
-
-    first = [client.ask("/first") for _ in range(MANY)]
-    wait_until(lambda: origin.seen == ["/first"] * MANY, 30, "the origin has enough to do")
-    streams = {}
-    for number, (path, fields) in enumerate([("/a", [late]), ("/b", []), ("/c", [late]), ("/d", [late])]):
-        streams[path] = client.ask(path, fields=fields)
-        wait_for_waiting(road, number + 1)
-    update(streams["/d"], b"u=3")
-    update(streams["/b"], b"u=7, i")
-    update(streams["/b"], b"u=5")
-    wait_until(lambda: [row["waiting"] for row in shown(road)["classes"]] == [0, 0, 1, 1, 2], 30, "they stand in other classes", every=0.1)
-    metrics = road.gateway.run("curl", "-sS", "http://127.0.0.1:9180/metrics").stdout
-    assert re.search(r"causeway_gateway_queue_reclassed_total [23]\b", metrics)
-    let_go_one_by_one(origin, MANY + 4)
-    for stream in (*first, *streams.values()):
-        assert client.status(stream) == 200
-    assert origin.seen[MANY:] == ["/d", "/b", "/a", "/c"]
-
-
-class TwoEdges(ThreeEdges):
-    """The same, with an origin that is held."""
-
-    def __init__(self, lab, program, version):
-        super().__init__(lab, program, version, lambda *words, **more: None)
-        secret = lab.path("class.secret")
-        with open(secret, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write("0123456789abcdef\n")
-        self.held = HeldOrigin(self, "X-Customer-Class: low; for=600\r\nX-Other: 1\r\n")
-        self.start(site=f"""origins: ["http://{at(self.origin_at, self.origin_ports[0])}"]
-    limits: {{connections: {MANY}, kept: {MANY}}}
-    {IN_ORDER}
-    session_class: {{secret: {secret}, header: X-Customer-Class}}
-    rules:
-      - {{match: {{path: "/cart"}}, session_class: {{priority: urgent, for: 5m}}, response: {{set: {{X-Rule: "1"}}}}}}""")
-
-    def counted(self, node, port):
-        page = self.edge.run("curl", "-sS", f"http://127.0.0.1:{port}/metrics").stdout
-        found = re.findall(r'causeway_edge_session_class_total{event="(\w+)"} (\d+)', page)
-        status = find(self.nodes[node].status(), "session_classes")
-        assert status == {event: int(count) for event, count in found}, "status and metrics say the same"
-        return status
-
-
-def cookie_of(head):
-    assert re.search(r"\r\nCache-Control: private(\r\n|$)", head), head
-    return re.search(r"\r\nSet-Cookie: (causeway-class=[^;]+); Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax(\r\n|$)", head)[1]
-
-
-def test_L10_the_about_to_buy_customer_goes_first_at_every_edge(lab, causeway_program, version):
-    road = TwoEdges(lab, causeway_program, version)
-    origin = road.held
-    origin.answer(2)
-    origin.fields = ""
-    status, head = get(road, "/cart")
-    assert status == 200 and "X-Rule: 1" in head
-    buyer = cookie_of(head)
-    origin.fields = "X-Customer-Class: low; for=600\r\nX-Other: 1\r\n"
-    status, head = get(road, "/look")
-    assert status == 200 and "X-Other: 1" in head and "X-Customer-Class" not in head
-    browser = cookie_of(head)
-    assert road.counted("edge", ADMIN)["marked"] == 2
-
-    second = HTTP + 1  # another edge, which has only the secret
-    forged = buyer[:-1] + ("0" if buyer[-1] != "0" else "1")
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        answers = [pool.submit(get, road, "/first", second) for _ in range(MANY)]
-        wait_until(lambda: origin.seen[2:] == ["/first"] * MANY, 30, "the origin has enough to do")
-        for number, (path, cookie) in enumerate([("/low", browser), ("/forged", forged), ("/normal", "a=1"), ("/buys", f"a=1; {buyer}")]):
-            answers.append(pool.submit(get, road, path, second, fields=f"Cookie: {cookie}\r\n"))
-            wait_for_waiting(road, number + 1)
-        let_go_one_by_one(origin, 2 + MANY + 4)
-        assert [answer.result()[0] for answer in answers] == [200] * (MANY + 4)
-    assert origin.seen[2 + MANY:] == ["/buys", "/forged", "/normal", "/low"]
-    assert {**road.counted("edge2", ADMIN + 1), "marked": 0} == {"marked": 0, "used": 2, "expired": 0, "forged": 1}
 
 
 def test_L3_who_waits_too_long_hears_when_to_come_again(held):

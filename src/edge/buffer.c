@@ -7,15 +7,12 @@
 
 #include "base/memory.h"
 
-enum {
-    SLOTS_OPEN = QUEUE_SLOTS_MOST, /* everything is let through */
-    SLOTS_SLACK = 64,              /* beyond twice of what is under way: it is open again */
-    CHANGE_PART = 20,              /* of the slots, that each step changes them by */
-};
+_Static_assert((int)LOADS_PASS_OPEN == (int)QUEUE_SLOTS_MOST, "everything is let through");
 
 struct edge_buffer {
     struct edge_worker *worker;
     struct edge_site_route *of; /* NULL: gone, what is there ends */
+    bool is_new;                /* it has counted nothing yet of what is under way */
     struct queue *queue;
     struct queue_settings settings; /* of the queue */
     struct random random;
@@ -241,39 +238,6 @@ static void on_timer(struct loop *loop, struct loop_timer *timer)
 
 /* ---- what is let through */
 
-static uint32_t waiting_there(const struct loads_report *report)
-{
-    uint32_t waiting = 0;
-    for (int i = 0; i < LOADS_CLASSES; i++)
-        waiting += report->waiting[i];
-    return waiting;
-}
-
-/* More wait than the servers there take in one go. Where no server is up there is nothing to wait for: a request learns it at once. */
-static bool is_standing(const struct loads_report *report)
-{
-    return report && report->slots && (report->is_full || waiting_there(report) > report->slots);
-}
-
-static uint32_t shrunk(uint32_t slots)
-{
-    uint32_t less = slots - slots / CHANGE_PART - (slots > 1);
-    return less ? less : 1;
-}
-
-static uint32_t step(uint32_t slots, uint32_t pending, const struct loads_report *report)
-{
-    if (is_standing(report)) {
-        if (slots == SLOTS_OPEN) /* no more than is there */
-            return pending > 1 ? pending : 1;
-        bool is_long = report->is_full || waiting_there(report) / 2 > report->slots;
-        return is_long ? shrunk(slots) : slots;
-    }
-    if (slots == SLOTS_OPEN || slots > 2 * pending + SLOTS_SLACK)
-        return SLOTS_OPEN;
-    return slots + slots / CHANGE_PART + 1;
-}
-
 static uint32_t pending_at(const struct edge_buffer *buffer, uint32_t place)
 {
     struct queue_server_report report = {0};
@@ -302,7 +266,7 @@ static void name_servers(struct edge_buffer *buffer, const struct route *route)
 {
     uint32_t slots[ROUTE_CHANNELS_MOST];
     for (uint32_t i = 0; i < route->count; i++) {
-        slots[i] = SLOTS_OPEN;
+        slots[i] = LOADS_PASS_OPEN;
         for (uint32_t j = 0; j < buffer->count; j++)
             if (buffer->identities[j] == route->channels[i].identity)
                 slots[i] = buffer->slots[j];
@@ -352,6 +316,7 @@ static struct edge_buffer *new_buffer(struct edge_worker *worker, struct edge_si
     buffer->settings = settings_of(worker, site);
     buffer->worker = worker;
     buffer->of = of;
+    buffer->is_new = true;
     buffer->timer.fire = on_timer;
     buffer->launch.run = on_launch;
     list_init(&buffer->tickets);
@@ -364,7 +329,7 @@ static bool any_stands(const struct edge_site_route *of,
                        const struct loads_report *const reports[ROUTE_CHANNELS_MOST])
 {
     for (uint32_t i = 0; i < of->route.count; i++)
-        if (is_standing(reports[i]))
+        if (loads_stands(reports[i]))
             return true;
     return false;
 }
@@ -383,8 +348,11 @@ void edge_buffer_follow(struct edge_worker *worker, struct edge_site_route *of,
     name_servers(buffer, &of->route);
     if (now_ns - buffer->stepped_ns >= ROUTE_PERIOD_NS) {
         buffer->stepped_ns = now_ns;
-        for (uint32_t i = 0; i < buffer->count; i++)
-            buffer->slots[i] = step(buffer->slots[i], pending_at(buffer, i), reports[i]);
+        for (uint32_t i = 0; i < buffer->count; i++) {
+            uint32_t pending = buffer->is_new ? loads_there(reports[i]) : pending_at(buffer, i);
+            buffer->slots[i] = loads_pass(buffer->slots[i], pending, reports[i]);
+        }
+        buffer->is_new = false;
     }
     set_servers(buffer, &of->route, site->ring, now_ns);
     if (!list_is_empty(&buffer->tickets))

@@ -75,4 +75,17 @@ uint32_t loads_report_need_milli(const struct loads_report *report);
 /* Another report than `told`, for whoever chooses by it: small changes are none. */
 bool loads_report_differs(const struct loads_report *told, const struct loads_report *now);
 
+/* ---- what an edge lets through to a gateway (L4): requests under way there at once. While the queue there stands, requests wait at the edge,
+ * where each may go to whichever gateway can take one first. */
+
+enum { LOADS_PASS_OPEN = 65535 }; /* everything */
+
+/* More wait there than its servers take in one go; NULL: nothing is known. Where no server is up there is nothing to wait for: a request learns it at
+ * once. */
+bool loads_stands(const struct loads_report *report);
+/* Requests at that gateway, from all edges: what an edge takes for its own where it has not counted them. 0 for NULL. */
+uint32_t loads_there(const struct loads_report *report);
+/* Once for each period in which an edge looks at what it was told: what is let through from now on, where it was `slots` and `pending` are under way. */
+uint32_t loads_pass(uint32_t slots, uint32_t pending, const struct loads_report *report);
+
 #endif

@@ -3,16 +3,19 @@
  * An edge and its gateways in virtual time: visitors who come by chance and leave when they have waited long enough, a link to
  * each gateway with its delay, rate and loss, a balancer and model origins behind it. The balancer is a table of functions, so
  * that the real queue and the plain policies of other proxies get the same requests, the same servers and the same repeats. Which
- * of several links a request takes is src/route's choice, from what gateways report and what the links lose.
+ * of several links a request takes is src/route's choice, from what gateways report and what the links lose. While gateways report that their
+ * queues stand, requests wait in the edge's own buffer, driven as src/edge/buffer.c drives it.
  *
- *   visitors -> edge -> link up -> balancer -> origins
- *      ^----------- link down <-------------------'
+ *   visitors -> edge (buffer) -> link up -> balancer -> origins
+ *      ^--------------- link down <-------------------'
  */
 #ifndef SIM_GATEWAY_H
 #define SIM_GATEWAY_H
 
+#include "loads/loads.h"
 #include "network.h"
 #include "origins.h"
+#include "queue/queue.h"
 #include "route/route.h"
 
 enum {
@@ -67,6 +70,7 @@ struct sim_world_config {
     enum sim_limits limits;
     const char *policy; /* of the real queue */
     struct route_settings route;
+    bool has_buffer; /* the edge may keep requests back */
     uint64_t warm_ns, measured_ns;
     uint64_t seed;
 };
@@ -75,15 +79,18 @@ struct sim_request {
     struct sim_job job;
     struct list patience; /* among the visitors, in order of coming */
     struct sim_request *next_free;
-    void *ticket;   /* the balancer's */
-    uint64_t index; /* a packet's number */
-    uint64_t came_ns, arrived_ns /* at its gateway */, launched_ns;
+    void *ticket;               /* the balancer's */
+    struct queue_item buffered; /* at the edge */
+    uint64_t index;             /* a packet's number */
+    uint64_t came_ns, sent_ns /* by the edge */, arrived_ns /* at its gateway */, launched_ns;
     uint64_t estimate_ns; /* of its wait, when it arrived */
     uint8_t class, kind, tries;
     uint8_t except; /* the origin that failed it last, or SIM_ORIGINS_MAX */
     uint8_t gateway;
-    bool is_queued;
-    bool has_left; /* its visitor waits no more */
+    bool is_queued;   /* at its gateway */
+    bool is_buffered; /* at the edge */
+    bool has_pass;    /* the edge's buffer let it through, and counts it */
+    bool has_left;    /* its visitor waits no more */
 };
 
 /* ---- balancers: queue and choice of one gateway */
@@ -119,22 +126,26 @@ struct sim_outcome {
     uint64_t came, good, dropped, failed, left, launched;
     double work_s; /* nominal, of good answers that came while measuring */
     float *ms,
-        *waits_ms; /* ascending: of the good until their answer; of the launched in the balancer */
+        *waits_ms; /* ascending: of the good until their answer; of the launched at edge and balancer */
+    uint64_t buffered; /* waited at the edge */
     uint64_t room, waits_room;
 };
 
 struct sim_result {
     struct sim_outcome classes[SIM_CLASSES];
+    double service_s;  /* that requests take on average, nominal */
     double capacity_s; /* nominal seconds of work that the origins could do meanwhile */
     uint32_t pending_most[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX];
     uint64_t taken[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX]; /* requests, while measuring */
     /* Of the requests launched that had come in each second of measuring. */
     struct sim_foretold {
-        double foretold_s, waited_s; /* sums: what was foretold, what it was */
-        /* Those are apart whose wait nobody could foresee, because an origin came or went in it or less than SIM_AVOID_NS before. */
-        uint32_t foreseeable, unforeseeable;
-        uint16_t
-            errors[SIM_ERRORS + 1]; /* how many were off by 0-2 %, 2-4 % ...; the last: by more */
+        /* The second without those whose wait nobody could foresee, because an origin came or went in it or less than SIM_AVOID_NS before. */
+        struct sim_waits {
+            uint32_t count;
+            double foretold_s, waited_s; /* sums: what was foretold, what it was */
+        } all, foreseeable;
+        /* Of these, how many were off by 0-2 %, 2-4 % ...; the last: by more. */
+        uint16_t errors[SIM_ERRORS + 1];
     } seconds[SIM_CLASSES][SIM_SECONDS_MAX];
     uint32_t sent[SIM_GATEWAYS_MAX][SIM_TENTHS_MAX]; /* requests, in each tenth of a second */
     float slowest_ms[SIM_SECONDS_MAX];               /* of the good that came in that second */
@@ -147,8 +158,9 @@ double sim_result_quantile_ms(const struct sim_result *result, int class, double
 double sim_result_wait_ms(const struct sim_result *result, int class, double at);
 /* Of the seconds in which somebody waited: quantile of the relative error of all that was foretold, together. */
 double sim_result_estimate_error(const struct sim_result *result, int class, double at);
-/* Of the seconds of which at least half of the requests could be foreseen: quantile of how far off the estimate was for the median request of the
- * second, in percent of its wait or, if that is longer, of the time that requests take themselves. */
+/* Of the seconds of which at least half of the requests could be foreseen: quantile of how far off the estimate was, in percent of the wait or, if that
+ * is longer, of the time that requests take themselves: for all of the second together, and for its median request. */
+double sim_result_mean_error(const struct sim_result *result, int class, double at);
 double sim_result_median_error(const struct sim_result *result, int class, double at);
 double sim_result_goodput(const struct sim_result *result); /* share of the capacity */
 void sim_result_print(const struct sim_result *result, const char *name);
@@ -178,6 +190,15 @@ struct sim_gateway {
     struct random random;
 };
 
+/* The edge's buffer: there is none until a queue stood for the first time. */
+struct sim_buffer {
+    struct sim_node node;
+    struct queue *queue; /* servers are gateways: i has identity i + 1 */
+    struct random random;
+    uint32_t passes[SIM_GATEWAYS_MAX]; /* what is let through */
+    uint32_t waiting;
+};
+
 enum { SIM_BEATS = 64 }; /* reports under way */
 
 struct sim_world {
@@ -187,6 +208,7 @@ struct sim_world {
     struct sim_result *result;
     struct sim_gateway gateways[SIM_GATEWAYS_MAX];
     struct sim_node visitors, edge, beat;
+    struct sim_buffer buffer;
     struct list waiting; /* visitors */
     struct sim_request **requests;
     uint64_t request_count, request_room;
@@ -223,6 +245,16 @@ void sim_way_send(struct sim_way *way, const struct sim_request *request, uint32
 /* gateway_world.c */
 struct sim_request *sim_world_receive(struct sim_world *world, struct sim_packet *packet);
 void sim_world_forget(struct sim_world *world, struct sim_request *request);
+void sim_world_send(struct sim_world *world, struct sim_request *request, uint8_t gateway);
+void sim_world_look(struct sim_world *world); /* at what gateways report, where it is time */
+
+/* gateway_edge.c */
+void sim_buffer_start(struct sim_world *world);
+void sim_buffer_clear(struct sim_world *world);
+void sim_buffer_follow(struct sim_world *world); /* with each update of the route */
+/* False: there is none, the request goes at once. */
+bool sim_buffer_take(struct sim_world *world, struct sim_request *request);
+void sim_buffer_leave(struct sim_world *world, struct sim_request *request); /* harmless */
 
 /* gateway_result.c */
 bool sim_is_measured(const struct sim_world *world, uint64_t at_ns);

@@ -57,12 +57,11 @@ static bool is_foreseeable(const struct sim_world *world, const struct sim_reque
     return true;
 }
 
-static double mean_service_s(const struct sim_world *world)
+static void add_wait(struct sim_waits *waits, double foretold_s, double waited_s)
 {
-    double mean_s = 0;
-    for (size_t i = 0; i < world->config->kind_count; i++)
-        mean_s += world->config->kinds[i].share * (double)world->config->kinds[i].nominal_ns / 1e9;
-    return mean_s;
+    waits->count++;
+    waits->foretold_s += foretold_s;
+    waits->waited_s += waited_s;
 }
 
 static void note_foretold(struct sim_world *world, const struct sim_request *request,
@@ -71,15 +70,12 @@ static void note_foretold(struct sim_world *world, const struct sim_request *req
     struct sim_foretold *second =
         &world->result->seconds[request->class][second_of(world, request)];
     double foretold_s = (double)request->estimate_ns / 1e9;
-    double error = fabs(foretold_s - waited_s) / fmax(waited_s, mean_service_s(world));
-    second->waited_s += waited_s;
-    second->foretold_s += foretold_s;
-    if (is_foreseeable(world, request)) {
-        second->foreseeable++;
-        second->errors[(int)fmin(error * 100 / SIM_ERROR_PERCENT, SIM_ERRORS)]++;
-    } else {
-        second->unforeseeable++;
-    }
+    double error = fabs(foretold_s - waited_s) / fmax(waited_s, world->result->service_s);
+    add_wait(&second->all, foretold_s, waited_s);
+    if (!is_foreseeable(world, request))
+        return;
+    add_wait(&second->foreseeable, foretold_s, waited_s);
+    second->errors[(int)fmin(error * 100 / SIM_ERROR_PERCENT, SIM_ERRORS)]++;
 }
 
 void sim_result_add_launch(struct sim_world *world, const struct sim_request *request)
@@ -88,7 +84,10 @@ void sim_result_add_launch(struct sim_world *world, const struct sim_request *re
     if (!sim_is_measured(world, request->came_ns) || request->tries)
         return;
     double waited_s = (double)(request->launched_ns - request->arrived_ns) / 1e9;
-    append(&outcome->waits_ms, &outcome->waits_room, outcome->launched++, waited_s * 1e3);
+    double buffered_s = (double)(request->sent_ns - request->came_ns) / 1e9;
+    outcome->buffered += buffered_s > 0;
+    append(&outcome->waits_ms, &outcome->waits_room, outcome->launched++,
+           (buffered_s + waited_s) * 1e3);
     note_foretold(world, request, waited_s);
 }
 
@@ -153,15 +152,38 @@ double sim_result_goodput(const struct sim_result *result)
     return work_s / result->capacity_s;
 }
 
+static bool could_be_foreseen(const struct sim_foretold *second)
+{
+    return second->foreseeable.count && 2 * second->foreseeable.count >= second->all.count;
+}
+
+static double error_of(const struct sim_waits *waits, double least_s)
+{
+    return fabs(waits->foretold_s - waits->waited_s) / fmax(waits->waited_s, least_s);
+}
+
 double sim_result_estimate_error(const struct sim_result *result, int class, double at)
 {
     float errors[SIM_SECONDS_MAX];
     uint64_t count = 0;
     for (int i = 0; i < SIM_SECONDS_MAX; i++) {
+        const struct sim_waits *all = &result->seconds[class][i].all;
+        if (all->waited_s > 0)
+            errors[count++] = (float)error_of(all, 0);
+    }
+    sort(errors, count);
+    return quantile(errors, count, at);
+}
+
+double sim_result_mean_error(const struct sim_result *result, int class, double at)
+{
+    float errors[SIM_SECONDS_MAX];
+    uint64_t count = 0;
+    for (int i = 0; i < SIM_SECONDS_MAX; i++) {
         const struct sim_foretold *second = &result->seconds[class][i];
-        if (second->waited_s > 0)
-            errors[count++] =
-                (float)(fabs(second->foretold_s - second->waited_s) / second->waited_s);
+        double least_s = second->foreseeable.count * result->service_s;
+        if (could_be_foreseen(second))
+            errors[count++] = (float)(100 * error_of(&second->foreseeable, least_s));
     }
     sort(errors, count);
     return quantile(errors, count, at);
@@ -172,7 +194,7 @@ static int median_error(const struct sim_foretold *second)
 {
     uint32_t seen = 0;
     int bucket = 0;
-    while (bucket < SIM_ERRORS && (seen += second->errors[bucket]) * 2 < second->foreseeable)
+    while (bucket < SIM_ERRORS && (seen += second->errors[bucket]) * 2 < second->foreseeable.count)
         bucket++;
     return (bucket + 1) * SIM_ERROR_PERCENT;
 }
@@ -181,11 +203,9 @@ double sim_result_median_error(const struct sim_result *result, int class, doubl
 {
     float errors[SIM_SECONDS_MAX];
     uint64_t count = 0;
-    for (int i = 0; i < SIM_SECONDS_MAX; i++) {
-        const struct sim_foretold *second = &result->seconds[class][i];
-        if (second->foreseeable && second->foreseeable >= second->unforeseeable)
-            errors[count++] = (float)median_error(second);
-    }
+    for (int i = 0; i < SIM_SECONDS_MAX; i++)
+        if (could_be_foreseen(&result->seconds[class][i]))
+            errors[count++] = (float)median_error(&result->seconds[class][i]);
     sort(errors, count);
     return quantile(errors, count, at);
 }

@@ -81,14 +81,24 @@ static void update_route(struct sim_world *world)
         facts->loss = route_meter_read(&world->meters[i]);
     }
     route_update(&world->route, &config->route, world->facts, config->gateway_count, now_ns);
+    sim_buffer_follow(world);
+}
+
+static bool hears_gateways(const struct sim_world *world)
+{
+    return world->config->gateway_count > 1 || world->config->has_buffer;
+}
+
+void sim_world_look(struct sim_world *world)
+{
+    if (hears_gateways(world) && route_is_due(&world->route, world->sim.now_ns))
+        update_route(world);
 }
 
 static uint8_t choose_gateway(struct sim_world *world, uint8_t class)
 {
     if (world->config->gateway_count == 1)
         return 0;
-    if (route_is_due(&world->route, world->sim.now_ns))
-        update_route(world);
     size_t found = route_pick(&world->route, class, 0);
     INVARIANT(found != ROUTE_NONE);
     return (uint8_t)found;
@@ -99,7 +109,7 @@ static uint8_t choose_gateway(struct sim_world *world, uint8_t class)
 static uint64_t beat_next(const struct sim_node *node)
 {
     const struct sim_world *world = world_of(node);
-    return world->config->gateway_count > 1 ? world->next_beat_ns : SIM_NEVER;
+    return hears_gateways(world) ? world->next_beat_ns : SIM_NEVER;
 }
 
 static void beat_run(struct sim_node *node)
@@ -122,6 +132,7 @@ static void edge_receive(struct sim_node *node, struct sim_packet *packet)
 {
     struct sim_world *world = world_of(node);
     struct sim_request *request = sim_world_receive(world, packet);
+    sim_buffer_leave(world, request);
     if (!request->has_left) {
         list_remove(&request->patience);
         sim_result_add_good(world, request);
@@ -138,6 +149,16 @@ static uint8_t choose_kind(struct sim_world *world)
     return (uint8_t)kind;
 }
 
+void sim_world_send(struct sim_world *world, struct sim_request *request, uint8_t gateway)
+{
+    request->gateway = gateway;
+    request->sent_ns = world->sim.now_ns;
+    if (sim_is_measured(world, request->came_ns))
+        world->result
+            ->sent[gateway][(request->came_ns - world->config->warm_ns) / (100 * SIM_MS)]++;
+    sim_way_send(&world->gateways[gateway].up, request, REQUEST_BYTES);
+}
+
 static void come(struct sim_world *world, uint8_t class)
 {
     struct sim_request *request = request_new(world);
@@ -145,17 +166,14 @@ static void come(struct sim_world *world, uint8_t class)
     request->class = class;
     request->kind = choose_kind(world);
     request->except = SIM_ORIGINS_MAX;
-    request->gateway = choose_gateway(world, class);
     const struct sim_kind *kind = &world->config->kinds[request->kind];
     double spread = kind->spread * (2 * random_unit(&world->arrivals) - 1);
     request->job.nominal_ns = (uint64_t)((double)kind->nominal_ns * (1 + spread));
     list_push_back(&world->waiting, &request->patience);
-    if (sim_is_measured(world, request->came_ns)) {
-        world->result->classes[class].came++;
-        world->result->sent[request->gateway]
-                           [(request->came_ns - world->config->warm_ns) / (100 * SIM_MS)]++;
-    }
-    sim_way_send(&world->gateways[request->gateway].up, request, REQUEST_BYTES);
+    world->result->classes[class].came += sim_is_measured(world, request->came_ns);
+    sim_world_look(world);
+    if (!sim_buffer_take(world, request))
+        sim_world_send(world, request, choose_gateway(world, class));
 }
 
 /* The word that a visitor has left takes no time here. */
@@ -164,7 +182,11 @@ static void leave(struct sim_world *world, struct sim_request *request)
     list_remove(&request->patience);
     request->has_left = true;
     world->result->classes[request->class].left += sim_is_measured(world, request->came_ns);
-    if (request->is_queued)
+    bool was_buffered = request->is_buffered;
+    sim_buffer_leave(world, request);
+    if (was_buffered)
+        sim_world_forget(world, request);
+    else if (request->is_queued)
         sim_gateway_cancel(&world->gateways[request->gateway], request);
 }
 
@@ -215,12 +237,18 @@ static double capacity(const struct sim_world_config *config)
     return sum;
 }
 
+static double mean_nominal_ns(const struct sim_world_config *config)
+{
+    double sum_ns = 0;
+    for (size_t i = 0; i < config->kind_count; i++)
+        sum_ns += config->kinds[i].share * (double)config->kinds[i].nominal_ns;
+    return sum_ns;
+}
+
 static void start_visitors(struct sim_world *world)
 {
     const struct sim_world_config *config = world->config;
-    double nominal_ns = 0;
-    for (size_t i = 0; i < config->kind_count; i++)
-        nominal_ns += config->kinds[i].share * (double)config->kinds[i].nominal_ns;
+    double nominal_ns = mean_nominal_ns(config);
     list_init(&world->waiting);
     for (int class = 0; class < SIM_CLASSES; class ++) {
         world->rate_per_ns[class] = config->loads[class] * capacity(config) / nominal_ns;
@@ -247,6 +275,7 @@ static void start(struct sim_world *world)
     world->beat.next = beat_next;
     world->beat.run = beat_run;
     sim_node_wake(&world->beat);
+    sim_buffer_start(world);
     start_visitors(world);
 }
 
@@ -255,6 +284,7 @@ static void clear(struct sim_world *world)
     for (uint64_t i = 0; i < world->request_count; i++)
         if (world->requests[i]->is_queued)
             sim_gateway_cancel(&world->gateways[world->requests[i]->gateway], world->requests[i]);
+    sim_buffer_clear(world);
     for (size_t i = 0; i < world->config->gateway_count; i++)
         sim_gateway_clear(&world->gateways[i]);
     sim_node_clear(&world->visitors);
@@ -290,7 +320,7 @@ void sim_world_run(const struct sim_world_config *config, const struct sim_balan
     INVARIANT(config->measured_ns <= SIM_SECONDS_MAX * SIM_SECOND &&
               config->gateway_count <= SIM_GATEWAYS_MAX);
     struct sim_world *world = NEW(struct sim_world);
-    *result = (struct sim_result){0};
+    *result = (struct sim_result){.service_s = mean_nominal_ns(config) / 1e9};
     world->config = config;
     world->balancer = balancer;
     world->result = result;

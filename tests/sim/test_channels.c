@@ -54,6 +54,7 @@ static struct sim_world_config two(const struct sim_gateway_config *gateways, do
                                      .policy = "expected",
                                      .limits = SIM_LIMITS_EXACT,
                                      .route = {.loss_percent = 3, .hold_ns = 5 * SIM_SECOND},
+                                     .has_buffer = true,
                                      .warm_ns = 10 * SIM_SECOND,
                                      .measured_ns = TENTHS / 10 * SIM_SECOND,
                                      .seed = seed};

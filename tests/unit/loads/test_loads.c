@@ -129,6 +129,40 @@ static void L5_what_changes_no_choice_is_not_told(void **state)
     assert_true(loads_report_differs(&report, &now));
 }
 
+static struct loads_report queue_of(uint32_t waiting)
+{
+    return (struct loads_report){.slots = 10, .pending = 10, .waiting = {0, 0, waiting}};
+}
+
+static void L4_what_is_let_through_follows_the_queue_there(void **state)
+{
+    (void)state;
+    const struct loads_report none = queue_of(0), some = queue_of(11), long_one = queue_of(30);
+    const struct loads_report down = {.waiting = {5}}, full = {.slots = 10, .is_full = true};
+    static const struct {
+        uint32_t slots, pending, waiting, then;
+    } steps[] = {
+        {LOADS_PASS_OPEN, 500, 0, LOADS_PASS_OPEN},
+        {LOADS_PASS_OPEN, 50, 11, 50}, /* no more than is there */
+        {LOADS_PASS_OPEN, 0, 11, 1},   /* and none from here is too few */
+        {50, 50, 11, 50},              /* it is a little, which keeps the servers busy */
+        {50, 50, 30, 47},              /* too much */
+        {1, 1, 30, 1},
+        {50, 50, 0, 53}, /* it stands no more */
+        {165, 50, 0, LOADS_PASS_OPEN},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const struct loads_report now = queue_of(steps[i].waiting);
+        assert_int_equal(loads_pass(steps[i].slots, steps[i].pending, &now), steps[i].then);
+    }
+    assert_false(loads_stands(NULL) || loads_stands(&none) || loads_stands(&down));
+    assert_true(loads_stands(&some) && loads_stands(&full));
+    assert_int_equal(loads_pass(LOADS_PASS_OPEN, 7, NULL), LOADS_PASS_OPEN);
+    /* Who has counted nothing yet takes all that is there for its own: the servers must not fall idle. */
+    assert_int_equal(loads_pass(LOADS_PASS_OPEN, loads_there(&long_one), &long_one), 40);
+    assert_int_equal(loads_there(NULL), 0);
+}
+
 int main(int count, char **arguments)
 {
     if (!vectors_open(count, arguments))
@@ -138,6 +172,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(L5_bad_messages_are_refused_and_later_ones_passed_over),
         cmocka_unit_test(L5_messages_are_taken_off_a_queue_one_by_one),
         cmocka_unit_test(L5_what_changes_no_choice_is_not_told),
+        cmocka_unit_test(L4_what_is_let_through_follows_the_queue_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

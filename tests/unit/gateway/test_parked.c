@@ -2,6 +2,7 @@
  *
  * Requests that wait behind many others are parked: they are little then, and lose nothing (L3).
  */
+#include "gateway/request.h"
 #include "visit.h"
 
 #define LOCAL ", allow_local: true"
@@ -155,7 +156,7 @@ static void L3_a_parked_request_can_leave_be_refused_and_end_with_its_worker(voi
     }
 }
 
-static void L10_a_parked_request_gets_another_class(void **state)
+static void L10_a_parked_request_gets_another_class_and_keeps_its_past(void **state)
 {
     struct stage stage;
     struct visit origin;
@@ -165,12 +166,25 @@ static void L10_a_parked_request_gets_another_class(void **state)
     struct gateway_ticket *first = stage_take_slot(&stage), *second = stage_take_slot(&stage);
     ask_and_park(&stage, &(struct request){.target = "/first"}, &behind);
     struct link_stream *stream = ask(&stage, &stage.edge, &(struct request){.target = "/second"});
+    struct gateway_request *request =
+        CONTAINER_OF(stage.worker->awake.next, struct gateway_request, link);
+    request->attempts = 3; /* as if it had been tried before */
+    request->failed_code = TRANSPORT_CODE_PROTOCOL;
+    request->failed_metric = &gateway_unreachable;
+    request->wants_fresh = true;
     ask(&stage, &stage.edge, &(struct request){0});
     assert_int_equal(stage.worker->awake_count, 1);
     fake_set_ring(stream, 0);
     gateway_ticket_end(&second, NULL);
     visit(&stage, &origin);
     assert_memory_equal(read_request(&origin, "\r\n\r\n"), "GET /second ", 12);
+    request = CONTAINER_OF(stage.worker->requests.next, struct gateway_request, link);
+    assert_ptr_equal(request->stream, stream);
+    assert_int_equal(request->opening.priority, 0); /* of further tries, too */
+    assert_int_equal(request->attempts, 4);
+    assert_int_equal(request->failed_code, TRANSPORT_CODE_PROTOCOL);
+    assert_ptr_equal(request->failed_metric, &gateway_unreachable);
+    assert_true(request->wants_fresh && request->head_ns);
     close(origin.fd);
     gateway_ticket_end(&first, NULL);
     stage_stop(&stage);
@@ -182,7 +196,7 @@ int main(void)
         cmocka_unit_test(L3_a_parked_request_is_what_it_was),
         cmocka_unit_test(L3_a_parked_request_that_fails_at_one_origin_goes_to_another),
         cmocka_unit_test(L3_a_parked_request_can_leave_be_refused_and_end_with_its_worker),
-        cmocka_unit_test(L10_a_parked_request_gets_another_class),
+        cmocka_unit_test(L10_a_parked_request_gets_another_class_and_keeps_its_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

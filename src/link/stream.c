@@ -644,6 +644,7 @@ void link_stream_set_ring(struct link_stream *stream, uint8_t ring, uint8_t weig
         return;
     if (!stream->is_remote) {
         transport_stream_set_ring(stream->stream, ring, weight);
+        lane_wants_flush(lane_of(stream));
         return;
     }
     struct mail *mail = new_mail(stream, MAIL_RING);

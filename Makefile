@@ -3,6 +3,8 @@
 # The short way to Meson and Ninja. `make help` lists the targets.
 
 BUILD   ?= build
+# what is installed and measured: without tests, and optimised across files, which takes minutes
+RELEASE ?= build-release
 PREFIX  ?= /usr/local
 # SAN=address,undefined or SAN=thread: a build folder of its own with these sanitizers
 SAN     ?=
@@ -18,7 +20,7 @@ BUILD := build-$(subst $(comma),-,$(SAN))
 SETUP := -Db_sanitize=$(SAN) -Dwerror=false
 endif
 
-.PHONY: all deps test demo bench check endurance never-drop fairness fuzz install clean help
+.PHONY: all deps release test demo bench check endurance never-drop fairness fuzz install clean help
 .NOTPARALLEL:
 
 all: deps $(BUILD)/build.ninja
@@ -30,16 +32,22 @@ $(BUILD)/build.ninja: | deps
 deps:
 	@tools/install-deps
 
+$(RELEASE)/build.ninja: | deps
+	@meson setup --prefix=$(PREFIX) -Db_lto=true -Dtests=false $(RELEASE)
+
+release: deps $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE)
+
 test: all
 	@tools/run-tests --build $(BUILD) $(if $(SAN),--sanitizers $(SAN)) $(TESTS)
 
 demo: all
 	@$(BUILD)/src/cli/causeway demo $(if $(ONCE),--once)
 
-bench: all
+bench: release
 	@tools/install-deps --bench
 	@for script in $(BENCH); do \
-	    CAUSEWAY_BUILD=$(BUILD) $$script $(if $(QUICK),--quick) || exit 1; \
+	    CAUSEWAY_BUILD=$(RELEASE) $$script $(if $(QUICK),--quick) || exit 1; \
 	done
 
 check: deps
@@ -57,14 +65,15 @@ never-drop: all
 fairness: all
 	@tools/fairness --build $(BUILD) $(if $(QUICK),--quick)
 
-install: all
-	@meson install -C $(BUILD) --no-rebuild
+install: release
+	@meson install -C $(RELEASE) --no-rebuild
 
 clean:
 	rm -rf build build-*
 
 help:
 	@echo 'make                 install what is missing (Debian), build into $(BUILD)/'
+	@echo 'make release         the same without tests, optimised across files, into $(RELEASE)/: what bench and install take'
 	@echo 'make demo            the whole network on this machine; ONCE=1 tells the story once and ends'
 	@echo 'make test            unit, simulation and system tests; SAN=address,undefined or SAN=thread'
 	@echo '                     TESTS="unit sim system", any of them, or test_NAME.py'

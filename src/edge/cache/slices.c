@@ -260,8 +260,7 @@ static enum edge_next look_at_index(struct edge_cached *cached)
         return EDGE_WAITS;
     case STORE_READER_FLOWING:
     case STORE_READER_WHOLE:
-        index = store_object_retain(
-            (struct store_object *)(uintptr_t)store_reader_object(&cached->reader));
+        index = (struct store_object *)(uintptr_t)store_reader_object(&cached->reader);
         break;
     case STORE_READER_AGAIN: /* it was on disk, or who asked is gone */
         store_reader_close(&cached->reader);
@@ -272,6 +271,8 @@ static enum edge_next look_at_index(struct edge_cached *cached)
     case STORE_READER_FAILED:
         break;
     }
+    if (index)
+        store_object_retain(index);
     store_reader_close(&cached->reader);
     if (index)
         return begin_by(cached, index);

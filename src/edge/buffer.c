@@ -6,8 +6,14 @@
 #include "edge/buffer.h"
 
 #include "base/memory.h"
+#include "edge/line.h"
 
 _Static_assert((int)LOADS_PASS_OPEN == (int)QUEUE_SLOTS_MOST, "everything is let through");
+
+enum {
+    CREDIT_WHOLE = 100, /* for one request of a class that is held back */
+    CREDIT_MOST = 4 * CREDIT_WHOLE,
+};
 
 struct edge_buffer {
     struct edge_worker *worker;
@@ -21,6 +27,9 @@ struct edge_buffer {
     struct loop_task launch;
     bool is_launching;
     uint32_t under_way; /* tickets with a slot */
+    uint32_t waiting[QUEUE_CLASSES];
+    struct edge_line *line; /* with the site's buffers of other workers */
+    uint32_t credit; /* a class that is held back has its share of what comes free, all the same */
     /* By place in the route. */
     uint32_t count;
     uint64_t identities[ROUTE_CHANNELS_MOST];
@@ -69,6 +78,47 @@ uint32_t edge_buffer_waiting(const struct edge_buffer *buffer)
     return report.waiting;
 }
 
+/* ---- beside other workers */
+
+static uint32_t place_of(const struct edge_buffer *buffer)
+{
+    return (uint32_t)(buffer->worker - buffer->worker->edge->workers);
+}
+
+static uint8_t first_waiting(const struct edge_buffer *buffer)
+{
+    uint8_t first = 0;
+    while (first < QUEUE_CLASSES && !buffer->waiting[first])
+        first++;
+    return first;
+}
+
+static void tell_others(struct edge_buffer *buffer)
+{
+    edge_line_tell(buffer->line, place_of(buffer), first_waiting(buffer));
+}
+
+/* All that waits here is of a lower class than what waits at another worker: what is free is left for that, whose worker will be let through
+ * more as soon as the gateway's queue is shorter. Not where nothing stands as far as is seen here. */
+static bool is_behind(const struct edge_buffer *buffer)
+{
+    for (uint32_t i = 0; i < buffer->count; i++)
+        if (buffer->slots[i] == LOADS_PASS_OPEN)
+            return false;
+    uint8_t first = first_waiting(buffer);
+    return first < QUEUE_CLASSES &&
+           first > edge_line_first_elsewhere(buffer->line, place_of(buffer));
+}
+
+static void add_credit(struct edge_buffer *buffer)
+{
+    if (!is_behind(buffer))
+        return;
+    buffer->credit += buffer->settings.share_percent[first_waiting(buffer)];
+    if (buffer->credit > CREDIT_MOST)
+        buffer->credit = CREDIT_MOST;
+}
+
 /* ---- tickets */
 
 static void free_if_done(struct edge_buffer *buffer)
@@ -77,6 +127,7 @@ static void free_if_done(struct edge_buffer *buffer)
         return;
     loop_task_cancel(loop_of(buffer), &buffer->launch);
     loop_timer_stop(loop_of(buffer), &buffer->timer);
+    edge_line_leave(&buffer->line, place_of(buffer));
     queue_free(&buffer->queue);
     memory_free(buffer);
 }
@@ -84,6 +135,7 @@ static void free_if_done(struct edge_buffer *buffer)
 static void stop_waiting(struct edge_ticket *ticket)
 {
     list_remove(&ticket->link);
+    ticket->buffer->waiting[ticket->class]--;
     metric_add(&buffer_waiting, (uint64_t)-1);
 }
 
@@ -109,6 +161,7 @@ void edge_buffer_leave(struct edge_exchange *exchange)
     } else {
         queue_cancel(buffer->queue, &ticket->item);
         stop_waiting(ticket);
+        tell_others(buffer);
     }
     drop_ticket(ticket);
     free_if_done(buffer);
@@ -128,6 +181,8 @@ void edge_buffer_reclass(struct edge_exchange *exchange, uint8_t class)
     if (!ticket || ticket->has_slot || ticket->class == class)
         return;
     struct edge_buffer *buffer = ticket->buffer;
+    buffer->waiting[ticket->class]--;
+    buffer->waiting[class]++;
     ticket->class = class;
     queue_reclass(buffer->queue, &ticket->item, class, loop_now_ns(loop_of(buffer)));
     loop_task_queue(loop_of(buffer), &buffer->launch);
@@ -159,6 +214,7 @@ bool edge_buffer_take(struct edge_buffer *buffer, struct edge_exchange *exchange
     }
     exchange->ticket = ticket;
     list_push_back(&buffer->tickets, &ticket->link);
+    buffer->waiting[ticket->class]++;
     metric_add(&buffer_waiting, 1);
     loop_task_queue(loop_of(buffer), &buffer->launch);
     return true;
@@ -207,21 +263,33 @@ static void launch_one(struct edge_buffer *buffer, const struct queue_launch *la
     edge_exchange_launch(ticket->exchange, channel_of(buffer, launch->server));
 }
 
+static bool launch_next(struct edge_buffer *buffer, uint64_t now_ns)
+{
+    struct queue_launch launch;
+    bool is_held = is_behind(buffer);
+    if ((is_held && buffer->credit < CREDIT_WHOLE) || !queue_next(buffer->queue, now_ns, &launch))
+        return false;
+    if (is_held)
+        buffer->credit -= CREDIT_WHOLE;
+    launch_one(buffer, &launch);
+    return true;
+}
+
 static void on_launch(struct loop *loop, struct loop_task *task)
 {
     struct edge_buffer *buffer = CONTAINER_OF(task, struct edge_buffer, launch);
-    struct queue_launch launch;
     struct queue_item *item;
     enum queue_reason reason;
     uint64_t now_ns = loop_now_ns(loop);
     buffer->is_launching = true;
-    while (buffer->of && queue_next(buffer->queue, now_ns, &launch))
-        launch_one(buffer, &launch);
+    while (buffer->of && launch_next(buffer, now_ns))
+        continue;
     while (buffer->of && (item = queue_dropped(buffer->queue, now_ns, &reason)) != NULL)
         give_up(CONTAINER_OF(item, struct edge_ticket, item), queue_reason_text(reason));
     if (!buffer->of)
         give_up_all(buffer);
     buffer->is_launching = false;
+    tell_others(buffer);
     if (!list_is_empty(&buffer->tickets) && !loop_timer_is_running(&buffer->timer))
         loop_timer_start(loop, &buffer->timer, now_ns + ROUTE_PERIOD_NS);
     free_if_done(buffer);
@@ -320,6 +388,7 @@ static struct edge_buffer *new_buffer(struct edge_worker *worker, struct edge_si
     buffer->timer.fire = on_timer;
     buffer->launch.run = on_launch;
     list_init(&buffer->tickets);
+    buffer->line = edge_line_join(worker->edge->lines, of->site);
     random_seed(&buffer->random, random_u64(&worker->random));
     buffer->queue = queue_new(&buffer->settings, &balance_weighted, &buffer->random, NULL);
     return buffer;
@@ -348,7 +417,11 @@ void edge_buffer_follow(struct edge_worker *worker, struct edge_site_route *of,
     name_servers(buffer, &of->route);
     if (now_ns - buffer->stepped_ns >= ROUTE_PERIOD_NS) {
         buffer->stepped_ns = now_ns;
+        bool is_held = is_behind(buffer);
+        add_credit(buffer);
         for (uint32_t i = 0; i < buffer->count; i++) {
+            if (is_held && !loads_stands(reports[i]))
+                continue; /* what it does not use shall not grow */
             uint32_t pending = buffer->is_new ? loads_there(reports[i]) : pending_at(buffer, i);
             buffer->slots[i] = loads_pass(buffer->slots[i], pending, reports[i]);
         }

@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "edge/buffer.h"
 #include "edge/cache/purges.h"
+#include "edge/line.h"
 
 #include <errno.h>
 
@@ -219,6 +220,7 @@ struct edge *edge_new(const struct edge_options *options)
     edge_store_open(edge);
     edge->purges = edge_purges_new(edge);
     edge->loads = edge_loads_new(edge);
+    edge->lines = edge_lines_new(options->workers);
     start_countries(edge);
     if (settings && settings->access_log) {
         edge->access_log = log_file_open(settings->access_log);
@@ -251,6 +253,7 @@ void edge_free(struct edge **freed)
         edge_channels_free(&channels);
         edge_encoding_free(&edge->workers[i].encoding);
     }
+    edge_lines_free(&edge->lines);
     rules_buckets_free(&edge->buckets);
     edge_countries_free(&edge->countries);
     edge_shares_free(&edge->shares);

@@ -127,6 +127,7 @@ struct edge {
     struct edge_worker *workers;          /* by worker id */
     struct store *store;                  /* NULL: nothing is kept */
     struct edge_loads *loads;             /* loads.h */
+    struct edge_lines *lines;             /* line.h */
     struct edge_purges *purges;           /* purges.h; NULL: likewise */
     struct edge_disk *disk;               /* what was told of its disk tier */
     struct log_file *access_log;

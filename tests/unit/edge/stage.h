@@ -56,7 +56,7 @@ static inline void stage_start(struct stage *stage)
     stage_link(stage, "furthest", 99000);
     struct edge_options options = {.conf = {network_current, &stage->conf},
                                    .links = &stage->links,
-                                   .workers = 1};
+                                   .workers = 2};
     stage->edge = edge_new(&options);
     metrics_thread_start();
     struct edge_worker *worker = stage->worker = &stage->edge->workers[0];

@@ -3,6 +3,7 @@
  * Channels at work: loads that gateways tell, requests that wait here while the queues there stand, and requests whose link broke.
  */
 #include "edge/channels.h"
+#include "edge/line.h"
 #include "purge/purge.h"
 #include "stage.h"
 
@@ -188,6 +189,71 @@ static void L4_requests_wait_here_while_the_queue_there_stands(void **state)
     close(clients[0]);
     edge_loads_stop(stage.worker);
     stage_stop(&stage);
+}
+
+static bool has_four(void *argument)
+{
+    (void)argument;
+    return fake_stream_count() == 4;
+}
+
+/* Two may be there, one more waits here. */
+static struct edge_line *fill(struct stage *stage, int clients[3])
+{
+    const uint64_t site = purge_site(SPAN("single"));
+    struct link_stream *loads = start_loads(stage);
+    tell_load(loads, &(struct loads_report){
+                         .site = site, .slots = 1, .service_us = 1000, .waiting = {0, 0, 2}});
+    struct edge_line *line = edge_line_join(stage->edge->lines, site);
+    for (int i = 0; i < 3; i++)
+        clients[i] = ask(stage, SINGLE);
+    assert_int_equal(fake_stream_count(), 3);
+    return line;
+}
+
+static void empty(struct stage *stage, int clients[3], struct edge_line *line)
+{
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    edge_line_leave(&line, 1);
+    edge_loads_stop(stage->worker);
+    stage_stop(stage);
+}
+
+static void L10_what_is_free_is_left_for_a_higher_class_at_another_worker(void **state)
+{
+    struct stage stage;
+    int clients[3];
+    (void)state;
+    stage_start(&stage);
+    struct edge_line *line = fill(&stage, clients);
+    /* This one has told what waits here: the site's class. */
+    assert_int_equal(edge_line_first_elsewhere(line, 1), 2);
+    edge_line_tell(line, 1, 1);
+    answer(&stage, fake_stream(1));
+    assert_true(answered(clients[0], "204"));
+    assert_int_equal(fake_stream_count(), 3);
+    /* It comes to its turn once nobody above it waits; equals do not wait for each other. */
+    edge_line_tell(line, 1, 2);
+    assert_true(turn_until(stage.worker->loop, has_four, NULL));
+    assert_int_equal(edge_line_first_elsewhere(line, 1), EDGE_LINE_NOBODY);
+    empty(&stage, clients, line);
+}
+
+static void L10_who_is_held_back_has_a_share_all_the_same(void **state)
+{
+    struct stage stage;
+    int clients[3];
+    (void)state;
+    stage_start(&stage);
+    for (size_t i = 0; i < stage.conf->site_count; i++)
+        stage.conf->sites[i].queue.share_percent[2] = 50; /* one request in two looks */
+    struct edge_line *line = fill(&stage, clients);
+    edge_line_tell(line, 1, 0); /* and never anything else */
+    answer(&stage, fake_stream(1));
+    assert_int_equal(fake_stream_count(), 3);
+    assert_true(turn_until(stage.worker->loop, has_four, NULL));
+    empty(&stage, clients, line);
 }
 
 static void L4_nobody_waits_for_servers_that_are_all_down(void **state)
@@ -400,6 +466,8 @@ int main(void)
         cmocka_unit_test(L5_a_gateway_that_tells_nonsense_is_not_heard),
         cmocka_unit_test(S6_rules_hear_of_the_load),
         cmocka_unit_test(L4_requests_wait_here_while_the_queue_there_stands),
+        cmocka_unit_test(L10_what_is_free_is_left_for_a_higher_class_at_another_worker),
+        cmocka_unit_test(L10_who_is_held_back_has_a_share_all_the_same),
         cmocka_unit_test(L4_nobody_waits_for_servers_that_are_all_down),
         cmocka_unit_test(L4_who_waits_is_answered_when_the_site_goes),
         cmocka_unit_test(L2_what_may_be_repeated_leaves_a_broken_link),

@@ -95,7 +95,7 @@ static void expect_large(const struct conf_reader *reader, const char *path, con
     struct text why = {0};
     assert_int_equal(reader->map(reader->argument, path, &found, &why), 0);
     assert_int_equal(found.length, strlen(content) * repeat);
-    for (size_t i = 0; i < repeat; i++)
+    for (size_t i = 0; *content && i < repeat; i++)
         assert_memory_equal(found.data + i * strlen(content), content, strlen(content));
     conf_unmap_memory(found);
 }

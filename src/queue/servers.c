@@ -313,9 +313,10 @@ uint64_t queue_servers_room(const struct queue *queue, uint32_t reserve)
 {
     const struct queue_load *load = &queue->load_now;
     uint64_t room = 0;
-    for (size_t i = 0; i < queue->server_count; i++)
-        room |= (uint64_t)(load->pending[i] < load->slots[i]) << i;
-    room &= queue->there;
+    for (uint64_t bits = queue->there; bits; bits &= bits - 1) {
+        int number = __builtin_ctzll(bits);
+        room |= load->pending[number] < load->slots[number] ? bits & -bits : 0;
+    }
     /* The reserve is at the fastest: what is left for higher classes must not be what nobody wants. */
     uint32_t count = queue->by_speed_count;
     for (uint32_t i = 0; reserve && i < count; i++) {

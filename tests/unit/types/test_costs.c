@@ -319,7 +319,7 @@ static void L7_rows_are_what_the_definition_says(void **state)
         slots[i] = 1 + (uint32_t)random_below(&random, 20);
     }
     types_costs_set_servers(costs, names, SERVERS);
-    for (uint8_t i = 0; i < USED; i++) /* from now on each of them is measured */
+    for (uint8_t i = 0; i < (uint8_t)USED; i++) /* from now on each of them is measured */
         plain_add(&plain, costs, 0, i, (double)(i + 1) * MS, now_ns);
     for (int step = 0; step < STEPS; step++) {
         size_t server = random_below(&random, SERVERS);

@@ -363,7 +363,7 @@ static void what_nobody_takes_can_be_given_up(void **state)
     fixture_stop(&fixture);
 }
 
-/* ---- windows */
+/* ---- RFC 8441 */
 
 static void RFC8441_5_a_websocket_is_a_tunnel(void **state)
 {

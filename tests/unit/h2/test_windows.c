@@ -167,8 +167,6 @@ static void windows_that_settings_change(void **state)
     fixture_stop(&fixture);
 }
 
-/* ---- RFC 8441 */
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

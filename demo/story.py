@@ -191,9 +191,7 @@ class Story:
         crowd = Crowd(visitor, *edge, "/search", CROWD)
         time.sleep(1)
         stranger = self.median_cart(visitor, edge, None)
-        _, response, _ = visitor.ask(*edge, "/cart", "POST", b"mug")
-        cookie = response.headers.get("Set-Cookie", "").partition(";")[0]
-        hold(response.status == 200 and cookie, f"the edge marks the session of who puts something into the cart (status {response.status})")
+        cookie = self.until(lambda: self.put_into_cart(visitor, edge), 20, "the edge marks the session of who puts something into the cart")
         customer = self.median_cart(visitor, edge, cookie)
         crowd.leave()
         hold(not crowd.failures, f"nobody of the crowd met an error: {crowd.failures[:3]}")
@@ -205,6 +203,12 @@ class Story:
         say(f"   {'the crowd itself':44}{statistics.median(crowd.answered):6.2f} s{max(crowd.answered):7.2f} s")
         say(f"\n   {len(crowd.answered)} searches were answered, {crowd.turned_away} visitors told when to come back. The gateway keeps "
             f"{2 * WORKERS} requests at the shop\n   and the others in a queue; who is about to buy goes first.")
+
+    @staticmethod
+    def put_into_cart(visitor, edge):
+        """The cookie that came for it; false where one of the crowd is told to come back later."""
+        _, response, _ = visitor.ask(*edge, "/cart", "POST", b"mug")
+        return response.status == 200 and response.headers.get("Set-Cookie", "").partition(";")[0]
 
     @staticmethod
     def median_cart(visitor, edge, cookie):

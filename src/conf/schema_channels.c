@@ -15,7 +15,7 @@ static const struct setting site_channels_settings[] = {
     {"hold", &type_duration, MEMBER(conf_site, channels.hold_ns), RANGE("1s", "10m"),
      .preset = "5s",
      .help = "For how long it must have been far from these limits before it is used as others."},
-    {"unsafe_wait", &type_duration, MEMBER(conf_site, channels.unsafe_wait_ns), RANGE("0s", "10m"),
+    {"broken_wait", &type_duration, MEMBER(conf_site, channels.broken_wait_ns), RANGE("0s", "10m"),
      .preset = "3s",
      .help = "How long a request that must not be repeated waits for a link that broke under it, "
              "before it is answered 502. After link.resume nothing waits any more."},

@@ -247,7 +247,7 @@ void edge_exchange_link_out(struct edge_exchange *exchange, uint64_t out_ns)
         metric_add(&edge_moved, 1);
     } else if (may_go && link_stream_withdraw(exchange->stream)) {
         edge_exchange_stream_lost(exchange, TRANSPORT_CODE_LINK_LOST);
-    } else if (!is_repeatable && out_ns && (!site || out_ns >= site->channels.unsafe_wait_ns)) {
+    } else if (!is_repeatable && out_ns && (!site || out_ns >= site->channels.broken_wait_ns)) {
         metric_add(&edge_unsafe_lost, 1);
         edge_exchange_drop_stream(exchange, TRANSPORT_CODE_CANCELLED);
         edge_exchange_page(exchange, 502, "the link to the gateway is broken");

@@ -60,7 +60,7 @@ struct route_settings {
     uint64_t rtt_ns;
     uint64_t hold_ns;
     uint64_t
-        unsafe_wait_ns; /* of requests that must not be repeated, for a broken link; the caller's business */
+        broken_wait_ns; /* of requests that must not be repeated, for a broken link; the caller's business */
 };
 
 /* A channel as it is now. */

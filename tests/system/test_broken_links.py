@@ -37,7 +37,7 @@ def wait_at_the_gate(two, count):
 def test_L2_what_must_not_be_repeated_waits_for_its_link_only_for_a_time(lab, causeway_program, version, start_origin):
     two = TwoChannels(lab, causeway_program, version)
     start_origin(lab, two.origin, (two.origin_at, two.origin_ports[0]))
-    two.start(site="channels: {unsafe_wait: 500ms}")
+    two.start(site="channels: {broken_wait: 500ms}")
     gets, posts = start_both(two, "GET"), start_both(two, "POST")
     wait_at_the_gate(two, 24)
     two.second_wan.down()
@@ -53,7 +53,7 @@ def test_L2_what_must_not_be_repeated_waits_for_its_link_only_for_a_time(lab, ca
 def test_L2_a_link_that_comes_back_in_time_answers_what_waited(lab, causeway_program, version, start_origin):
     two = TwoChannels(lab, causeway_program, version)
     start_origin(lab, two.origin, (two.origin_at, two.origin_ports[0]))
-    two.start(site="channels: {unsafe_wait: 25s}")
+    two.start(site="channels: {broken_wait: 25s}")
     posts = start_both(two, "POST")
     wait_at_the_gate(two, 12)
     two.second_wan.down()
@@ -69,7 +69,7 @@ def test_L2_what_never_left_a_broken_link_goes_over_another(lab, causeway_progra
     two = TwoChannels(lab, causeway_program, version, rtt="200ms")
     log = lab.path("origin.access")
     start_nginx(lab, two.origin, [(two.origin_at, two.origin_ports[0])], server=f"access_log {log};" + ORIGIN)
-    two.start(top="link: {hosted_cap: 1}", site="channels: {unsafe_wait: 0s}")
+    two.start(top="link: {hosted_cap: 1}", site="channels: {broken_wait: 0s}")
     wait_until(lambda: two.code("/") == 200 and two.channels()["second"]["share_permille"] > 300, 20, "both are used", every=0.1)
     two.second_wan.down()
     words = ["-c", "4", "-m", "60", "-n", "240", "-d", lab.write("form", "a" * 700), "--log-file", lab.path("visits")]

@@ -88,7 +88,7 @@ def test_a_network_has_its_share_of_connections(road):
     assert sum(map(is_open, held)) == 20
     assert other_is_served(road)
     road.nodes["edge"].wait_for_log(rf"{re.escape(road.client_at)[:5]}.* has its share of connections at once")
-    for connection in held[:5]:
+    for connection in list(filter(is_open, held))[:5]:  # a worker may have refused an earlier one than another let in
         connection.close()
     wait_until(lambda: metric(road, "causeway_edge_connections_open") == 15, 10, "they are gone")
     again = road.client.connect(road.edge_at, HTTP)

@@ -322,10 +322,10 @@ static bool is_given_up(void *argument)
     return fake_stream(1)->was_reset;
 }
 
-static void set_unsafe_wait(struct stage *stage, uint64_t wait_ns)
+static void set_broken_wait(struct stage *stage, uint64_t wait_ns)
 {
     for (size_t i = 0; i < stage->conf->site_count; i++)
-        stage->conf->sites[i].channels.unsafe_wait_ns = wait_ns;
+        stage->conf->sites[i].channels.broken_wait_ns = wait_ns;
 }
 
 static void L2_what_may_be_repeated_leaves_a_broken_link(void **state)
@@ -356,7 +356,7 @@ static void L2_what_may_not_be_repeated_waits_only_for_a_time(void **state)
     struct stage stage;
     (void)state;
     stage_start(&stage);
-    set_unsafe_wait(&stage, 100000000);
+    set_broken_wait(&stage, 100000000);
     int safe = ask(&stage, SAFE), unsafe = ask(&stage, UNSAFE);
     for (int i = 0; i < 3; i++)
         stage.links.links[i].is_up = false;

@@ -59,8 +59,8 @@ struct route_settings {
     uint32_t loss_percent;
     uint64_t rtt_ns;
     uint64_t hold_ns;
-    uint64_t
-        broken_wait_ns; /* of requests that must not be repeated, for a broken link; the caller's business */
+    /* of requests that must not be repeated, for a broken link; the caller's business */
+    uint64_t broken_wait_ns;
 };
 
 /* A channel as it is now. */

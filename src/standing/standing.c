@@ -6,11 +6,10 @@
 
 #include "loop/loop.h"
 
-enum {
-    READ_MOST = 65536
-}; /* bytes that wait for take(), beside a message that has not come in full */
-#define REFUSED_NS \
-    (5000ull * 1000000) /* the peer does not want it: perhaps after its next reload */
+/* Bytes that wait for take(), beside a message that has not come in full. */
+enum { READ_MOST = 65536 };
+/* The peer does not want it: perhaps after its next reload. */
+#define REFUSED_NS (5000ull * 1000000)
 
 void standing_init(struct standing *standing, const struct standing_kind *kind)
 {

@@ -1,50 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edge with two gateways: a request that one cannot carry out goes to the other, once."""
-import re
-
 import pytest
-from lab.causeway import Causeway
 from lab.process import wait_until
-from road import ADMIN, LINK, Road, at, find
+from road import find
+from two_channels import SecondGateway
 
 
-class TwoGateways(Road):
-    """A second gateway, close to the edge and hence preferred, that has no way to any origin."""
+class TwoGateways(SecondGateway):
+    """The second one is close to the edge and hence preferred, and has no way to any origin."""
 
     def __init__(self, lab, program, version):
         super().__init__(lab, program, version, {"rate": "0", "rtt": "40ms", "queue": "100ms"})
-        self.second = lab.namespace("gw2")
         self.second_link = lab.connect(self.edge, self.second).b(version)
-        self.second_key = lab.path("second.key")
-        self.second_public = self.edge.run(program, "keygen", "-o", self.second_key).stdout.split()[-1]
-
-    def text(self, **texts):
-        return super().text(**texts).replace("sites:\n", f"""  second:
-    public_key: "{self.second_public}"
-    private_key: {self.second_key}
-    run_dir: {self.lab.path("run-second")}
-    workers: 1
-    link: {{listen: ["{at(self.second_link, LINK)}"]}}
-    gateway: {{allow: [{{edges: [edge], sites: [shop]}}]}}
-    admin: {{listen: ["127.0.0.1:{ADMIN}"]}}
-sites:
-""", 1)
-
-    def start(self, **texts):
-        self.nodes["second"] = Causeway(self.lab, self.program, self.text(**texts), "second", self.second)
-        return super().start(**texts)
 
     def wait_for_link(self, timeout=20):
-        wait_until(lambda: [link["state"] for link in find(self.nodes["edge"].status(), "links")] == ["up", "up"], timeout,
-                   "both links are up", every=0.1)
+        super().wait_for_link(timeout)
         wait_until(lambda: 0 < self.srtt_us("second") < self.srtt_us("gateway"), timeout, "both are measured", every=0.1)
 
     def srtt_us(self, peer):
         return next(link["srtt_us"] for link in find(self.nodes["edge"].status(), "links") if link["peer"] == peer)
-
-    def counter(self, name):
-        text = self.edge.run("curl", "-sS", f"http://127.0.0.1:{ADMIN}/metrics").stdout
-        return int(float(re.search(rf"^{name} (\S+)$", text, re.M)[1]))
 
 
 @pytest.fixture

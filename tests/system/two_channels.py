@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An edge with two gateways, equally far, before the same origin."""
+"""An edge with two gateways; equally far, before the same origin."""
 import re
 
 from lab.causeway import Causeway
@@ -12,15 +12,12 @@ ORIGIN = """
 WAN = {"rate": "0", "queue": "100ms"}
 
 
-class TwoChannels(Road):
-    """A second gateway, as far from the edge as the first. Rules may ask for the load."""
+class SecondGateway(Road):
+    """A second gateway of the site; who makes it says how the edge gets there: second_link."""
 
-    def __init__(self, lab, program, version, rtt="10ms"):
-        super().__init__(lab, program, version, {**WAN, "rtt": rtt})
+    def __init__(self, lab, program, version, wan):
+        super().__init__(lab, program, version, wan)
         self.second = lab.namespace("gw2")
-        self.second_wan = lab.wan(self.edge, self.second, **WAN, rtt=rtt)
-        self.second_link = self.second_wan.link.b(version)
-        self.second.route("default", lab.connect(self.second, self.origin).b(version))
         self.second_key = lab.path("second.key")
         self.second_public = self.edge.run(program, "keygen", "-o", self.second_key).stdout.split()[-1]
 
@@ -44,17 +41,6 @@ sites:
         wait_until(lambda: [link["state"] for link in find(self.nodes["edge"].status(), "links")] == ["up", "up"], timeout,
                    "both links are up", every=0.1)
 
-    def channels(self):
-        """By gateway: state, share and whether it tells its load."""
-        sites = self.part("channels", "edge")
-        return {row["gateway"]: row for row in next((site["channels"] for site in sites if site["name"] == "shop"), [])}
-
-    def start_visitors(self, seconds, rate=500):
-        """GETs at a steady rate, on kept connections; what each took is in the log."""
-        return self.lab.start("h2load", ["h2load", "--h1", "-c", "20", "--rps", str(rate // 20), "-D", str(seconds), "--log-file",
-                                         self.lab.path("visits"), "--connect-to", at(self.edge_at, HTTP), f"http://{SITE}/"],
-                              namespace=self.client)
-
     def counter(self, name):
         text = self.edge.run("curl", "-sS", f"http://127.0.0.1:{ADMIN}/metrics").stdout
         return int(float(re.search(rf"^{name} (\S+)$", text, re.M)[1]))
@@ -67,3 +53,24 @@ sites:
 
 def wait_for_both(two):
     wait_until(lambda: all(two.part("requests", name) > 50 for name in ("gateway", "second")), 20, "both are used", every=0.1)
+
+
+class TwoChannels(SecondGateway):
+    """It is as far from the edge as the first. Rules may ask for the load."""
+
+    def __init__(self, lab, program, version, rtt="10ms"):
+        super().__init__(lab, program, version, {**WAN, "rtt": rtt})
+        self.second_wan = lab.wan(self.edge, self.second, **WAN, rtt=rtt)
+        self.second_link = self.second_wan.link.b(version)
+        self.second.route("default", lab.connect(self.second, self.origin).b(version))
+
+    def channels(self):
+        """By gateway: state, share and whether it tells its load."""
+        sites = self.part("channels", "edge")
+        return {row["gateway"]: row for row in next((site["channels"] for site in sites if site["name"] == "shop"), [])}
+
+    def start_visitors(self, seconds, rate=500):
+        """GETs at a steady rate, on kept connections; what each took is in the log."""
+        return self.lab.start("h2load", ["h2load", "--h1", "-c", "20", "--rps", str(rate // 20), "-D", str(seconds), "--log-file",
+                                         self.lab.path("visits"), "--connect-to", at(self.edge_at, HTTP), f"http://{SITE}/"],
+                              namespace=self.client)

@@ -79,7 +79,7 @@ static void what_lies_behind_a_piece_is_watched(void **state)
     assert_true(__asan_address_is_poisoned(second));
     arena_clear(&arena);
 #else
-    skip();
+    skip(); /* only AddressSanitizer sees it */
 #endif
 }
 

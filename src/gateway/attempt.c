@@ -162,14 +162,16 @@ int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *
 enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data)
 {
     enum http_event event = http_parser_next(&attempt->parser, &attempt->connection->in, data);
-    if (event == HTTP_EVENT_HEAD && !attempt->answered_ns)
+    if (event == HTTP_EVENT_HEAD) {
         attempt->answered_ns = loop_now_ns(attempt->worker->loop);
+        attempt->has_head = attempt->answer.status >= 200 || attempt->answer.status == 101;
+    }
     return event;
 }
 
 bool gateway_attempt_moves(const struct gateway_attempt *attempt)
 {
-    return attempt->answered_ns || gateway_attempt_is_silent(attempt);
+    return attempt->has_head || gateway_attempt_is_silent(attempt);
 }
 
 bool gateway_attempt_is_silent(const struct gateway_attempt *attempt)

@@ -18,10 +18,11 @@ struct gateway_attempt {
     struct arena arena; /* of the answer's head */
     struct http_parser parser;
     struct http_head answer; /* once gateway_attempt_next() has said HEAD */
+    bool has_head;           /* of the answer itself: hints (1xx) are none */
     bool is_deaf;            /* the origin takes no more bytes, or was told the end of a tunnel */
     uint64_t target;         /* of what the validator of its answer is; 0: not looked at */
     struct balance_validator validator;
-    uint64_t chosen_ns, asked_ns, answered_ns; /* when what happened; 0: not yet */
+    uint64_t chosen_ns, asked_ns, answered_ns; /* when what happened (the last head); 0: not yet */
     uint64_t bytes;                            /* of the answer, so far */
     enum gateway_end
         end; /* what it would mean for the origin if the attempt ended now; DROPPED at first */
@@ -60,8 +61,8 @@ void gateway_attempt_shut(struct gateway_attempt *attempt); /* a tunnel's end, o
  * MORE, END or ERROR. */
 MUST_USE int gateway_attempt_read(struct gateway_attempt *attempt, uint32_t limit, bool *ended);
 enum http_event gateway_attempt_next(struct gateway_attempt *attempt, struct slice *data);
-/* What was read, and is not yet taken, moves the deadline. In the middle of a head it does not: one that comes drop by drop would hold its
- * slot for days. */
+/* What was read, and is not yet taken, moves the deadline. In the middle of a head, or of hints before it, it does not: one that comes drop by
+ * drop would hold its slot for days. */
 bool gateway_attempt_moves(const struct gateway_attempt *attempt);
 bool gateway_attempt_is_silent(const struct gateway_attempt *attempt); /* nothing has come */
 /* The same, on a connection that was kept: it died before the origin saw the request, or may have. */

@@ -171,9 +171,10 @@ void gateway_pool_close(struct origin_connection **closed);
 size_t gateway_pool_addresses(const struct gateway_worker *worker, const struct conf_origin *origin,
                               uint16_t port, struct address addresses[RESOLVED_ADDRESSES]);
 
-/* How many origins the site has in that group (NULL: in none) that may have a request of that need. */
-uint32_t gateway_pool_origins(const struct conf_site *site, const char *group,
-                              enum balance_need need);
+/* How many origins the site has in that group (NULL: in none) that may have a request of that need; one that is a name counts once for each
+ * of its addresses. */
+uint32_t gateway_pool_origins(const struct gateway_worker *worker, const struct conf_site *site,
+                              const char *group, enum balance_need need);
 
 /* ---- owner/owner.h: who decides which origin a request goes to */
 /* Names a part of the servers: those of a group of a site (NULL: those in none) with `port` 0, or those in none at a port of theirs. */

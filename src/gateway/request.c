@@ -121,9 +121,10 @@ static void try_again(struct gateway_request *request, uint64_t failed, bool was
     const struct conf_site *site = request_site(request);
     bool may = !request->answer_began && !request->body_was_taken &&
                (!was_sent || request->found.is_repeatable);
-    uint32_t most =
-        request->retries +
-        (site && !was_sent ? gateway_pool_origins(site, request->group, request->session.need) : 0);
+    uint32_t most = request->retries +
+                    (site && !was_sent ? gateway_pool_origins(request->worker, site, request->group,
+                                                              request->session.need)
+                                       : 0);
     if (request->retries && request->wants_fresh)
         most++;
     gateway_hedge_stop(&request->hedge);
@@ -239,8 +240,10 @@ static void go_on(struct gateway_request *request)
 static void hedge_ended(struct gateway_request *request)
 {
     gateway_hedge_stop(&request->hedge);
-    if (request->is_held)
-        go_on(request);
+    if (!request->is_held)
+        return;
+    request_set_deadline(request, request->read_timeout_ns); /* nothing was read meanwhile */
+    go_on(request);
 }
 
 static void hedge_answers(struct gateway_request *request)

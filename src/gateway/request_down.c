@@ -88,7 +88,7 @@ static bool holds_answer(struct gateway_request *request)
     if (failure_outcome_of(request->attempt->answer.status) != FAILURE_GATEWAY_ERROR ||
         !request->tries_answers || !request->found.is_repeatable ||
         request->head.body != HTTP_BODY_NONE || request->attempts > request->retries || !site ||
-        gateway_pool_origins(site, request->group, request->session.need) < 2)
+        gateway_pool_origins(request->worker, site, request->group, request->session.need) < 2)
         return false;
     const struct gateway_wish wish =
         gateway_request_wish(request, GATEWAY_TRY_RETRY,
@@ -108,6 +108,7 @@ bool gateway_request_take_answer(struct gateway_request *request)
     struct slice data;
     switch (gateway_attempt_next(request->attempt, &data)) {
     case HTTP_EVENT_HEAD:
+        request_made_progress(request);
         return !holds_answer(request) && gateway_request_begin_answer(request);
     case HTTP_EVENT_DATA:
         http_form_content_add(&request->content, &request->to_link, data);

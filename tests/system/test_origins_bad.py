@@ -96,6 +96,7 @@ EXTRA = [
     ("behind_chunks", [HEAD + CHUNKED + b"\r\n2\r\nok\r\n0\r\n\r\nevil"]),
 ]
 DRIPPING = [HEAD, b"X: "] + [0.1, b"x"] * 600
+WORKING = [b"HTTP/1.1 102 Processing\r\n\r\n", 0.3] * 4 + [OK]
 ALL = {name: script for name, script, _ in REFUSED + HINTED + CUT} | dict(EXTRA)
 
 
@@ -140,7 +141,7 @@ def place(wan_program, causeway_program):
     with Lab(wan_program) as lab:
         here = lab.here()
         port, admin, origin_port, link = (here.free_port("127.0.0.1") for _ in range(4))
-        scripts = {f"/{name}": script for name, script in ALL.items()} | {"/ok": [OK], "/dripping": DRIPPING}
+        scripts = {f"/{name}": script for name, script in ALL.items()} | {"/ok": [OK], "/dripping": DRIPPING, "/hinted": [EARLY_HINTS] + DRIPPING, "/working": WORKING}
         origin = BadOrigin.tcp(scripts, "127.0.0.1", origin_port)
         user = "user: root" if os.geteuid() == 0 else ""
         node = Causeway(lab, causeway_program, f"""
@@ -239,6 +240,16 @@ def test_L3_a_head_that_comes_drop_by_drop_is_a_504(place):
     """Each byte in time, and a minute for all of it."""
     assert place.status("/dripping", host="hasty.shop.example") == 504
     assert place.ask("/ok", host="hasty.shop.example").endswith(b"\r\n\r\nok")
+
+
+def test_L3_nor_do_hints_buy_a_head_more_time(place):
+    hints, _, rest = place.ask("/hinted", host="hasty.shop.example").partition(b"\r\n\r\n")
+    assert hints.startswith(b"HTTP/1.1 103 ") and rest.startswith(b"HTTP/1.1 504 "), (hints, rest)
+
+
+def test_L3_an_origin_that_says_that_it_works_on_it_has_time(place):
+    """Longer in all than it may be silent; and no longer than so many hints take (http_limits)."""
+    assert place.ask("/working", host="hasty.shop.example").endswith(b"\r\n\r\nok")
 
 
 def test_L3_good_answers_are_no_faults_and_share_a_connection(place):

@@ -349,14 +349,16 @@ void gateway_pool_yield(struct gateway_worker *worker, const struct address *add
     }
 }
 
-uint32_t gateway_pool_origins(const struct conf_site *site, const char *group,
-                              enum balance_need need)
+uint32_t gateway_pool_origins(const struct gateway_worker *worker, const struct conf_site *site,
+                              const char *group, enum balance_need need)
 {
     struct conf_group found;
-    uint32_t count = 0;
+    struct address addresses[RESOLVED_ADDRESSES];
+    size_t count = 0;
     if (!conf_find_group(site, group, &found))
         return 0;
     for (size_t i = 0; i < found.origin_count; i++)
-        count += need != BALANCE_NEEDS_ORIGINAL || found.origins[i].role != BALANCE_MIRROR;
-    return count;
+        if (need != BALANCE_NEEDS_ORIGINAL || found.origins[i].role != BALANCE_MIRROR)
+            count += gateway_pool_addresses(worker, &found.origins[i], 0, addresses);
+    return (uint32_t)count;
 }

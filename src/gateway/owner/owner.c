@@ -177,6 +177,7 @@ static void push(struct gateway_owner *owner, uint8_t set, struct gateway_ticket
         return;
     }
     ticket->place = TICKET_WAITS;
+    ticket->hops = 0; /* it has arrived; later maps may send it on anew */
     list_push_back(&owner->waiting, &ticket->link);
     metric_add(&gateway_waiting, 1);
     gateway_owner_has_news(owner);
@@ -192,12 +193,13 @@ static void begin(struct gateway_owner *owner, const struct gateway_farm *farm)
     list_push_back(&owner->worker->owners, &owner->link);
 }
 
-void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *farm,
+void gateway_owner_push(struct gateway_owner *owner, const struct gateway_map *map,
                         const struct gateway_part *part, struct gateway_ticket *ticket)
 {
+    const struct gateway_farm *farm = &map->farms[part->farm];
     if (!owner->queue)
         begin(owner, farm);
-    gateway_owner_follow(owner, gateway_map_read(owner->gateway), farm);
+    gateway_owner_follow(owner, map, farm);
     push(owner, part->set, ticket);
 }
 

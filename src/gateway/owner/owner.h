@@ -76,8 +76,9 @@ struct gateway_worker *gateway_owner_worker(const struct gateway_owner *owner);
 const struct gateway_queue_facts *gateway_owner_facts(struct gateway_owner *owner);
 
 /* On its worker. */
-/* It waits, or is refused at the end of this turn. */
-void gateway_owner_push(struct gateway_owner *owner, const struct gateway_farm *farm,
+/* It waits, or is refused at the end of this turn. The part is of that map, which need not be the newest by now: another one may be
+ * published at any moment. */
+void gateway_owner_push(struct gateway_owner *owner, const struct gateway_map *map,
                         const struct gateway_part *part, struct gateway_ticket *ticket);
 void gateway_owner_cancel(struct gateway_ticket *ticket);  /* it waits no more */
 void gateway_owner_reclass(struct gateway_ticket *ticket); /* it waits in another class */

@@ -96,7 +96,7 @@ void gateway_ticket_route(struct gateway_worker *worker, struct gateway_ticket *
     const struct gateway_farm *farm = &map->farms[part->farm];
     struct gateway_worker *to = gateway_owner_worker(farm->owner);
     if (to == worker)
-        gateway_owner_push(farm->owner, farm, part, ticket);
+        gateway_owner_push(farm->owner, map, part, ticket);
     else
         pass_on(worker, to, ticket);
 }

@@ -264,6 +264,18 @@ static void L3_an_answer_that_waits_does_not_need_its_connection(void **state)
     }
 }
 
+/* The second origin says nothing for so long that the first answer is told after all, and then no more of that one comes either. */
+static void L3_an_answer_that_waited_has_no_longer_than_others(void **state)
+{
+    struct pair pair = {.second.fd = -1};
+    (void)state;
+    start(&pair, PASSING_OVER ", timeouts: { read: 100ms }", &(struct request){0});
+    answer(&pair.first, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\nlate");
+    expect_second(&pair);
+    expect_reset(&pair.stage, pair.stream, TRANSPORT_CODE_TIMEOUT);
+    stop(&pair, 0, 0, 1);
+}
+
 static void L3_where_no_other_is_up_the_answer_is_told_at_once(void **state)
 {
     struct stage stage;
@@ -295,6 +307,7 @@ int main(void)
         cmocka_unit_test(L3_an_origin_that_cannot_now_is_passed_over),
         cmocka_unit_test(L3_where_no_other_can_either_the_first_answer_is_told),
         cmocka_unit_test(L3_an_answer_that_waits_does_not_need_its_connection),
+        cmocka_unit_test(L3_an_answer_that_waited_has_no_longer_than_others),
         cmocka_unit_test(L3_where_no_other_is_up_the_answer_is_told_at_once),
     };
     return cmocka_run_group_tests_name("gateway_hedge", tests, NULL, NULL);

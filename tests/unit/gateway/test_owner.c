@@ -2,7 +2,7 @@
  *
  * Slots of origins: who gets one, who waits, what is shared by sites, what a reload keeps (L1, L3, L10).
  */
-#include "gateway/owner/owner.h"
+#include "gateway/owner/owner_private.h"
 #include "stage.h"
 
 #define LOCAL ", allow_local: true"
@@ -360,6 +360,57 @@ static void L3_a_reload_forgets_nothing(void **state)
     stage_stop(&stage);
 }
 
+/* Worker 0 publishes a map while another worker is about to put a ticket into the queue by the one before. */
+static void L3_a_map_that_comes_while_a_ticket_arrives_is_followed(void **state)
+{
+    struct stage stage;
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    const struct gateway_map *map = gateway_map_read(stage.gateway);
+    const struct gateway_part *part = gateway_map_find(map, shop_part(0));
+    struct gateway_owner *owner = map->farms[part->farm].owner;
+    struct gateway_farm farms[8];
+    struct gateway_map next = *map;
+    assert_true(map->farm_count <= 8);
+    memcpy(farms, map->farms, map->farm_count * sizeof *farms);
+    farms[part->farm].server_count = 1;
+    next.farms = farms;
+    next.version++;
+    struct gateway_ticket *ticket = NEW(struct gateway_ticket); /* of somebody who has gone */
+    *ticket = (struct gateway_ticket){
+        .wish = {.part = shop_part(0)}, .asker = stage.worker, .at = stage.worker, .references = 1};
+    atomic_store(&stage.gateway->map, &next);
+    gateway_owner_push(owner, map, part, ticket);
+    turn_some(stage.worker->loop);
+    gateway_owners_follow(stage.worker); /* as the message says that comes with the map */
+    uint64_t gone = map->farms[part->farm].servers[1].spec.identity;
+    assert_int_equal(queue_server_find(owner->queue, gone), QUEUE_NO_SERVER);
+    atomic_store(&stage.gateway->map, (struct gateway_map *)map);
+    stage_stop(&stage);
+}
+
+/* How far a ticket may be sent on is counted for each arrival: a queue that moves with every reload is no circle. */
+static void L3_who_waits_may_be_sent_on_by_any_number_of_reloads(void **state)
+{
+    struct stage stage;
+    struct asked busy[2], waits;
+    (void)state;
+    stage_start(&stage, ", limits: { connections: 1, kept: 1 }", LOCAL);
+    ask_shop(&stage, &busy[0]);
+    ask_shop(&stage, &busy[1]);
+    ask_shop(&stage, &waits);
+    for (int i = 0; i < 20; i++) {
+        waits.ticket->hops++; /* from the worker that had the queue before */
+        gateway_owner_send_on(waits.ticket->owner);
+        assert_int_equal(waits.ticket->hops, 0);
+    }
+    end(&stage, &busy[0], GATEWAY_END_DONE);
+    assert_true(waits.has_come);
+    end(&stage, &waits, GATEWAY_END_DONE);
+    end(&stage, &busy[1], GATEWAY_END_DONE);
+    stage_stop(&stage);
+}
+
 static bool has_report(void *argument)
 {
     const struct gateway_queue_facts *facts =
@@ -447,6 +498,8 @@ int main(void)
         cmocka_unit_test(T10_a_port_is_that_of_the_client_not_of_the_origin),
         cmocka_unit_test(L3_sites_that_share_a_server_share_its_count),
         cmocka_unit_test(L3_a_reload_forgets_nothing),
+        cmocka_unit_test(L3_a_map_that_comes_while_a_ticket_arrives_is_followed),
+        cmocka_unit_test(L3_who_waits_may_be_sent_on_by_any_number_of_reloads),
         cmocka_unit_test(S6_the_queue_is_published),
         cmocka_unit_test(L10_shares_change_while_running_until_the_next_reload),
     };

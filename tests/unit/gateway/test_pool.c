@@ -182,6 +182,32 @@ static void W8_a_connection_with_a_PROXY_header_is_one_clients(void **state)
     }
 }
 
+/* As many tries as there are addresses find the one that lives. */
+static void L3_a_name_counts_once_for_each_of_its_addresses(void **state)
+{
+    struct stage stage;
+    struct resolved_name name = {.host = "127.0.0.9", .count = 3};
+    struct conf_origin named[STAGE_ORIGINS];
+    (void)state;
+    stage_start(&stage, "", LOCAL);
+    struct conf_site site = *stage_site(&stage);
+    memcpy(named, site.origins, sizeof named);
+    named[1].host = name.host;
+    site.origins = named;
+    for (uint8_t i = 0; i < 3; i++)
+        name.addresses[i] = (struct address){.bytes = {127, 0, 0, i}, .family = 4};
+    assert_int_equal(
+        gateway_pool_origins(stage.worker, stage_site(&stage), NULL, BALANCE_NEEDS_ANY), 2);
+    stage.worker->names = &name;
+    stage.worker->name_count = 1;
+    assert_int_equal(gateway_pool_origins(stage.worker, &site, NULL, BALANCE_NEEDS_ANY), 4);
+    name.count = 0; /* it stands for nothing */
+    assert_int_equal(gateway_pool_origins(stage.worker, &site, NULL, BALANCE_NEEDS_ANY), 1);
+    stage.worker->names = NULL;
+    stage.worker->name_count = 0;
+    stage_stop(&stage);
+}
+
 static void what_is_left_unread_or_unsent_is_not_kept(void **state)
 {
     struct stage stage;
@@ -239,6 +265,7 @@ int main(void)
         cmocka_unit_test(L3_what_lies_on_a_kept_connection_is_never_an_answer),
         cmocka_unit_test(W8_a_connection_with_a_PROXY_header_is_one_clients),
         cmocka_unit_test(what_is_left_unread_or_unsent_is_not_kept),
+        cmocka_unit_test(L3_a_name_counts_once_for_each_of_its_addresses),
         cmocka_unit_test(a_reload_closes_what_no_site_names_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

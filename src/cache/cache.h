@@ -183,6 +183,10 @@ enum cache_refusal cache_response_judge(struct cache_facts *facts,
 MUST_USE int cache_response_fields(struct http_fields *stored, const struct cache_policy *policy,
                                    const struct http_fields *response, uint64_t response_s);
 
+/* This answer is now one client's: what speaks to shared caches alone (RFC 9213, Surrogate-Control) goes, as it would count in
+ * place of Cache-Control, which says `private` besides. */
+MUST_USE int cache_make_private(struct http_fields *answer);
+
 /* The stored fields as bytes, appended to `out`; ERROR_LIMIT where one is longer than 65535. Unpacked they borrow from the bytes, but
  * for the list itself. ERROR_INVALID: these were never packed. */
 MUST_USE int cache_head_pack(struct text *out, const struct http_fields *stored);

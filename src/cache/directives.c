@@ -189,6 +189,14 @@ void directives_read_response(struct directives *directives, const struct http_f
     directives_read(directives, fields);
 }
 
+int cache_make_private(struct http_fields *answer)
+{
+    for (size_t i = 0; i < sizeof targeted / sizeof *targeted; i++)
+        http_fields_remove_text(answer, span_text(targeted[i]));
+    http_fields_remove(answer, HTTP_NAME_SURROGATE_CONTROL);
+    return http_fields_add(answer, HTTP_NAME_CACHE_CONTROL, SPAN("private"));
+}
+
 static bool lists(struct span names, struct span name)
 {
     struct span element;

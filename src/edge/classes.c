@@ -132,10 +132,8 @@ static void tell(const struct edge_exchange *exchange, const struct conf_site *s
                      site->balance.mark.cookie, SPAN_ARGS(cookie),
                      (unsigned long long)(mark->until_s - wall_s()),
                      exchange->visitor->is_https ? "; Secure" : "");
-    /* No cache on the way may give the mark to others (RFC 9111 section 7.3, RFC 9213). */
-    http_fields_remove(fields, HTTP_NAME_CDN_CACHE_CONTROL);
-    http_fields_remove(fields, HTTP_NAME_SURROGATE_CONTROL);
-    if (http_fields_add(fields, HTTP_NAME_CACHE_CONTROL, SPAN("private")) == 0 &&
+    /* No cache on the way may give the mark to others (RFC 9111 section 7.3). */
+    if (cache_make_private(fields) == 0 &&
         http_fields_add(fields, HTTP_NAME_SET_COOKIE, span_text(value)) == 0)
         metric_add(&marked, 1);
 }

@@ -12,6 +12,7 @@ from test_slots import HeldOrigin, ThreeEdges, get, shown, wait_for_waiting
 
 # No more wait at the gateway than the origin takes at a time: more would wait in the edge's own buffer.
 MANY = 6
+FOR_SHARED_CACHES = ("Causeway-Cache-Control", "CDN-Cache-Control", "Surrogate-Control")
 IN_ORDER = "queue: {patience: 1m, shares: [0, 0, 0, 0, 0], reserve: 0}"
 
 
@@ -89,9 +90,11 @@ def test_L10_the_about_to_buy_customer_goes_first_at_every_edge(lab, causeway_pr
     status, head = get(road, "/cart")
     assert status == 200 and "X-Rule: 1" in head
     buyer = cookie_of(head)
-    origin.fields = "X-Customer-Class: low; for=600\r\nX-Other: 1\r\n"
+    shared = "".join(f"{name}: max-age=60\r\n" for name in FOR_SHARED_CACHES)
+    origin.fields = f"X-Customer-Class: low; for=600\r\nX-Other: 1\r\n{shared}"
     status, head = get(road, "/look")
     assert status == 200 and "X-Other: 1" in head and "X-Customer-Class" not in head
+    assert not any(name in head for name in FOR_SHARED_CACHES), "no cache behind the edge takes it for everybody's"
     browser = cookie_of(head)
     assert road.counted("edge", ADMIN)["marked"] == 2
 

@@ -323,6 +323,32 @@ static void C1_rfc9213_targeted_fields(void **state)
     RUN(rows);
 }
 
+/* What was public to any shared cache is for one client. */
+static void L10_what_is_made_private_no_shared_cache_stores(void **state)
+{
+    (void)state;
+    static const char *const says[] = {
+        "",
+        "Cache-Control: max-age=60, public\n",
+        "CDN-Cache-Control: max-age=60\nSurrogate-Control: max-age=60\n",
+        "Causeway-Cache-Control: max-age=60\n",
+        "causeway-cache-control: max-age=60\ncdn-cache-control: max-age=60\nExpires: " LATER "\n",
+    };
+    for (size_t i = 0; i < COUNT(says); i++) {
+        struct heads heads = {0};
+        struct cache_facts facts;
+        const struct cache_policy policy = {.cookies = CACHE_COOKIES_KEEP};
+        request_read(&heads.request, &heads.arena, "GET", "");
+        response_read(&heads.response, &heads.arena, 200, says[i], &heads.request);
+        assert_int_equal(cache_make_private(&heads.response.fields), 0);
+        assert_int_equal(cache_response_judge(&facts, &policy, &heads.request, &heads.response,
+                                              NOW_S, NOW_S),
+                         CACHE_REFUSAL_PRIVATE);
+        assert_false(http_fields_has(&heads.response.fields, HTTP_NAME_SURROGATE_CONTROL));
+        arena_clear(&heads.arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +366,7 @@ int main(void)
         cmocka_unit_test(C1_rfc9111_4_1_vary_star_is_not_stored),
         cmocka_unit_test(C1_rfc9111_3_1_fields_that_are_stored),
         cmocka_unit_test(C1_rfc9213_targeted_fields),
+        cmocka_unit_test(L10_what_is_made_private_no_shared_cache_stores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

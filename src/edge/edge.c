@@ -99,6 +99,9 @@ struct metric edge_cache_misses =
 struct metric edge_cache_refreshes =
     METRIC(COUNTER, "causeway_edge_cache_refreshes_total", "",
            "Stale answers that were asked for anew behind a client's back.");
+struct metric edge_cache_reclassed =
+    METRIC(COUNTER, "causeway_edge_cache_reclassed_total", "",
+           "Changes of a request's class because others joined it or left, of another class.");
 struct metric edge_cache_purges_refused =
     METRIC(COUNTER, "causeway_edge_cache_purges_refused_total", "",
            "Invalidations that had to be given up, too many being on their way.");
@@ -135,6 +138,7 @@ static void register_metrics(void)
                             &edge_cache_collapsed,
                             &edge_cache_misses,
                             &edge_cache_refreshes,
+                            &edge_cache_reclassed,
                             &edge_cache_purges_refused};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

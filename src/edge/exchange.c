@@ -291,7 +291,7 @@ void edge_exchange_finish(struct edge_exchange *exchange)
     exchange->site_turn = 0;
     exchange->trailers = NULL;
     exchange->step = 0;
-    exchange->rings_below = 0;
+    exchange->rings_below = exchange->wanted = 0;
     exchange->has_head = exchange->request_ended = exchange->body_was_sent = false;
     exchange->was_looked_up = exchange->was_held = false;
     exchange->answer_began = exchange->answer_ended = exchange->is_tunnel = false;

@@ -108,6 +108,7 @@ struct edge_exchange {
     struct http_head head;
     struct http_opening opening;
     uint8_t ring, rings_below; /* of the link: the site's; by the client's own wish */
+    uint8_t wanted;            /* by others that wait for its answer: an urgency; 0: nobody does */
     struct balance_mark mark;  /* that its session brought; zeroes: none */
     struct span session;       /* the field by which the site knows sessions, if it is that */
     char request_id[EDGE_REQUEST_ID_BYTES];
@@ -272,6 +273,10 @@ void edge_legs_read(const struct edge_exchange *exchange, struct edge_legs *legs
 /* Adds Server-Timing, with what is known so far. */
 MUST_USE int edge_timing_add(const struct edge_exchange *exchange, struct http_fields *fields);
 
+/* ---- cached.c */
+/* It waits with another urgency: what it waits for follows. */
+void edge_cached_reclass(struct edge_exchange *exchange);
+
 /* ---- cached_answer.c */
 /* What Cache-Status says behind the node's name, in `out`; empty: the site has no cache. */
 struct span edge_cached_words(const struct edge_exchange *exchange, char out[CACHE_STATUS_MOST]);
@@ -292,10 +297,15 @@ void edge_files_answer(struct edge_exchange *exchange, const struct rules_files 
 void edge_files_close(struct edge_exchange *exchange); /* nothing open is fine */
 
 /* ---- up.c */
-/* The head of the answer is here, the request is out as a whole: what is still to come is another exchange's, which was only initialised. */
+/* The head of the answer is here, the request is out as a whole: what is still to come is another exchange's, which was only initialised.
+ * A client's is from now on as urgent as those who read it: edge_exchange_set_wanted() has to follow. */
 void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *to);
 void edge_exchange_set_ring(struct edge_exchange *exchange,
                             uint8_t ring); /* the site's, or a rule's */
+/* How urgently it waits by itself: CONF_RINGS less its ring, so that more is more urgent, and 0 is nobody. */
+uint8_t edge_exchange_urgency(const struct edge_exchange *exchange);
+/* The most urgent of others that wait for its answer (C1): it goes in their ring where that comes before its own, as long as they wait. */
+void edge_exchange_set_wanted(struct edge_exchange *exchange, uint8_t urgency);
 void edge_exchange_go_up(struct edge_exchange *exchange);
 /* The whole request was written. */
 void edge_exchange_finish_stream(struct edge_exchange *exchange);

@@ -365,6 +365,6 @@ extern struct metric edge_connections, edge_connections_open, edge_requests, edg
     edge_flow_datagrams_out, edge_flow_datagrams_dropped, edge_ports_open, edge_paused,
     edge_bytes_in, edge_bytes_out, edge_latency, edge_rtt_samples, edge_visitor_rtt,
     edge_cache_hits, edge_cache_stale, edge_cache_validated, edge_cache_collapsed,
-    edge_cache_misses, edge_cache_refreshes, edge_cache_purges_refused;
+    edge_cache_misses, edge_cache_refreshes, edge_cache_reclassed, edge_cache_purges_refused;
 
 #endif

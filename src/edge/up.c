@@ -166,6 +166,9 @@ void edge_exchange_hand_over(struct edge_exchange *from, struct edge_exchange *t
     to->stream_ended = from->stream_ended;
     to->stream_finished = to->request_ended = to->answer_began = true;
     to->body_timeout_ns = from->body_timeout_ns;
+    to->opening.priority = from->opening.priority; /* as the stream has it */
+    to->ring = from->front->is_background ? from->ring : CONF_RINGS - 1;
+    to->rings_below = from->rings_below;
     from->owed = 0;
     from->stream_ended = from->stream_finished = false;
     edge_exchange_set_state(to, EXCHANGE_LINK);
@@ -311,10 +314,21 @@ void edge_exchange_launch(struct edge_exchange *exchange, struct edge_channel *c
 
 const struct edge_step edge_step_link = {.name = "link", .take = take};
 
-static void update_ring(struct edge_exchange *exchange)
+uint8_t edge_exchange_urgency(const struct edge_exchange *exchange)
 {
     unsigned ring = exchange->ring + exchange->rings_below;
-    exchange->opening.priority = (uint8_t)(ring < CONF_RINGS ? ring : CONF_RINGS - 1);
+    return (uint8_t)(ring < CONF_RINGS ? CONF_RINGS - ring : 1);
+}
+
+/* Its own, or that of who waits for its answer. */
+static void update_ring(struct edge_exchange *exchange)
+{
+    uint8_t urgency = edge_exchange_urgency(exchange);
+    if (urgency < exchange->wanted)
+        urgency = exchange->wanted;
+    if (exchange->opening.priority == CONF_RINGS - urgency)
+        return;
+    exchange->opening.priority = (uint8_t)(CONF_RINGS - urgency);
     edge_buffer_reclass(exchange, exchange->opening.priority);
     if (exchange->stream)
         link_stream_set_ring(exchange->stream, exchange->opening.priority, STREAM_WEIGHT);
@@ -326,12 +340,21 @@ void edge_exchange_set_ring(struct edge_exchange *exchange, uint8_t ring)
     update_ring(exchange);
 }
 
+void edge_exchange_set_wanted(struct edge_exchange *exchange, uint8_t urgency)
+{
+    uint8_t before = exchange->opening.priority;
+    exchange->wanted = urgency;
+    update_ring(exchange);
+    metric_add(&edge_cache_reclassed, exchange->opening.priority != before);
+}
+
 /* ---- from the front */
 
 void edge_exchange_set_urgency(struct edge_exchange *exchange, uint8_t urgency)
 {
     exchange->rings_below = urgency <= HTTP_PRIORITY_DEFAULT.urgency ? 0 : urgency < 6 ? 1 : 2;
     update_ring(exchange);
+    edge_cached_reclass(exchange);
 }
 
 void edge_exchange_body(struct edge_exchange *exchange, struct slice data)

@@ -89,19 +89,19 @@ static bool is_too_much(const struct store_fill *fill)
 
 /* ---- life */
 
-static void deliver_room(struct worker *receiver, struct message *message)
+static void deliver_change(struct worker *receiver, struct message *message)
 {
-    struct store_fill *fill = CONTAINER_OF(message, struct store_fill, room_message);
+    struct store_fill *fill = CONTAINER_OF(message, struct store_fill, change_message);
     (void)receiver;
-    atomic_store(&fill->is_room_posted, false);
-    if (fill->made_room)
-        fill->made_room(fill->room_context);
+    atomic_store(&fill->is_change_posted, false);
+    if (fill->changed)
+        fill->changed(fill->change_context);
     fill_release(fill);
 }
 
-static void discard_room(struct message *message)
+static void discard_change(struct message *message)
 {
-    fill_release(CONTAINER_OF(message, struct store_fill, room_message));
+    fill_release(CONTAINER_OF(message, struct store_fill, change_message));
 }
 
 static struct store_fill *fill_new(struct store *store, struct shard *shard, uint64_t hash,
@@ -129,8 +129,8 @@ static struct store_fill *fill_new(struct store *store, struct shard *shard, uin
     fill->length = STORE_LENGTH_UNKNOWN;
     fill->last_byte_ns = query->now_ns;
     fill->filler = worker_current();
-    fill->room_message.deliver = deliver_room;
-    fill->room_message.discard = discard_room;
+    fill->change_message.deliver = deliver_change;
+    fill->change_message.discard = discard_change;
     atomic_fetch_add_explicit(&store->fills, 1, memory_order_relaxed);
     return fill;
 }
@@ -320,7 +320,7 @@ static void conclude(struct store_fill **pointer, enum fill_state state)
     struct store_fill *fill = *pointer;
     struct store *store = fill->store;
     *pointer = NULL;
-    fill->made_room = NULL;
+    fill->changed = NULL;
     atomic_store(&fill->is_watched, false);
     pthread_mutex_lock(&fill->lock);
     fill->state = state;
@@ -480,10 +480,15 @@ uint64_t store_fill_room(struct store_fill *fill)
     return room;
 }
 
-void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context), void *context)
+uint8_t store_fill_urgency(const struct store_fill *fill)
 {
-    fill->made_room = made_room;
-    fill->room_context = context;
+    return atomic_load(&fill->urgency);
+}
+
+void store_fill_watch(struct store_fill *fill, void (*changed)(void *context), void *context)
+{
+    fill->changed = changed;
+    fill->change_context = context;
     atomic_store(&fill->is_watched, true);
 }
 

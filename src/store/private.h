@@ -254,15 +254,17 @@ struct store_fill {
     int64_t length;
     uint64_t last_byte_ns;
     uint32_t reader_count;
+    uint32_t waiting[STORE_URGENCY_MOST + 1]; /* of these, by urgency */
+    _Atomic uint8_t urgency;                  /* of the most urgent; written under the lock */
     struct outpost *outposts;
 
     /* The filler's. */
     struct worker *filler;
-    struct message room_message; /* holds a reference while posted */
-    _Atomic bool is_watched;     /* it wants to be told */
-    _Atomic bool is_room_wanted, is_room_posted;
-    void (*made_room)(void *context);
-    void *room_context;
+    struct message change_message; /* holds a reference while posted */
+    _Atomic bool is_watched;       /* it wants to be told */
+    _Atomic bool is_room_wanted, is_change_posted;
+    void (*changed)(void *context);
+    void *change_context;
 };
 
 void fill_retain(struct store_fill *fill);

@@ -64,6 +64,43 @@ static struct outpost *outpost_of(struct store_fill *fill, struct worker *worker
     return outpost;
 }
 
+/* ---- what the filler is told */
+
+static void tell_filler(struct store_fill *fill)
+{
+    if (!fill->filler || atomic_exchange(&fill->is_change_posted, true))
+        return;
+    fill_retain(fill);
+    worker_post(fill->filler, &fill->change_message);
+}
+
+/* Readers have taken something, or one of them left. */
+static void tell_of_room(struct store_fill *fill)
+{
+    bool has_room = atomic_load(&fill->is_room_wanted) && !fill->first &&
+                    fill->buffered <= STORE_WINDOW_BYTES / 2;
+    if (!has_room && (fill->reader_count || !atomic_load(&fill->is_watched)))
+        return;
+    atomic_store(&fill->is_room_wanted, false);
+    tell_filler(fill);
+}
+
+/* They have come, gone or changed. Written before `is_watched` is read, as the filler sets that before it reads this: one of the two sees
+ * the other's. */
+static void settle_urgency(struct store_fill *fill)
+{
+    uint8_t urgency = STORE_URGENCY_MOST;
+    while (urgency && !fill->waiting[urgency])
+        urgency--;
+    if (urgency == atomic_load(&fill->urgency))
+        return;
+    atomic_store(&fill->urgency, urgency);
+    if (atomic_load(&fill->is_watched))
+        tell_filler(fill);
+}
+
+/* ---- coming */
+
 void fill_attach(struct store_fill *fill, struct store_reader *reader)
 {
     INVARIANT(!reader->fill);
@@ -74,7 +111,23 @@ void fill_attach(struct store_fill *fill, struct store_reader *reader)
     reader->offset = 0;
     reader->has_begun = false;
     fill->reader_count++;
+    fill->waiting[reader->urgency]++;
     list_push_back(&outpost_of(fill, worker_current())->readers, &reader->link);
+    settle_urgency(fill);
+}
+
+void store_reader_set_urgency(struct store_reader *reader, uint8_t urgency)
+{
+    struct store_fill *fill = reader->fill;
+    INVARIANT(urgency <= STORE_URGENCY_MOST);
+    if (fill) {
+        pthread_mutex_lock(&fill->lock);
+        fill->waiting[reader->urgency]--;
+        fill->waiting[urgency]++;
+        settle_urgency(fill);
+        pthread_mutex_unlock(&fill->lock);
+    }
+    reader->urgency = urgency;
 }
 
 /* ---- looking and pulling */
@@ -148,19 +201,6 @@ static bool step(struct store_fill *fill, struct store_reader *reader)
     return true;
 }
 
-static void tell_filler(struct store_fill *fill)
-{
-    bool has_room = atomic_load(&fill->is_room_wanted) && !fill->first &&
-                    fill->buffered <= STORE_WINDOW_BYTES / 2;
-    if (!has_room && (fill->reader_count || !atomic_load(&fill->is_watched)))
-        return;
-    atomic_store(&fill->is_room_wanted, false);
-    if (!fill->filler || atomic_exchange(&fill->is_room_posted, true))
-        return;
-    fill_retain(fill);
-    worker_post(fill->filler, &fill->room_message);
-}
-
 uint64_t store_reader_pull(struct store_reader *reader, struct slice_queue *out, uint64_t limit)
 {
     struct store_fill *fill = reader->fill;
@@ -184,7 +224,7 @@ uint64_t store_reader_pull(struct store_reader *reader, struct slice_queue *out,
         reader->offset += part;
         pulled += part;
     }
-    tell_filler(fill);
+    tell_of_room(fill);
     pthread_mutex_unlock(&fill->lock);
     return pulled;
 }
@@ -209,10 +249,12 @@ void store_reader_close(struct store_reader *reader)
     pthread_mutex_lock(&fill->lock);
     list_remove(&reader->link);
     fill->reader_count--;
+    fill->waiting[reader->urgency]--;
     struct fill_piece *piece = reader->piece;
     reader->piece = NULL;
     piece_release(fill, piece);
-    tell_filler(fill);
+    settle_urgency(fill);
+    tell_of_room(fill);
     pthread_mutex_unlock(&fill->lock);
     reader->fill = NULL;
     reader->has_begun = false;

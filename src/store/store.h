@@ -33,7 +33,8 @@ enum {
     STORE_BEHIND_MOST =
         16 << 20, /* likewise, where the filler goes on without room: readers are cut off then */
 };
-enum { STORE_CLAIM_S = 5 }; /* so long nobody else fetches an object anew before its time */
+enum { STORE_URGENCY_MOST = 7 }; /* of those who wait for a fill */
+enum { STORE_CLAIM_S = 5 };      /* so long nobody else fetches an object anew before its time */
 #define STORE_STALL_NS (5ull * 1000000000) /* without a byte: waiters fetch for themselves */
 
 /* ---- life cycle */
@@ -169,6 +170,7 @@ struct store_reader {
     uint32_t offset; /* in the piece */
     bool has_begun;  /* its owner saw the head */
     bool is_own;     /* of the filler */
+    uint8_t urgency; /* set by store_reader_set_urgency() */
     uint32_t (*select)(void *context, struct span rule, uint8_t selector[STORE_SELECTOR_MOST]);
     void *context;
 };
@@ -204,8 +206,11 @@ MUST_USE int store_fill_answer(struct store_fill **pointer, const struct store_a
 void store_fill_data(struct store_fill *fill, struct span data, uint64_t now_ns);
 /* How many bytes it takes now: much, but where the answer is not kept after all (too large, purged meanwhile) and its readers are behind. */
 uint64_t store_fill_room(struct store_fill *fill);
-/* Called on the filler's worker when there is room again after there was none, or when the last reader has left. */
-void store_fill_on_room(struct store_fill *fill, void (*made_room)(void *context), void *context);
+/* How urgently they wait who do, at whichever worker: the most urgent of them; 0: nobody, or all without hurry. */
+uint8_t store_fill_urgency(const struct store_fill *fill);
+/* Called on the filler's worker when there is room again after there was none, when the last reader has left, or when the fill has another
+ * urgency: look at all three, also now. Replaces the one before. */
+void store_fill_watch(struct store_fill *fill, void (*changed)(void *context), void *context);
 bool store_fill_is_read(struct store_fill *fill); /* somebody waits for it */
 bool store_fill_is_kept(
     struct store_fill
@@ -225,6 +230,8 @@ void store_fill_fail(struct store_fill **pointer);
 void store_fill_leave(struct store_fill **pointer);
 
 /* ---- a reader's side, on its worker */
+/* Attached or not: at most STORE_URGENCY_MOST, which is the most urgent; 0 (as it begins): its fill may take its time. */
+void store_reader_set_urgency(struct store_reader *reader, uint8_t urgency);
 enum store_reader_state store_reader_look(struct store_reader *reader);
 /* FLOWING or WHOLE: until the reader closes. */
 const struct store_object *store_reader_object(const struct store_reader *reader);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classes end to end (L10): a client that changes its mind while it waits, and sessions that are about to buy."""
 import concurrent.futures
+import json
 import os
 import re
 import struct
@@ -23,6 +24,11 @@ def let_go_one_by_one(origin, count):
         wait_until(lambda wanted=min(number + MANY, count): len(origin.seen) == wanted, 30, "the next one is at the origin")
 
 
+def change_mind(client, stream, value):
+    frame = struct.pack(">I", stream) + value
+    client.socket.sendall(len(frame).to_bytes(3, "big") + b"\x10\0" + struct.pack(">I", 0) + frame)
+
+
 def test_L10_a_client_that_changes_its_mind_changes_its_place_at_the_gateway(lab, causeway_program, version):
     """PRIORITY_UPDATE (RFC 9218 section 7.1) moves a request that waits there already, both ways."""
     road = Road(lab, causeway_program, version)
@@ -31,19 +37,15 @@ def test_L10_a_client_that_changes_its_mind_changes_its_place_at_the_gateway(lab
     client = Client(road)
     late = ("priority", "u=7")
 
-    def update(stream, value):
-        frame = struct.pack(">I", stream) + value
-        client.socket.sendall(len(frame).to_bytes(3, "big") + b"\x10\0" + struct.pack(">I", 0) + frame)
-
     first = [client.ask("/first") for _ in range(MANY)]
     wait_until(lambda: origin.seen == ["/first"] * MANY, 30, "the origin has enough to do")
     streams = {}
     for number, (path, fields) in enumerate([("/a", [late]), ("/b", []), ("/c", [late]), ("/d", [late])]):
         streams[path] = client.ask(path, fields=fields)
         wait_for_waiting(road, number + 1)
-    update(streams["/d"], b"u=3")
-    update(streams["/b"], b"u=7, i")
-    update(streams["/b"], b"u=5")
+    change_mind(client, streams["/d"], b"u=3")
+    change_mind(client, streams["/b"], b"u=7, i")
+    change_mind(client, streams["/b"], b"u=5")
     wait_until(lambda: [row["waiting"] for row in shown(road)["classes"]] == [0, 0, 1, 1, 2], 30, "they stand in other classes", every=0.1)
     metrics = road.gateway.run("curl", "-sS", "http://127.0.0.1:9180/metrics").stdout
     assert re.search(r"causeway_gateway_queue_reclassed_total [23]\b", metrics)
@@ -51,6 +53,48 @@ def test_L10_a_client_that_changes_its_mind_changes_its_place_at_the_gateway(lab
     for stream in (*first, *streams.values()):
         assert client.status(stream) == 200
     assert origin.seen[MANY:] == ["/d", "/b", "/a", "/c"]
+
+
+def test_T3_what_many_wait_for_is_as_urgent_as_the_most_urgent_of_them(lab, causeway_program, version):
+    """A collapsed fetch changes its place in the gateway's queue as visitors join it, leave and change their mind, whichever of the edge's workers they
+    are at; at the origin it is one request."""
+    road = Road(lab, causeway_program, version)
+    origin = HeldOrigin(road, "Cache-Control: max-age=600\r\n")
+    road.start(site=f"cache: {{on: true}}\n    limits: {{connections: {MANY}, kept: {MANY}}}\n    {IN_ORDER}")
+    client = Client(road)
+
+    def stand(*wanted):
+        def do_they():
+            sites = json.loads(road.nodes["gateway"].run("queue", "shop", "--json").stdout)  # none before the first request
+            return sites and [row["waiting"] for row in sites[0]["classes"]] == list(wanted)
+
+        wait_until(do_they, 30, f"they stand as {wanted}", every=0.1)
+
+    first = [client.ask(f"/first/{number}") for number in range(MANY)]
+    wait_until(lambda: len(origin.seen) == MANY, 30, "the origin has enough to do")
+    slow = client.ask("/shared", fields=[("priority", "u=7")])
+    stand(0, 0, 0, 0, 1)
+    other = client.ask("/other", fields=[("priority", "u=5")])
+    stand(0, 0, 0, 1, 1)
+    joiners = 6
+    for _ in range(joiners):
+        joiner = Client(road)
+        stream = joiner.ask("/shared")
+        stand(0, 0, 1, 1, 0)
+        joiner.state.reset_stream(stream, 8)
+        joiner.flush()
+        stand(0, 0, 0, 1, 1)
+        joiner.socket.close()
+    last = Client(road)
+    waits = last.ask("/shared", fields=[("priority", "u=7")])
+    change_mind(last, waits, b"u=3")
+    stand(0, 0, 1, 1, 0)
+    metrics = road.edge.run("curl", "-sS", f"http://127.0.0.1:{ADMIN}/metrics").stdout
+    assert re.search(r"causeway_edge_cache_reclassed_total (\d+)", metrics)[1] == str(2 * joiners + 1)
+    let_go_one_by_one(origin, MANY + 2)
+    assert [client.status(stream) for stream in (*first, slow, other)] == [200] * (MANY + 2)
+    assert last.status(waits) == 200
+    assert origin.seen[MANY:] == ["/shared", "/other"]
 
 
 class TwoEdges(ThreeEdges):

@@ -220,6 +220,41 @@ static enum edge_next take_found(struct edge_cached *cached, struct store_object
     return EDGE_NEXT;
 }
 
+/* ---- how urgent it is (T3) */
+
+static uint8_t urgency_of(const struct store_fill *fill)
+{
+    return fill ? store_fill_urgency(fill) : 0;
+}
+
+static void on_fill_change(void *context)
+{
+    struct edge_cached *cached = context;
+    const struct edge_gather *gather = cached->gather;
+    uint8_t urgency = urgency_of(cached->fill);
+    if (gather && urgency < urgency_of(gather->index))
+        urgency = urgency_of(gather->index);
+    if (gather && urgency < urgency_of(gather->slice))
+        urgency = urgency_of(gather->slice);
+    edge_exchange_set_wanted(cached->exchange, urgency);
+}
+
+void edge_cached_follow(struct edge_cached *cached)
+{
+    struct store_fill *fills[] = {cached->fill, cached->gather ? cached->gather->index : NULL,
+                                  cached->gather ? cached->gather->slice : NULL};
+    for (size_t i = 0; i < sizeof fills / sizeof *fills; i++) // NOLINT(bugprone-sizeof-expression)
+        if (fills[i])
+            store_fill_watch(fills[i], on_fill_change, cached);
+    on_fill_change(cached);
+}
+
+void edge_cached_reclass(struct edge_exchange *exchange)
+{
+    if (exchange->cached && !exchange->front->is_background)
+        store_reader_set_urgency(&exchange->cached->reader, edge_exchange_urgency(exchange));
+}
+
 static enum edge_next join(struct edge_cached *cached)
 {
     struct store_query query = edge_cached_query(cached);
@@ -233,6 +268,7 @@ static enum edge_next join(struct edge_cached *cached)
         return EDGE_WAITS;
     case STORE_FILL:
         cached->fill = joined.fill;
+        edge_cached_follow(cached);
         break;
     case STORE_ALONE:
         break;
@@ -387,6 +423,7 @@ static enum edge_next take(struct edge_exchange *exchange)
         cached = ARENA_NEW(&exchange->arena, struct edge_cached);
     exchange->cached = cached;
     cached->exchange = exchange;
+    edge_cached_reclass(exchange);
     cached->asked = *head;
     if (exchange->decision) {
         struct rules_facts facts = facts_of(exchange);

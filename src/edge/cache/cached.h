@@ -111,6 +111,8 @@ bool edge_cached_make_part_key(struct edge_cached *cached);
 bool edge_cached_is_due(const struct edge_cached *cached);
 /* Judges what was found, or that nothing was. */
 void edge_cached_judge(struct edge_cached *cached);
+/* The request is as urgent as the most urgent of those who wait for what it fetches, wherever that goes (`fill`, `gather`). */
+void edge_cached_follow(struct edge_cached *cached);
 /* Answers 504, where only what is stored is wanted. */
 enum edge_next edge_cached_refuse(struct edge_exchange *exchange);
 /* Behind a wait. */

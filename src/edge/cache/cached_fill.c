@@ -267,6 +267,8 @@ enum edge_next edge_cached_take_head(struct edge_exchange *exchange, struct http
             store_it(cached, answer);
         else if (answer->status == 206)
             edge_part_store(cached, answer);
+        if (!cached->fill)
+            edge_exchange_set_wanted(exchange, 0); /* it has become the client's own */
         metric_add(&edge_cache_misses, cached->ask.route == CACHE_ROUTE_LOOKUP);
     } else {          /* and so not to be told of (RFC 9211 section 2) */
         fail(cached); /* those who wait need not wait for each other's failures */

@@ -2,8 +2,8 @@
  *
  * A fetch that goes on by itself (C1): once the head of an answer is there and it is to be stored, its stream is no client's any more. It
  * brings the content to the store as fast as that takes it, and everybody reads it there at his own pace: who asked first is
- * one of them, and may be slow, or leave, and nobody else notices. Without a reader it goes on for those to come, as far as
- * there are not too many like it.
+ * one of them, and may be slow, or leave, and nobody else notices. It is as urgent as the most urgent of them (T3). Without a reader it goes
+ * on for those to come, as far as there are not too many like it.
  */
 #include "edge/cache/cached.h"
 
@@ -120,9 +120,16 @@ static const struct edge_front fetch_front = {.protocols = {"-", "-"},
                                               .held = held,
                                               .wake = wake};
 
-static void on_room(void *context)
+static void follow(struct fetch *fetch)
+{
+    if (fetch->fill)
+        edge_exchange_set_wanted(&fetch->exchange, store_fill_urgency(fetch->fill));
+}
+
+static void on_change(void *context)
 {
     struct fetch *fetch = context;
+    follow(fetch);
     wake(&fetch->exchange);
 }
 
@@ -138,7 +145,8 @@ void edge_fetch_start(struct edge_exchange *exchange, struct store_fill **fill)
     list_push_back(&worker->fetches, &fetch->link);
     edge_exchange_init(&fetch->exchange, &fetch_front, worker, &fetch->visitor);
     edge_exchange_hand_over(exchange, &fetch->exchange);
-    store_fill_on_room(fetch->fill, on_room, fetch);
+    store_fill_watch(fetch->fill, on_change, fetch);
+    follow(fetch);
     wake(&fetch->exchange);
 }
 

@@ -48,6 +48,7 @@ enum edge_next edge_gather_take(struct edge_cached *cached)
         return edge_cached_give_up(exchange);
     cached->is_in_parts = true;
     exchange->head.fields = fields;
+    edge_cached_follow(cached);
     return EDGE_NEXT;
 }
 

@@ -183,6 +183,77 @@ static void C1_waiters_are_bounded(void **state)
     store_close(&store);
 }
 
+static enum store_role join_as(struct store *store, const struct store_query *query,
+                               struct store_reader *reader, uint8_t urgency)
+{
+    struct store_joined joined;
+    *reader = (struct store_reader){0};
+    store_reader_set_urgency(reader, urgency);
+    return store_join(store, query, NULL, reader, &joined);
+}
+
+static void T3_a_fill_is_as_urgent_as_who_waits_for_it(void **state)
+{
+    (void)state;
+    struct store *store = open_store(8 << 20, NULL);
+    struct store_query query = query_of(key_of(1));
+    struct store_fill *fill = begin_fill(store, &query);
+    struct store_reader slow, quick, other, own = {0};
+    assert_int_equal(store_fill_urgency(fill), 0);
+    assert_int_equal(join_as(store, &query, &slow, 2), STORE_WAIT);
+    assert_int_equal(store_fill_urgency(fill), 2);
+    assert_int_equal(join_as(store, &query, &quick, STORE_URGENCY_MOST), STORE_WAIT);
+    assert_int_equal(join_as(store, &query, &other, 4), STORE_WAIT);
+    assert_int_equal(store_fill_urgency(fill), STORE_URGENCY_MOST);
+    store_reader_close(&quick);
+    store_reader_close(&quick);
+    assert_int_equal(store_fill_urgency(fill), 4);
+    answer_fill(fill, &plain, STORE_LENGTH_UNKNOWN);
+    store_reader_set_urgency(&own, 3);
+    store_fill_read(fill, &own); /* whoever fetches reads like the others */
+    store_reader_set_urgency(&other, 1);
+    assert_int_equal(store_fill_urgency(fill), 3);
+    store_reader_close(&own);
+    assert_int_equal(store_fill_urgency(fill), 2);
+    store_fill_end(&fill);
+    store_reader_close(&slow);
+    store_reader_close(&other);
+    assert_int_equal(counts_of(store).fills, 0);
+    store_close(&store);
+}
+
+/* Against a plain look at all of them. */
+static void T3_whoever_comes_and_goes_the_urgency_is_right(void **state)
+{
+    (void)state;
+    enum { READERS = 12 };
+    struct store *store = open_store(8 << 20, NULL);
+    struct store_query query = query_of(key_of(1));
+    struct store_fill *fill = begin_fill(store, &query);
+    struct store_reader readers[READERS] = {0};
+    struct random random;
+    random_seed(&random, 1);
+    for (int step = 0; step < 20000; step++) {
+        struct store_reader *reader = &readers[random_below(&random, READERS)];
+        uint8_t urgency = (uint8_t)random_below(&random, STORE_URGENCY_MOST + 1);
+        if (!reader->fill)
+            assert_int_equal(join_as(store, &query, reader, urgency), STORE_WAIT);
+        else if (random_below(&random, 2))
+            store_reader_close(reader);
+        else
+            store_reader_set_urgency(reader, urgency);
+        uint8_t most = 0;
+        for (int i = 0; i < READERS; i++)
+            if (readers[i].fill && readers[i].urgency > most)
+                most = readers[i].urgency;
+        assert_int_equal(store_fill_urgency(fill), most);
+    }
+    for (int i = 0; i < READERS; i++)
+        store_reader_close(&readers[i]);
+    store_fill_fail(&fill);
+    store_close(&store);
+}
+
 static void C1_what_is_too_large_streams_through(void **state)
 {
     (void)state;
@@ -358,6 +429,8 @@ int main(void)
         cmocka_unit_test(C1_however_a_fill_ends_nobody_hangs),
         cmocka_unit_test(C1_a_stalled_fill_lets_go),
         cmocka_unit_test(C1_waiters_are_bounded),
+        cmocka_unit_test(T3_a_fill_is_as_urgent_as_who_waits_for_it),
+        cmocka_unit_test(T3_whoever_comes_and_goes_the_urgency_is_right),
         cmocka_unit_test(C1_what_is_too_large_streams_through),
         cmocka_unit_test(C1_who_is_too_far_behind_is_cut_off),
         cmocka_unit_test(C1_a_refresh_keeps_the_body),

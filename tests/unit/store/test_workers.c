@@ -12,7 +12,7 @@ enum { WORKERS = 4, CLIENTS = 24, REQUESTS = 10000, KEYS = 300 }; /* for each wo
 static struct store *store;
 static struct worker_set *set;
 static _Atomic uint32_t left;
-static _Atomic uint64_t served, waited, wrong, looks;
+static _Atomic uint64_t served, waited, wrong, looks, reclassed;
 /* What clients may have in hand, counted before they ask and behind the last of it: the difference is never less than what they hold. */
 static _Atomic uint64_t asked_bytes, done_bytes;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -25,6 +25,7 @@ struct client {
     struct loop_task task;
     struct store_reader reader;
     struct store_fill *fill;
+    uint8_t urgency; /* that the fill had when we last looked */
     struct owner *owner;
     uint64_t key, length, sent, read;
     uint64_t holds, held; /* bytes of this request, and of the one before */
@@ -170,6 +171,18 @@ static void give(struct client *client)
         next(client);
 }
 
+/* On the filler's worker; what it sees may be old, but then it is told once more. */
+static void on_change(void *context)
+{
+    struct client *client = context;
+    check(worker_current() != NULL && worker_loop(worker_current()) == client->owner->loop);
+    if (!client->fill)
+        return;
+    uint8_t urgency = store_fill_urgency(client->fill);
+    atomic_fetch_add(&reclassed, urgency != client->urgency);
+    client->urgency = urgency;
+}
+
 static void join(struct client *client)
 {
     struct store_joined joined;
@@ -184,6 +197,8 @@ static void join(struct client *client)
         next(client);
         return;
     }
+    store_reader_set_urgency(&client->reader,
+                             (uint8_t)random_below(&client->owner->random, STORE_URGENCY_MOST + 1));
     switch (store_join(store, &client->query, object, &client->reader, &joined)) {
     case STORE_FOUND:
         check(has_body(joined.object, client->key, client->length));
@@ -192,6 +207,8 @@ static void join(struct client *client)
         break;
     case STORE_FILL:
         client->fill = joined.fill;
+        store_fill_watch(client->fill, on_change, client);
+        client->urgency = store_fill_urgency(client->fill);
         if (object && random_below(&client->owner->random, 2)) {
             store_fill_refresh(&client->fill, object, &plain);
             next(client);
@@ -306,6 +323,7 @@ static void C1_workers_share_a_store(void **state)
     assert_true(atomic_load(&looks) > 20);
     assert_int_equal(counts.fills, 0);
     assert_true(atomic_load(&waited) > 100 && counts.evictions > 100);
+    assert_true(atomic_load(&reclassed) > 100);
     assert_true(counts.bytes <= counts.bytes_most);
     store_close(&store);
     snapshot_settle();

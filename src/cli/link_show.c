@@ -27,6 +27,13 @@ static bool is_up(json_t *link)
     return strcmp(node_string(link, "state"), "up") == 0;
 }
 
+const char *link_show_state(json_t *link)
+{
+    return is_up(link) && json_is_false(json_object_get(link, "passes"))
+               ? "silent"
+               : node_string(link, "state");
+}
+
 void link_show_plain(struct text *text, const char *value)
 {
     for (; *value; value++)
@@ -196,6 +203,8 @@ static struct findings judge(json_t *link)
     double srtt = node_number(out, "srtt_us"), least = node_number(out, "min_rtt_us");
     if (!is_up(link))
         find(&findings, 3, "down: %s", node_string(link, "state"));
+    else if (json_is_false(json_object_get(link, "passes")))
+        find(&findings, 3, "nothing passes: what is under way waits for it");
     else if (node_number(link, "up_s") < FRESH_S && node_number(link, "sessions") > 1)
         find(&findings, 2, "came back %.0f s ago", node_number(link, "up_s"));
     if (is_up(link) && node_number(link, "heard_quality_ms") > 15000)
@@ -234,8 +243,7 @@ static void add_row(struct text *text, json_t *link)
     json_t *out = json_object_get(link, "out"), *in = json_object_get(link, "in");
     char name[64];
     snprintf(name, sizeof name, "%.40s", node_string(link, "peer"));
-    text_add_format(text, "%-16s %-7s %-9s", name, node_string(link, "end"),
-                    node_string(link, "state"));
+    text_add_format(text, "%-16s %-7s %-9s", name, node_string(link, "end"), link_show_state(link));
     add_duration(text, node_number(link, "up_s"));
     text_add_format(text, " %8.1f %7.1f %7.2f %7.2f %7.1f %7.1f %9.2f %9.2f %6.0f\n",
                     node_number(out, "srtt_us") / 1e3, node_number(out, "min_rtt_us") / 1e3,

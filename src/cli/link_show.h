@@ -14,6 +14,9 @@
 void link_show_all(json_t *links, struct text *text);
 void link_show_one(json_t *link, struct text *text);
 
+/* In one word; "silent": up, but nothing passes at the moment. */
+const char *link_show_state(json_t *link);
+
 /* Strings of a peer's making, without what could drive a terminal. */
 void link_show_plain(struct text *text, const char *string);
 

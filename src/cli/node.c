@@ -20,6 +20,21 @@ static const struct conf_node *pick(const struct conf *conf, const char *name)
     return conf->node_count == 1 ? &conf->nodes[0] : conf->self;
 }
 
+/* A file with mistakes is just when one asks what the node does, which goes on with the file before. Where nothing in it speaks of a run_dir
+ * the node has the usual one. */
+static char *guess_run_dir(const char *file, const struct text *content,
+                           const struct text *findings)
+{
+    static const char usual[] = "/run/causeway";
+    fputs(findings->data, stderr);
+    if (!memmem(content->data, content->length, "run_dir", strlen("run_dir"))) {
+        cli_fail("%s has mistakes; the node of %s is asked all the same", file, usual);
+        return memory_text(usual, strlen(usual));
+    }
+    cli_fail("%s has mistakes: --run-dir DIR asks the running node without it", file);
+    return NULL;
+}
+
 /* The caller frees it; NULL after a sentence on standard error. */
 static char *find_run_dir(const char *file, const char *name)
 {
@@ -43,7 +58,7 @@ static char *find_run_dir(const char *file, const char *name)
         else if (conf)
             cli_fail("%s: which node? Name it by --node", file);
         else
-            fputs(findings.data, stderr);
+            run_dir = guess_run_dir(file, &content, &findings);
     }
     conf_free(conf);
     text_clear(&content);

@@ -82,7 +82,7 @@ static const struct cli_option options[] = {NODE_OPTIONS,
                                             {0}};
 const struct cli_verb verb_queue = {
     .name = "queue",
-    .words = "[SITE]",
+    .words = "SITE",
     .summary = "Show who waits at a gateway for which origins",
     .help =
         "For each site, or one: how many requests wait in each class and how long one that comes "

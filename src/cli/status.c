@@ -3,6 +3,7 @@
  * causeway status: asks a running node through its control socket.
  */
 #include "cli/node.h"
+#include "cli/status_wrong.h"
 
 #include <stdlib.h>
 
@@ -84,32 +85,40 @@ static void add_children(struct text *text, json_t *children)
     }
 }
 
-static void add_readable(struct text *text, json_t *status)
+/* What is wrong first; `is_all`: every figure behind it. */
+static void add_readable(struct text *text, json_t *status, bool is_all)
 {
-    json_t *configuration = json_object_get(status, "configuration"), *reason, *roles;
-    size_t index;
+    json_t *configuration = json_object_get(status, "configuration"), *roles;
+    struct text counts = {0};
     const char *name;
     text_add_format(text, "node %s, causeway %s, %s, up %.0f s\n",
                     json_string_value(json_object_get(status, "node")),
                     json_string_value(json_object_get(status, "version")),
                     json_is_true(json_object_get(status, "ready")) ? "ready" : "not ready",
                     json_real_value(json_object_get(status, "uptime_s")));
-    json_array_foreach(json_object_get(status, "reasons"), index, reason)
-        add_value(text, "", reason, 0);
     text_add_format(text, "configuration %s, hash %s\n",
                     json_string_value(json_object_get(configuration, "file")),
                     json_string_value(json_object_get(configuration, "hash")));
-    const char *error = json_string_value(json_object_get(configuration, "last_error"));
-    if (error)
-        text_add_format(text, "the last reload was refused: %s\n", error);
+    text_add(text, "\n");
+    if (!status_add_wrong(text, status))
+        text_add(text, "nothing is wrong now\n");
+    status_add_counts(&counts, status);
+    if (counts.length)
+        text_add_format(text, "\nsince the start\n%s", counts.data);
+    text_clear(&counts);
     add_children(text, json_object_get(status, "children"));
+    if (!is_all) {
+        text_add(text, "\nroles   ");
+        json_object_foreach(json_object_get(status, "roles"), name, roles)
+            text_add_format(text, " %s", name);
+        text_add(text, "; --all shows every figure, causeway top the rates\n");
+        return;
+    }
     json_object_foreach(json_object_get(status, "roles"), name, roles)
     {
         text_add(text, "\n");
         add_value(text, name, roles, 0);
     }
-    json_array_foreach(json_object_get(status, "missing"), index, reason)
-        text_add_format(text, "%s did not answer\n", json_string_value(reason));
 }
 
 static int run(const struct cli_arguments *arguments)
@@ -124,18 +133,21 @@ static int run(const struct cli_arguments *arguments)
         return result;
     }
     struct text text = {0};
-    add_readable(&text, status);
+    add_readable(&text, status, cli_value(arguments, "all") != NULL);
     json_decref(status);
     return cli_print(&text);
 }
 
 static const struct cli_option options[] = {NODE_OPTIONS,
+                                            {"all", 'a', NULL, "every figure of every role"},
                                             {"json", 0, NULL, "everything, as one JSON object"},
                                             {0}};
 const struct cli_verb verb_status = {
     .name = "status",
-    .summary = "Show what a running node does",
-    .help = "Processes, links, requests, names: what /status of the admin listener shows as JSON.",
+    .summary = "Show what is wrong with a running node, and what it does",
+    .help =
+        "First what is wrong now, each with what to do, then what went wrong since the start, and "
+        "the processes.\n--all and --json: what /status of the admin listener shows.",
     .example = "causeway status -c causeway.yaml",
     .options = options,
     .run = run,

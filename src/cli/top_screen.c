@@ -305,7 +305,7 @@ static void add_link(struct screen *screen, json_t *link)
     json_t *out = json_object_get(link, "out"), *in = json_object_get(link, "in");
     char text[2][16];
     add_line(screen, "%-16.16s %-8s %-7s %8.1f %8.1f %7.2f %7.2f %7.0f %7sbit/s %7sbit/s",
-             node_string(link, "peer"), node_string(link, "end"), node_string(link, "state"),
+             node_string(link, "peer"), node_string(link, "end"), link_show_state(link),
              node_number(link, "srtt_us") / 1e3, node_number(out, "queue_us") / 1e3,
              node_number(out, "loss_ppm_10s") / 1e4, node_number(in, "loss_ppm_10s") / 1e4,
              node_number(link, "streams_open"),

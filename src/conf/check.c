@@ -452,9 +452,9 @@ static void check_site_limits(struct loader *loader)
 {
     SITES(loader->conf, site)
     if (site->kept_connections > site->connections_limit)
-        report_error(&loader->report,
-                     place_or(loader, &site->kept_connections, &site->connections_limit),
-                     "limits: kept is more than connections");
+        report_error(&loader->report, place_of(loader, &site->kept_connections),
+                     "limits: kept (%u) is more than connections (%u)", site->kept_connections,
+                     site->connections_limit);
 }
 
 static bool is_linked(const struct conf_node *edge, const struct conf_node *gateway)

@@ -198,6 +198,9 @@ void derive(struct loader *loader)
         site->index = i;
         if (site->compress == CONF_COMPRESS_AS_LINK)
             site->compress = conf->link.compress;
+        if (!is_set(loader, &site->kept_connections) &&
+            site->kept_connections > site->connections_limit)
+            site->kept_connections = site->connections_limit;
         if (!is_set(loader, &site->edges)) {
             site->edges = edges;
             site->edge_count = site->origin_count ? edge_count : 0;

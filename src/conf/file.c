@@ -152,5 +152,10 @@ struct conf_reader conf_file_reader(void)
 
 int conf_read_file(const char *file, struct text *content, struct text *why)
 {
-    return read_file(NULL, file, false, content, why);
+    int result = read_file(NULL, file, false, content, why);
+    if (result == ERROR_NOT_FOUND)
+        text_add(why, ": name yours by -c FILE, or begin with one of docs/examples");
+    else if (result == ERROR_DENIED)
+        text_add(why, ": ask as root, or as a user who may read it");
+    return result;
 }

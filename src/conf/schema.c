@@ -455,7 +455,8 @@ static const struct setting site_limit_settings[] = {
      .help = "Requests and connections under way to one origin; beyond that they wait."},
     {"kept", &type_integer, MEMBER(conf_site, kept_connections), RANGE("0", "65536"),
      .preset = "64",
-     .help = "Idle connections kept to one origin; each worker may have its share of them."},
+     .help = "Idle connections kept to one origin, but no more than connections; each worker may "
+             "have its share of them."},
 };
 static const struct section site_limits_section = {"site limits",
                                                    "What a gateway may ask of the origins.",

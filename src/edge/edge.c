@@ -482,6 +482,7 @@ json_t *edge_status(struct edge *edge)
                         json_real((double)metric_quantile_ns(&edge_latency, 0.99) / 1e6));
     json_object_set_new(status, "timeouts", edge_timeouts_status());
     edge_guard_status(status);
+    json_object_set_new(status, "certificates", edge_tls_status(edge->tls));
     json_object_set_new(status, "cache", edge_store_status(edge));
     json_object_set_new(status, "encode", edge_encode_status());
     json_object_set_new(status, "session_classes", edge_classes_status());

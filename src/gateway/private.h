@@ -196,6 +196,8 @@ void gateway_health_follow(struct gateway_health *health); /* another configurat
 void gateway_health_stop(struct gateway_health **stopped);
 /* Any worker: health checks find the address down, for any of the sites that use it. */
 bool gateway_health_finds_down(struct gateway *gateway, const struct address *address);
+/* For people: what the check found that took it down; NULL: it is not down. */
+const char *gateway_health_cause(struct gateway *gateway, const struct address *address);
 void gateway_health_metrics_register(void);
 
 /* ---- origin/resolver.c */

@@ -168,6 +168,8 @@ json_t *status_of_link(struct link *link)
                                "worker", (int)link->owner);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(status, numbers[i].name, integer(numbers[i].value));
+    json_object_set_new(status, "passes",
+                        json_boolean(atomic_load_explicit(&link->is_up, memory_order_relaxed)));
     json_object_set_new(status, "out", quality_status(&facts.quality));
     json_object_set_new(status, "in", quality_status(&facts.peer_quality));
     json_object_set_new(status, "paths", paths_status(&facts));

@@ -48,6 +48,7 @@ def test_L2_what_must_not_be_repeated_waits_for_its_link_only_for_a_time(lab, ca
     assert 0 < lost < 12 and lost + answers.count(200) == 12, "those of the link that broke, and no others"
     assert set(statuses(two, gets, "GET")) == {200}
     assert two.counter("causeway_edge_unsafe_lost_total") == lost and two.counter("causeway_edge_moved_total") > 0
+    assert "the link to second" in two.nodes["edge"].run("status").stdout, "silent, or given up by now"
 
 
 def test_L2_a_link_that_comes_back_in_time_answers_what_waited(lab, causeway_program, version, start_origin):

@@ -102,7 +102,7 @@ def test_check_warns_and_passes(causeway, tmp_path):
 def test_check_of_a_file_that_is_not_there(causeway, tmp_path):
     done = causeway("check", "-c", tmp_path / "none.yaml")
     assert done.returncode == 1
-    assert "none.yaml: No such file or directory" in done.stderr
+    assert "none.yaml: No such file or directory: name yours by -c FILE, or begin with one of docs/examples" in done.stderr
 
 
 @pytest.mark.parametrize("mode,good", [(0o600, True), (0o400, True), (0o640, False), (0o604, False)])

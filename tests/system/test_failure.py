@@ -213,7 +213,7 @@ def test_L6_an_origin_of_errors_is_ejected(shop):
     gateway = site.status()
     assert gateway["origins_ejected"] == 1
     assert gateway["origins_out"] == [
-        {"name": f"http://{site.places[1]}", "site": "shop", "state": "in service", "ejected": "failures in a row"}]
+        {"name": f"http://{site.places[1]}", "site": "shop", "state": "in service", "ejected": "failures in a row", "down": None}]
     # Off by a reload: it is back, and fails again.
     site.node.reload(site.text("failure: {ejection: {on: false}}"))
     site.node.wait_for_log(TAKEN)

@@ -14,6 +14,8 @@ struct edge_tls {
     struct tls_shared *shared;
     void *_Atomic context; /* struct tls_context; NULL: none */
     _Atomic bool passes;
+    json_t
+        *ends; /* of the context's certificates, by site: seconds since 1970; of the main thread */
 };
 
 /* ---- counters */
@@ -22,6 +24,10 @@ struct edge_tls {
     METRIC(COUNTER, "causeway_edge_tls_handshakes_total", labels, "Handshakes by version.")
 static struct metric handshakes_1_3 = HANDSHAKES("version=\"1.3\"");
 static struct metric handshakes_1_2 = HANDSHAKES("version=\"1.2\"");
+static struct metric not_after =
+    METRIC(GAUGE, "causeway_edge_certificate_not_after_seconds", "",
+           "When the first of the certificates that visitors get ends, since 1970; 0: there is "
+           "none.");
 static struct metric resumed = METRIC(COUNTER, "causeway_edge_tls_resumed_total", "",
                                       "Handshakes that resumed an earlier session.");
 static struct metric failures[TLS_FAILURES] = {
@@ -37,6 +43,7 @@ void edge_tls_register_metrics(void)
     metric_register(&handshakes_1_3);
     metric_register(&handshakes_1_2);
     metric_register(&resumed);
+    metric_register(&not_after);
     for (size_t i = TLS_FAILURE_NONE + 1; i < TLS_FAILURES_OF_SERVERS; i++)
         metric_register(&failures[i]);
 }
@@ -111,6 +118,32 @@ static bool fill_site(const struct conf_site *site, struct tls_site *out, struct
     return true;
 }
 
+static uint64_t first_end_s(const struct tls_site *site)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < site->certificate_count; i++) {
+        uint64_t ends_s = tls_certificate_ends_s(site->certificates[i]);
+        first = ends_s < first ? ends_s : first;
+    }
+    return first;
+}
+
+static void note_ends(struct edge_tls *tls, const struct tls_settings *settings)
+{
+    uint64_t first = UINT64_MAX;
+    json_decref(tls->ends);
+    tls->ends = json_object();
+    for (size_t i = 0; i < settings->site_count; i++) {
+        const struct tls_site *site = &settings->sites[i];
+        uint64_t ends_s = first_end_s(site);
+        if (ends_s == UINT64_MAX)
+            continue;
+        json_object_set_new(tls->ends, site->name, json_integer((json_int_t)ends_s));
+        first = ends_s < first ? ends_s : first;
+    }
+    metric_set(&not_after, first == UINT64_MAX ? 0 : first);
+}
+
 static void free_sites(struct tls_site *sites, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -144,6 +177,8 @@ static struct tls_context *make_context(struct edge_tls *tls, const struct conf 
         is_good = fill_site(site, &sites[wanted.site_count++], why);
     }
     struct tls_context *context = is_good ? tls_context_new(&wanted, tls->shared, why) : NULL;
+    if (context)
+        note_ends(tls, &wanted);
     free_sites(sites, wanted.site_count);
     return context;
 }
@@ -170,6 +205,8 @@ void edge_tls_reload(struct edge_tls *tls, const struct conf *conf)
         log_error("edge", "TLS stays as it was: %s", why.data);
     else
         snapshot_publish(&tls->context, context, release);
+    if (!is_wanted)
+        note_ends(tls, &(struct tls_settings){0});
     text_clear(&why);
 }
 
@@ -195,7 +232,20 @@ void edge_tls_free(struct edge_tls **freed)
     snapshot_publish(&tls->context, NULL, release);
     snapshot_settle(); /* contexts point to what they share */
     tls_shared_free(&tls->shared);
+    json_decref(tls->ends);
     memory_free(tls);
+}
+
+json_t *edge_tls_status(const struct edge_tls *tls)
+{
+    json_t *list = json_array(), *ends_s;
+    double now_s = (double)clock_wall_ns() / 1e9;
+    const char *site;
+    json_object_foreach(tls->ends, site, ends_s)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:O, s:f}", "site", site, "not_after", ends_s,
+                                        "days_left", (json_number_value(ends_s) - now_s) / 86400));
+    return list;
 }
 
 void edge_tls_second(struct edge_tls *tls)

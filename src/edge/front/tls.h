@@ -8,6 +8,8 @@
 #include "conf/conf.h"
 #include "tls/tls.h"
 
+#include <jansson.h>
+
 struct edge_tls;
 
 /* Without TLS in the configuration there is no context, until a reload brings it. */
@@ -15,6 +17,8 @@ struct edge_tls *edge_tls_new(const struct conf *conf);
 void edge_tls_free(struct edge_tls **freed); /* after the workers */
 /* A fresh context for connections to come; where it cannot be made the old one stays, and the log says why. Main thread. */
 void edge_tls_reload(struct edge_tls *tls, const struct conf *conf);
+/* [{"site": NAME, "not_after": since 1970, "days_left": N}]: the first of each site's certificates to end. Main thread. */
+json_t *edge_tls_status(const struct edge_tls *tls);
 /* Each second, on one worker. */
 void edge_tls_second(struct edge_tls *tls);
 /* Valid until the worker's turn ends; sessions retain it. NULL: there is none. */

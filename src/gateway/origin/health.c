@@ -50,7 +50,10 @@ struct gateway_health {
 /* Under RCU; sorted by nothing: a handful at most. */
 struct gateway_down {
     size_t count;
-    struct address items[]; /* more than once where several sites find it */
+    struct {
+        struct address address; /* more than once where several sites find it */
+        enum check_cause cause;
+    } items[];
 };
 
 struct metric gateway_origins_down =
@@ -64,13 +67,18 @@ void gateway_health_metrics_register(void)
 
 /* ---- what is down */
 
-bool gateway_health_finds_down(struct gateway *gateway, const struct address *address)
+const char *gateway_health_cause(struct gateway *gateway, const struct address *address)
 {
     const struct gateway_down *down = snapshot_read(&gateway->down);
     for (size_t i = 0; down && i < down->count; i++)
-        if (address_equal(&down->items[i], address))
-            return true;
-    return false;
+        if (address_equal(&down->items[i].address, address))
+            return check_cause_text(down->items[i].cause);
+    return NULL;
+}
+
+bool gateway_health_finds_down(struct gateway *gateway, const struct address *address)
+{
+    return gateway_health_cause(gateway, address) != NULL;
 }
 
 static void publish(struct gateway_health *health)
@@ -81,7 +89,8 @@ static void publish(struct gateway_health *health)
         const struct health_target *target = CONTAINER_OF(item, struct health_target, link);
         if (target->check.health.state != HEALTH_DOWN)
             continue;
-        down->items[down->count++] = target->origin;
+        down->items[down->count].address = target->origin;
+        down->items[down->count++].cause = target->check.last.cause;
     }
     metric_set(&gateway_origins_down, down->count);
     snapshot_publish(&health->gateway->down, down, memory_free);

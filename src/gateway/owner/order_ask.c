@@ -117,35 +117,39 @@ static json_t *give(struct gateway *gateway, struct worker_set *workers, const s
 
 /* ---- how they are */
 
-static const char *condition_of(const struct gateway_queue_server *server)
+static const char *condition_of(const struct gateway_queue_server *server, const char *down)
 {
     if (server->failure.is_ejected)
         return failure_cause_text(server->failure.cause);
+    if (down)
+        return down;
     return server->report.is_usable ? "well" : "not used";
 }
 
-static void add_server(json_t *row, const struct gateway_queue_server *server, uint64_t at_ns)
+static void add_server(json_t *row, struct gateway *gateway,
+                       const struct gateway_queue_server *server, uint64_t at_ns)
 {
     char address[ADDRESS_TEXT_BYTES];
+    const char *down = gateway_health_cause(gateway, &server->address);
     const struct failure_server_report *failure = &server->failure;
     double ejected_s = failure->is_ejected && failure->until_ns > at_ns
                            ? (double)(failure->until_ns - at_ns) / 1e9
                            : 0;
     double pending = json_number_value(json_object_get(row, "pending")) + server->report.pending;
     json_object_set_new(row, "pending", json_integer((json_int_t)pending));
-    json_array_append_new(json_object_get(row, "servers"),
-                          json_pack("{s:s, s:I, s:I, s:b, s:s, s:b, s:f, s:I, s:I}", "address",
-                                    address_text(&server->address, true, address), "pending",
-                                    (json_int_t)server->report.pending, "slots",
-                                    (json_int_t)server->report.slots, "usable",
-                                    server->report.is_usable, "condition", condition_of(server),
-                                    "ejected", failure->is_ejected, "ejected_s", ejected_s,
-                                    "ejections", (json_int_t)failure->ejections,
-                                    "failures_in_a_row", (json_int_t)failure->in_a_row));
+    json_array_append_new(
+        json_object_get(row, "servers"),
+        json_pack("{s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:f, s:I, s:I}", "address",
+                  address_text(&server->address, true, address), "pending",
+                  (json_int_t)server->report.pending, "slots", (json_int_t)server->report.slots,
+                  "usable", server->report.is_usable, "condition", condition_of(server, down),
+                  "down", down != NULL, "ejected", failure->is_ejected, "ejected_s", ejected_s,
+                  "ejections", (json_int_t)failure->ejections, "failures_in_a_row",
+                  (json_int_t)failure->in_a_row));
 }
 
 /* Those servers of the farm that the origin is. */
-static void add_servers(json_t *row, const struct gateway_farm *farm,
+static void add_servers(json_t *row, struct gateway *gateway, const struct gateway_farm *farm,
                         const struct conf_origin *origin)
 {
     const struct gateway_queue_facts *facts = gateway_owner_facts(farm->owner);
@@ -157,7 +161,7 @@ static void add_servers(json_t *row, const struct gateway_farm *farm,
             continue;
         for (size_t k = 0; k < facts->server_count; k++)
             if (facts->servers[k].report.identity == server->spec.identity)
-                add_server(row, &facts->servers[k], facts->at_ns);
+                add_server(row, gateway, &facts->servers[k], facts->at_ns);
     }
 }
 
@@ -176,7 +180,7 @@ static void add_group(json_t *rows, struct gateway *gateway, const struct conf_s
         if (group->name)
             json_object_set_new(row, "group", json_string(group->name));
         if (part->farm != GATEWAY_NO_FARM)
-            add_servers(row, &map->farms[part->farm], origin);
+            add_servers(row, gateway, &map->farms[part->farm], origin);
         json_array_append_new(rows, row);
     }
 }
@@ -202,14 +206,14 @@ static json_t *show(struct gateway *gateway, const struct conf *conf, const json
     return json_pack("{s:o}", "origins", rows);
 }
 
-/* The condition of its first server that is ejected; NULL: none is. */
-static const char *ejection_of(const json_t *row)
+/* The condition of its first server that is so ("ejected", "down"); NULL: none is. */
+static const char *condition_where(const json_t *row, const char *is_so)
 {
     json_t *server;
     size_t index;
     json_array_foreach(json_object_get(row, "servers"), index, server)
     {
-        if (json_is_true(json_object_get(server, "ejected")))
+        if (json_is_true(json_object_get(server, is_so)))
             return json_string_value(json_object_get(server, "condition"));
     }
     return NULL;
@@ -225,13 +229,15 @@ json_t *gateway_origins_out(struct gateway *gateway, const struct conf *conf)
         json_array_foreach(rows, index, row)
         {
             const char *state = json_string_value(json_object_get(row, "state"));
-            const char *ejection = ejection_of(row);
-            bool is_out = ejection || strcmp(state, gateway_order_text(GATEWAY_ORDER_NONE)) != 0;
+            const char *ejection = condition_where(row, "ejected");
+            const char *down = condition_where(row, "down");
+            bool is_out =
+                ejection || down || strcmp(state, gateway_order_text(GATEWAY_ORDER_NONE)) != 0;
             if (is_out && json_array_size(out) < ORIGINS_TOLD)
-                json_array_append_new(out, json_pack("{s:O, s:O, s:s, s:s?}", "name",
+                json_array_append_new(out, json_pack("{s:O, s:O, s:s, s:s?, s:s?}", "name",
                                                      json_object_get(row, "origin"), "site",
                                                      json_object_get(row, "site"), "state", state,
-                                                     "ejected", ejection));
+                                                     "ejected", ejection, "down", down));
         }
         json_decref(rows);
     }

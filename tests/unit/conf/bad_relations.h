@@ -414,8 +414,8 @@ static const struct bad_file bad_relations[] = {
      NODE
      EDGE
      "sites:\n"
-     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], limits: { connections: 8 } }\n",
-     "6:82: limits: kept is more than connections\n"},
+     "  s: { hosts: [s.example], origins: [\"http://192.0.2.1\"], limits: { connections: 8, kept: 9 } }\n",
+     "6:91: limits: kept (9) is more than connections (8)\n"},
     {"zones without DNS",
      SITES
      NODE

@@ -339,6 +339,26 @@ static void L1_L9_origins_and_sessions_are_read(void **state)
     text_clear(&errors);
 }
 
+static void L3_few_connections_keep_few(void **state)
+{
+    static const char text[] =
+        "nodes: { me: { gateway: { allow: [{ edges: [me], sites: [s] }] }, edge: { listen: "
+        "[\":80\"] } } }\n"
+        "sites: { s: { hosts: [s.example], origins: [\"http://192.0.2.80\"], limits: { "
+        "connections: 8 } } }\n";
+    (void)state;
+    static const struct canned_file files[] = {{0}};
+    struct conf_reader reader = canned_reader(files);
+    struct text errors = {0};
+    struct conf *conf = conf_load("/conf/c.yaml", span_text(text), NULL, &reader, &errors);
+    if (!conf)
+        fail_msg("%s", errors.data);
+    assert_int_equal(conf->sites[0].connections_limit, 8);
+    assert_int_equal(conf->sites[0].kept_connections, 8);
+    conf_free(conf);
+    text_clear(&errors);
+}
+
 static void hosts_are_found_exact_before_wildcard(void **state)
 {
     (void)state;
@@ -570,6 +590,7 @@ int main(void)
         cmocka_unit_test(origins_are_reached_in_several_ways),
         cmocka_unit_test(sites_zones_and_link_are_read),
         cmocka_unit_test(L1_L9_origins_and_sessions_are_read),
+        cmocka_unit_test(L3_few_connections_keep_few),
         cmocka_unit_test(hosts_are_found_exact_before_wildcard),
         cmocka_unit_test(only_allowed_tuples_pass),
         cmocka_unit_test(the_node_is_the_one_whose_key_can_be_read),

@@ -18,6 +18,6 @@ void link_show_one(json_t *link, struct text *text);
 const char *link_show_state(json_t *link);
 
 /* Strings of a peer's making, without what could drive a terminal. */
-void link_show_plain(struct text *text, const char *string);
+void link_show_plain(struct text *text, const char *value);
 
 #endif

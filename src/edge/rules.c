@@ -233,15 +233,31 @@ static enum edge_next act(struct edge_exchange *exchange, const struct rules_dec
     return EDGE_TAKEN;
 }
 
+/* In clear nobody can show a certificate: where one is required, rules may send such a visitor elsewhere or away, and no more. */
+static bool is_kept_out(const struct edge_exchange *exchange, const struct conf_site *site)
+{
+    return site->tls && site->tls->client == CONF_TLS_CLIENT_REQUIRED &&
+           !exchange->visitor->is_https;
+}
+
+static enum edge_next keep_out(struct edge_exchange *exchange)
+{
+    edge_exchange_page(exchange, 403, "this site is for visitors with a certificate, over TLS");
+    return EDGE_TAKEN;
+}
+
 static enum edge_next take(struct edge_exchange *exchange)
 {
     const struct conf_site *site = edge_exchange_site(exchange);
     struct rules_facts facts;
     struct rules_decision decision;
+    bool is_out = site && is_kept_out(exchange, site);
     if (!site || !site->rules || exchange->decision) /* it repeats one that was decided on */
-        return EDGE_NEXT;
+        return is_out ? keep_out(exchange) : EDGE_NEXT;
     gather(exchange, site, &facts);
     rules_decide(site->rules, exchange->worker->matcher, &facts, &exchange->arena, &decision);
+    if (is_out && decision.outcome != RULES_REDIRECT && decision.outcome != RULES_BLOCK)
+        return keep_out(exchange);
     if (decision.matched_count)
         keep(exchange, &decision);
     return act(exchange, &decision);

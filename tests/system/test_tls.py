@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Visitors over TLS: whose certificate, which versions, resumption, reloads, bad files, ends that are not told."""
+import http.client
 import json
 import os
 import pathlib
@@ -236,6 +237,27 @@ def test_R13_visitors_have_certificates(local_lab, causeway_program, start_origi
     with machine.connect(BLOG) as connection:  # its certificate has both names
         assert ask(connection, BLOG)[0] == 200
         assert ask(connection, SHOP)[0] == 421, "no way around the certificate"
+
+
+def test_R13_nobody_goes_around_a_certificate_in_clear(local_lab, causeway_program, start_origin, authority):
+    client = authority.make("client", "client")
+    rules = "[{match: {path: /moved, scheme: http}, redirect: {to: 'https://$host$path', status: 308}}, {match: {path: /no}, block: 410}," \
+            " {match: {path: /own}, answer: secret}]"
+    demand = site(SHOP, row(authority.make("shop", SHOP)), more=f", client_certificates: required, authorities: {authority.path}")
+    plain = site(BLOG, row(authority.make("blog", BLOG)))
+    machine = TlsMachine(local_lab, causeway_program, start_origin,
+                         {"shop": (SHOP, f"{demand[1]}\n    rules: {rules}"), "blog": (BLOG, f"{plain[1]}\n    cache: {{on: true}}")})
+
+    def in_clear(host, path="/"):
+        connection = http.client.HTTPConnection("127.0.0.1", machine.http, timeout=20)
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
+
+    assert machine.code(SHOP, "--cert", client[0], "--key", client[1]) == 200
+    wait_until(lambda: in_clear(BLOG) == 200, what="the other site is served in clear")
+    assert [in_clear(SHOP, path) for path in ("/", "/own", "/moved", "/no")] == [403, 403, 308, 410]
+    machine.reload({"shop": demand, "blog": plain})
+    assert [in_clear(SHOP, path) for path in ("/", "/echo")] == [403, 403]
 
 
 def test_R13_L10_rules_see_the_connection(local_lab, causeway_program, start_origin, authority):

@@ -39,11 +39,28 @@ static void read_directives(struct cache_ask *ask, const struct cache_policy *po
     ask->if_error_s = asked_seconds(&asked, DIRECTIVE_STALE_IF_ERROR);
 }
 
+/* There are origins to which the request then has another method: neither is its answer one for others, nor theirs one for it. */
+static bool overrides_method(const struct http_fields *fields)
+{
+    static const struct span names[] = {{(const uint8_t *)"X-HTTP-Method-Override", 22},
+                                        {(const uint8_t *)"X-Method-Override", 17},
+                                        {(const uint8_t *)"X-HTTP-Method", 13}};
+    if (!http_fields_has(fields, HTTP_NAME_OTHER))
+        return false;
+    for (uint32_t i = 0; i < fields->count; i++)
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (fields->list[i].id == HTTP_NAME_OTHER &&
+                span_equal_nocase(fields->list[i].name, names[k]))
+                return true;
+    return false;
+}
+
 /* Content of a GET has no meaning that a key could hold (RFC 9110 section 9.3.1), and whoever sends some may be after the store. */
 static enum cache_route route_of(const struct http_head *request)
 {
     bool is_lookup = request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD;
-    if (is_lookup && request->body == HTTP_BODY_NONE && !request->upgrades)
+    if (is_lookup && request->body == HTTP_BODY_NONE && !request->upgrades &&
+        !overrides_method(&request->fields))
         return CACHE_ROUTE_LOOKUP;
     return http_method_is_safe(request->method) ? CACHE_ROUTE_PASS : CACHE_ROUTE_INVALIDATE;
 }

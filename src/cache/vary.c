@@ -41,6 +41,13 @@ static void add_lower(struct text *text, struct span span)
     }
 }
 
+/* Gateways write these for each visitor: no two requests are the same to the origin, and here they look alike. */
+static bool is_of_visitor(struct span name)
+{
+    enum http_name id = http_name_of(name);
+    return id == HTTP_NAME_FORWARDED || id == HTTP_NAME_X_FORWARDED_FOR;
+}
+
 int cache_vary_names(struct text *names, const struct http_fields *response)
 {
     struct span list[CACHE_VARY_NAMES_MOST];
@@ -50,7 +57,7 @@ int cache_vary_names(struct text *names, const struct http_fields *response)
         if (response->list[i].id != HTTP_NAME_VARY)
             continue;
         while (http_list_next(&rest, &name)) {
-            if (!http_is_token(name) || span_equal(name, SPAN("*")) ||
+            if (!http_is_token(name) || span_equal(name, SPAN("*")) || is_of_visitor(name) ||
                 count == CACHE_VARY_NAMES_MOST)
                 return ERROR_UNSUPPORTED;
             list[count++] = name;

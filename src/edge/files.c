@@ -313,8 +313,9 @@ static void redirect_to_folder(struct edge_exchange *exchange)
     char *location = arena_format(&exchange->arena, "%.*s/%.*s", (int)end,
                                   (const char *)target.data, SPAN_ARGS(span_from(target, end)));
     size_t slashes = 0;
-    while (location[slashes] == '/' && location[slashes + 1] == '/')
-        slashes++; /* "//name/" would be another host */
+    while (location[slashes + 1] == '/' || location[slashes + 1] == '\\')
+        slashes++; /* "//name/" would be another host, and "/\name/" is that to browsers */
+    location[slashes] = '/';
     struct span page = http_error_page(answer, &exchange->head, 301, SPAN("this is a folder"),
                                        edge_exchange_id(exchange));
     if (http_fields_set(&answer->fields, HTTP_NAME_LOCATION, span_text(location + slashes)) < 0) {

@@ -46,6 +46,7 @@ static enum edge_next take(struct edge_exchange *exchange)
         edge_exchange_redirect(exchange, site->redirect.edges_to);
         return EDGE_TAKEN;
     }
+    http_remove_nominated(&head->fields);
     if (!is_trusted(edge, &visitor->address))
         http_remove_forwarded(&head->fields);
     edge_trace_settle(exchange, site);

@@ -505,7 +505,12 @@ void http_remove_hop_by_hop(struct http_fields *fields);
 /* Via: 1.1 pseudonym (RFC 9110 section 7.6.3); `minor` is of the received message. */
 MUST_USE int http_add_via(struct http_fields *fields, uint8_t minor, struct span pseudonym);
 
-/* Forwarded, X-Forwarded-* and X-Real-IP of whoever is not a trusted proxy. */
+/* The fields that Connection names, and Connection with them: before anything is decided by fields, or what is decided on (a field that
+ * a rule sets, a stored answer that was chosen by one) is not what the next hop sees. The head keeps what else Connection said. */
+void http_remove_nominated(struct http_fields *fields);
+
+/* Forwarded, X-Forwarded-* and X-Real-IP of whoever is not a trusted proxy, and what else replaces the URL of a request
+ * (X-Original-URL, X-Rewrite-URL, X-Original-Host, X-Host, X-HTTP-Host-Override). */
 void http_remove_forwarded(struct http_fields *fields);
 
 /* Forwarded (RFC 7239); X-Forwarded-For, -Proto, -Host and -Port: from the opening record and the

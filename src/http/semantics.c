@@ -105,6 +105,16 @@ static bool is_option(const struct http_field *field, const void *context)
     return http_is_connection_option(context, field->name);
 }
 
+void http_remove_nominated(struct http_fields *fields)
+{
+    struct http_connection_options options;
+    http_connection_options_read(&options, fields);
+    if (!options.count)
+        return;
+    http_fields_remove_if(fields, is_option, &options);
+    http_fields_remove(fields, HTTP_NAME_CONNECTION);
+}
+
 void http_remove_hop_by_hop(struct http_fields *fields)
 {
     struct http_connection_options options;
@@ -133,10 +143,34 @@ static bool is_forwarded_in_disguise(const struct http_field *field, const void 
     return is_in(forwarded, http_name_of_token(span_of(plain, field->name.length)));
 }
 
+/* Of the family without being among the names that are known here ("X-Forwarded-Scheme", "X-Forwarded-Prefix"), or what some
+ * origins take for the URL that was asked for: rules and stored answers went by another one. */
+static bool speaks_for_proxies(const struct http_field *field, const void *context)
+{
+    static const struct span names[] = {
+        {(const uint8_t *)"x-original-url", 14},       {(const uint8_t *)"x-rewrite-url", 13},
+        {(const uint8_t *)"x-original-host", 15},      {(const uint8_t *)"x-host", 6},
+        {(const uint8_t *)"x-http-host-override", 20},
+    };
+    const struct span family = SPAN("x-forwarded");
+    uint8_t plain[sizeof "X-HTTP-Host-Override"];
+    if (field->id != HTTP_NAME_OTHER || ascii_lower(field->name.data[0]) != 'x')
+        return false;
+    size_t length = field->name.length < sizeof plain ? field->name.length : sizeof plain;
+    for (size_t i = 0; i < length; i++)
+        plain[i] = field->name.data[i] == '_' ? '-' : ascii_lower(field->name.data[i]);
+    if (span_starts(span_of(plain, length), family))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (span_equal(span_of(plain, length), names[i]))
+            return true;
+    return is_forwarded_in_disguise(field, context);
+}
+
 void http_remove_forwarded(struct http_fields *fields)
 {
     remove_set(fields, &forwarded);
-    http_fields_remove_if(fields, is_forwarded_in_disguise, NULL);
+    http_fields_remove_if(fields, speaks_for_proxies, NULL);
 }
 
 int http_add_via(struct http_fields *fields, uint8_t minor, struct span pseudonym)

@@ -28,15 +28,17 @@ static const char too_long[] = "what a rule of the site makes of this request is
 
 /* ---- settings */
 
-static void merge_cache(struct rules_cache *cache, const struct rules_cache *said)
+/* A path with dot segments ("/account/..%2fstatic/x") is one path to a rule and may be another to the origin, whose answer is then
+ * not what the owner wants stored longer than it says itself. */
+static void merge_cache(struct rules_cache *cache, const struct rules_cache *said, bool had_dots)
 {
-    if (said->ttl_ns)
+    if (said->ttl_ns && !had_dots)
         cache->ttl_ns = said->ttl_ns;
     if (said->ignore_query.count)
         cache->ignore_query = said->ignore_query;
     if (said->key.count)
         cache->key = said->key;
-    if (said->store_cookies != RULES_UNSAID)
+    if (said->store_cookies == RULES_NO || (said->store_cookies == RULES_YES && !had_dots))
         cache->store_cookies = said->store_cookies;
     if (said->bypass != RULES_UNSAID)
         cache->bypass = said->bypass;
@@ -180,7 +182,7 @@ static bool act(struct deciding *deciding, size_t number)
         decision->session_class_ns = rule->session_class->for_ns;
     }
     if (rule->cache)
-        merge_cache(&decision->cache, rule->cache);
+        merge_cache(&decision->cache, rule->cache, deciding->subject.had_dots);
     if (rule->server_timing != RULES_UNSAID)
         decision->server_timing = rule->server_timing;
     if (rule->encode)

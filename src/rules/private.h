@@ -50,6 +50,7 @@ struct subject {
     const struct rules_facts *facts;
     struct arena *arena;
     struct span path, query; /* the path decoded, without dot segments */
+    bool had_dots;           /* there were some */
 };
 void subject_init(struct subject *subject, const struct rules_facts *facts, struct arena *arena);
 /* Takes the next "name=value" off `rest`; false at the end. */

@@ -50,8 +50,9 @@ static size_t drop_segment(const uint8_t *out, size_t length)
     return length;
 }
 
-static struct span canonical_path(struct span path, struct arena *arena)
+static struct span canonical_path(struct span path, struct arena *arena, bool *had_dots)
 {
+    *had_dots = false;
     if (is_canonical(path) || !path.length || path.data[0] != '/')
         return path;
     uint8_t *out = arena_take(arena, path.length + 1);
@@ -65,9 +66,12 @@ static struct span canonical_path(struct span path, struct arena *arena)
             continue;
         }
         size_t name = length > segment ? length - segment : 0;
-        if (length && name == 1 && out[segment] == '.')
+        bool is_here = length && name == 1 && out[segment] == '.';
+        bool is_above = length && name == 2 && out[segment] == '.' && out[segment + 1] == '.';
+        *had_dots |= is_here || is_above;
+        if (is_here)
             length = segment;
-        else if (length && name == 2 && out[segment] == '.' && out[segment + 1] == '.')
+        else if (is_above)
             length = drop_segment(out, segment);
         else if (!is_end && (!length || out[length - 1] != '/'))
             out[length++] = '/';
@@ -84,7 +88,7 @@ void subject_init(struct subject *subject, const struct rules_facts *facts, stru
     size_t length = span_find(target, '?');
     *subject = (struct subject){.facts = facts, .arena = arena};
     subject->query = span_from(target, length + 1);
-    subject->path = canonical_path(span_of(target.data, length), arena);
+    subject->path = canonical_path(span_of(target.data, length), arena, &subject->had_dots);
 }
 
 static struct span decoded(const struct subject *subject, struct span text)

@@ -166,6 +166,7 @@ def test_S2_files(site):
     assert site.head("/files/")[2] == "<p>index</p>" and site.head("/files/sub/")[2] == "<p>sub</p>"
     status, moved, _ = site.head("/files/sub?a=b")
     assert (status, moved["location"]) == (301, "/files/sub/?a=b")
+    assert site.head("/\\x.example/..%2ffiles/sub")[1]["location"] == "/x.example/..%2ffiles/sub/", "another host to browsers"
     assert site.head("/files/within")[2] == "0123456789"
     assert site.status("/files/ten.txt", "-d", "x") == 405
     status, ranged, body = site.head("/files/ten.txt", "-H", "Range: bytes=2-4")

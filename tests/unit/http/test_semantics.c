@@ -71,6 +71,47 @@ static void via_names_the_received_version(void **state)
     arena_clear(&arena);
 }
 
+/* Whatever is made of the rest, the next hop is not asked to take it away. */
+static void what_the_client_nominates_is_gone_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said, *left;
+    } rows[] = {
+        {"Connection: keep-alive\r\nX-A: 1\r\n", "Host: a\nConnection: keep-alive\nX-A: 1\n"},
+        {"Connection: close, x-a\r\nX-A: 1\r\nX-B: 2\r\n", "Host: a\nX-B: 2\n"},
+        {"Connection: Accept-Language\r\nConnection: Host, TE\r\nAccept-Language: de\r\n"
+         "TE: trailers\r\n",
+         "Host: a\nTE: trailers\n"},
+        {"X-A: 1\r\n", "Host: a\nX-A: 1\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[256];
+        struct request request;
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].said);
+        open_request(&request, text);
+        http_remove_nominated(&request.head.fields);
+        expect_fields(&request.head.fields, rows[i].left);
+        arena_clear(&request.arena);
+    }
+}
+
+static void strangers_speak_for_no_proxy_under_any_name(void **state)
+{
+    (void)state;
+    struct request request;
+    open_request(&request,
+                 "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Scheme: http\r\nx-forwarded: 1\r\n"
+                 "X-Forwarded-Prefix: /p\r\nX_Forwarded-Ssl: on\r\nX-Original-URL: /admin\r\n"
+                 "X-Rewrite_URL: /admin\r\nX-Original-Host: b\r\nX-Host: b\r\n"
+                 "X-HTTP-Host-Override: b\r\nX-Forwarded-By-Some-Name-That-Is-Rather-Long: 1\r\n"
+                 "X-Forward: 1\r\nX-Original-URL-Of: 1\r\nX-Hosts: 1\r\nX: 1\r\n\r\n");
+    http_remove_forwarded(&request.head.fields);
+    expect_fields(&request.head.fields,
+                  "Host: a\nX-Forward: 1\nX-Original-URL-Of: 1\nX-Hosts: 1\nX: 1\n");
+    arena_clear(&request.arena);
+}
+
 #define CLAIMS                                                                            \
     "GET / HTTP/1.1\r\nHost: Shop.Example:8080\r\nForwarded: for=1.2.3.4;proto=https\r\n" \
     "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n"  \
@@ -296,7 +337,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hop_by_hop_fields_are_removed),
         cmocka_unit_test(via_names_the_received_version),
+        cmocka_unit_test(what_the_client_nominates_is_gone_at_once),
         cmocka_unit_test(strangers_cannot_claim_whom_they_forward_for),
+        cmocka_unit_test(strangers_speak_for_no_proxy_under_any_name),
         cmocka_unit_test(trusted_proxies_are_continued),
         cmocka_unit_test(W8_origins_learn_of_the_client_by_the_fields_that_are_wanted),
         cmocka_unit_test(hosts_are_normalised),

@@ -241,6 +241,34 @@ static void S8_cache_settings_accumulate(void **state)
     fixture_clear(&fixture);
 }
 
+/* What a rule calls /static/x may be another page to the origin: nothing is stored longer for it. */
+static void C2_a_path_with_dots_is_stored_only_as_the_origin_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        bool is_said;
+    } rows[] = {
+        {"GET /static/x", true},
+        {"GET //static/%78", true},
+        {"GET /account/..%2fstatic/x", false},
+        {"GET /account/%2e%2e/static/x", false},
+        {"GET /static/./x", false},
+    };
+    struct fixture fixture;
+    assert_non_null(fixture_load(&fixture, "      - {match: {path: /static/*}, cache: {ttl: 1h, "
+                                           "store_cookies: true, key: cookie:a}}"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_true(fixture_ask(&fixture, rows[i].request));
+        const struct rules_cache *cache = &fixture.decision.cache;
+        assert_int_equal(cache->key.count, 1);
+        if ((cache->ttl_ns != 0) != rows[i].is_said ||
+            (cache->store_cookies == RULES_YES) != rows[i].is_said)
+            fail_msg("%s", rows[i].request);
+    }
+    fixture_clear(&fixture);
+}
+
 static void S8_a_regular_expression_cannot_burn_the_processor(void **state)
 {
     (void)state;
@@ -385,9 +413,16 @@ static void C2_what_chooses_among_stored_answers(void **state)
         {NULL, "GET /\nCookie: money=euro", "GET /\nX-Kind: euro", false},
         {NULL, "GET /\nCookie: money=ab\nX-Kind: c", "GET /\nCookie: money=a\nX-Kind: bc", false},
         {NULL, "GET /", "GET /\nCookie: other=1", true},
+        {NULL, "GET /\nCookie: money=euro", "GET /\nCookie: money=euro; money=yen", false},
+        {NULL, "GET /\nCookie: money=euro", "GET /\nCookie: money=euro\nCookie: money=yen", false},
+        {NULL, "GET /\nX-Kind: a", "GET /\nX-Kind: a\nX-Kind: b", false},
+        {NULL, "GET /", "GET /\nX-Kind:", false},
         {"      - {cache: {key: 'parameter:x', ignore_query: '*'}}", "GET /?x=1&y=2", "GET /?x=1",
          true},
         {NULL, "GET /?x=1", "GET /?x=2", false},
+        {NULL, "GET /?x=1", "GET /?x=1&x=2", false},
+        {NULL, "GET /?x=1&y=2", "GET /?x=1&y=2;x=3", false},
+        {NULL, "GET /", "GET /?x", false},
         {"      - {match: {header: {X-Api: '*'}}, origins: api}", "GET /\nX-Api: 1", "GET /",
          false},
     };
@@ -418,6 +453,7 @@ int main(void)
         cmocka_unit_test(S8_captures_and_variables_in_targets),
         cmocka_unit_test(S8_fields_are_changed_in_the_order_of_the_rules),
         cmocka_unit_test(S8_cache_settings_accumulate),
+        cmocka_unit_test(C2_a_path_with_dots_is_stored_only_as_the_origin_says),
         cmocka_unit_test(S8_a_regular_expression_cannot_burn_the_processor),
         cmocka_unit_test(S8_what_is_too_long_fails),
         cmocka_unit_test(C2_what_chooses_among_stored_answers),

@@ -2,6 +2,7 @@
  *
  * Sockets on loopback, IPv4 and IPv6.
  */
+#include "../families.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static void tcp_listens_accepts_and_connects(void **state)
 {
     (void)state;
     const char *texts[] = {"127.0.0.1:0", "[::1]:0"};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < families(); i++) {
         struct address address = parse(texts[i]), local, peer, seen;
         int listener, client, server;
         assert_int_equal(socket_listen_tcp(&address, 0, &listener), 0);

@@ -2,6 +2,7 @@
  *
  * Checks against peers on loopback that answer as a table says (R8): every cause, bodies in pieces, and what must be ignored.
  */
+#include "../families.h"
 #include "probe/private.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 // clang-format on
 
 #define MS_NS 1000000ull
+enum { SILENCE_MS = 200, PATIENCE_MS = 20000 };
 
 enum { PIECES = 4 };
 
@@ -31,6 +33,7 @@ struct stage {
     struct loop_timer timer;
     const struct behaviour *behaviour;
     size_t piece;
+    uint64_t patience_ns;
     struct address address;
     struct check_result result;
     unsigned told;
@@ -102,7 +105,8 @@ static void on_done(void *owner, const struct check_result *result)
 
 static void start(struct stage *stage, const char *address, bool listens)
 {
-    *stage = (struct stage){.loop = loop_new(), .listener.fd = -1, .peer.fd = -1};
+    *stage = (struct stage){
+        .loop = loop_new(), .listener.fd = -1, .peer.fd = -1, .patience_ns = PATIENCE_MS * MS_NS};
     random_seed(&stage->random, 1);
     stage->timer.fire = on_piece;
     stage->listener.ready = on_connection;
@@ -129,12 +133,18 @@ static void stop(struct stage *stage)
 static enum check_cause run(struct stage *stage, const struct check_question *question)
 {
     stage->told = 0;
-    (void)check_start(stage->loop, question, &stage->address, 200 * MS_NS, &stage->random, on_done,
-                      stage);
+    (void)check_start(stage->loop, question, &stage->address, stage->patience_ns, &stage->random,
+                      on_done, stage);
     assert_int_equal(stage->told, 0);
     loop_run(stage->loop);
     assert_int_equal(stage->told, 1);
     return stage->result.cause;
+}
+
+/* Where it is not the time that is to run out, a busy machine has all it wants. */
+static uint64_t patience_for(enum check_cause expected)
+{
+    return (expected == CAUSE_TIMEOUT ? SILENCE_MS : PATIENCE_MS) * MS_NS;
 }
 
 static const char *const addresses[] = {"127.0.0.1:0", "[::1]:0"};
@@ -144,12 +154,12 @@ static void R8_tcp_connects_or_is_refused(void **state)
     (void)state;
     static const struct behaviour silent = {.stays_open = true};
     const struct check_question question = {.kind = CHECK_TCP};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < families(); i++) {
         struct stage stage;
         start(&stage, addresses[i], true);
         stage.behaviour = &silent;
         assert_int_equal(run(&stage, &question), CAUSE_NONE);
-        assert_in_range(stage.result.connect_us, 1, 100000);
+        assert_in_range(stage.result.connect_us, 1, PATIENCE_MS * 1000);
         stop(&stage);
         start(&stage, addresses[i], false);
         assert_int_equal(run(&stage, &question), CAUSE_REFUSED);
@@ -238,8 +248,9 @@ static void R8_http_answers_and_what_they_come_to(void **state)
                                                 .status_least = 200,
                                                 .status_most = 399,
                                                 .body = rows[i].body};
-        start(&stage, addresses[i % 2], true);
+        start(&stage, addresses[i % families()], true);
         stage.behaviour = &rows[i].behaviour;
+        stage.patience_ns = patience_for(rows[i].expected);
         enum check_cause cause = run(&stage, &question);
         if (cause != rows[i].expected)
             fail_msg("%s: %s", rows[i].name, check_cause_text(cause));
@@ -256,7 +267,7 @@ static void R8_http_host_is_the_address_where_none_is_given(void **state)
     (void)state;
     static const struct behaviour good = {.pieces = {OK BODY}};
     static const char *const hosts[] = {"Host: 127.0.0.1\r\n", "Host: [::1]\r\n"};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < families(); i++) {
         struct stage stage;
         const struct check_question question = {.kind = CHECK_HTTP,
                                                 .status_least = 200,
@@ -296,7 +307,7 @@ static void R8_a_cancelled_check_is_silent(void **state)
                                             .status_most = 399};
     start(&stage, addresses[0], true);
     stage.behaviour = &good;
-    struct check *check = check_start(stage.loop, &question, &stage.address, 200 * MS_NS,
+    struct check *check = check_start(stage.loop, &question, &stage.address, stage.patience_ns,
                                       &stage.random, on_done, &stage);
     check_cancel(&check);
     assert_null(check);
@@ -369,7 +380,7 @@ static void R8_dns_answers_and_what_is_none(void **state)
     struct check_question question = {.kind = CHECK_DNS, .type = DNS_SOA};
     assert_int_equal(dns_name_parse(SPAN("shop.example"), NULL, &question.name), 0);
     for (int row = 0; row < SERVER_ROWS; row++)
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < families(); i++) {
             struct stage stage;
             struct name_server server = {.row = row, .watch.ready = on_query};
             start(&stage, addresses[i], false);
@@ -377,6 +388,7 @@ static void R8_dns_answers_and_what_is_none(void **state)
             assert_int_equal(socket_bind_udp(&stage.address, 0, &server.watch.fd), 0);
             assert_int_equal(socket_local(server.watch.fd, &stage.address), 0);
             assert_int_equal(loop_watch_set(stage.loop, &server.watch, EPOLLIN), 0);
+            stage.patience_ns = patience_for(expected[row]);
             assert_int_equal(run(&stage, &question), expected[row]);
             loop_watch_close(stage.loop, &server.watch);
             if (row == GOOD)
@@ -408,7 +420,7 @@ static void R8_a_target_goes_down_and_comes_up(void **state)
     static const struct behaviour silent = {.stays_open = true};
     static const struct health_settings settings = {.interval_ns = 10 * MS_NS,
                                                     .fast_ns = 1 * MS_NS,
-                                                    .timeout_ns = 200 * MS_NS,
+                                                    .timeout_ns = PATIENCE_MS * MS_NS,
                                                     .rise = 2,
                                                     .fall = 3};
     const struct check_question question = {.kind = CHECK_TCP};

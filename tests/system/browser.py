@@ -20,7 +20,7 @@ class Browser:
         self.folder = lab.path(name)
         self.namespace, self.answers, self.number = namespace, {}, 0
         self.process = lab.start(name, ["chromium", *WORDS, f"--user-data-dir={self.folder}", f"--host-resolver-rules={rules}", "about:blank"],
-                                 namespace, {"HOME": self.folder})
+                                 namespace, {"HOME": self.folder, "TMPDIR": lab.directory})
         there = os.path.join(self.folder, "DevToolsActivePort")
         self.process.wait_until(lambda: os.path.exists(there) and open(there, encoding="ascii").read().count("\n"), 60, "it listens")
         self.port = int(open(there, encoding="ascii").read().split()[0])

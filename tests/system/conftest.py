@@ -14,16 +14,17 @@ sys.path[:0] = [str(TOP / "tools"), str(HERE)]
 
 from lab import Lab  # noqa: E402  (needs the path above)
 from lab.servers import at  # noqa: E402
+from lab.surroundings import settle, why_no_namespaces  # noqa: E402
 
 ARTEFACTS = TOP / "tests" / "artefacts"
-NO_ROOT = "needs root: it makes network namespaces"
+settle()
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        needs_root = "lab" in item.fixturenames or item.get_closest_marker("needs_root")
-        if needs_root and os.geteuid() != 0:
-            item.add_marker(pytest.mark.skip(reason=NO_ROOT))
+    needing = [item for item in items if "lab" in item.fixturenames or item.get_closest_marker("needs_root")]
+    reason = why_no_namespaces() if needing else None
+    for item in needing if reason else ():
+        item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(hookwrapper=True)

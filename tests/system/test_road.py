@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import socket
 
 import pytest
@@ -196,6 +197,9 @@ def test_ten_thousand_idle_clients(road):
     family = socket.AF_INET6 if road.version == 6 else socket.AF_INET
     before = memory_kb(edge)
     connections = []
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most < 10100:
+        pytest.skip(f"a process may have {most} descriptors here")
     try:
         with road.client.entered():
             for _ in range(10000):

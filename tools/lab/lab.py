@@ -7,14 +7,18 @@ import tempfile
 
 from . import network
 from .process import Process
+from .surroundings import folder_for_sockets
 from .wan import Wan
 
 
+LIVE = set()  # prefixes of this process's laboratories
+
+
 def sweep(prefix):
-    """Removes namespaces that a killed laboratory of this prefix left behind."""
+    """Removes namespaces that a killed laboratory of this prefix left behind, also one whose process had our number."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
         found = re.fullmatch(rf"{re.escape(prefix)}(\d+)-.+", name)
-        if found and not os.path.exists(f"/proc/{found[1]}"):
+        if found and (not os.path.exists(f"/proc/{found[1]}") or int(found[1]) == os.getpid() and prefix not in LIVE):
             network.run("ip", "netns", "delete", name, check=False)
 
 
@@ -23,9 +27,10 @@ class Lab:
         self.wan_program = str(wan_program)
         if os.geteuid() == 0:
             sweep(prefix)
-        self.directory = tempfile.mkdtemp(prefix=f"{prefix}-")
+        self.directory = tempfile.mkdtemp(prefix=f"{prefix}-", dir=folder_for_sockets())
         os.chmod(self.directory, 0o755)  # servers that give up root read their files here
         self.prefix = f"{prefix}{os.getpid()}"
+        LIVE.add(prefix)
         self.processes = []
         self.namespaces = []
         self._links = 0

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .process import LIBC
+from .surroundings import CLONE_NEWNET, set_defaults
 
-CLONE_NEWNET = 0x40000000
 PORTS = (10000, 32768)  # below those that kernels give to connections
 CLAIMS = []  # sockets that hold names of ports until this process ends
 
@@ -53,6 +53,8 @@ class Namespace:
         self.name = name
         if name:
             run("ip", "netns", "add", name)
+            with self.entered():
+                set_defaults()
             run("ip", "-n", name, "link", "set", "lo", "up")
 
     @property

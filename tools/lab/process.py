@@ -40,7 +40,7 @@ class Process:
         self.command = [str(word) for word in command]
         with open(self.log_path, "ab") as log:
             self._start = log.tell()
-            # the command needs /usr/sbin too: nginx and its like live there
+            # also outside of tests: nginx and its like live there
             path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
             self._popen = subprocess.Popen(
                 [*prefix, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,

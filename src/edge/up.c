@@ -112,6 +112,7 @@ static void open_stream(struct edge_exchange *exchange, struct edge_channel *fir
     struct edge_worker *worker = exchange->worker;
     const struct conf *conf = edge_conf(worker);
     const struct conf_site *site = edge_exchange_site(exchange);
+    const struct edge_share *share = exchange->visitor->share;
     struct edge_channel *channel = first;
     while (site && exchange->tries < EDGE_TRIES_MOST &&
            (channel || (channel = edge_channels_pick(worker, conf, site, exchange->opening.priority,
@@ -124,7 +125,8 @@ static void open_stream(struct edge_exchange *exchange, struct edge_channel *fir
                                       .ring = exchange->opening.priority,
                                       .weight = STREAM_WEIGHT,
                                       .site = site->number,
-                                      .client = exchange->visitor->address};
+                                      .client = exchange->visitor->address,
+                                      .sharers = share ? edge_share_requests(share) : 0};
         exchange->tried[exchange->tries++] = link;
         if (!is_fit(exchange, link))
             continue;

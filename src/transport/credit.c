@@ -8,7 +8,11 @@ enum {
     GROWTH = 4,
     IDLE_SHARE = 16, /* of its window that a stream reads in a round trip: it needs less */
     MEASURES_PER_WINDOW = 4,
-    LENT_AT_OPEN_SHARE = 32, /* of a quarter of the budget: each gets less the more are open */
+    LENT_AT_OPEN_SHARE = 32,  /* of a quarter of the budget: each gets less the more are open */
+    LENT_AT_OPEN_SHARERS = 2, /* times its client's streams, where that is more */
+    KEPT_SHARE = 4,           /* of the budget, for first windows: whoever comes is served */
+    WIDE_SHARE = 4,           /* of what may be lent, for the only stream of a client */
+    WIDE_SHARERS = 8, /* more such parts for each further one: 512 get two thirds of it in all */
 };
 
 static uint64_t left(const struct credit *credit)
@@ -16,13 +20,23 @@ static uint64_t left(const struct credit *credit)
     return credit->budget > credit->given ? credit->budget - credit->given : 0;
 }
 
-bool credit_open(struct credit *credit, struct credit_window *window)
+/* To streams that keep up, beyond their first windows. */
+static uint64_t lendable(const struct credit *credit)
+{
+    uint64_t kept = credit->budget / KEPT_SHARE;
+    return left(credit) > kept ? left(credit) - kept : 0;
+}
+
+bool credit_open(struct credit *credit, struct credit_window *window, uint32_t sharers)
 {
     if (left(credit) < credit->first)
         return false;
     *window = (struct credit_window){.limit = credit->first,
                                      .told = credit->first,
-                                     .window = credit->first};
+                                     .window = credit->first,
+                                     .sharers = (uint16_t)(!sharers               ? 1
+                                                           : sharers < UINT16_MAX ? sharers
+                                                                                  : UINT16_MAX)};
     credit->given += credit->first;
     return true;
 }
@@ -53,7 +67,10 @@ static bool extend(struct credit *credit, struct credit_window *window)
 bool credit_lend(struct credit *credit, struct credit_window *window)
 {
     uint64_t kept = credit->budget - credit->budget / 4; /* for first windows of many streams */
-    uint64_t wider = left(credit) > kept ? (left(credit) - kept) / LENT_AT_OPEN_SHARE : 0;
+    uint32_t parts = window->sharers * LENT_AT_OPEN_SHARERS;
+    if (parts < LENT_AT_OPEN_SHARE)
+        parts = LENT_AT_OPEN_SHARE;
+    uint64_t wider = left(credit) > kept ? (left(credit) - kept) / parts : 0;
     if (wider > credit->at_open)
         wider = credit->at_open;
     if (wider <= window->window)
@@ -98,8 +115,11 @@ static void widen(struct credit *credit, struct credit_window *window, uint64_t 
     uint64_t wider = in_an_rtt < window->window ? in_an_rtt * GROWTH : most;
     if (wider > credit->most)
         wider = credit->most;
-    /* No stream is lent more than a quarter of what is left. */
-    if (wider > window->window && wider - window->window <= left(credit) / 4)
+    uint64_t parts = WIDE_SHARE + (uint64_t)WIDE_SHARERS * (window->sharers - 1);
+    uint64_t share = (lendable(credit) + window->window) / parts;
+    if (wider > share)
+        wider = share;
+    if (wider > window->window)
         window->window = (uint32_t)wider;
 }
 
@@ -108,7 +128,7 @@ bool credit_consumed(struct credit *credit, struct credit_window *window, uint64
 {
     window->consumed += bytes;
     credit->given -= bytes;
-    if (window->window > credit->first && left(credit) < credit->budget / 16) {
+    if (window->window > credit->first && lendable(credit) < credit->budget / 16) {
         narrow(credit, window, 8); /* the budget is nearly out */
     } else {
         widen(credit, window, now_ns, rtt_ns);

@@ -2,7 +2,9 @@
  *
  * Flow control: how much the peer may send on each stream, out of one budget for the lane. Each
  * open stream owns its first window; the rest is lent to streams whose readers keep up. Credit once
- * given is never withdrawn; only its growth shrinks.
+ * given is never withdrawn; only its growth shrinks. So a client that reads fast at first, on many
+ * streams, and then no more would keep what others need: the more streams a client has, the less
+ * each further one may be lent, and a quarter of the budget is for first windows alone.
  */
 #ifndef TRANSPORT_CREDIT_H
 #define TRANSPORT_CREDIT_H
@@ -25,11 +27,13 @@ struct credit_window {
     uint64_t told;                       /* the limit that the peer was told */
     uint64_t measured_from, measured_ns; /* `consumed` when its rate was last looked at */
     uint32_t window;                     /* the size aimed at */
+    uint16_t sharers;                    /* streams that its client had when it opened, with it */
     bool is_final;                       /* the peer's end is known: no more credit is needed */
 };
 
-bool credit_open(struct credit *credit,
-                 struct credit_window *window); /* false: beyond the budget */
+/* `sharers`: how many streams its client has now, this one among them; 0: not known, it counts as
+ * the only one. False: beyond the budget. */
+bool credit_open(struct credit *credit, struct credit_window *window, uint32_t sharers);
 void credit_close(struct credit *credit, struct credit_window *window); /* gives all back */
 
 /* Lends a stream that has just opened more than its own first window, while the budget is little

@@ -36,7 +36,7 @@ static int find_stream(struct transport *transport, uint64_t id, struct transpor
     ranges_add(seen, ordinal, ordinal + 1);
     struct transport_stream *fresh = stream_new(transport, id, false);
     if (transport->peer_open > TRANSPORT_STREAMS_LIMIT / 2 ||
-        !credit_open(&transport->credit, &fresh->credit)) {
+        !credit_open(&transport->credit, &fresh->credit, 0)) {
         fresh->is_released = true;
         stream_reset_by(fresh, TRANSPORT_CODE_LIMIT, false);
         return 0;

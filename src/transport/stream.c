@@ -264,7 +264,7 @@ int transport_stream_open(struct transport *transport, const struct transport_op
         transport->own_open >= transport->peer_streams_limit)
         return ERROR_LIMIT;
     struct credit_window credit;
-    if (!credit_open(&transport->credit, &credit))
+    if (!credit_open(&transport->credit, &credit, open->sharers))
         return ERROR_LIMIT;
     uint64_t id = transport->next_ordinal++ << 1 | !transport->config.is_initiator;
     struct transport_stream *stream = stream_new(transport, id, true);

@@ -178,6 +178,8 @@ struct transport_open {
     uint16_t site;
     /* With TRANSPORT_OPEN_DATAGRAMS: how long a datagram may wait to be sent, either way; 0: for ever. */
     uint16_t lifetime_ms;
+    /* Streams that its client has now, this one among them; 0: not known. The more, the less it is lent of `window_budget`. Not sent. */
+    uint32_t sharers;
 };
 enum {
     TRANSPORT_OPEN_HTTP = 1,      /* the bytes are the message form of docs/protocol/message.md */

@@ -51,7 +51,9 @@ void edge_port_carry(struct edge_worker *worker, const struct edge_arrival *arri
                                   .ring = target->ring,
                                   .weight = 16,
                                   .site = target->site->number,
-                                  .client = arrival->client};
+                                  .client = arrival->client,
+                                  .sharers =
+                                      arrival->share ? edge_share_connections(arrival->share) : 0};
     struct edge_port *started = NEW(struct edge_port);
     struct link_stream *stream;
     struct slice_queue record = {0};

@@ -194,6 +194,12 @@ uint32_t edge_share_connections(const struct edge_share *share)
     return (uint32_t)(load(&((struct edge_share *)(uintptr_t)share)->pin) & COUNT_MASK);
 }
 
+uint32_t edge_share_requests(const struct edge_share *share)
+{
+    return atomic_load_explicit(&((struct edge_share *)(uintptr_t)share)->requests,
+                                memory_order_relaxed);
+}
+
 /* ---- what a network with connections may do */
 
 uint64_t edge_share_take(struct edge_share *share, enum edge_share_rate rate, uint32_t per_s,

@@ -23,6 +23,7 @@ void edge_shares_free(struct edge_shares **freed);
 struct edge_share *edge_shares_enter(struct edge_shares *shares, const struct network *network);
 void edge_share_leave(struct edge_share *share); /* one less; NULL is fine */
 uint32_t edge_share_connections(const struct edge_share *share);
+uint32_t edge_share_requests(const struct edge_share *share); /* under way to origins */
 
 enum edge_share_rate { EDGE_SHARE_CONNECTIONS, EDGE_SHARE_REQUESTS, EDGE_SHARE_RATES };
 /* 0: there was a token; else how long until there is one. */

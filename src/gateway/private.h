@@ -210,6 +210,9 @@ void gateway_resolver_stop(struct gateway_resolver **stopped);
 const struct resolved_name *gateway_names_find(const struct resolved_name *names, size_t count,
                                                const char *host); /* NULL: unknown */
 void gateway_names_free(struct resolved_name *names, size_t count);
+/* Its addresses from now on: those of `before` (NULL: nothing was known) that were found again, in their order, then others that were found. */
+void gateway_name_follow(struct resolved_name *name, const struct resolved_name *before,
+                         const struct address *found, size_t count);
 
 /* ---- request.c */
 void gateway_request_accept(struct gateway_worker *worker, struct link *link,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Origins that are given by name: a thread of its own asks the system's resolver, at the start, after each reload and every 30 s, and sends each
- * worker its own copy of what it learnt. A name that cannot be resolved keeps its last addresses.
+ * worker its own copy of what it learnt. A name that cannot be resolved keeps its last addresses; and of those that an answer has again it keeps
+ * the order, so that an answer in another order, or another choice of many, moves no session and closes no connection.
  */
 #include "base/memory.h"
 #include "gateway/private.h"
@@ -16,6 +17,7 @@ enum {
     RESOLVE_PERIOD_S = 30,
     RESOLVE_ANEW_S = 2, /* after a failure */
     NAMES_MOST = 4096,
+    ANSWERS_MOST = 256, /* addresses of a name that are looked at */
 };
 
 struct gateway_resolver {
@@ -64,11 +66,39 @@ const struct resolved_name *gateway_names_find(const struct resolved_name *names
     return NULL;
 }
 
+static bool has_address(const struct address *addresses, size_t count,
+                        const struct address *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (address_equal(&addresses[i], address))
+            return true;
+    return false;
+}
+
+static void add_address(struct resolved_name *name, const struct address *address)
+{
+    if (name->count < RESOLVED_ADDRESSES && !has_address(name->addresses, name->count, address))
+        name->addresses[name->count++] = *address;
+}
+
+void gateway_name_follow(struct resolved_name *name, const struct resolved_name *before,
+                         const struct address *found, size_t count)
+{
+    name->count = 0;
+    for (size_t i = 0; before && i < before->count; i++)
+        if (has_address(found, count, &before->addresses[i]))
+            add_address(name, &before->addresses[i]);
+    for (size_t i = 0; i < count; i++)
+        add_address(name, &found[i]);
+}
+
 /* ---- the thread */
 
 /* True: an answer, in `name`. */
-static bool ask(struct resolved_name *name)
+static bool ask(struct resolved_name *name, const struct resolved_name *before)
 {
+    struct address found[ANSWERS_MOST];
+    size_t count = 0;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC,
                                    .ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_ADDRCONFIG};
@@ -79,10 +109,10 @@ static bool ask(struct resolved_name *name)
         log_warning("gateway", "origin %s cannot be resolved: %s", name->host, gai_strerror(error));
         return false;
     }
-    name->count = 0;
-    for (struct addrinfo *row = answer; row && name->count < RESOLVED_ADDRESSES; row = row->ai_next)
-        name->addresses[name->count++] = address_from_sockaddr(row->ai_addr);
+    for (struct addrinfo *row = answer; row && count < ANSWERS_MOST; row = row->ai_next)
+        found[count++] = address_from_sockaddr(row->ai_addr);
     freeaddrinfo(answer);
+    gateway_name_follow(name, before, found, count);
     return true;
 }
 
@@ -132,7 +162,7 @@ static bool resolve_all(struct gateway_resolver *resolver)
     for (size_t i = 0; i < count; i++) {
         const struct resolved_name *before =
             gateway_names_find(resolver->known, resolver->known_count, fresh[i].host);
-        if (ask(&fresh[i]))
+        if (ask(&fresh[i], before))
             continue;
         is_whole = false;
         if (before) {

@@ -145,6 +145,45 @@ static void names_are_found_by_their_text(void **state)
     assert_null(gateway_names_find(NULL, 0, "a.example"));
 }
 
+/* `out` from texts of one letter each: the last byte of an address. */
+static size_t spell(const char *letters, struct address *out)
+{
+    for (size_t i = 0; letters[i]; i++)
+        out[i] = (struct address){.bytes = {192, 0, 2, (uint8_t)letters[i]}, .family = 4};
+    return strlen(letters);
+}
+
+/* Resolvers turn the answers of a name with several addresses, and of one with very many they tell others each time. */
+static void L9_addresses_that_are_found_again_keep_their_places(void **state)
+{
+    static const struct {
+        const char *before, *found, *after;
+    } rows[] = {
+        {NULL, "cab", "cab"},
+        {"cab", "abc", "cab"},
+        {"cab", "ba", "ab"},
+        {"cab", "dbac", "cabd"},
+        {"cab", "xyz", "xyz"},
+        {"cab", "bbaa", "ab"},
+        {NULL, "abcdefghijkl", "abcdefgh"},
+        {"abcdefgh", "lkjihgfedcba", "abcdefgh"},
+        {"abcdefgh", "lkjihgfecba", "abcefghl"},
+        {"", "ab", "ab"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct resolved_name before = {0}, name = {0};
+        struct address found[16], after[16];
+        if (rows[i].before)
+            before.count = spell(rows[i].before, before.addresses);
+        gateway_name_follow(&name, rows[i].before ? &before : NULL, found,
+                            spell(rows[i].found, found));
+        assert_int_equal(name.count, spell(rows[i].after, after));
+        for (size_t k = 0; k < name.count; k++)
+            assert_true(address_equal(&name.addresses[k], &after[k]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_reload_has_new_names_resolved_at_once),
         cmocka_unit_test(it_may_be_stopped_at_any_time),
         cmocka_unit_test(names_are_found_by_their_text),
+        cmocka_unit_test(L9_addresses_that_are_found_again_keep_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

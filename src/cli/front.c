@@ -180,7 +180,7 @@ static int start(struct child *child, void **state, struct text *why)
                                        .links = front->links,
                                        .workers = workers,
                                        .listeners = edge_descriptors(child, self),
-                                       .waits = child_is_successor(child),
+                                       .waits = child_settles(child),
                                        .cache_folder = cache_folder(child, self)};
         memcpy(options.public_key, public_key.bytes, CONF_KEY_BYTES);
         front->edge = edge_new(&options);

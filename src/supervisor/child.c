@@ -26,8 +26,7 @@ enum {
     ROLES_LIMIT = 16,
     HEARTBEAT_MS = 200,
     DRAIN_POLL_MS = 50,
-    DRAIN_S = 5,  /* longest wait for what is under way */
-    SETTLE_S = 3, /* likewise of a successor, until it serves */
+    DRAIN_S = 5, /* longest wait for what is under way */
     SETTLE_POLL_MS = 20,
     QUESTIONS_AT_ONCE = 16,
 };
@@ -64,7 +63,8 @@ struct child {
     size_t question_count;
     json_int_t next_question;
     int exit_status;
-    bool is_started, is_stopping, is_successor;
+    bool is_started, is_stopping;
+    uint64_t settle_ns; /* how long it may take until it serves */
 };
 
 /* ---- the configuration */
@@ -155,9 +155,9 @@ uint32_t child_worker_count(const struct child *child)
     return child->worker_count;
 }
 
-bool child_is_successor(const struct child *child)
+bool child_settles(const struct child *child)
 {
-    return child->is_successor;
+    return child->settle_ns;
 }
 
 uint8_t child_generation(const struct child *child)
@@ -502,7 +502,7 @@ static void on_start(struct child *child, const json_t *message, const int *fds,
     child->is_started = true;
     child->node = memory_text(node, strlen(node));
     child->worker_count = (uint32_t)json_integer_value(json_object_get(message, "workers"));
-    child->is_successor = json_is_true(json_object_get(message, "is_successor"));
+    child->settle_ns = (uint64_t)json_integer_value(json_object_get(message, "settle_ms")) * ms;
     child->generation = (uint8_t)json_integer_value(json_object_get(message, "generation"));
     struct conf *conf = load(child, fds, fd_count, &why);
     int result = ERROR_CONFIG;
@@ -517,7 +517,7 @@ static void on_start(struct child *child, const json_t *message, const int *fds,
         fail(child, why.data ? why.data : error_text(result));
     } else {
         loop_timer_start(child->loop, &child->heartbeat, 0);
-        child->settle_until_ns = clock_now_ns() + (child->is_successor ? SETTLE_S * 1000 * ms : 0);
+        child->settle_until_ns = clock_now_ns() + child->settle_ns;
         on_settle(child->loop, &child->settle);
     }
     text_clear(&why);

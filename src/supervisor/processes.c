@@ -22,6 +22,10 @@ enum {
     SILENT_S = 5,   /* without a heartbeat: no ping to the service manager */
     STOP_S = 7,     /* longest stop: 5 s of draining, and some */
     ABORT_S = 2,    /* from SIGABRT to SIGKILL */
+    /* How long a child may take until it serves, where it is not ready at once: beside the one before, which still serves, and after one that died.
+     * Then its visitors are in the queue of the descriptors meanwhile, which is better than an answer that nobody can serve them. */
+    SETTLE_MS = 3000,
+    RESETTLE_MS = 1000,
 };
 
 static const char *const names[CHILDREN] = {"front", "dns", "history", "acme", "admin"};
@@ -297,10 +301,12 @@ static void start(struct process *process)
         process->starts > 1
             ? elders_generation(supervisor, process->name, process->generation)
             : (uint8_t)(supervisor->started_ns / second & 3); /* after a restart of the node, too */
-    send_bundle(process, json_pack("{s:s, s:s, s:i, s:i, s:b}", "type", "start", "node",
+    int settle_ms = elders_have(supervisor, process->name) ? SETTLE_MS
+                    : process->starts > 1                  ? RESETTLE_MS
+                                                           : 0;
+    send_bundle(process, json_pack("{s:s, s:s, s:i, s:i, s:i}", "type", "start", "node",
                                    supervisor->node, "workers", (int)supervisor->workers,
-                                   "generation", (int)process->generation, "is_successor",
-                                   elders_have(supervisor, process->name)));
+                                   "generation", (int)process->generation, "settle_ms", settle_ms));
 }
 
 static void on_restart(struct loop *loop, struct loop_timer *timer)

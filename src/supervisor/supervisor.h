@@ -34,8 +34,8 @@ struct role {
     void (*worker_stop)(void *state, struct worker *worker); /* on each worker, behind its loop */
     void (*stop)(void *state);                               /* after the workers: frees */
 
-    /* Visitors may come. At once behind the start of all roles; in a successor (child_is_successor()) when all roles say that they
-     * are ready, or after 3 s: until then the process before serves. NULL: they may always come. */
+    /* Visitors may come. At once behind the start of all roles; where there was a process before (child_settles()) when all roles say that
+     * they are ready, or after 3 s: until then that one serves; or if it died after 1 s, for which they wait to be accepted. NULL: they may always come. */
     void (*serve)(void *state);
 
     /* The part of a reload that may take seconds (large maps and zones), on a thread of its own while
@@ -77,7 +77,7 @@ struct loop *child_loop(const struct child *child);          /* of the main thre
 struct worker_set *child_workers(const struct child *child); /* NULL until they have started */
 uint32_t child_worker_count(const struct child *child);      /* also before */
 uint8_t child_generation(const struct child *child); /* 0 .. 3, another one after a respawn */
-bool child_is_successor(const struct child *child);  /* of a process that still serves */
+bool child_settles(const struct child *child);       /* there was a process before it */
 void *child_role(const struct child *child,
                  const char *name); /* the state of an earlier role of the same child; NULL: none */
 

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from lab.causeway import TAKEN, Causeway, descendants
+from lab.causeway import TAKEN, Causeway, Keys, descendants, is_alive
 from lab.process import wait_until
 
 HERE = pathlib.Path(__file__).parent
@@ -96,10 +96,22 @@ sites:
         return self.node.status()["roles"]["front"]["gateway"]
 
     def front(self):
-        for pid in descendants(self.node.pid):
-            if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"child", b"front"]:
-                return pid
-        return None
+        return front_of(self.node)
+
+
+def front_of(node):
+    for pid in descendants(node.pid):
+        if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"child", b"front"]:
+            return pid
+    return None
+
+
+def status_of(port):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": HOST}), timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 @pytest.fixture
@@ -167,6 +179,35 @@ def test_L9_draining_costs_no_request_and_lasts(shop):
         assert site.ask()[1]["origin"] != drained
     site.node.run("origin", "return", "shop", drained)
     wait_until(lambda: site.ask()[1]["origin"] == drained, 20, "it gets requests again")
+
+
+def test_L6_who_comes_while_an_edges_process_is_started_again_waits(local_lab, causeway_program):
+    """Until its links are up; before, everybody was answered 503 for as long as that took."""
+    lab = local_lab
+    here = lab.here()
+    port, link = here.free_port(), here.free_port()
+    place = f"127.0.0.1:{here.free_port()}"
+    lab.start("origin", [*FAILING, "origin", place]).wait_for_output("ready")
+    keys = Keys(lab, causeway_program, "edge", "gw")
+
+    def common(name):
+        return f'public_key: "{keys.public[name]}", private_key: {keys.path(name)}, run_dir: {lab.path("run-" + name)}, workers: 2, admin: off'
+    text = f'''
+nodes:
+  edge: {{{common("edge")}, edge: {{listen: ["127.0.0.1:{port}"]}}}}
+  gw: {{{common("gw")}, link: {{listen: ["127.0.0.1:{link}"]}}, gateway: {{allow_local: true, allow: [{{edges: [edge], sites: [shop]}}]}}}}
+sites:
+  shop: {{hosts: [{HOST}], origins: ["http://{place}"]}}
+'''
+    Causeway(lab, causeway_program, text, "gw")
+    edge = Causeway(lab, causeway_program, text, "edge")
+    wait_until(lambda: status_of(port) == 200, 20, "the site answers")
+    for _ in range(3):
+        front = wait_until(lambda: front_of(edge), 20, "there is one")
+        os.kill(front, signal.SIGKILL)
+        wait_until(lambda pid=front: not is_alive(pid), 20, "it is dead")
+        assert status_of(port) == 200
+    assert edge.process.output().count("was killed by signal 9") == 3
 
 
 def test_L9_orders_that_cannot_be_meant_are_refused(shop):

@@ -6,8 +6,7 @@ import signal
 
 from lab.causeway import descendants
 from lab.process import wait_until
-from lab.servers import start_nginx
-from two_channels import ORIGIN, TwoChannels, wait_for_both
+from two_channels import before_nginx, wait_for_both
 
 SLOTS = 8
 
@@ -19,8 +18,7 @@ def slots(road, name):
 
 
 def test_L3_gateways_that_share_an_origin_divide_its_slots(lab, causeway_program, version):
-    road = TwoChannels(lab, causeway_program, version)
-    start_nginx(lab, road.origin, [(road.origin_at, road.origin_ports[0])], server=ORIGIN)
+    road = before_nginx(lab, causeway_program, version)
     road.start(site=f"limits: {{connections: {SLOTS}, kept: {SLOTS}}}")
     visitors = road.start_visitors(30, 200)
     wait_for_both(road)

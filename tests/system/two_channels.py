@@ -4,6 +4,7 @@ import re
 
 from lab.causeway import Causeway
 from lab.process import wait_until
+from lab.servers import start_nginx
 from road import ADMIN, HTTP, LINK, SITE, Road, at, find
 
 ORIGIN = """
@@ -74,3 +75,21 @@ class TwoChannels(SecondGateway):
         return self.lab.start("h2load", ["h2load", "--h1", "-c", "20", "--rps", str(rate // 20), "-D", str(seconds), "--log-file",
                                          self.lab.path("visits"), "--connect-to", at(self.edge_at, HTTP), f"http://{SITE}/"],
                               namespace=self.client)
+
+
+def before_nginx(lab, program, version, **options):
+    """Both gateways before an origin that answers at once."""
+    road = TwoChannels(lab, program, version, **options)
+    start_nginx(lab, road.origin, [(road.origin_at, road.origin_ports[0])], server=ORIGIN)
+    return road
+
+
+def check_all_were_answered(two, visitors):
+    """Those of start_visitors(): each has had its answer."""
+    visitors.wait(60)
+    text = visitors.output()
+    print(text)
+    total, succeeded = (int(number) for number in re.search(r"requests: (\d+) total.*?(\d+) succeeded", text).groups())
+    assert succeeded > 500 and "0 failed, 0 errored, 0 timeout" in text
+    visits = two.visits()
+    assert len(visits) == succeeded <= total and {status for _, status, _ in visits} == {200}

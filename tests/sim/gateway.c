@@ -90,6 +90,10 @@ static void on_done(void *context, struct sim_origin *origin, struct sim_job *jo
     struct sim_gateway *gateway = context;
     struct sim_request *request = CONTAINER_OF(job, struct sim_request, job);
     size_t index = (size_t)(origin - gateway->origins);
+    uint64_t now_ns = gateway->node.sim->now_ns;
+    if (sim_is_measured(gateway->world, now_ns))
+        gateway->world->result->held_s[gateway - gateway->world->gateways][index] +=
+            (double)(now_ns - request->launched_ns) / 1e9;
     gateway->world->balancer->finish(gateway->balancer, request, index, failed);
     if (failed) {
         avoid(gateway, index);
@@ -99,7 +103,7 @@ static void on_done(void *context, struct sim_origin *origin, struct sim_job *jo
                      gateway->world->config->kinds[request->kind].answer_bytes);
     }
     /* After all that happens at this moment: an origin that goes down resets many. */
-    gateway->launch_ns = gateway->node.sim->now_ns;
+    gateway->launch_ns = now_ns;
     sim_node_wake(&gateway->node);
 }
 

@@ -137,6 +137,7 @@ struct sim_result {
     double capacity_s; /* nominal seconds of work that the origins could do meanwhile */
     uint32_t pending_most[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX];
     uint64_t taken[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX]; /* requests, while measuring */
+    double held_s[SIM_GATEWAYS_MAX][SIM_ORIGINS_MAX];  /* that they had their slots */
     /* Of the requests launched that had come in each second of measuring. */
     struct sim_foretold {
         /* The second without those whose wait nobody could foresee, because an origin came or went in it or less than SIM_AVOID_NS before. */

@@ -63,4 +63,4 @@ zones:
     nodes["gw2"].kill()
     wait_until(lambda: ask("A") == both, 8, "with all of them dead, answers may fail but are there")
     dns.reload(re.sub("gateway: true", "gateway: false", config))
-    wait_until(lambda: ask("A") == [] and ask("SRV") == [], 5, "the site asks for it no more")
+    wait_until(lambda: ask("A") == [] and ask("SRV") == [], what="the site asks for it no more")

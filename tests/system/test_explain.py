@@ -53,7 +53,7 @@ def test_R6_what_if_answers_and_changes_nothing(network):
     assert network.addresses() == before and explain(network)["answered"] == [first, second]
     # What was supposed is what happens.
     network.node.run("edge", "down", first)
-    wait_until(lambda: edges_of(network.addresses()) == [second, "nrt"], 5, "the answer that was foretold", every=0.1)
+    wait_until(lambda: edges_of(network.addresses()) == [second, "nrt"], what="the answer that was foretold", every=0.1)
 
 
 def test_R6_people_can_read_it(network):
@@ -78,7 +78,7 @@ def test_R11_a_replay_tells_what_would_have_changed(local_lab, causeway_program)
     network = Logged(local_lab, causeway_program, reports=False)
     clients = ["127.0.1.1"] * 3 + ["127.0.2.1"] * 2
     answers = [edges_of(network.addresses(client)) for client in clients]
-    lines = wait_until(lambda: (found := open(log, encoding="utf-8").read().splitlines()) and len(found) == 5 and found, 5, "five decisions", every=0.1)
+    lines = wait_until(lambda: (found := open(log, encoding="utf-8").read().splitlines()) and len(found) == 5 and found, what="five decisions", every=0.1)
     for line, client, answer in zip(map(json.loads, lines), clients, answers):
         assert (line["name"], line["client"]) == ("www.shop.example", client) and edges_of(line["answered"]) == answer
     node, first = network.node, answers[0][0]

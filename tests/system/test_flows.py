@@ -88,7 +88,7 @@ def test_T12_datagrams_cross_the_link_and_come_back(road):
         assert len(seen) == 3, "each client's flow has a port of its own"
         # One that no packet holds is dropped and counted, and does no harm.
         clients[0].send(bytes(8000))
-        wait_until(lambda: road.link()["flow_too_large"] == 1, 5, "the large one is counted", every=0.1)
+        wait_until(lambda: road.link()["flow_too_large"] == 1, what="the large one is counted", every=0.1)
         # A client whose partner was lucky may have been idle for long: all have flows again.
         for node in ("edge", "gateway"):
             def are_open(node=node):
@@ -96,7 +96,7 @@ def test_T12_datagrams_cross_the_link_and_come_back(road):
                     client.send(b"still here")
                 return road.part("flows_open", node) == 3
             wait_until(are_open, 5, f"three flows at the {node}", every=0.1)
-        wait_until(lambda: road.part("flow_datagrams_in", "gateway") > 2, 5, "it goes on", every=0.1)
+        wait_until(lambda: road.part("flow_datagrams_in", "gateway") > 2, what="it goes on", every=0.1)
         wait_until(lambda: road.part("flows_open", "edge") == 0, IDLE_S + 4, "idle flows end", every=0.1)
         wait_until(lambda: road.part("flows_open", "gateway") == 0, 4, "at the gateway, too", every=0.1)
         wait_until(lambda: road.link()["streams_open"] == 0, 4, "and on the link", every=0.1)
@@ -138,8 +138,8 @@ remote-control:
 def test_T12_R12_flows_need_permission_and_follow_the_configuration(road):
     client = client_socket(road, CLOSED)
     client.send(b"anyone?")
-    wait_until(lambda: road.part("refused", "gateway") == 1, 5, "no allow row has the port", every=0.1)
-    wait_until(lambda: road.part("flows_open", "edge") == 0, 5, "the flow is gone", every=0.1)
+    wait_until(lambda: road.part("refused", "gateway") == 1, what="no allow row has the port", every=0.1)
+    wait_until(lambda: road.part("flows_open", "edge") == 0, what="the flow is gone", every=0.1)
     with echo(road) as seen:
         client = client_socket(road, ECHO)
 
@@ -158,7 +158,7 @@ def test_T12_R12_flows_need_permission_and_follow_the_configuration(road):
             wait_until(answers, 10, "the service answers after a reload")
         assert seen == before, "the same flow"
         road.nodes["edge"].reload(text.replace(f':{ECHO}", site: shop, protocol', f':{ECHO + 50}", site: shop, protocol'))
-        wait_until(lambda: road.part("flows_open", "edge") == 0, 5, "the port is gone", every=0.1)
+        wait_until(lambda: road.part("flows_open", "edge") == 0, what="the port is gone", every=0.1)
         client.close()
 
 
@@ -172,7 +172,7 @@ def test_T12_the_table_of_flows_is_bounded(lab, causeway_program):
             client.send(b"again")
             assert client.recv(100).startswith((b"one", b"again")), "the newest are served"
         assert road.part("flows_open", "edge") <= 4
-        wait_until(lambda: road.part("flows_open", "gateway") <= 4, 5, "those that gave way are gone there, too", every=0.1)
+        wait_until(lambda: road.part("flows_open", "gateway") <= 4, what="those that gave way are gone there, too", every=0.1)
         assert road.part("flows", "edge") >= 30
         for client in clients:
             client.close()

@@ -318,7 +318,7 @@ def test_H2_H4_load_and_death_of_servers(lab, causeway_program):
 
     for name in agents:
         front_end.node.wait_for_log(f"reports (edge|node)={name}")
-    wait_until(lambda: set(front_end.hosts(STRANGER, 50)) == {"ny1-ny", "ny2-ny"}, 5, "both are up")
+    wait_until(lambda: set(front_end.hosts(STRANGER, 50)) == {"ny1-ny", "ny2-ny"}, what="both are up")
 
     # www2 alone gets 99 connections: a hundredth of the others' availability
     listener = web.open_socket()

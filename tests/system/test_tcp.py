@@ -77,7 +77,7 @@ def test_L2_udp_blocked_from_the_start(road):
     began = time.monotonic()
     road.start()  # it waits until the link is up
     print(f"up over TCP {time.monotonic() - began:.1f} s after the nodes began to start")
-    wait_until(lambda: carriers(road) == {"tcp"} == carriers(road, "gateway"), 5, "what both ends tell", every=0.2)
+    wait_until(lambda: carriers(road) == {"tcp"} == carriers(road, "gateway"), what="what both ends tell", every=0.2)
     size = 5 << 20
     assert road.download_sha256(f"/bytes/{size}?seed=3") == (size, expected_sha256(size, 3))
     unblock(road)

@@ -21,7 +21,7 @@ def weights_of_site(road, node, name="shop"):
 
 def test_T2_T3_T4_weights_are_shown_and_change_while_running(road):
     assert road.code("/bytes/300000?seed=1") == 200
-    wait_until(lambda: weights_of_site(road, "gateway") == [16], 5, "the gateway counts the site", every=0.2)
+    wait_until(lambda: weights_of_site(road, "gateway") == [16], what="the gateway counts the site", every=0.2)
     link = road.link("gateway")
     assert link["weights"] == [16, 8, 4, 2, 1]
     site = next(site for site in link["sites"] if site.get("site") == "shop")
@@ -33,7 +33,7 @@ def test_T2_T3_T4_weights_are_shown_and_change_while_running(road):
     gateway, edge = road.nodes["gateway"], road.nodes["edge"]
     assert "hold until" in gateway.run("weights", "site", "shop", "40").stdout
     assert "hold until" in gateway.run("weights", "peer", "edge", "60", "50", "4", "2", "1").stdout
-    wait_until(lambda: weights_of_site(road, "gateway") == [40], 5, "the site's weight is the new one", every=0.2)
+    wait_until(lambda: weights_of_site(road, "gateway") == [40], what="the site's weight is the new one", every=0.2)
     assert road.link("gateway")["weights"] == [60, 50, 4, 2, 1] and road.link("edge")["weights"] == [16, 8, 4, 2, 1]
     for words in (("site", "nobody", "4"), ("peer", "nobody", "5", "4", "3", "2", "1"), ("site", "shop", "0"), ("peer", "edge", "1"),
                   ("ring", "a", "b")):
@@ -42,8 +42,8 @@ def test_T2_T3_T4_weights_are_shown_and_change_while_running(road):
     text = road.text(site="weight: 99").replace("link: {listen:", "link: {weights: [9, 8, 7, 6, 5], listen:")
     for node in (gateway, edge):
         node.reload(text)
-    wait_until(lambda: weights_of_site(road, "gateway") == [99], 5, "the site's weight is the file's", every=0.2)
-    wait_until(lambda: road.link("edge")["weights"] == [9, 8, 7, 6, 5], 5, "so are the peer's", every=0.2)
+    wait_until(lambda: weights_of_site(road, "gateway") == [99], what="the site's weight is the file's", every=0.2)
+    wait_until(lambda: road.link("edge")["weights"] == [9, 8, 7, 6, 5], what="so are the peer's", every=0.2)
     assert road.link("gateway")["weights"] == [16, 8, 4, 2, 1], "what is sent to the edge"
     assert find(gateway.status(), "sessions") == 1
     assert road.code("/bytes/1000?seed=1") == 200

@@ -6,7 +6,7 @@ import signal
 import socket
 
 from .network import run
-from .process import wait_until
+from .process import PATIENCE_S, wait_until
 
 
 class Keys:
@@ -29,7 +29,7 @@ TAKEN = "every process has taken the configuration"  # said some time after "rel
 class Causeway:
     """`causeway run` for one node of a configuration. The text is kept in .file; ready when it says READY=1."""
 
-    def __init__(self, lab, program, config, node=None, namespace=None, name=None, timeout=20.0):
+    def __init__(self, lab, program, config, node=None, namespace=None, name=None, timeout=PATIENCE_S):
         self.lab, self.program, self.node = lab, str(program), node
         self.name = name or f"causeway-{node or 'all'}"
         self.namespace = namespace or lab.here()
@@ -37,7 +37,7 @@ class Causeway:
         self._notify = lab.path(f"{self.name}.notify")
         self.start(timeout)
 
-    def start(self, timeout=20.0):
+    def start(self, timeout=PATIENCE_S):
         command = [self.program, "run", "-c", self.file]
         if self.node:
             command += ["--node", self.node]
@@ -68,7 +68,7 @@ class Causeway:
         self.lab.write(os.path.basename(self.file), config)
         self.process.signal(signal.SIGHUP)
 
-    def wait_for_log(self, pattern, timeout=10.0):
+    def wait_for_log(self, pattern, timeout=PATIENCE_S):
         return self.process.wait_for_output(pattern, timeout)
 
     def kill(self):

@@ -9,13 +9,14 @@ import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
+PATIENCE_S = 30.0  # where a wait has no bound of its own: it says that something is stuck, not how fast the machine is
 
 
 class NotReady(AssertionError):
     """A condition did not come true in time."""
 
 
-def wait_until(condition, timeout=10.0, what="the condition", every=0.02):
+def wait_until(condition, timeout=PATIENCE_S, what="the condition", every=0.02):
     """The first true value of condition(); NotReady after the timeout."""
     deadline = time.monotonic() + timeout
     while True:
@@ -63,7 +64,7 @@ class Process:
             log.seek(self._start)
             return log.read().decode(errors="replace")
 
-    def wait_until(self, condition, timeout=10.0, what="the condition"):
+    def wait_until(self, condition, timeout=PATIENCE_S, what="the condition"):
         """Like wait_until(), but gives up at once with the log when the process has ended."""
 
         def alive():
@@ -77,13 +78,13 @@ class Process:
         except NotReady as error:
             raise NotReady(f"{error}\n{self.output()[-4000:]}") from None
 
-    def wait_for_output(self, pattern, timeout=10.0):
+    def wait_for_output(self, pattern, timeout=PATIENCE_S):
         return self.wait_until(lambda: re.search(pattern, self.output(), re.M), timeout, f"its output has {pattern!r}")
 
     def signal(self, number):
         self._popen.send_signal(number)
 
-    def wait(self, timeout=10.0):
+    def wait(self, timeout=PATIENCE_S):
         """Waits for the end; returns the status."""
         return self._popen.wait(timeout)
 
@@ -92,7 +93,7 @@ class Process:
         self._popen.kill()
         self._popen.wait()
 
-    def stop(self, timeout=10.0):
+    def stop(self, timeout=PATIENCE_S):
         """SIGTERM, and SIGKILL when that takes too long. Returns the status."""
         if self.is_running:
             self._popen.terminate()

@@ -72,6 +72,7 @@ struct conf_edge {
     uint32_t header_bytes;                  /* 32768 */
     uint32_t fields_limit;                  /* 128 */
     uint64_t body_bytes;                    /* 0: any size */
+    uint64_t unread_bytes;                  /* 512 MiB: of answers not taken; 0: any */
     uint32_t upload_rate, download_rate;    /* 512 512: bytes a second at least; 0: any */
     uint64_t first_timeout_ns;              /* 15 s: from the start to the first byte */
     uint64_t header_timeout_ns;             /* 15 s: from the first byte to the end of the head */

@@ -25,6 +25,9 @@ static const struct setting edge_limit_settings[] = {
      .help = "Header fields of a request; more are answered with 431."},
     {"body", &type_size, MEMBER(conf_edge, body_bytes), RANGE("0", "1024G"), .preset = "0",
      .help = "Largest request body, answered with 413 beyond it; 0 for any size."},
+    {"unread", &type_size, MEMBER(conf_edge, unread_bytes), RANGE("0", "1024G"), .preset = "512M",
+     .help = "Of answers, held until clients take them, over all connections: a client network "
+             "that holds more than is free gets 429. 0 for any size."},
     {"upload_rate", &type_size, MEMBER(conf_edge, upload_rate), RANGE("0", "1G"), .preset = "512",
      .help = "Bytes a second that a client must send of a body which the origin waits for, on "
              "average over timeouts.body; 0 for any."},

@@ -136,9 +136,10 @@ struct edge {
     struct edge_keeper *keeper;    /* encodes stored answers, of encode_stored.c */
     struct rules_buckets *buckets; /* of rate limits, shared by the workers */
     struct edge_countries *countries;
-    struct edge_shares *shares; /* of client networks, likewise */
-    _Atomic int admin;          /* enum edge_admin */
-    _Atomic bool ends_idle;     /* it drains, and connections do not wait for another request */
+    struct edge_shares *shares;  /* of client networks, likewise */
+    _Atomic uint64_t unread_kib; /* of all of them */
+    _Atomic int admin;           /* enum edge_admin */
+    _Atomic bool ends_idle;      /* it drains, and connections do not wait for another request */
 };
 
 static inline const struct conf *edge_conf(const struct edge_worker *worker)

@@ -177,6 +177,7 @@ uint32_t h2_session_streams(const struct h2_session *session); /* open now */
 uint32_t h2_session_head(const struct h2_session *session);
 uint64_t h2_session_requests(const struct h2_session *session);     /* since the start */
 uint64_t h2_session_content_sent(const struct h2_session *session); /* bytes, since the start */
+uint64_t h2_session_unsent(const struct h2_session *session); /* bytes of answers, held for it */
 uint64_t h2_session_memory_bytes(const struct h2_session *session); /* of libnghttp2 */
 
 /* ---- Streams ---- */

@@ -101,8 +101,9 @@ struct h2_session {
     struct slice_queue *out;  /* while pulling, */
     uint64_t out_most;        /* and how much it is to hold */
     struct hpack_encoder hpack;
-    bool has_written;    /* the frame that libnghttp2 is about to give: another went out for it */
-    uint64_t held_bytes; /* of answers, beyond each stream's floor */
+    bool has_written;      /* the frame that libnghttp2 is about to give: another went out for it */
+    uint64_t held_bytes;   /* of answers, beyond each stream's floor */
+    uint64_t unsent_bytes; /* of answers */
     uint64_t memory_bytes, memory_most;
     uint64_t rates[H2_RATE_COUNT]; /* see flood.c */
     uint64_t sent_bytes;           /* of content, since credit for window updates was given */

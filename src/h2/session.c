@@ -576,6 +576,11 @@ uint64_t h2_session_content_sent(const struct h2_session *session)
     return session->content_sent;
 }
 
+uint64_t h2_session_unsent(const struct h2_session *session)
+{
+    return session->unsent_bytes;
+}
+
 uint64_t h2_session_memory_bytes(const struct h2_session *session)
 {
     return session->memory_bytes;

@@ -56,6 +56,7 @@ static uint64_t beyond_floor(uint64_t bytes)
 void h2_stream_account(struct h2_stream *stream, uint64_t before)
 {
     stream->session->held_bytes += beyond_floor(stream->out.bytes) - beyond_floor(before);
+    stream->session->unsent_bytes += stream->out.bytes - before;
 }
 
 void h2_stream_set_due(struct h2_stream *stream)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients who ask for much and take nothing, or nothing any more: what they hold of the link's window and of the edge's memory is bounded, and
 visitors of other networks never notice."""
+import struct
+
 import pytest
 from lab.process import wait_until
 from road import HTTP, ORIGIN, SITE, Road
-from test_client_limits import hurry
+from test_client_limits import hurry, metric, refused
+from test_h2_floods import SETTINGS, START, frame, request
 
 MIB = 1 << 20
 CROWD = 50
@@ -28,6 +31,13 @@ def narrow(lab, causeway_program, start_origin):
     road = start(Narrow, lab, causeway_program, start_origin)
     yield road
     hurry(road)
+
+
+@pytest.fixture
+def road(lab, causeway_program, start_origin):
+    made = start(Road, lab, causeway_program, start_origin, edge="limits: {unread: 8M}\n      timeouts: {body: 10m}")
+    yield made
+    hurry(made)
 
 
 def visit(road, size):
@@ -62,3 +72,42 @@ def test_who_stops_reading_keeps_no_others_window(narrow):
     assert visit(narrow, 4 * MIB) == (200, 4 * MIB)
     for connection in held:
         connection.close()
+
+
+def unread(road):
+    return metric(road, "causeway_edge_unread_bytes")
+
+
+def test_answers_that_nobody_takes_are_bounded_for_a_network(road):
+    """Answers of 16 KB on streams without a window, 128 on a connection: each was asked for, answered, and kept until its time was over, two
+    megabytes for each connection, of which a network may have thousands."""
+    closed = frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0))
+    asked = START + closed + b"".join(request(2 * n + 1, 1, "GET", "/bytes/16000") for n in range(128))
+    held = []
+    for _ in range(12):
+        held.append(road.client.connect(road.edge_at, HTTP, 20))
+        held[-1].sendall(asked)
+        wait_until(lambda: metric(road, "causeway_edge_requests_total") == 128 * len(held), 20, "all is answered")
+    assert refused(road, "unread") >= 128 * 8
+    assert road.part("clients_refused", "edge")["unread"] == refused(road, "unread")
+    assert 4 * MIB < unread(road) < 8 * MIB  # half of what there is, and what a connection brings at once; not 24 MiB
+    assert road.code("/bytes/10") == 429
+    assert visit(road, 4 * MIB) == (200, 4 * MIB)
+    for connection in held:
+        connection.close()
+    wait_until(lambda: unread(road) == 0, 20, "nothing of it is left")
+    assert road.code("/bytes/10") == 200
+
+
+def test_slow_readers_of_http_1_are_counted_too(road):
+    held = []
+    while refused(road, "unread") == 0:
+        assert len(held) < 120
+        held.append(road.client.connect(road.edge_at, HTTP, 20))
+        held[-1].sendall(f"GET /bytes/100000000 HTTP/1.1\r\nHost: {SITE}\r\n\r\n".encode())
+        wait_until(lambda: unread(road) >= len(held) * 48 * 1024 or refused(road, "unread"), 20, "it stands")
+    assert 60 < len(held)
+    assert visit(road, 4 * MIB) == (200, 4 * MIB)
+    for connection in held:
+        connection.close()
+    wait_until(lambda: unread(road) == 0, 20, "nothing of it is left")

@@ -10,6 +10,7 @@
 enum {
     CROWD_PART = 16, /* but of a network that has more than this part of all connections */
     CROWD_SEARCH = 32,
+    UNREAD_PART = 128, /* so much of what may be unread is free for any network */
 };
 
 /* word, text */
@@ -18,7 +19,8 @@ enum {
     X(CONNECTIONS, "connections", "connections at once")              \
     X(CONNECTION_RATE, "connection_rate", "new connections a second") \
     X(REQUESTS, "requests", "requests at once")                       \
-    X(REQUEST_RATE, "request_rate", "requests a second")
+    X(REQUEST_RATE, "request_rate", "requests a second")              \
+    X(UNREAD, "unread", "answers that nobody takes")
 // clang-format on
 
 enum kind {
@@ -47,8 +49,13 @@ static struct metric evicted =
     METRIC(COUNTER, "causeway_edge_evicted_total", "",
            "Connections without a request that were ended to make room for new ones.");
 
+static struct metric unread_bytes =
+    METRIC(GAUGE, "causeway_edge_unread_bytes", "",
+           "Of answers that clients do not take, in pieces of 16 KiB.");
+
 void edge_guard_register_metrics(void)
 {
+    metric_register(&unread_bytes);
     for (size_t i = 0; i < KINDS; i++)
         metric_register(&refused[i]);
     metric_register(&uncounted);
@@ -67,6 +74,8 @@ void edge_guard_status(json_t *status)
         json_object_set_new(kinds, words[i], json_integer((json_int_t)metric_read(&refused[i])));
     json_object_set_new(status, "clients_refused", kinds);
     json_object_set_new(status, "evicted", json_integer((json_int_t)metric_read(&evicted)));
+    json_object_set_new(status, "unread_bytes",
+                        json_integer((json_int_t)metric_read(&unread_bytes)));
 }
 
 static const struct conf_clients *settings(const struct edge_worker *worker)
@@ -195,12 +204,42 @@ uint64_t edge_guard_make_room(struct edge_worker *worker)
     return 0;
 }
 
+/* ---- answers that clients do not take */
+
+void edge_unread_tell(struct edge_worker *worker, struct edge_share *share,
+                      struct edge_unread *unread, uint32_t kib)
+{
+    int32_t more = (int32_t)(kib - unread->kib);
+    if (!share)
+        return; /* exempt, or a proxy's own: nobody's memory is held against them */
+    edge_share_add_unread(share, more);
+    atomic_fetch_add_explicit(&worker->edge->unread_kib, (uint64_t)(int64_t)more,
+                              memory_order_relaxed);
+    metric_add(&unread_bytes, (uint64_t)((int64_t)more * 1024));
+    unread->kib = kib;
+}
+
+/* A network may hold as much as is free: one of them half of what there is, two a third each, so that there is always something left for
+ * others, and nobody need count the networks (the dynamic thresholds of Choudhury and Hahne, 1998). */
+static bool leaves_unread(const struct edge_worker *worker, const struct edge_share *share)
+{
+    const struct conf_edge *conf = edge_conf(worker)->self->edge;
+    uint64_t most_kib = conf ? conf->unread_bytes / 1024 : 0, kib = edge_share_unread(share);
+    if (!most_kib || kib <= most_kib / UNREAD_PART)
+        return false;
+    uint64_t all_kib = atomic_load_explicit(&worker->edge->unread_kib, memory_order_relaxed);
+    return all_kib + kib > most_kib;
+}
+
 /* ---- requests */
 
 static enum edge_next refuse(struct edge_exchange *exchange, enum kind kind, uint64_t wait_ns)
 {
     note_refusal(exchange->worker, kind, &exchange->visitor->address);
-    edge_exchange_page_later(exchange, 429, "too many requests of this network", wait_ns);
+    edge_exchange_page_later(exchange, 429,
+                             kind == KIND_UNREAD ? "this network does not take its answers"
+                                                 : "too many requests of this network",
+                             wait_ns);
     return EDGE_TAKEN;
 }
 
@@ -208,7 +247,11 @@ static enum edge_next take_rate(struct edge_exchange *exchange)
 {
     struct edge_share *share = exchange->visitor->share;
     const struct conf_clients *conf = share ? settings(exchange->worker) : NULL;
-    if (!conf || !conf->requests_per_s || exchange->front->is_background)
+    if (!conf || exchange->front->is_background)
+        return EDGE_NEXT;
+    if (leaves_unread(exchange->worker, share))
+        return refuse(exchange, KIND_UNREAD, 1000000000);
+    if (!conf->requests_per_s)
         return EDGE_NEXT;
     uint64_t wait_ns = edge_share_take(share, EDGE_SHARE_REQUESTS, conf->requests_per_s,
                                        conf->burst_ns, loop_now_ns(exchange->worker->loop));

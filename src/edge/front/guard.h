@@ -27,6 +27,23 @@ bool edge_guard_admit(struct edge_worker *worker, struct edge_arrival *arrival);
 void edge_guard_refuse(struct edge_worker *worker, int fd);
 void edge_guard_register_metrics(void);
 
+/* ---- answers that clients do not take */
+enum { EDGE_UNREAD_KIB = 16 }; /* less than that is on its way */
+/* What a connection holds of them, as its network was told. */
+struct edge_unread {
+    uint32_t kib;
+};
+void edge_unread_tell(struct edge_worker *worker, struct edge_share *share,
+                      struct edge_unread *unread, uint32_t kib);
+/* Behind each turn of a connection, and with 0 bytes before it leaves its network. Those that are read are told nothing of. */
+static inline void edge_unread_note(struct edge_worker *worker, struct edge_share *share,
+                                    struct edge_unread *unread, uint64_t bytes)
+{
+    uint32_t kib = (uint32_t)(bytes / 1024) & ~(EDGE_UNREAD_KIB - 1u);
+    if (kib != unread->kib)
+        edge_unread_tell(worker, share, unread, kib);
+}
+
 /* ---- connections that owe a request, or the next one */
 struct edge_waiting {
     struct list link; /* in edge_worker.waiting, those that wait longest first */

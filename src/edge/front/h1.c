@@ -39,11 +39,12 @@ struct edge_h1 {
     struct edge_sampled sampled; /* its round trip */
     struct slice_queue in, out;
     struct edge_pace taking; /* what waits in `out`, behind a write */
-    bool is_settled;         /* it is HTTP/1.1: the first bytes are not HTTP/2's */
-    bool read_ended;         /* the wire's end was read; what came before it may still be in `in` */
-    bool client_ended;       /* will send no more */
-    bool is_shut;            /* our side of a tunnel */
-    bool is_lingering;       /* our side is shut, the rest of the request is thrown away */
+    struct edge_unread unread;
+    bool is_settled;   /* it is HTTP/1.1: the first bytes are not HTTP/2's */
+    bool read_ended;   /* the wire's end was read; what came before it may still be in `in` */
+    bool client_ended; /* will send no more */
+    bool is_shut;      /* our side of a tunnel */
+    bool is_lingering; /* our side is shut, the rest of the request is thrown away */
     uint64_t lingered;
     struct http_limits limits;
     struct http_parser parser;
@@ -322,6 +323,7 @@ static void h1_free(struct edge_h1 *h1)
     if (h1->out.bytes || h1->state == H1_EXCHANGE)
         edge_wire_set_reset(&h1->wire); /* not whole: it must not look whole */
     edge_wire_close(&h1->wire, worker->loop);
+    edge_unread_note(worker, share, &h1->unread, 0);
     release(h1);
     metric_add(&edge_connections_open, (uint64_t)-1);
     edge_listeners_client_left(worker, share);
@@ -580,6 +582,7 @@ static void run(struct edge_h1 *h1)
         h1_free(h1);
         return;
     }
+    edge_unread_note(h1->worker, h1->visitor.share, &h1->unread, h1->out.bytes);
     uint32_t events = 0;
     if (!h1->read_ended && wanted_from_client(h1))
         events |= EPOLLIN;

@@ -53,6 +53,7 @@ struct edge_h2 {
     struct h2_session *session;  /* NULL: it is over, WAIT_END */
     struct slice_queue in, out;
     struct edge_pace taking;
+    struct edge_unread unread;
     uint32_t head;         /* WAIT_HEAD: of which stream */
     uint64_t content_sent; /* of the session, when `taking` was moved last */
     struct list requests;  /* struct request */
@@ -514,6 +515,7 @@ static void h2_free(struct edge_h2 *h2)
     loop_timer_stop(worker->loop, &h2->timer);
     loop_task_cancel(worker->loop, &h2->task);
     edge_wire_close(&h2->wire, worker->loop);
+    edge_unread_note(worker, share, &h2->unread, 0);
     slice_queue_clear(&h2->in);
     slice_queue_clear(&h2->out);
     list_remove(&h2->link);
@@ -547,6 +549,8 @@ static void run(struct loop *loop, struct loop_task *task)
         return;
     }
     set_wait(h2);
+    edge_unread_note(h2->worker, h2->visitor.share, &h2->unread,
+                     h2->out.bytes + (h2->session ? h2_session_unsent(h2->session) : 0));
     uint32_t wanted = 0;
     if (!h2->read_ended && !h2->out.bytes)
         wanted |= EPOLLIN;

@@ -22,7 +22,7 @@ struct edge_share {
     _Atomic uint64_t pin;                       /* name and connections; 0: free */
     _Atomic uint64_t full_ns[EDGE_SHARE_RATES]; /* when each bucket will be full again */
     _Atomic uint32_t requests;
-    uint32_t spare; /* two share a line of the cache */
+    _Atomic uint32_t unread_kib; /* two share a line of the cache */
 };
 
 struct edge_shares {
@@ -231,4 +231,15 @@ bool edge_share_begin(struct edge_share *share, uint32_t most)
 void edge_share_end(struct edge_share *share)
 {
     atomic_fetch_sub_explicit(&share->requests, 1, memory_order_relaxed);
+}
+
+void edge_share_add_unread(struct edge_share *share, int32_t kib)
+{
+    atomic_fetch_add_explicit(&share->unread_kib, (uint32_t)kib, memory_order_relaxed);
+}
+
+uint32_t edge_share_unread(const struct edge_share *share)
+{
+    return atomic_load_explicit(&((struct edge_share *)(uintptr_t)share)->unread_kib,
+                                memory_order_relaxed);
 }

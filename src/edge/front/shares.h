@@ -34,6 +34,10 @@ uint64_t edge_share_take(struct edge_share *share, enum edge_share_rate rate, ui
 bool edge_share_begin(struct edge_share *share, uint32_t most);
 void edge_share_end(struct edge_share *share);
 
+/* What its clients do not take of their answers, in KiB: so much more, or less. */
+void edge_share_add_unread(struct edge_share *share, int32_t kib);
+uint32_t edge_share_unread(const struct edge_share *share);
+
 /* The network that an address belongs to. */
 struct network edge_share_network(const struct address *client, uint8_t ipv4_bits,
                                   uint8_t ipv6_bits);

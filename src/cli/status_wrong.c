@@ -254,6 +254,10 @@ void status_add_counts(struct text *text, json_t *status)
               "clients.request_rate");
     add_count(text, cache, "disk_errors", "answers could not be written to disk",
               "causeway doctor");
+    add_count(text, cache, "disk_dropped", "answers stayed in memory only, for want of a disk",
+              "causeway doctor");
+    add_count(text, edge, "access_log_lost", "lines of the access log were lost",
+              "a full disk, or a slow one");
     add_count(text, gateway, "timeouts", "requests got no answer from an origin in time",
               "timeouts.read of the site");
     add_count(text, gateway, "unreachable", "requests reached no origin", "causeway origin show");

@@ -153,15 +153,16 @@ static int watch(const struct cli_arguments *arguments, struct top_view *view, i
     return is_answered ? CLI_DONE : CLI_FAILED;
 }
 
-/* Without a terminal: that many screens, one below the other. */
+/* Without a terminal: that many screens, one below the other. The first one needs a look before it, or it had no rates. */
 static int print(const struct cli_arguments *arguments, struct top_view *view, long milliseconds,
                  long times)
 {
     uint64_t asked_ns = 0;
+    if (!ask(arguments, view, &asked_ns))
+        return CLI_FAILED;
     for (long i = 0; i < times; i++) {
         struct text text = {0};
-        if (i > 0)
-            poll(NULL, 0, (int)milliseconds);
+        poll(NULL, 0, (int)milliseconds);
         if (!ask(arguments, view, &asked_ns))
             return CLI_FAILED;
         if (i > 0)

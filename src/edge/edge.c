@@ -476,6 +476,9 @@ json_t *edge_status(struct edge *edge)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         json_object_set_new(status, rows[i].name,
                             json_integer((json_int_t)metric_read(rows[i].metric)));
+    json_object_set_new(status, "access_log_lost",
+                        json_integer(
+                            edge->access_log ? (json_int_t)log_file_dropped(edge->access_log) : 0));
     json_object_set_new(status, "p50_ms",
                         json_real((double)metric_quantile_ns(&edge_latency, 0.5) / 1e6));
     json_object_set_new(status, "p99_ms",

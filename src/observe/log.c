@@ -204,12 +204,6 @@ void log_close(void)
         writer_file_close(file, true);
 }
 
-uint64_t log_dropped(void)
-{
-    const struct log_file *file = atomic_load_explicit(&opened, memory_order_acquire);
-    return file ? writer_file_dropped(file) : 0;
-}
-
 /* ---- files of whole lines */
 
 struct log_file *log_file_open(const char *path)

@@ -24,8 +24,8 @@ void log_reopen(void); /* after rotation: all logs, on SIGUSR1; any thread */
  * descriptors. Returns one that the log then owns, or -1 with errno. */
 typedef int log_opener(const char *path);
 void log_set_opener(log_opener *open_path);
-void log_close(void); /* writes what waits, then stops */
-uint64_t log_dropped(void);
+void log_close(void);       /* writes what waits, then stops */
+uint64_t log_dropped(void); /* lines of all files of this process that were lost */
 bool log_is_on(enum log_level level);
 
 /* One event: an area ("edge", "link", "dns" ...), a sentence, then fields "name=value" by format.

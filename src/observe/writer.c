@@ -38,6 +38,7 @@ struct log_file {
     bool is_log,
         is_paced; /* paced: no regular file; at most PIPE_BUF bytes at once, after poll() */
     bool is_closing, is_closed;
+    bool has_failed; /* the last write; said once */
     _Atomic bool is_reopening;
     _Atomic uint64_t dropped;
     uint64_t dropped_told;
@@ -54,6 +55,7 @@ static pthread_t thread;
 static bool is_running;
 static int wake_fd = -1;
 static _Atomic bool is_asleep;
+static _Atomic uint64_t all_dropped; /* of all files */
 static _Atomic(log_opener *) opener;
 
 void log_set_opener(log_opener *open_path)
@@ -89,6 +91,12 @@ static void wake(void)
     }
 }
 
+static void count_dropped(struct log_file *file, uint64_t lines)
+{
+    atomic_fetch_add_explicit(&file->dropped, lines, memory_order_relaxed);
+    atomic_fetch_add_explicit(&all_dropped, lines, memory_order_relaxed);
+}
+
 /* ---- the thread's side */
 
 static void fill_batch(struct log_file *file)
@@ -119,6 +127,22 @@ static bool can_write(const struct log_file *file)
     return !file->is_paced || poll(&poll_fd, 1, 0) != 0;
 }
 
+/* Of the log itself nothing is told: where would it be. */
+static void note_failure(struct log_file *file, int error)
+{
+    bool has_failed = error != 0;
+    if (file->has_failed == has_failed)
+        return;
+    file->has_failed = has_failed;
+    if (file->is_log)
+        return;
+    if (has_failed)
+        log_error("log", "%s: %s: its lines are lost until it can be written again",
+                  file->path ? file->path : "standard error", strerror(error));
+    else
+        log_notice("log", "%s is written again", file->path ? file->path : "standard error");
+}
+
 /* False: the file takes no more now. */
 static bool flush(struct log_file *file)
 {
@@ -138,13 +162,15 @@ static bool flush(struct log_file *file)
         if (written < 0 && errno == EAGAIN)
             return false;
         if (written < 0) { /* a full disk, a reader that is gone */
-            atomic_fetch_add_explicit(&file->dropped, file->batch_lines, memory_order_relaxed);
+            note_failure(file, errno);
+            count_dropped(file, file->batch_lines);
             file->dropped_told += file->batch_lines;
             file->batch_at = file->batch_length;
             if (ring_is_empty(&file->ring))
                 return true;
             continue;
         }
+        note_failure(file, 0);
         file->batch_at += (size_t)written;
     }
 }
@@ -322,12 +348,17 @@ void writer_file_put(struct log_file *file, struct span line)
     if (ring_put(&file->ring, line))
         wake();
     else
-        atomic_fetch_add_explicit(&file->dropped, 1, memory_order_relaxed);
+        count_dropped(file, 1);
 }
 
 uint64_t writer_file_dropped(const struct log_file *file)
 {
     return atomic_load_explicit(&file->dropped, memory_order_relaxed);
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load_explicit(&all_dropped, memory_order_relaxed);
 }
 
 void log_reopen(void)

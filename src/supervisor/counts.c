@@ -38,7 +38,8 @@ static struct metric reloads_refused =
 static struct metric loaded = METRIC(GAUGE, "causeway_configuration_loaded_seconds", "",
                                      "When the present configuration was read, since 1970.");
 static struct metric log_lost =
-    METRIC(COUNTER, "causeway_log_lines_dropped_total", "", "Log lines lost to a slow reader.");
+    METRIC(COUNTER, "causeway_log_lines_dropped_total", "",
+           "Lines of logs that were lost: a full disk, or a reader that is too slow.");
 
 void counts_start(void)
 {

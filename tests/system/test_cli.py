@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import stat
 import subprocess
 
@@ -62,6 +63,19 @@ def test_what_the_documents_show_passes_check(causeway, tmp_path, page):
         file.write_text(NODES % tuple(keys) + block)
         done = causeway("check", "-c", file)
         assert done.returncode == 0 and ": good (" in done.stdout, done.stderr + block
+
+
+def test_who_comes_from_elsewhere_finds_what_works(causeway, tmp_path):
+    """docs/migrating.md: three whole configurations, each with what its rules make of requests."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```\n+```console\n(.*?)^```", (TOP / "docs" / "migrating.md").read_text(), re.M | re.S)
+    assert len(blocks) == 3
+    for number, (text, console) in enumerate(blocks):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        done = causeway("check", "-c", file)
+        assert (done.returncode, done.stderr) == (0, ""), text
+        for command, answer in re.findall(r"^\$ causeway (.*)\n((?:(?!\$ ).*\n)*)", console, re.M):
+            assert causeway(*shlex.split(command), "-c", file).stdout == answer, command
 
 
 def test_check_tells_every_mistake_with_its_place(causeway, tmp_path):

@@ -230,6 +230,31 @@ static void a_file_of_whole_lines(void **state)
     assert_null(log_file_open("/nonexistent/access"));
 }
 
+static void R9_a_full_disk_is_told_once_and_counted(void **state)
+{
+    enum { TURNS = 20 };
+    (void)state;
+    unlink(path);
+    assert_int_equal(log_open(path, LOG_INFO, LOG_TEXT, "front"), 0);
+    uint64_t before = log_dropped();
+    struct log_file *file = log_file_open("/dev/full");
+    assert_non_null(file);
+    for (int i = 0; i < TURNS; i++) {
+        uint64_t dropped = log_file_dropped(file);
+        log_file_write(file, SPAN("one line\n"));
+        for (int k = 0; k < 5000 && log_file_dropped(file) == dropped; k++)
+            poll(NULL, 0, 1);
+    }
+    assert_int_equal(log_file_dropped(file), TURNS);
+    assert_int_equal(log_dropped() - before, TURNS);
+    log_file_close(&file);
+    log_close();
+    char *content = read_file(path);
+    assert_non_null(strstr(content, "/dev/full: No space left on device: its lines are lost"));
+    assert_int_equal(count_lines(content), 1);
+    memory_free(content);
+}
+
 /* ---- the ring under many writers */
 
 enum { PRODUCERS = 4, RECORDS = 50000 };
@@ -288,6 +313,7 @@ int main(void)
         cmocka_unit_test(the_level_and_the_path_can_change),
         cmocka_unit_test(a_full_pipe_blocks_nobody),
         cmocka_unit_test(a_file_of_whole_lines),
+        cmocka_unit_test(R9_a_full_disk_is_told_once_and_counted),
         cmocka_unit_test(a_ring_keeps_each_writers_order),
     };
     return cmocka_run_group_tests_name("observe/log", tests, make_folder, remove_folder);

@@ -13,6 +13,7 @@
 
 enum {
     LINE_MOST = 512,
+    LATELY_S = 600,              /* a process that died longer ago is history */
     LOSS_PPM_MOST = 20000,       /* of a link: beyond, visitors notice */
     CERTIFICATE_DAYS_LEAST = 14, /* as at the start and at reloads */
 };
@@ -71,11 +72,13 @@ static void look_at_node(struct wrong *wrong, json_t *status)
              "the last reload was refused: %s", error);
     if (upgrade)
         tell(wrong, "the old program goes on", "the last upgrade failed: %s", upgrade);
-    json_array_foreach(json_object_get(status, "children"), index,
-                       item) if (node_number(item, "respawns") > 0)
-        tell(wrong, "the log has why", "process %s was started again %.0f times, last end: %s",
-             node_string(item, "name"), node_number(item, "respawns"),
-             node_string(item, "last_end"));
+    json_array_foreach(json_object_get(status, "children"), index, item)
+    {
+        if (node_number(item, "respawns") > 0 && node_number(item, "uptime_s") < LATELY_S)
+            tell(wrong, "the log has why", "process %s was started again %.0f times, last end: %s",
+                 node_string(item, "name"), node_number(item, "respawns"),
+                 node_string(item, "last_end"));
+    }
 }
 
 /* ---- links */

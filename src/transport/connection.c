@@ -233,6 +233,12 @@ int lane_on_settings(struct transport *transport, const struct frame_settings *s
     return 0;
 }
 
+/* No error of the protocol. Who shuts down may be one process that makes way for another, which answers at once. */
+static bool is_in_order(uint32_t code)
+{
+    return code == TRANSPORT_CODE_LINK_LOST || code == TRANSPORT_CODE_SHUTDOWN;
+}
+
 void lane_down(struct transport *transport, uint32_t code)
 {
     bool was_up = transport->state == TRANSPORT_STATE_UP;
@@ -248,7 +254,7 @@ void lane_down(struct transport *transport, uint32_t code)
     transport->dial.is_active = false;
     if (transport->dial.is_wanted) {
         lane_set_state(transport, TRANSPORT_STATE_DIALLING);
-        dial_start(transport, code == TRANSPORT_CODE_LINK_LOST ? 0 : PROTOCOL_BACKOFF_ATTEMPTS);
+        dial_start(transport, is_in_order(code) ? 0 : PROTOCOL_BACKOFF_ATTEMPTS);
     } else {
         lane_set_state(transport, TRANSPORT_STATE_IDLE);
     }

@@ -247,6 +247,23 @@ static void T1_close_tells_the_other_end(void **state)
     wire_clear(&wire);
 }
 
+/* A process that makes way for another: that one is there already, and nobody waits for it. */
+static void T1_after_a_shutdown_the_successor_is_dialled_at_once(void **state)
+{
+    (void)state;
+    struct wire wire;
+    begin(&wire, crypto_openssl(), 15);
+    come_up(&wire);
+    wire_run(&wire, SECOND);
+    transport_close(wire.ends[WIRE_GATEWAY].transport, TRANSPORT_CODE_SHUTDOWN, wire.now_ns);
+    while (!wire.ends[WIRE_EDGE].downs)
+        wire_step(&wire);
+    wire_start(&wire, WIRE_GATEWAY);
+    wire_run(&wire, SECOND / 4);
+    assert_int_equal(wire.ends[WIRE_EDGE].ups, 2);
+    wire_clear(&wire);
+}
+
 static void T1_closed_while_dialling_stays_closed(void **state)
 {
     (void)state;
@@ -550,6 +567,7 @@ int main(void)
         cmocka_unit_test(T1_restarted_responder_is_found_at_once),
         cmocka_unit_test(T1_restarted_initiator_replaces_its_former_self),
         cmocka_unit_test(T1_close_tells_the_other_end),
+        cmocka_unit_test(T1_after_a_shutdown_the_successor_is_dialled_at_once),
         cmocka_unit_test(T1_closed_while_dialling_stays_closed),
         cmocka_unit_test(T1_lane_follows_the_peer_to_a_new_address),
         cmocka_unit_test(T1_late_packet_does_not_move_the_lane_back),

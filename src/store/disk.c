@@ -340,6 +340,8 @@ void disk_count(struct disk *disk, struct store_counts *counts)
     counts->disk_objects = disk->index.count;
     counts->disk_bytes = disk->bytes;
     counts->disk_writes = disk->writes_done;
+    counts->disk_renewals = disk->renewals;
+    counts->disk_written = disk->bytes_written;
     counts->disk_loads = disk->loads_done;
     counts->disk_bad = disk->bad;
     counts->disk_errors = disk->errors;

@@ -22,9 +22,10 @@ enum {
     DISK_PURGES_MOST = 65536, /* remembered; then what is older than the oldest half goes */
     DISK_INDEX_SHARE =
         4, /* the index takes one in so many bytes of the memory's budget; then the oldest segment goes */
-    DISK_ENTRY_BYTES = 64,    /* of it, for each object */
-    DISK_HEAD_MOST = 1 << 20, /* bytes of a head; objects with longer ones stay in memory */
-    DISK_SCAN_RECORDS = 64,   /* at a time; loads and writes go between */
+    DISK_ENTRY_BYTES = 64,     /* of it, for each object */
+    DISK_HEAD_MOST = 1 << 20,  /* bytes of a head; objects with longer ones stay in memory */
+    DISK_SCAN_RECORDS = 64,    /* at a time; loads and writes go between */
+    DISK_RENEWAL_LEAST = 4096, /* bytes of a body; smaller ones are as soon written again */
 };
 #define DISK_WAIT_NS  (250ull * 1000000)   /* between looks whether the folder's owner is gone */
 #define DISK_RETRY_NS (10ull * 1000000000) /* after a folder could not be used, or written to */
@@ -37,13 +38,24 @@ enum disk_kind {
     DISK_OBJECT,
     DISK_PURGE, /* a head only, as store_purge_write() has it */
     DISK_NUMBERS, /* likewise: struct purged_site of all sites, so that dropping old segments forgets none */
+    /* An object that a 304 gave a new head (and facts, tags): no body, that of an older record is its own. The head behind is never touched, so
+     * that it is what counts where this one is torn. */
+    DISK_RENEWAL,
+};
+
+/* Where a body is: behind the head of the object's record at that place. Of a renewal it stands behind its head. */
+struct disk_body {
+    uint64_t place, bytes;
 };
 
 /* In host order: a foreign machine's file does not check. */
 struct disk_record {
     uint64_t magic;
     uint64_t check; /* of what follows, seeded by the place */
-    uint64_t meta_check, body_check, body_bytes;
+    uint64_t meta_check;
+    uint64_t
+        body_check; /* of a renewal, too: whatever is where it points, this is what it must be */
+    uint64_t body_bytes; /* in the record */
     uint64_t site;
     uint64_t
         order; /* a purge's own; else that of the last purge before it in the log: no number is ever left out */
@@ -73,7 +85,9 @@ struct disk_item {
     uint64_t meta_length;
 };
 struct span disk_item_part(const struct disk_item *item, int part);
-enum { DISK_FACTS, DISK_KEY, DISK_RULE, DISK_SELECTOR, DISK_HEAD }; /* parts */
+enum { DISK_FACTS, DISK_KEY, DISK_RULE, DISK_SELECTOR, DISK_HEAD, DISK_BODY }; /* parts */
+/* Of an object that stands at that place, or a renewal. */
+struct disk_body disk_item_body(const struct disk_item *item, uint64_t place);
 
 /* Opens what segments there are, and a new one; 0, or ERROR_IO with errno. The folder is the log's from then on. */
 MUST_USE int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most,
@@ -81,7 +95,8 @@ MUST_USE int disk_log_open(struct disk_log *log, int folder, uint64_t bytes_most
 void disk_log_close(struct disk_log *log);
 /* Begins a segment where a record of that length does not fit; 0, or ERROR_IO with errno. */
 MUST_USE int disk_log_make_room(struct disk_log *log, uint64_t length);
-/* Magic and checks of the record are made here; there is room. */
+uint64_t disk_body_check(const struct slice *slices, uint32_t count);
+/* All of the record is given but its magic and the checks of it and of `meta`; there is room. */
 MUST_USE int disk_log_append(struct disk_log *log, const struct disk_record *given,
                              struct span meta, const struct slice *slices, uint32_t count,
                              uint64_t *place);
@@ -90,9 +105,13 @@ MUST_USE int disk_log_append(struct disk_log *log, const struct disk_record *giv
 MUST_USE int disk_log_read(const struct disk_log *log, uint64_t place, struct disk_item *item);
 /* The next place behind one at which nothing is right where something is; 0: nowhere in the segment. */
 uint64_t disk_log_seek(const struct disk_log *log, uint64_t place);
-/* Its body; likewise. */
-MUST_USE int disk_log_read_body(const struct disk_log *log, uint64_t place,
-                                const struct disk_item *item, struct chunk **body);
+/* An object stands there that says it has such a body. */
+bool disk_log_has_body(const struct disk_log *log, const struct disk_body *body, uint64_t check);
+/* What stands there is among the next to be dropped. */
+bool disk_log_is_leaving(const struct disk_log *log, uint64_t place);
+/* The body, whole and right; likewise. */
+MUST_USE int disk_log_read_body(const struct disk_log *log, const struct disk_body *body,
+                                uint64_t check, struct chunk **chunk);
 void disk_log_sync(struct disk_log *log); /* the newest segment */
 /* Drops the oldest segment. */
 void disk_log_drop(struct disk_log *log);
@@ -115,6 +134,7 @@ struct disk_marks {
 struct disk_entry {
     struct table_node node; /* by the hash of the key, its part too */
     uint64_t place;
+    uint64_t body;   /* the place of the record that has it: the same, or an older one */
     uint64_t choice; /* hash of rule and selector */
 };
 
@@ -181,7 +201,7 @@ struct disk {
     uint64_t written; /* likewise in the log: those behind it are lost if the process is */
     bool
         is_forgotten; /* a purge was forgotten that is not in the log: nothing that is there can be trusted */
-    uint64_t bytes, writes_done, loads_done, bad, dropped, errors;
+    uint64_t bytes, writes_done, bytes_written, renewals, loads_done, bad, dropped, errors;
 };
 
 /* ---- disk_marks.c: purges that are remembered for as long as older records are; under the lock */
@@ -202,10 +222,14 @@ bool disk_marks_spare(const struct disk *disk, const struct disk_item *item, boo
 /* ---- disk_index.c: what is where; under the lock */
 uint64_t disk_key_hash(const struct disk *disk, struct span key);
 uint64_t disk_choice(struct span rule, struct span selector);
-void disk_index_add(struct disk *disk, uint64_t hash, uint64_t choice, uint64_t place);
+void disk_index_add(struct disk *disk, const struct disk_entry *found);
+/* The place of its body; 0: there is none. */
+uint64_t disk_index_body(const struct disk *disk, uint64_t hash, uint64_t choice);
 void disk_index_remove(struct disk *disk, uint64_t hash, uint64_t place);
-/* Places before that one, in the chains from there on, a piece at a time; where to go on, 0: all were seen. */
+/* What has its body before that place, in the chains from there on, a piece at a time; where to go on, 0: all were seen. */
 uint64_t disk_index_forget(struct disk *disk, uint64_t before, uint64_t chain);
+/* What has its body in a segment that was dropped; not under the lock, on the thread. */
+void disk_index_forget_dropped(struct disk *disk);
 
 /* Where one that the request may have stands; false: nowhere. Under the shard's lock, and not under this one. */
 bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place);

@@ -33,18 +33,26 @@ static void entry_free(struct disk *disk, struct disk_entry *entry)
 }
 
 /* The newer one of two stays. */
-void disk_index_add(struct disk *disk, uint64_t hash, uint64_t choice, uint64_t place)
+void disk_index_add(struct disk *disk, const struct disk_entry *found)
 {
-    struct disk_entry *entry = entry_of(disk, hash, choice);
+    struct disk_entry *entry = entry_of(disk, found->node.hash, found->choice);
     if (!entry) {
         entry = NEW(struct disk_entry);
-        entry->node.hash = hash;
-        entry->choice = choice;
+        entry->node.hash = found->node.hash;
+        entry->choice = found->choice;
         table_add(&disk->index, &entry->node);
         store_charge(disk->store, DISK_ENTRY_BYTES);
     }
-    if (entry->place < place)
-        entry->place = place;
+    if (entry->place < found->place) {
+        entry->place = found->place;
+        entry->body = found->body;
+    }
+}
+
+uint64_t disk_index_body(const struct disk *disk, uint64_t hash, uint64_t choice)
+{
+    const struct disk_entry *entry = entry_of(disk, hash, choice);
+    return entry ? entry->body : 0;
 }
 
 void disk_index_remove(struct disk *disk, uint64_t hash, uint64_t place)
@@ -63,10 +71,21 @@ uint64_t disk_index_forget(struct disk *disk, uint64_t before, uint64_t chain)
         for (struct table_node *node = table_chain(&disk->index, chain), *next; node; node = next) {
             struct disk_entry *entry = CONTAINER_OF(node, struct disk_entry, node);
             next = node->next;
-            if (entry->place < before)
+            if (entry->body < before)
                 entry_free(disk, entry);
         }
     return chain < disk->index.chains ? chain : 0;
+}
+
+void disk_index_forget_dropped(struct disk *disk)
+{
+    uint64_t from = disk->log.oldest ? (uint64_t)disk->log.oldest->number << 32 : UINT64_MAX;
+    uint64_t chain = 0;
+    do {
+        pthread_mutex_lock(&disk->lock);
+        chain = disk_index_forget(disk, from, chain);
+        pthread_mutex_unlock(&disk->lock);
+    } while (chain);
 }
 
 bool disk_find(struct disk *disk, struct span key, const struct choice *choice, uint64_t *place)

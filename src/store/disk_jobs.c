@@ -3,6 +3,8 @@
  * What the disk's thread is asked to do: to write objects and purges, to read objects. Purges go first: until one is in the log, a crash brings
  * back what it took; an object that it took meanwhile is not written. A load is a fill whose filler is the disk: it puts the
  * object into memory and lets the waiters go to look again, so that what comes from the disk is judged like everything else.
+ *
+ * Of an object that a 304 renewed only the head is written, as a record that points to the body of an older one (DISK_RENEWAL).
  */
 #include "store/disk.h"
 
@@ -51,13 +53,7 @@ static void drop_segment(struct disk *disk)
     if (disk->scan.segment == disk->log.oldest)
         disk_scan_clear(&disk->scan); /* there is nothing older */
     disk_log_drop(&disk->log);
-    uint64_t from = disk->log.oldest ? (uint64_t)disk->log.oldest->number << 32 : UINT64_MAX;
-    uint64_t chain = 0;
-    do {
-        pthread_mutex_lock(&disk->lock);
-        chain = disk_index_forget(disk, from, chain);
-        pthread_mutex_unlock(&disk->lock);
-    } while (chain);
+    disk_index_forget_dropped(disk);
 }
 
 /* What is over the budget, or more than the index may take. */
@@ -89,6 +85,7 @@ static bool write_numbers(struct disk *disk)
 static bool append(struct disk *disk, const struct disk_record *record, struct span meta,
                    const struct slice *slices, uint32_t count, uint64_t *place)
 {
+    uint64_t before = disk->log.bytes;
     bool is_written = disk_log_make_room(&disk->log, disk_record_bytes(record)) == 0 &&
                       (disk->log.newest->bytes || !disk->numbers.count || write_numbers(disk)) &&
                       disk_log_append(&disk->log, record, meta, slices, count, place) == 0;
@@ -96,6 +93,7 @@ static bool append(struct disk *disk, const struct disk_record *record, struct s
     pthread_mutex_lock(&disk->lock);
     disk->bytes = disk->log.bytes;
     disk->writes_done += is_written;
+    disk->bytes_written += disk->log.bytes - before;
     disk->errors += !is_written;
     disk->error = error;
     pthread_mutex_unlock(&disk->lock);
@@ -125,9 +123,24 @@ static void pause_writes(struct disk *disk)
     }
 }
 
+/* The log has its body, in a record that stays for a while: else both are written anew, so that what is in use does not leave with the oldest
+ * segment. What is there may be an older body, where the one that was renewed was not written: the check tells. */
+static bool find_body(struct disk *disk, const struct store_object *object,
+                      const struct disk_entry *entry, uint64_t check, struct disk_body *body)
+{
+    if (!object->is_renewed || object->body_bytes < DISK_RENEWAL_LEAST)
+        return false;
+    pthread_mutex_lock(&disk->lock);
+    *body = (struct disk_body){disk_index_body(disk, entry->node.hash, entry->choice),
+                               object->body_bytes};
+    pthread_mutex_unlock(&disk->lock);
+    return body->place && !disk_log_is_leaving(&disk->log, body->place) &&
+           disk_log_has_body(&disk->log, body, check);
+}
+
 static void write_object(struct disk *disk, struct store_object *object)
 {
-    const struct disk_record record = {
+    struct disk_record record = {
         .kind = DISK_OBJECT,
         .order = disk->written, /* purges that are not in the log yet do mean it, if they do */
         .body_bytes = object->body_bytes,
@@ -139,21 +152,37 @@ static void write_object(struct disk *disk, struct store_object *object)
         .facts_length = object->facts_length,
         .tag_count = object->tag_count,
     };
-    uint64_t place;
+    struct disk_entry entry = {
+        .node.hash = disk_key_hash(disk, store_object_key(object)),
+        .choice = disk_choice(store_object_rule(object), object_selector(object)),
+    };
+    struct disk_body body;
     if (!may_be_written(disk, object))
         return;
+    record.body_check = disk_body_check(object_slices(object), object->slice_count);
+    bool is_renewal = find_body(disk, object, &entry, record.body_check, &body);
+    if (is_renewal) {
+        record.kind = DISK_RENEWAL;
+        record.body_bytes = 0;
+    }
     size_t tail = object->tag_count * sizeof(uint64_t) + object->facts_length + object->key_length +
                   object->rule_length + object->selector_length;
-    uint8_t *meta = memory_raw(tail + object->head.length + 1);
-    memcpy(meta, object->tail, tail);
     struct span head = store_object_head(object);
+    size_t length = tail + head.length;
+    uint8_t *meta = memory_raw(length + sizeof body + 1);
+    memcpy(meta, object->tail, tail);
     if (head.length)
         memcpy(meta + tail, head.data, head.length);
-    if (append(disk, &record, span_of(meta, tail + head.length), object_slices(object),
-               object->slice_count, &place)) {
+    if (is_renewal) {
+        memcpy(meta + length, &body, sizeof body);
+        length += sizeof body;
+    }
+    if (append(disk, &record, span_of(meta, length), object_slices(object),
+               is_renewal ? 0 : object->slice_count, &entry.place)) {
+        entry.body = is_renewal ? body.place : entry.place;
         pthread_mutex_lock(&disk->lock);
-        disk_index_add(disk, disk_key_hash(disk, store_object_key(object)),
-                       disk_choice(store_object_rule(object), object_selector(object)), place);
+        disk_index_add(disk, &entry);
+        disk->renewals += is_renewal;
         pthread_mutex_unlock(&disk->lock);
         drop_oldest(disk);
     } else {
@@ -255,7 +284,8 @@ void disk_purge(struct disk *disk, const struct store_purge *purge)
 
 static bool is_wanted(const struct disk_item *item, const struct store_fill *fill)
 {
-    return item->record.kind == DISK_OBJECT && item->record.site == fill->site &&
+    bool is_object = item->record.kind == DISK_OBJECT || item->record.kind == DISK_RENEWAL;
+    return is_object && item->record.site == fill->site &&
            span_equal(disk_item_part(item, DISK_KEY), fill->key_span) &&
            (!fill->rule.length ||
             (span_equal(disk_item_part(item, DISK_RULE), fill->rule) &&
@@ -272,12 +302,13 @@ static struct store_object *load(struct disk *disk, const struct store_fill *fil
         memory_free(item.meta);
         return NULL;
     }
+    struct disk_body place_of_body = disk_item_body(&item, place);
     bool is_stale, may = is_wanted(&item, fill) &&
-                         item.record.body_bytes <= disk->store->options.object_bytes_most;
+                         place_of_body.bytes <= disk->store->options.object_bytes_most;
     pthread_mutex_lock(&disk->lock);
     may = may && disk_marks_spare(disk, &item, &is_stale);
     pthread_mutex_unlock(&disk->lock);
-    if (may && disk_log_read_body(&disk->log, place, &item, &body) == 0) {
+    if (may && disk_log_read_body(&disk->log, &place_of_body, item.record.body_check, &body) == 0) {
         const struct store_answer answer = {
             .head = disk_item_part(&item, DISK_HEAD),
             .facts = disk_item_part(&item, DISK_FACTS),

@@ -29,10 +29,16 @@ static void name_of(uint32_t number, char name[NAME_BYTES])
 
 /* ---- sizes */
 
+static size_t body_length(const struct disk_record *record)
+{
+    return record->kind == DISK_RENEWAL ? sizeof(struct disk_body) : 0;
+}
+
 static uint64_t meta_bytes(const struct disk_record *record)
 {
     return record->tag_count * sizeof(uint64_t) + record->facts_length + record->key_length +
-           record->rule_length + record->selector_length + record->head_length;
+           record->rule_length + record->selector_length + record->head_length +
+           body_length(record);
 }
 
 uint64_t disk_record_bytes(const struct disk_record *record)
@@ -43,12 +49,20 @@ uint64_t disk_record_bytes(const struct disk_record *record)
 struct span disk_item_part(const struct disk_item *item, int part)
 {
     const struct disk_record *record = &item->record;
-    const size_t lengths[] = {record->facts_length, record->key_length, record->rule_length,
-                              record->selector_length, record->head_length};
+    const size_t lengths[] = {record->facts_length,    record->key_length,  record->rule_length,
+                              record->selector_length, record->head_length, body_length(record)};
     const uint8_t *at = item->meta + record->tag_count * sizeof(uint64_t);
     for (int i = 0; i < part; i++)
         at += lengths[i];
     return span_of(at, lengths[part]);
+}
+
+struct disk_body disk_item_body(const struct disk_item *item, uint64_t place)
+{
+    struct disk_body body = {place, item->record.body_bytes};
+    if (item->record.kind == DISK_RENEWAL)
+        memcpy(&body, disk_item_part(item, DISK_BODY).data, sizeof body);
+    return body;
 }
 
 static uint64_t check_of(const struct disk_log *log, const struct disk_record *record,
@@ -59,7 +73,7 @@ static uint64_t check_of(const struct disk_log *log, const struct disk_record *r
                      log->salt ^ place);
 }
 
-static uint64_t check_of_body(const struct slice *slices, uint32_t count)
+uint64_t disk_body_check(const struct slice *slices, uint32_t count)
 {
     XXH3_state_t *state = XXH3_createState();
     INVARIANT(state);
@@ -265,7 +279,6 @@ int disk_log_append(struct disk_log *log, const struct disk_record *given, struc
     uint64_t offset = segment->bytes;
     record.magic = magic;
     record.meta_check = hash_span(meta, log->salt);
-    record.body_check = check_of_body(slices, count);
     *place = (uint64_t)segment->number << 32 | offset;
     record.check = check_of(log, &record, *place);
     struct iovec vectors[VECTORS];
@@ -378,22 +391,51 @@ uint64_t disk_log_seek(const struct disk_log *log, uint64_t place)
     return found;
 }
 
-int disk_log_read_body(const struct disk_log *log, uint64_t place, const struct disk_item *item,
-                       struct chunk **body)
+/* The segment of an object's record that says it has such a body, and where in it that begins; NULL: there is none. */
+static const struct disk_segment *find_body(const struct disk_log *log,
+                                            const struct disk_body *body, uint64_t check,
+                                            uint64_t *offset)
 {
-    const struct disk_segment *segment = segment_at(log, place);
-    uint64_t bytes = item->record.body_bytes;
-    *body = NULL;
-    if (!segment || bytes > UINT32_MAX)
+    const struct disk_segment *segment = segment_at(log, body->place);
+    struct disk_record record;
+    if (!segment || !read_record(log, segment, body->place, &record) ||
+        record.kind != DISK_OBJECT || record.body_bytes != body->bytes ||
+        record.body_check != check)
+        return NULL;
+    *offset = (uint32_t)body->place + sizeof record + meta_bytes(&record);
+    return segment;
+}
+
+bool disk_log_has_body(const struct disk_log *log, const struct disk_body *body, uint64_t check)
+{
+    uint64_t offset;
+    return find_body(log, body, check, &offset) != NULL;
+}
+
+bool disk_log_is_leaving(const struct disk_log *log, uint64_t place)
+{
+    uint64_t kept = log->bytes; /* of the segments from that one on */
+    for (const struct disk_segment *segment = log->oldest; segment && segment->number < place >> 32;
+         segment = segment->next)
+        kept -= segment->bytes;
+    return kept > log->bytes_most - log->bytes_most / 4;
+}
+
+int disk_log_read_body(const struct disk_log *log, const struct disk_body *body, uint64_t check,
+                       struct chunk **chunk)
+{
+    uint64_t offset;
+    const struct disk_segment *segment = find_body(log, body, check, &offset);
+    *chunk = NULL;
+    if (!segment)
         return ERROR_INVALID;
-    struct chunk *chunk = chunk_new_sized((uint32_t)bytes);
-    chunk->filled = (uint32_t)bytes;
-    uint64_t offset = (uint32_t)place + sizeof item->record + item->meta_length;
-    if (!read_all(segment->fd, offset, chunk->data, bytes) ||
-        XXH3_64bits(chunk->data, bytes) != item->record.body_check) {
-        chunk_release(chunk);
+    struct chunk *read = chunk_new_sized((uint32_t)body->bytes);
+    read->filled = (uint32_t)body->bytes;
+    if (!read_all(segment->fd, offset, read->data, body->bytes) ||
+        XXH3_64bits(read->data, body->bytes) != check) {
+        chunk_release(read);
         return ERROR_INVALID;
     }
-    *body = chunk;
+    *chunk = read;
     return 0;
 }

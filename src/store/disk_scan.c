@@ -21,6 +21,7 @@ static void found_object(struct disk *disk, const struct disk_item *item, uint64
         .node.hash = disk_key_hash(disk, disk_item_part(item, DISK_KEY)),
         .choice = disk_choice(disk_item_part(item, DISK_RULE), disk_item_part(item, DISK_SELECTOR)),
         .place = place,
+        .body = disk_item_body(item, place).place,
     };
 }
 
@@ -88,6 +89,7 @@ static void drop_before(struct disk *disk, uint32_t number)
 {
     while (disk->log.oldest->number < number)
         disk_log_drop(&disk->log);
+    disk_index_forget_dropped(disk); /* newer heads of bodies that are gone */
 }
 
 static void use_found(struct disk *disk)
@@ -101,8 +103,8 @@ static void use_found(struct disk *disk)
     for (size_t i = 0; i < scan->found_count;) {
         pthread_mutex_lock(&disk->lock);
         for (size_t k = 0; k < 64 && i < scan->found_count; k++, i++)
-            disk_index_add(disk, scan->found[i].node.hash, scan->found[i].choice,
-                           scan->found[i].place);
+            if (scan->found[i].body >> 32 >= disk->log.oldest->number)
+                disk_index_add(disk, &scan->found[i]);
         pthread_mutex_unlock(&disk->lock);
     }
 }

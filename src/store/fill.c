@@ -595,6 +595,7 @@ void store_fill_refresh(struct store_fill **pointer, const struct store_object *
         object_new(store, fill->site, fill->node.hash, fill->key_span, answer);
     object_set_body(store, object, answer->head, object_slices(old), old->slice_count,
                     old->body_bytes);
+    object->is_renewed = true;
     keep_and_write(fill, store_object_retain(object));
     pthread_mutex_lock(&fill->lock);
     fill->making = object;

@@ -59,7 +59,8 @@ struct store_object {
     _Atomic uint32_t claimed_s; /* when somebody last took it on himself to fetch it anew */
     uint16_t key_length, rule_length, selector_length, facts_length, tag_count;
     bool is_pass;
-    bool is_kept; /* in its shard's table; under its lock */
+    bool is_kept;    /* in its shard's table; under its lock */
+    bool is_renewed; /* its body is that of the one before it */
     _Atomic bool is_purged;
     uint64_t tail[]; /* hashes of tags, then facts, key, rule, selector */
 };

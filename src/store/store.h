@@ -291,6 +291,8 @@ MUST_USE int store_purge_read(struct span log, struct store_purge *purge);
     X(disk_objects, "objects on disk")                                                              \
     X(disk_bytes, "bytes on disk")                                                                  \
     X(disk_writes, "records written")                                                               \
+    X(disk_renewals, "of these, heads alone, of objects whose body was there")                      \
+    X(disk_written, "bytes of all records written")                                                 \
     X(disk_loads, "objects read back into memory")                                                  \
     X(disk_bad, "records that were torn, foreign, or purged since")                                 \
     X(disk_errors, "times that the folder could not be opened, or written to")                      \

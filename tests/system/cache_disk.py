@@ -29,7 +29,7 @@ def size_of(number):
 
 
 def path_of(number):
-    return f"/bytes/{size_of(number)}?seed={number}"
+    return f"/bytes/{size_of(number)}?seed={number}&tag=1"
 
 
 def is_right(number, body, whole=True):
@@ -108,10 +108,11 @@ sites:
 
 
 class Readers:
-    """Threads that ask for these numbers, and keep what was wrong."""
+    """Threads that ask for these numbers, and keep what was wrong. `renews`: whether what is stored is still right, which the origin says in a 304."""
 
-    def __init__(self, machine, numbers, threads=4):
+    def __init__(self, machine, numbers, threads=4, renews=False):
         self.machine, self.numbers, self.lock = machine, collections.deque(numbers), threading.Lock()
+        self.fields = {"Host": "shop.example", **({"Cache-Control": "no-cache"} if renews else {})}
         self.wrong, self.hits, self.whole, self.cut = [], 0, 0, 0
         self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
         for thread in self.threads:
@@ -133,7 +134,7 @@ class Readers:
             body = b""
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self.machine.port, timeout=20)
-                connection.request("GET", path_of(number), headers={"Host": "shop.example"})
+                connection.request("GET", path_of(number), headers=self.fields)
                 answer = connection.getresponse()
                 body = answer.read()
                 self.take(number, answer, body)
@@ -163,7 +164,7 @@ def kill_while_writing(machine, rounds, seed=1):
     chance, found, read, cut = random.Random(seed), 0, 0, 0
     for at in range(rounds):
         numbers = range(at * 100, at * 100 + 400)  # three quarters of them were asked for before
-        readers = Readers(machine, numbers)
+        readers = Readers(machine, numbers, renews=at % 2)
         time.sleep(chance.uniform(0.02, 0.3))
         machine.node.kill()
         cut += readers.join().cut
@@ -200,4 +201,5 @@ def damage_and_restart(machine, damages, at_once, objects=150, seed=2):
         readers = Readers(machine, range(objects)).join()
         assert readers.whole == objects
         found, read = found + readers.hits, read + readers.whole
+        assert Readers(machine, range(0, objects, 2), renews=True).join().whole == objects // 2
     return {"damages": damages, "restarts": damages // at_once, "answers checked": read, "of them from disk": found}

@@ -96,6 +96,10 @@ class Exchange:
             length += len(piece)
         return length, digest.hexdigest()
 
+    def is_known(self, tag):
+        """The client asks whether what has that tag is still right."""
+        return "tag" in self.query and self.field("if-none-match") == tag
+
     def head(self, status, **fields):
         lines = [f"HTTP/1.1 {status} Status", "Server: test-origin"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
@@ -143,8 +147,10 @@ async def respond(exchange):
         seen = {"method": exchange.method, "target": exchange.target, "version": exchange.version,
                 "fields": exchange.fields, "length": length, "sha256": digest}
         await exchange.answer(json.dumps(seen).encode(), content_type="application/json")
+    elif word == "bytes" and exchange.is_known(tag := f'"{number}-{seed}"'):
+        exchange.head(304, ETag=tag)
     elif word == "bytes":
-        exchange.head(200, Content_Type="application/octet-stream", Content_Length=number)
+        exchange.head(200, Content_Type="application/octet-stream", Content_Length=number, **({"ETag": tag} if "tag" in exchange.query else {}))
         for block in pattern(seed, number if exchange.method != "HEAD" else 0):
             await exchange.raw(block)
     elif word == "chunked":

@@ -11,7 +11,7 @@ import time
 import pytest
 from lab.process import wait_until
 
-from cache_disk import Machine, Readers, damage_and_restart, is_right, kill_while_writing, path_of
+from cache_disk import BLOCK, Machine, Readers, block_of, damage_and_restart, is_right, kill_while_writing, path_of
 
 KILLS, DAMAGES = 10, 100
 
@@ -47,6 +47,34 @@ def test_C1_a_restart_serves_from_disk_without_asking_the_origin(machine):
     assert cache["disk_loads"] == 3 and cache["disk_bad"] == cache["disk_errors"] == 0
     if os.geteuid() == 0:  # the node's user, who is not us
         assert os.stat(machine.folder).st_uid != 0 and os.stat(machine.folder).st_mode & 0o777 == 0o700
+
+
+def test_C1_a_304_writes_the_head_alone(machine):
+    size, seed = 14 * BLOCK, 3  # a 64th of the disk is the most
+    path = f"/bytes/{size}?seed={seed}&tag=1"
+
+    def get(**fields):
+        connection = http.client.HTTPConnection("127.0.0.1", machine.port, timeout=20)
+        connection.request("GET", path, headers={"Host": "shop.example", **fields})
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read() == block_of(seed) * (size // BLOCK)
+        return answer.headers["Cache-Status"]
+
+    def on_disk():
+        return sum(os.path.getsize(name) for name in machine.segments())
+
+    get()
+    wait_until(lambda: machine.cache()["disk_written"] > size, 20, "it is on disk", every=0.05)
+    before, files = machine.cache(), on_disk()
+    for number in range(5):
+        assert "304" in get(**{"Cache-Control": "no-cache"})
+        wait_until(lambda wanted=number + 1: machine.cache()["disk_renewals"] == wanted, 20, "its head is on disk", every=0.05)
+    written = machine.cache()["disk_written"] - before["disk_written"]
+    assert written == on_disk() - files and 0 < written < 5 * 2048, "of 5 times the content"
+    machine.node.kill()
+    machine.start()
+    asked = machine.asked()
+    assert "hit" in get() and machine.asked() == asked + 1
 
 
 def test_C2_what_was_purged_before_a_crash_is_not_served_after_it(machine):

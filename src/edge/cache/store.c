@@ -22,6 +22,11 @@ static struct metric disk_is_open = METRIC(GAUGE, "causeway_edge_cache_disk_open
                                            "1 where this process has the disk tier's folder.");
 static struct metric disk_writes = METRIC(COUNTER, "causeway_edge_cache_disk_writes_total", "",
                                           "Answers and purges written to disk.");
+static struct metric disk_renewals =
+    METRIC(COUNTER, "causeway_edge_cache_disk_renewals_total", "",
+           "Answers of which only the head was written to disk: a 304 had renewed them.");
+static struct metric disk_written =
+    METRIC(COUNTER, "causeway_edge_cache_disk_written_bytes_total", "", "Bytes written to disk.");
 static struct metric disk_loads =
     METRIC(COUNTER, "causeway_edge_cache_disk_loads_total", "", "Answers read back from disk.");
 static struct metric disk_bad =
@@ -44,8 +49,8 @@ struct edge_disk {
 
 void edge_store_register_metrics(void)
 {
-    struct metric *all[] = {&disk_objects, &disk_bytes, &disk_is_open, &disk_writes,
-                            &disk_loads,   &disk_bad,   &disk_errors,  &disk_dropped};
+    struct metric *all[] = {&disk_objects, &disk_bytes, &disk_is_open, &disk_writes, &disk_renewals,
+                            &disk_written, &disk_loads, &disk_bad,     &disk_errors, &disk_dropped};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_register(all[i]);
@@ -133,6 +138,8 @@ static void count_disk(struct edge_disk *disk, const struct store_counts *counts
     metric_set(&disk_bytes, counts->disk_bytes);
     metric_set(&disk_is_open, disk->state == STORE_DISK_OPEN);
     metric_add(&disk_writes, counts->disk_writes - before->disk_writes);
+    metric_add(&disk_renewals, counts->disk_renewals - before->disk_renewals);
+    metric_add(&disk_written, counts->disk_written - before->disk_written);
     metric_add(&disk_loads, counts->disk_loads - before->disk_loads);
     metric_add(&disk_bad, counts->disk_bad - before->disk_bad);
     metric_add(&disk_errors, counts->disk_errors - before->disk_errors);

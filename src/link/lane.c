@@ -12,7 +12,8 @@
 /* Most messages are smaller: none waits a round trip for credit. */
 enum { STREAM_WINDOW_LENT = 256 * 1024 };
 #define BRIEF_PERIOD_NS (100ull * 1000000)
-#define FORSAKEN_NS     (3ull * QUALITY_PERIOD_NS) /* a peer tells its quality each second */
+/* A peer tells its quality each second, but a process on a busy machine stands still for some. */
+#define FORSAKEN_NS (10ull * QUALITY_PERIOD_NS)
 
 /* By which socket a batch goes: the core hands back the place that it was told. */
 static struct udp_socket *socket_of(struct lane *lane, const struct transport_transmit *transmit)

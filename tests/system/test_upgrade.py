@@ -195,8 +195,9 @@ def test_L10_an_upgrade_brings_a_new_configuration(node, lab):
 
 
 
-def test_T1_an_edge_is_upgraded_while_its_gateway_stays(lab, causeway_program, start_websocket_echo):
-    """Both processes of the edge have a lane of the link while one takes over from the other."""
+@pytest.fixture
+def pair(lab, causeway_program, start_websocket_echo):
+    """An edge that can be upgraded, and its gateway."""
     here = lab.here()
     origin, echo, port, link = (here.free_port() for _ in range(4))
     start_nginx(lab, here, [("127.0.0.1", origin)], server='location / { return 200 "0123456789"; }')
@@ -219,6 +220,12 @@ sites:
     node = Causeway(lab, program, text, "edge")
     node.port = port
     wait_until(lambda: visit(node) == 200, 10, "the site answers")
+    return node, gateway
+
+
+def test_T1_an_edge_is_upgraded_while_its_gateway_stays(pair, causeway_program):
+    """Both processes of the edge have a lane of the link while one takes over from the other."""
+    node, gateway = pair
     talk = Conversation(node.port)
     wait_until(lambda: talk.said > 2 or talk.failure, 10, "the WebSocket stands")
     crowd = Visitors(node)
@@ -238,3 +245,24 @@ sites:
     assert crowd.failures == [] and talk.failure is None and crowd.served > 100 and most >= 2
     wait_until(lambda: not node.status()["elders"], 20, "all processes before have ended")
     wait_until(lambda: len(gateway.status()["roles"]["front"]["links"]) == 1, 20, "their lanes are gone")
+
+
+def test_T1_a_process_that_stands_still_keeps_its_visitors(pair, causeway_program):
+    """As on a machine whose processors others have: the gateway hears of the new process, and for some seconds not of the one before."""
+    node, _ = pair
+    before = next(child["pid"] for child in node.status()["children"] if child["name"] == "front")
+    talk = Conversation(node.port)
+    try:
+        wait_until(lambda: talk.said > 2 or talk.failure, what="the WebSocket stands")
+        replace(node, causeway_program)
+        assert "took over" in node.run("upgrade").stdout
+        os.kill(before, signal.SIGSTOP)
+        try:
+            time.sleep(6)  # the stand-still itself
+        finally:
+            os.kill(before, signal.SIGCONT)
+        said = talk.said
+        wait_until(lambda: talk.said > said + 2 or talk.failure, what="the WebSocket goes on")
+    finally:
+        talk.end()
+    assert talk.failure is None

@@ -31,6 +31,7 @@ void tls_context_harden(SSL_CTX *openssl, enum tls_profile profile)
     SSL_CTX_set_options(openssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(openssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_msg_callback(openssl, tls_on_message);
     SSL_CTX_set_read_ahead(openssl, 1); /* a record's head and content with one system call */
 }
 

@@ -61,6 +61,9 @@ int tls_on_certificate(SSL *openssl, void *argument);
 int tls_on_protocols(SSL *openssl, const unsigned char **out, unsigned char *length,
                      const unsigned char *offered, unsigned offered_length, void *argument);
 int tls_on_staple(SSL *openssl, void *argument);
+/* Of every message of TLS, either way. */
+void tls_on_message(int is_written, int version, int kind, const void *data, size_t length,
+                    SSL *openssl, void *argument);
 int tls_on_ticket(SSL *openssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                   EVP_MAC_CTX *mac, int is_new);
 

@@ -38,10 +38,15 @@ struct tls_session {
     int failed; /* what every further call returns; 0: nothing has */
     bool is_open, stopped_at_limit;
     uint32_t handshake_waits, read_waits,
-        write_waits; /* what of the socket the next of these needs */
-    bool was_full;   /* the socket did not take the last batch as a whole */
-    uint64_t sealed; /* at the front of what is written: is in records that the stream holds */
+        write_waits;  /* what of the socket the next of these needs */
+    bool was_full;    /* the socket did not take the last batch as a whole */
+    uint64_t content; /* read so far */
+    uint64_t rekeys;  /* of the other end */
+    uint64_t sealed;  /* at the front of what is written: is in records that the stream holds */
 };
+
+/* Changes of keys that the other end may make (RFC 8446 section 4.6.3): so many, and one more for so much content. */
+enum { REKEYS_MOST = 64, REKEY_BYTES = 16384 };
 
 static const char *const failure_texts[] = {
 #define X(name, word, text) text,
@@ -59,6 +64,23 @@ const char *tls_failure_text(enum tls_failure failure)
 static struct tls_session *session_of(SSL *openssl)
 {
     return SSL_get_app_data(openssl);
+}
+
+/* A change of keys costs what a record of content costs, and OpenSSL goes through all that have come before it returns: those of a full socket
+ * hold up everybody else for seconds. */
+void tls_on_message(int is_written, int version, int kind, const void *data, size_t length,
+                    SSL *openssl, void *argument)
+{
+    struct tls_session *session = session_of(openssl);
+    (void)version;
+    (void)argument;
+    if (is_written || kind != SSL3_RT_HANDSHAKE || !length ||
+        *(const uint8_t *)data != SSL3_MT_KEY_UPDATE)
+        return;
+    if (++session->rekeys > REKEYS_MOST + session->content / REKEY_BYTES) {
+        session->failure = TLS_FAILURE_REKEYS;
+        session->stream.is_flooded = true;
+    }
 }
 
 /* False: malformed. */
@@ -409,6 +431,7 @@ static int read_chunk(struct tls_session *session, struct chunk *chunk, uint32_t
             return result_of(session, got, &session->read_waits);
         session->read_waits = EPOLLIN;
         chunk->filled += (uint32_t)got;
+        session->content += (uint64_t)got;
         note_handshake(session); /* behind the next failure OpenSSL would not know any more */
         if (session->is_open && session->stream.is_empty && !SSL_has_pending(session->openssl))
             return ERROR_AGAIN; /* as it would say by itself, at greater length */

@@ -16,8 +16,8 @@ static int on_read(BIO *bio, char *data, int room)
     struct tls_stream *stream = BIO_get_data(bio);
     ssize_t got = -1;
     BIO_clear_retry_flags(bio);
-    errno = EAGAIN;
-    if (!stream->is_empty)
+    errno = stream->is_flooded ? EPROTO : EAGAIN;
+    if (!stream->is_empty && !stream->is_flooded)
         do
             got = recv(stream->fd, data, (size_t)room, MSG_DONTWAIT);
         while (got < 0 && errno == EINTR);

@@ -17,8 +17,9 @@ struct tls_stream {
     bool
         is_empty; /* the last read brought less than it had room for: do not ask again before the socket says so */
     bool has_ended;
-    bool holds;    /* what the socket does not take is kept in `held`, rather than refused */
-    bool has_more; /* with `holds`: the next record follows at once, and they leave together */
+    bool is_flooded; /* nothing more is read */
+    bool holds;      /* what the socket does not take is kept in `held`, rather than refused */
+    bool has_more;   /* with `holds`: the next record follows at once, and they leave together */
     struct slice_queue held; /* records that are yet to leave; before anything else */
 };
 

@@ -144,6 +144,7 @@ struct tls_facts {
     X(CLOSED, "closed", "the other end left")                               \
     X(TIMEOUT, "timeout", "the other end took too long")                    \
     X(MALFORMED, "malformed", "a malformed message")                        \
+    X(REKEYS, "rekeys", "the other end changed its keys too often")         \
     /* from here on: what clients find */                                   \
     X(AUTHORITY, "authority", "certificate of an authority that is not trusted") \
     X(HOST, "host", "certificate of another host")                          \

@@ -64,6 +64,8 @@ int edge_wire_read(struct edge_wire *wire, struct slice_queue *bytes, uint32_t l
         return socket_read(wire->watch.fd, bytes, limit, ended);
     int result = tls_session_read(wire->tls, bytes, limit, ended);
     count(wire);
+    if (result < 0 && tls_session_failure(wire->tls) == TLS_FAILURE_REKEYS)
+        edge_tls_count_failure(TLS_FAILURE_REKEYS);
     return result;
 }
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -538,6 +539,40 @@ static void R13_renegotiation_is_refused(void **state)
     tls_context_release(&context);
 }
 
+/* Of changes of keys that have all come already few are looked at; one for each piece of content is anybody's right. */
+static void R13_floods_of_new_keys_end_the_session(void **state)
+{
+    (void)state;
+    struct tls_context *context = make_context(TLS_MODERN, 0, TLS_CLIENT_NONE);
+    struct pair pair;
+    static char content[16384];
+    pair_open(&pair, context, client, "shop.example", NULL, TLS_HTTP_1);
+    assert_true(pair_handshake(&pair));
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(SSL_key_update(pair.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_write(pair.client, content, sizeof content), sizeof content);
+        pair_move(&pair);
+        assert_true(pair.read_result > 0);
+    }
+    BIO *gathered = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(pair.client, gathered);
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(SSL_key_update(pair.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(pair.client), 1);
+    }
+    char *flood;
+    long bytes = BIO_get_mem_data(gathered, &flood);
+    assert_int_equal(write(pair.fds[1], flood, (size_t)bytes), bytes);
+    pair_move(&pair);
+    int left = 0;
+    assert_int_equal(ioctl(pair.fds[0], FIONREAD, &left), 0);
+    assert_true(left > 20000); /* of some 50000 */
+    assert_true(pair.read_result < 0);
+    assert_int_equal(tls_session_failure(pair.session), TLS_FAILURE_REKEYS);
+    pair_close(&pair);
+    tls_context_release(&context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +591,7 @@ int main(void)
         cmocka_unit_test(R13_staples_go_with_their_certificate_until_they_expire),
         cmocka_unit_test(R13_a_session_outlives_its_context),
         cmocka_unit_test(R13_renegotiation_is_refused),
+        cmocka_unit_test(R13_floods_of_new_keys_end_the_session),
     };
     return cmocka_run_group_tests(tests, make_all, clear_all);
 }

@@ -93,7 +93,11 @@ bool gateway_hedge_on_origin(struct gateway_hedge *hedge, bool is_readable, bool
     if (!is_readable)
         return send_head(hedge);
     int got = gateway_attempt_read(hedge->attempt, GATEWAY_READ_MOST, &ended);
-    enum http_event event = got > 0 ? gateway_attempt_next(hedge->attempt, &data) : HTTP_EVENT_MORE;
+    enum http_event event = HTTP_EVENT_MORE;
+    if (got > 0) /* hints are no answer: the first one may be there before what they promise */
+        do
+            event = gateway_attempt_next(hedge->attempt, &data);
+        while (event == HTTP_EVENT_HEAD && !hedge->attempt->has_head);
     *answers = event == HTTP_EVENT_HEAD && hedge->attempt->answer.status < 500;
     if (*answers)
         return true;

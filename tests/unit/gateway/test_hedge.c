@@ -155,6 +155,23 @@ static void L6_a_second_answer_that_is_no_help_is_not_taken(void **state)
     }
 }
 
+static void L6_hints_of_the_second_origin_are_no_answer(void **state)
+{
+    static const char hints[] = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    (void)state;
+    for (int is_second = 0; is_second < 2; is_second++) {
+        struct pair pair = {.second.fd = -1};
+        start(&pair, HEDGING, &(struct request){0});
+        expect_second(&pair);
+        answer(&pair.second, hints);
+        wait_long(&pair.stage);
+        assert_int_equal(pair.stream->written.length, 0);
+        answer(is_second ? &pair.second : &pair.first, OK);
+        expect_answer(&pair.stage, pair.stream, 200, "hello");
+        stop(&pair, 1, is_second, 0);
+    }
+}
+
 static void L6_a_second_origin_that_refuses_changes_nothing(void **state)
 {
     struct stage stage;
@@ -301,6 +318,7 @@ int main(void)
         cmocka_unit_test(L6_the_second_origin_answers_first),
         cmocka_unit_test(L6_the_first_origin_answers_first_after_all),
         cmocka_unit_test(L6_a_second_answer_that_is_no_help_is_not_taken),
+        cmocka_unit_test(L6_hints_of_the_second_origin_are_no_answer),
         cmocka_unit_test(L6_a_second_origin_that_refuses_changes_nothing),
         cmocka_unit_test(L6_an_edge_that_leaves_takes_both_along),
         cmocka_unit_test(L6_what_is_unsafe_or_has_content_is_not_asked_for_twice),

@@ -35,6 +35,13 @@ static char *guess_run_dir(const char *file, const struct text *content,
     return NULL;
 }
 
+static void fail_without_node(const char *file, const struct conf *conf, const char *name)
+{
+    const char *nearest = conf_nearest_node(conf, name);
+    cli_fail("%s: there is no node '%s'%s%s%s", file, name, nearest ? "; did you mean '" : "",
+             nearest ? nearest : "", nearest ? "'?" : "");
+}
+
 /* The caller frees it; NULL after a sentence on standard error. */
 static char *find_run_dir(const char *file, const char *name)
 {
@@ -54,7 +61,7 @@ static char *find_run_dir(const char *file, const char *name)
         if (node)
             run_dir = memory_text(node->run_dir, strlen(node->run_dir));
         else if (conf && name)
-            cli_fail("%s: there is no node '%s'", file, name);
+            fail_without_node(file, conf, name);
         else if (conf)
             cli_fail("%s: which node? Name it by --node", file);
         else

@@ -111,6 +111,8 @@ const struct conf_site *conf_find_host(
     const struct conf *conf,
     struct span host); /* normalised host; exact before wildcard; NULL: none. O(1) for exact. */
 const struct conf_node *conf_find_node(const struct conf *conf, const char *name);
+/* The name of a node that is like it; NULL: none is. */
+const char *conf_nearest_node(const struct conf *conf, const char *name);
 const struct conf_node *conf_find_key(const struct conf *conf, const uint8_t key[CONF_KEY_BYTES]);
 const struct conf_site *conf_find_site(const struct conf *conf, struct span name);
 /* False: the site has no such group of origins. `name` NULL: those that are in none. */

@@ -5,6 +5,7 @@
 #include "conf/load.h"
 
 #include "base/hash.h"
+#include "base/memory.h"
 #include "crypto/crypto.h"
 
 enum { SECRET_FILE_BYTES = 4096 };
@@ -260,12 +261,25 @@ static void pair_keys(struct loader *loader, struct conf_node *node)
     node->has_public_key = true;
 }
 
+const char *conf_nearest_node(const struct conf *conf, const char *name)
+{
+    const char **names = memory_new((conf->node_count + 1) * sizeof *names);
+    for (size_t i = 0; i < conf->node_count; i++)
+        names[i] = conf->nodes[i].name;
+    const char *nearest = nearest_word(name, names, conf->node_count);
+    memory_free((void *)names);
+    return nearest;
+}
+
 static void select_named(struct loader *loader, const char *name)
 {
     struct conf_node *node = table_find(&loader->names[0], span_text(name));
     if (!node) {
-        report_error(&loader->report, place_of(loader, &loader->conf->nodes), "no node is named %s",
-                     report_quote(&loader->report, span_text(name)));
+        const char *nearest = conf_nearest_node(loader->conf, name);
+        report_error(&loader->report, place_of(loader, &loader->conf->nodes),
+                     "no node is named %s%s%s%s", report_quote(&loader->report, span_text(name)),
+                     nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                     nearest ? "'?" : "");
         return;
     }
     loader->conf->self = node;

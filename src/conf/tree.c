@@ -167,7 +167,9 @@ static bool on_open(struct builder *builder, struct fy_event *event, enum item_k
 {
     struct item *item = new_item(builder, kind, event);
     if (wants_key(builder)) {
-        report_error(builder->report, item->place, "a key must be a word, not a list or map");
+        report_error(builder->report, item->place,
+                     "a key must be a word, not a list or map; what has colons stands in quotes, "
+                     "like \"[::]:80\"");
         return false;
     }
     if (builder->depth == TREE_DEPTH_LIMIT) {
@@ -235,8 +237,10 @@ static void report_syntax(struct builder *builder, struct fy_diag *diag)
             struct place place = builder->last;
             if (error->line > 0 && error->column > 0)
                 place = (struct place){(uint32_t)error->line, (uint32_t)error->column};
-            report_error(builder->report, place, "this is not YAML: %s",
-                         error->msg ? error->msg : "syntax error");
+            const char *what = error->msg ? error->msg : "syntax error";
+            const char *hint =
+                strstr(what, "wrongly indented flow") ? ": is a bracket before it still open?" : "";
+            report_error(builder->report, place, "this is not YAML: %s%s", what, hint);
         }
     if (builder->report->errors == before)
         report_error(builder->report, builder->last, "this is not YAML");

@@ -161,10 +161,12 @@ static int check_free(const struct address *address, bool is_datagram)
 static void fail(struct opening *opening, enum listener_kind kind, const struct address *address)
 {
     char text[ADDRESS_TEXT_BYTES];
-    const char *hint = errno == EACCES ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-                       : errno == EADDRINUSE    ? " (another program, or another instance, has it)"
-                       : errno == EADDRNOTAVAIL ? " (no interface of this machine has the address)"
-                                                : "";
+    const char *hint =
+        errno == EACCES ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+        : errno == EADDRINUSE
+            ? " (another program, or another instance, has it: ss -tulnp tells which)"
+        : errno == EADDRNOTAVAIL ? " (no interface of this machine has the address)"
+                                 : "";
     text_add_format(opening->errors, "cannot listen on %s %s: %s%s\n", kinds[kind].name,
                     address_text(address, true, text), strerror(errno), hint);
     opening->result = ERROR_IO;
@@ -220,7 +222,8 @@ static void want_log(struct opening *opening, const char *path, const char *chil
     if (!open) {
         int fd = open_log(path);
         if (fd < 0) {
-            text_add_format(opening->errors, "cannot open the log %s: %s\n", path, strerror(errno));
+            text_add_format(opening->errors, "cannot open the log %s: %s%s\n", path,
+                            strerror(errno), errno == ENOENT ? " (make its folder first)" : "");
             opening->result = ERROR_IO;
             return;
         }
@@ -545,7 +548,10 @@ int control_listen(const char *run_dir, int *out, struct text *why)
     int saved = errno;
     umask(mask);
     if (failed) {
-        text_add_format(why, "cannot listen at %s: %s", address.sun_path, strerror(saved));
+        text_add_format(why, "cannot listen at %s: %s%s", address.sun_path, strerror(saved),
+                        saved == EADDRINUSE ? " (left behind by another user: remove it, or give "
+                                              "this node its own run_dir)"
+                                            : "");
         close(fd);
         return ERROR_IO;
     }

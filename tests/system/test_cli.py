@@ -103,6 +103,13 @@ def test_check_tells_what_the_dns_server_would(causeway, tmp_path):
     assert "ns1.shop.example: a CNAME record must be the only record of its name" in done.stderr
 
 
+def test_a_node_that_is_not_there_is_told_with_its_like(causeway, tmp_path):
+    (tmp_path / "c.yaml").write_text(GOOD.replace("  me:", "  edge-fra:").replace("[me]", "[edge-fra]"))
+    for words in (("check",), ("status",), ("run", "--check")):
+        done = causeway(*words, "-c", tmp_path / "c.yaml", "-n", "edge-far")
+        assert done.returncode == 1 and "'edge-far'; did you mean 'edge-fra'?" in done.stderr, words
+
+
 def test_check_warns_and_passes(causeway, tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(GOOD.replace("{ listen: [\":80\"] }", "").replace("    private_key: me.key\n", ""))

@@ -38,6 +38,15 @@ static const struct bad_file bad_files[] = {
     {"an open bracket",
      "nodes: [a\n",
      "2:1: this is not YAML: flow sequence without a closing bracket\n"},
+    {"a bracket that is forgotten within",
+     "nodes:\n"
+     "  me: {edge: {listen: [\":80\"]}\n"
+     "sites: {}\n",
+     "3:1: this is not YAML: wrongly indented flow mapping: is a bracket before it still open?\n"},
+    {"an address with colons that is not quoted",
+     "nodes:\n"
+     "  me: {edge: {listen: [[::]:80]}}\n",
+     "2:24: a key must be a word, not a list or map; what has colons stands in quotes, like \"[::]:80\"\n"},
     {"an open quote",
      "nodes: \"a\n",
      "1:9: this is not YAML: double-quoted scalar without closing quote\n"},
@@ -80,10 +89,10 @@ static const struct bad_file bad_files[] = {
      "2:11: anchor 'n' is defined twice\n"},
     {"a list as key",
      "[a, b]: c\n",
-     "1:1: a key must be a word, not a list or map\n"},
+     "1:1: a key must be a word, not a list or map; what has colons stands in quotes, like \"[::]:80\"\n"},
     {"a map as key",
      "{a: b}: c\n",
-     "1:1: a key must be a word, not a list or map\n"},
+     "1:1: a key must be a word, not a list or map; what has colons stands in quotes, like \"[::]:80\"\n"},
     {"an alias as key",
      "nodes: &n {}\n"
      "*n : c\n",

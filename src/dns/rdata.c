@@ -420,6 +420,15 @@ static int put_field(struct dns_rdata_writer *writer, char field, const struct d
     return ERROR_UNSUPPORTED;
 }
 
+/* All the digits that are left; some there must be, and `""` is a word without any. */
+static int put_some_digits(struct dns_rdata_writer *writer, const struct dns_word *words,
+                           size_t count, unsigned bits)
+{
+    size_t before = writer->length;
+    int error = dns_rdata_put_digits(writer, words, count, bits);
+    return error == 0 && writer->length == before ? ERROR_INVALID : error;
+}
+
 /* A field that takes all the words that are left. `*wrong` is their first one's index. */
 static int put_rest(struct dns_rdata_writer *writer, char field, const struct dns_word *words,
                     size_t count, size_t *wrong)
@@ -437,9 +446,9 @@ static int put_rest(struct dns_rdata_writer *writer, char field, const struct dn
     case 'L':
         return dns_rdata_put_location(writer, words, count, wrong);
     case 'x':
-        return count ? dns_rdata_put_digits(writer, words, count, 4) : ERROR_INVALID;
+        return put_some_digits(writer, words, count, 4);
     case 'b':
-        return count ? dns_rdata_put_digits(writer, words, count, 6) : ERROR_INVALID;
+        return put_some_digits(writer, words, count, 6);
     }
     return ERROR_UNSUPPORTED;
 }

@@ -80,6 +80,21 @@ def test_R13_http_2_is_agreed_on(three):
     assert "2000 succeeded" in result and "2000 2xx" in result, result
 
 
+def test_R13_nobody_speaks_another_protocol_than_agreed_on(three):
+    for offered in (["http/1.1"], None):
+        context = untrusting()
+        if offered:
+            context.set_alpn_protocols(offered)
+        with three.connect(context=context) as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+            assert connection.recv(12) == b"HTTP/1.1 505", offered
+    context = untrusting()
+    context.set_alpn_protocols(["h2"])
+    with three.connect(context=context) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: www.shop.example\r\n\r\n")
+        assert connection.recv(100) == b""
+
+
 def test_R13_a_host_that_the_certificate_does_not_cover_is_misdirected(three):
     with three.connect(SHOP) as connection:
         assert ask(connection, SHOP)[0] == 200

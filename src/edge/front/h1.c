@@ -544,6 +544,11 @@ static int check_h2(struct edge_h1 *h1)
 {
     if (h1->is_settled || !h1->in.bytes)
         return ERROR_INVALID;
+    if (h1->wire.tls &&
+        !has_agreed_on_h2(h1)) { /* section 3.2: over TLS nobody just begins with it */
+        h1->is_settled = true;
+        return ERROR_INVALID;
+    }
     int result = h2_preface_check(&h1->in);
     if (result == ERROR_INCOMPLETE && h1->read_ended)
         result = ERROR_INVALID;

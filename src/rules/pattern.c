@@ -3,7 +3,9 @@
  * Patterns: a text, a text with stars, or a regular expression of PCRE2. A star stands for any bytes, also none. What the stars or
  * groups stood for are captures.
  *
- * Regular expressions work on bytes and have limits (RULES_REGEX_*): one that meets them has no answer, and says so.
+ * Regular expressions work on bytes and have limits (RULES_REGEX_*): one that meets them has no answer, and says so. PCRE2's own count of
+ * steps begins anew at each byte of the subject; compiled to machine code that is a matter of a millisecond, but interpreted (where
+ * no memory may be written and executed) it is one of seconds. So what is interpreted counts its steps by callouts.
  */
 #include "rules/private.h"
 
@@ -51,8 +53,13 @@ static const char *compile_regex(struct arena *arena, struct span text, bool has
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     INVARIANT(context);
     pcre2_set_parens_nest_limit(context, NESTED_GROUPS_MOST);
-    pattern->code = pcre2_compile(text.data, text.length, options | (has_case ? 0 : PCRE2_CASELESS),
-                                  &error, &offset, context);
+    const uint32_t all = options | (has_case ? 0 : PCRE2_CASELESS);
+    pattern->code = pcre2_compile(text.data, text.length, all, &error, &offset, context);
+    if (pattern->code && (!is_fast || pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE))) {
+        pcre2_code_free(pattern->code);
+        pattern->code = pcre2_compile(text.data, text.length, all | PCRE2_AUTO_CALLOUT, &error,
+                                      &offset, context);
+    }
     pcre2_compile_context_free(context);
     if (!pattern->code) {
         char words[160];
@@ -65,8 +72,6 @@ static const char *compile_regex(struct arena *arena, struct span text, bool has
     pcre2_pattern_info(pattern->code, PCRE2_INFO_CAPTURECOUNT, &groups);
     if (groups > LARGEST_GROUP)
         return arena_format(arena, "it has %u groups, %d at most", groups, LARGEST_GROUP);
-    if (is_fast)
-        (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE); /* else it is interpreted */
     if (has_case)
         pattern->literal = leading_literal(arena, text);
     return NULL;
@@ -165,6 +170,7 @@ static bool regex_matches(const struct pattern *pattern, struct span subject,
     if (pattern->literal.length && !span_starts(subject, pattern->literal))
         return false;
     const uint8_t *bytes = subject.length ? subject.data : (const uint8_t *)"";
+    matcher->steps = 0;
     int found =
         pcre2_match(pattern->code, bytes, subject.length, 0, 0, matcher->data, matcher->context);
     if (found == PCRE2_ERROR_NOMATCH)
@@ -208,6 +214,13 @@ bool pattern_matches(const struct pattern *pattern, struct span subject,
     return false;
 }
 
+static int count_step(pcre2_callout_block *block, void *argument)
+{
+    struct rules_matcher *matcher = argument;
+    (void)block;
+    return ++matcher->steps > RULES_REGEX_CALLOUTS ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
+
 struct rules_matcher *rules_matcher_new(uint64_t seed)
 {
     struct rules_matcher *matcher = NEW(struct rules_matcher);
@@ -218,6 +231,7 @@ struct rules_matcher *rules_matcher_new(uint64_t seed)
     pcre2_set_match_limit(matcher->context, RULES_REGEX_STEPS);
     pcre2_set_depth_limit(matcher->context, RULES_REGEX_DEPTH);
     pcre2_set_heap_limit(matcher->context, RULES_REGEX_HEAP_KIB);
+    pcre2_set_callout(matcher->context, count_step, matcher);
     return matcher;
 }
 

@@ -22,6 +22,7 @@ struct rules_matcher {
     pcre2_match_context *context;
     struct captures captures; /* of the path, else of the host */
     uint64_t seed;
+    uint32_t steps;      /* of the expression that is tried, where it is interpreted */
     const char *failure; /* NULL: none; why a pattern could not be tried to its end */
 };
 

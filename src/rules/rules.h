@@ -27,9 +27,10 @@ enum {
     RULES_TEMPLATE_BYTES = 4096, /* longest text with $1 */
     RULES_EXPANDED_BYTES = 8192, /* longest target, location or value that comes of one */
     RULES_REGEX_STEPS = 20000, /* of one regular expression for one request (PCRE2's match limit) */
-    RULES_REGEX_DEPTH = 1000,  /* of its backtracking */
-    RULES_REGEX_HEAP_KIB = 1024, /* and its memory */
-    RULES_NESTED_MOST = 32,      /* conditions within conditions */
+    RULES_REGEX_CALLOUTS = 1000000, /* the same from all its beginnings, where it is interpreted */
+    RULES_REGEX_DEPTH = 1000,       /* of its backtracking */
+    RULES_REGEX_HEAP_KIB = 1024,    /* and its memory */
+    RULES_NESTED_MOST = 32,         /* conditions within conditions */
 };
 
 /* ---- Rules as the configuration states them. Everything is borrowed until the compiled rules are freed. ---- */

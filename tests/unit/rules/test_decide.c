@@ -287,6 +287,36 @@ static void S8_a_regular_expression_cannot_burn_the_processor(void **state)
     fixture_clear(&fixture);
 }
 
+/* PCRE2's limit holds for each place where a match may begin: there are as many as the client sends bytes. */
+static void S8_nor_can_one_that_begins_anywhere(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct rules_matcher *matcher = rules_matcher_new(1);
+    struct text subject = {0};
+    for (unsigned i = 0; i < 16000; i++)
+        text_add(&subject, " ");
+    text_add(&subject, "x");
+    for (int is_fast = 0; is_fast < 2; is_fast++) {
+        struct pattern blanks, end;
+        assert_null(pattern_compile(&arena, "~ \\s+$", is_fast, &blanks));
+        assert_null(pattern_compile(&arena, "~ (x)$", is_fast, &end));
+        uint32_t is_compiled = 0;
+        pcre2_config(PCRE2_CONFIG_JIT, &is_compiled);
+        matcher->failure = NULL;
+        assert_false(pattern_matches(&blanks, text_span(&subject), matcher, NULL));
+        assert_true(is_fast && is_compiled ? !matcher->failure : matcher->failure != NULL);
+        matcher->failure = NULL;
+        assert_true(pattern_matches(&end, text_span(&subject), matcher, NULL));
+        assert_null(matcher->failure);
+        pattern_clear(&blanks);
+        pattern_clear(&end);
+    }
+    text_clear(&subject);
+    rules_matcher_free(&matcher);
+    arena_clear(&arena);
+}
+
 static void S8_what_is_too_long_fails(void **state)
 {
     (void)state;
@@ -455,6 +485,7 @@ int main(void)
         cmocka_unit_test(S8_cache_settings_accumulate),
         cmocka_unit_test(C2_a_path_with_dots_is_stored_only_as_the_origin_says),
         cmocka_unit_test(S8_a_regular_expression_cannot_burn_the_processor),
+        cmocka_unit_test(S8_nor_can_one_that_begins_anywhere),
         cmocka_unit_test(S8_what_is_too_long_fails),
         cmocka_unit_test(C2_what_chooses_among_stored_answers),
         cmocka_unit_test(L10_limits_tell_keys_apart),

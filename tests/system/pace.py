@@ -31,8 +31,8 @@ def main():
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # it is a machine of its own: it waits for the edge, not for the attacker's turn
-    except PermissionError:
-        pass
+    except OSError:
+        pass  # who may not, or a kernel that gives this group no such time
     print("ready", flush=True)
     while not state["done"]:
         try:

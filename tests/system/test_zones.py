@@ -262,13 +262,11 @@ def asked(primary, port, *words):
 
 
 @pytest.mark.parametrize("secondary", ["named", "nsd"])
-def test_R1_secondaries_copy_with_keys_and_follow_notifies(start_primary, secondary):
+def test_R1_secondaries_copy_with_keys_and_follow_notifies(start_primary, local_lab, secondary):
     if not shutil.which(secondary):
         pytest.skip(f"{secondary} is not installed")
     names = "".join(f"h{i} A 10.0.{i // 256}.{i % 256}\n" for i in range(3000))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = local_lab.here().free_port()
     primary = start_primary({"a.example": HEAD.format(serial=1) + names},
                             transfer=f'{{keys: [xfr], notify: ["127.0.0.1:{port}"]}}')
     server = start_named(primary, port) if secondary == "named" else start_nsd(primary, port)
@@ -306,9 +304,7 @@ def test_R1_copies_of_signed_zones_validate(start_primary, local_lab, secondary)
         pytest.skip(f"{secondary} is not installed")
     local_lab.write("zone.secret", base64.b64encode(bytes(range(32))).decode() + "\n", mode=0o600)
     names = "".join(f"h{i} A 10.0.{i // 256}.{i % 256}\n" for i in range(500))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = local_lab.here().free_port()
     below = """  low.a.example: {ns: [ns.a.example], dnssec: {secret: zone.secret}, records: ["x A 192.0.2.1"]}
 """
     transfer = f'{{keys: [xfr], notify: ["127.0.0.1:{port}"]}}, dnssec: {{secret: zone.secret}}'

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two gateways before one origin divide its slots, and the one that is left has all of them."""
 import json
-import os
-import signal
 
-from lab.causeway import descendants
 from lab.process import wait_until
 from two_channels import before_nginx, wait_for_both
 
@@ -28,8 +25,6 @@ def test_L3_gateways_that_share_an_origin_divide_its_slots(lab, causeway_program
         return min(parts) > 0 and sum(parts) <= SLOTS
 
     wait_until(is_divided, 20, "each has its part", every=0.1)
-    gateway = road.nodes["second"]
-    for pid in [gateway.pid, *descendants(gateway.pid)]:
-        os.kill(pid, signal.SIGKILL)
+    road.nodes["second"].kill()
     wait_until(lambda: slots(road, "gateway") == SLOTS, 20, "the one that is left has all", every=0.1)
     visitors.stop()

@@ -73,13 +73,14 @@ class Causeway:
 
     def kill(self):
         """All of its processes at once, as if the machine were gone."""
+        self.process.signal(signal.SIGSTOP)  # else it starts others; and children whose supervisor is gone end in good order
         children = descendants(self.pid)
-        self.process.signal(signal.SIGKILL)
         for child in children:
             try:
                 os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
-                pass  # it ended with its supervisor
+                pass  # it has just ended
+        self.process.signal(signal.SIGKILL)
         self.process.wait()
         wait_until(lambda: not any(is_alive(child) for child in children), what=f"{self.name}'s children are gone")
 

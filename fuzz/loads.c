@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check(loads_message_read(text_span(&text), &again) == (int)text.length);
             check(again.type == message.type && again.number == message.number &&
                   again.known == message.known && again.lost == message.lost &&
-                  again.version == message.version && again.report.site == message.report.site &&
+                  again.is_leaving == message.is_leaving && again.version == message.version &&
+                  again.report.site == message.report.site &&
                   !loads_report_differs(&message.report, &again.report));
         }
         text_clear(&text);

@@ -16,6 +16,7 @@ struct front {
     struct link_set *links;
     struct gateway *gateway;              /* NULL: not this node's role */
     struct edge *edge;                    /* likewise */
+    bool gateway_leaves;                  /* and waits for what is under way */
     int *link_sockets, *link_tcp_sockets; /* the link set keeps pointing at them */
 };
 
@@ -264,12 +265,16 @@ static void drain(void *state, bool is_replaced)
         gateway_set_replaced(front->gateway);
     if (front->edge)
         edge_drain(front->edge, child_workers(front->child), is_replaced);
+    front->gateway_leaves = front->gateway && !is_replaced;
+    if (front->gateway_leaves)
+        gateway_leave(front->gateway, child_workers(front->child));
 }
 
 static bool is_drained(const void *state)
 {
     const struct front *front = state;
-    return !front->edge || edge_is_drained(front->edge);
+    return (!front->edge || edge_is_drained(front->edge)) &&
+           (!front->gateway_leaves || gateway_has_left(front->gateway));
 }
 
 /* An edge is of use when it can reach a gateway, and may use its store. */

@@ -42,6 +42,7 @@ void edge_channel_look(struct edge_channel *channel, uint64_t now_ns)
         (struct route_facts){.identity = hash_span(span_of(channel->key, CONF_KEY_BYTES), 0),
                              .is_up = quality.is_up,
                              .is_doubted = quality.is_doubted,
+                             .is_leaving = edge_loads_is_leaving(channel->source, now_ns),
                              .rtt_us = quality.srtt_us,
                              .has_window = quality.spare_bytes > 0,
                              .loss = worse(route_meter_read(&channel->out), in)};

@@ -31,6 +31,7 @@ struct edge_load_source {
         lock; /* of all below: readers come from other workers, some twenty times a second */
     uint64_t beat_ns; /* when it was heard last; 0: not on this stream */
     uint64_t known, lost;
+    bool is_leaving;
     struct loads_report *reports; /* ascending by site */
     size_t count, capacity;
 };
@@ -114,6 +115,14 @@ bool edge_loads_read_way(struct edge_load_source *source, uint64_t now_ns, uint6
     return is_known;
 }
 
+bool edge_loads_is_leaving(struct edge_load_source *source, uint64_t now_ns)
+{
+    pthread_mutex_lock(&source->lock);
+    bool is_leaving = source->is_leaving && is_fresh(source, now_ns);
+    pthread_mutex_unlock(&source->lock);
+    return is_leaving;
+}
+
 /* ---- the stream */
 
 /* A gateway hears what the others that serve the same sites need: they divide the origins' slots by it. */
@@ -152,6 +161,7 @@ static bool hear(struct edge_load_source *source, const struct loads_message *me
         source->beat_ns = clock_now_ns();
         source->known = message->known;
         source->lost = message->lost;
+        source->is_leaving = message->is_leaving;
         pthread_mutex_unlock(&source->lock);
         metric_add(&loads_beats, 1);
         loads_message_write(out, &(struct loads_message){.type = LOADS_MESSAGE_HEARD,

@@ -28,6 +28,8 @@ bool edge_loads_read(struct edge_load_source *source, uint64_t site, uint64_t no
 /* Its packets on the link: those whose fate is known, and the lost ones. Likewise. */
 bool edge_loads_read_way(struct edge_load_source *source, uint64_t now_ns, uint64_t *known,
                          uint64_t *lost);
+/* It said that it ends soon. Likewise. */
+bool edge_loads_is_leaving(struct edge_load_source *source, uint64_t now_ns);
 void edge_loads_register_metrics(void);
 
 #endif

@@ -15,6 +15,10 @@ enum {
     LOOKS_A_BEAT = 4096, /* sites whose queues are looked at */
     LOADS_A_BEAT = 512,  /* told to a session */
 };
+#define HEED_NS \
+    (100ull * 1000000) /* in which an edge follows what it has heard: two looks at its routes */
+#define HEAR_MOST_NS \
+    (1000ull * 1000000) /* an edge that is silent for so long is none to wait for */
 
 /* The load of a site, as it is told. */
 struct load_row {
@@ -45,6 +49,8 @@ struct load_session {
     uint64_t told,
         telling;     /* the round up to which it was told all, and up to which it will have been */
     size_t next_row; /* to be told of */
+    uint64_t
+        leave_number; /* of the beat that said that the gateway leaves, until that is confirmed; 0: no such */
     bool has_hello;
 };
 
@@ -182,6 +188,11 @@ static void write_loads(struct load_session *session, struct text *out)
     }
 }
 
+static bool is_leaving(const struct gateway_loads *loads)
+{
+    return atomic_load(&loads->worker->gateway->leave.since_ns) != 0;
+}
+
 /* Nothing is added to what the link does not carry. */
 static void tell(struct load_session *session)
 {
@@ -192,6 +203,7 @@ static void tell(struct load_session *session)
     write_loads(session, &out);
     loads_message_write(&out, &(struct loads_message){.type = LOADS_MESSAGE_BEAT,
                                                       .number = ++session->number,
+                                                      .is_leaving = is_leaving(session->loads),
                                                       .known = quality.packets_known,
                                                       .lost = quality.packets_lost});
     standing_say(&session->standing, &out);
@@ -206,6 +218,48 @@ static void on_beat(struct loop *loop, struct loop_timer *timer)
         tell(session_of(item));
     if (!list_is_empty(&loads->sessions))
         loop_timer_start(loop, timer, loop_now_ns(loop) + LOADS_PERIOD_NS);
+}
+
+/* ---- the last that is told */
+
+static void count_heard(struct gateway_leave *leave)
+{
+    atomic_store(&leave->heard_ns, clock_now_ns());
+    atomic_fetch_sub(&leave->unheard, 1);
+}
+
+static void note_heard(struct load_session *session)
+{
+    session->leave_number = 0;
+    count_heard(&session->loads->worker->gateway->leave);
+}
+
+static void leave(struct worker *worker, void *argument)
+{
+    struct gateway *gateway = argument;
+    struct gateway_loads *loads = gateway->workers[worker_id(worker)].loads;
+    LIST_EACH (item, after, &loads->sessions) {
+        session_of(item)->leave_number = session_of(item)->number + 1;
+        atomic_fetch_add(&gateway->leave.unheard, 1);
+    }
+    on_beat(loads->worker->loop, &loads->beat);
+    count_heard(&gateway->leave);
+}
+
+void gateway_leave(struct gateway *gateway, struct worker_set *workers)
+{
+    atomic_store(&gateway->leave.unheard, gateway->options.workers);
+    atomic_store(&gateway->leave.since_ns, clock_now_ns());
+    workers_run_on_all(workers, leave, gateway);
+}
+
+bool gateway_has_left(const struct gateway *gateway)
+{
+    const struct gateway_leave *told = &gateway->leave;
+    uint64_t now_ns = clock_now_ns(), since_ns = atomic_load(&told->since_ns);
+    bool is_heard = !atomic_load(&told->unheard) && now_ns - atomic_load(&told->heard_ns) > HEED_NS;
+    return since_ns && (is_heard || now_ns - since_ns > HEAR_MOST_NS) &&
+           !metric_read(&gateway_open_requests);
 }
 
 /* ---- from edges */
@@ -235,7 +289,10 @@ static bool hear(struct load_session *session, const struct loads_message *messa
     case LOADS_MESSAGE_HELLO:
         session->has_hello = true;
         return message->version == LOADS_VERSION;
-    case LOADS_MESSAGE_HEARD: /* that it went both ways is all that it is for */
+    case LOADS_MESSAGE_HEARD: /* that it went both ways is what it is for */
+        if (session->leave_number && message->number >= session->leave_number)
+            note_heard(session);
+        return true;
     case LOADS_MESSAGE_UNKNOWN:
         return true;
     case LOADS_MESSAGE_PEERS:
@@ -260,9 +317,12 @@ static int take(struct standing *standing, struct text *out)
 
 static void on_ended(struct standing *standing, uint32_t code)
 {
+    struct load_session *session = CONTAINER_OF(standing, struct load_session, standing);
     (void)code;
     metric_add(&load_edges, (uint64_t)-1);
-    memory_free(CONTAINER_OF(standing, struct load_session, standing));
+    if (session->leave_number)
+        note_heard(session);
+    memory_free(session);
 }
 
 /* ---- the door */

@@ -112,6 +112,14 @@ struct gateway_worker {
 
 struct gateway_orders;
 
+/* From the order to end on. */
+struct gateway_leave {
+    _Atomic uint64_t since_ns; /* 0: it goes on */
+    _Atomic uint32_t
+        unheard; /* sessions of edges that have not confirmed it, and workers that have not told theirs */
+    _Atomic uint64_t heard_ns; /* when that became fewer last */
+};
+
 struct gateway {
     struct gateway_options options;
     struct gateway_orders *orders;  /* orders.h */
@@ -122,8 +130,9 @@ struct gateway {
     struct gateway_resolver *resolver; /* worker 0 starts and stops it */
     struct gateway_health *health;     /* likewise */
     struct gateway_purges *purges;     /* purge.h; NULL: there is no log of them */
-    void *_Atomic down;                /* struct gateway_down: what health checks find */
-    void *_Atomic map;                 /* struct gateway_map, of owner.h */
+    struct gateway_leave leave;
+    void *_Atomic down;            /* struct gateway_down: what health checks find */
+    void *_Atomic map;             /* struct gateway_map, of owner.h */
     const struct conf *mapped;     /* worker 0's: what the map was made of; only to be compared */
     struct gateway_owner **owners; /* worker 0's, of all farms there ever were at a time */
     uint32_t owner_count;

@@ -44,7 +44,7 @@ struct loads_report {
 // clang-format off
 #define LOADS_MESSAGE_LIST(X)                                                                       \
     X(HELLO, 1) /* first of all: version */                                                         \
-    X(BEAT, 2)  /* number, and packets of the gateway's on this link whose fate is known, and lost ones */ \
+    X(BEAT, 2)  /* number, packets of the gateway's on this link whose fate is known, and lost ones, whether it ends soon */ \
     X(LOAD, 3)                                                                                      \
     X(GONE, 4)  /* site */                                                                          \
     X(HEARD, 5) /* the beat with that number */                                                     \
@@ -61,6 +61,7 @@ struct loads_message {
     enum loads_message_type type;
     uint8_t version;
     uint64_t number, known, lost;
+    bool is_leaving;            /* BEAT: the gateway ends when what is under way has */
     struct loads_report report; /* LOAD; of GONE and PEERS `site` alone */
     uint32_t others, need_milli;
 };

@@ -6,7 +6,8 @@
 
 enum {
     LOAD_BYTES = 8 + 1 + 5 * 4 + 2 * 4 * LOADS_CLASSES,
-    LOAD_IS_FULL = 1, /* of the flags */
+    LOAD_IS_FULL = 1,    /* of the flags */
+    BEAT_IS_LEAVING = 1, /* likewise */
 };
 
 static uint8_t *store_classes(uint8_t *at, const uint32_t values[LOADS_CLASSES])
@@ -56,6 +57,8 @@ void loads_message_write(struct text *out, const struct loads_message *message)
         break;
     case LOADS_MESSAGE_BEAT:
         at = store_u64(store_u64(store_u64(at, message->number), message->known), message->lost);
+        if (message->is_leaving)
+            *at++ = BEAT_IS_LEAVING;
         break;
     case LOADS_MESSAGE_LOAD:
         at = store_report(at, &message->report);
@@ -90,6 +93,7 @@ static int read_body(struct loads_message *message, uint8_t type, struct span bo
         message->number = read_u64(&reader);
         message->known = read_u64(&reader);
         message->lost = read_u64(&reader);
+        message->is_leaving = reader_left(&reader) && read_u8(&reader) & BEAT_IS_LEAVING;
         break;
     case LOADS_MESSAGE_LOAD:
         read_report(&reader, &message->report);

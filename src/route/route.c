@@ -82,6 +82,8 @@ static void judge(struct route_channel *channel, const struct route_settings *se
         channel->doubted_ns = now_ns;
     if (!facts->is_up)
         set_state(channel, ROUTE_AWAY, now_ns);
+    else if (facts->is_leaving)
+        set_state(channel, ROUTE_LEAVING, now_ns);
     else if (channel->bad_ns &&
              (channel->bad_ns == now_ns || now_ns - channel->bad_ns < settings->hold_ns))
         set_state(channel, ROUTE_DEGRADED, now_ns);

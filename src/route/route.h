@@ -43,7 +43,8 @@ struct route_loss route_meter_read(const struct route_meter *meter);
 // clang-format off
 #define ROUTE_STATE_LIST(X)                                                                         \
     X(AWAY, "away")         /* nothing passes: gets nothing */                                      \
-    X(DEGRADED, "degraded") /* beyond a limit lately: gets what no other can take */                \
+    X(LEAVING, "leaving")   /* its far end ends soon: gets what no other can take */                \
+    X(DEGRADED, "degraded") /* beyond a limit lately: likewise, but for those that leave */         \
     X(DOUBTED, "doubted")   /* silent for a moment: gets nothing while another is good */           \
     X(GOOD, "good")
 // clang-format on
@@ -67,6 +68,7 @@ struct route_settings {
 struct route_facts {
     uint64_t identity; /* of its far end, the same over reloads */
     bool is_up;
+    bool is_leaving;        /* its far end said that it ends soon */
     bool is_doubted;        /* silent for longer than its answers usually take */
     uint32_t rtt_us;        /* 0: not known */
     struct route_loss loss; /* of the worse direction */

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of requests whose link breaks under them: those that may not be repeated, and those that never left."""
+"""What becomes of requests whose link breaks under them, or whose gateway ends: those that may not be repeated, and those that never left."""
 import http.client
 import json
+import signal
 
 import pytest
 from lab.process import wait_until
 from lab.servers import start_nginx
 from road import HTTP, SITE, at
-from two_channels import ORIGIN, TwoChannels
+from two_channels import ORIGIN, TwoChannels, check_all_were_answered, wait_for_both
 
 
 def ask_origin(two, path):
@@ -63,6 +64,25 @@ def test_L2_a_link_that_comes_back_in_time_answers_what_waited(lab, causeway_pro
     two.second_wan.up()
     assert set(statuses(two, posts, "POST")) == {200}
     assert json.loads(ask_origin(two, "/count"))["most"] <= 13, "each was asked once"
+
+
+def test_L2_a_gateway_that_is_stopped_finishes_what_it_has_and_gets_nothing_more(lab, causeway_program, version, start_origin):
+    two = TwoChannels(lab, causeway_program, version)
+    start_origin(lab, two.origin, (two.origin_at, two.origin_ports[0]))
+    two.start()
+    posts = start_both(two, "POST")
+    wait_at_the_gate(two, 12)
+    visitors = two.start_visitors(8, 100)
+    wait_for_both(two)
+    stopped = two.nodes["second"]
+    stopped.process.signal(signal.SIGTERM)
+    wait_until(lambda: (two.channels()["second"]["state"], two.channels()["second"]["share_permille"]) == ("leaving", 0), 20,
+               "the edge has heard of it", every=0.02)
+    ask_origin(two, "/open")
+    assert set(statuses(two, posts, "POST")) == {200}
+    assert stopped.process.wait(20) == 0
+    assert "not everything ended in time" not in stopped.process.output()
+    check_all_were_answered(two, visitors)
 
 
 def test_L2_what_never_left_a_broken_link_goes_over_another(lab, causeway_program, version):

@@ -22,6 +22,8 @@ static const struct {
 } rows[] = {
     {"hello", {.type = LOADS_MESSAGE_HELLO, .version = LOADS_VERSION}},
     {"beat", {.type = LOADS_MESSAGE_BEAT, .number = 7, .known = 1000, .lost = 50}},
+    {"leave",
+     {.type = LOADS_MESSAGE_BEAT, .number = 8, .known = 1000, .lost = 50, .is_leaving = true}},
     {"gone", {.type = LOADS_MESSAGE_GONE, .report = {.site = 0x0123456789abcdef}}},
     {"heard", {.type = LOADS_MESSAGE_HEARD, .number = 7}},
     {"peers",
@@ -44,7 +46,7 @@ static void check(const char *name, const struct loads_message *message)
     assert_int_equal(again.type, message->type);
     assert_int_equal(again.version, message->version);
     assert_true(again.number == message->number && again.known == message->known &&
-                again.lost == message->lost);
+                again.lost == message->lost && again.is_leaving == message->is_leaving);
     assert_memory_equal(&again.report, &message->report, sizeof again.report);
     for (size_t i = 0; i < length; i++)
         assert_int_equal(loads_message_read(span_of(bytes, i), &again), ERROR_INCOMPLETE);

@@ -223,6 +223,28 @@ static void L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go(void 
     assert_true(route_pick(&route, 0, 0) == ROUTE_NONE);
 }
 
+static void L2_what_leaves_gets_what_no_other_can_take(void **state)
+{
+    struct route route = {0};
+    struct route_facts facts[] = {channel(1, 10000), channel(2, 10000)};
+    unsigned counts[ROUTE_CHANNELS_MOST];
+    (void)state;
+    uint64_t now_ns = settle(&route, facts, 2, MS_NS, 1000);
+    facts[0].is_leaving = true;
+    facts[1].loss.fast_ppm = 50000; /* degraded, but it stays */
+    now_ns = settle(&route, facts, 2, now_ns, 50);
+    assert_int_equal(route.channels[0].state, ROUTE_LEAVING);
+    count_picks(&route, 2, 100, counts);
+    assert_int_equal(counts[0], 0);
+    facts[1].is_up = false;
+    now_ns = settle(&route, facts, 2, now_ns, 50);
+    count_picks(&route, 2, 100, counts);
+    assert_int_equal(counts[0], 100);
+    facts[0].is_leaving = false; /* another process, at the same place */
+    settle(&route, facts, 2, now_ns, 50);
+    assert_int_equal(route.channels[0].state, ROUTE_GOOD);
+}
+
 static void T8_a_moments_silence_is_better_than_loss(void **state)
 {
     struct route route = {0};
@@ -324,6 +346,7 @@ int main(void)
         cmocka_unit_test(T8_a_silent_channel_gets_nothing_until_it_answers),
         cmocka_unit_test(L2_small_differences_move_nothing),
         cmocka_unit_test(L2_a_channel_keeps_what_is_known_of_it_when_others_come_and_go),
+        cmocka_unit_test(L2_what_leaves_gets_what_no_other_can_take),
         cmocka_unit_test(T8_a_moments_silence_is_better_than_loss),
         cmocka_unit_test(T8_a_round_trip_beyond_its_limit_degrades),
         cmocka_unit_test(T8_loss_is_seen_soon_and_forgotten_late),

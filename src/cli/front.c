@@ -11,6 +11,9 @@
 #include "link/link.h"
 #include "observe/observe.h"
 
+/* A gateway that has left for a successor goes on where none has come by then. */
+#define SUCCESSOR_NS (15ull * 1000000000)
+
 struct front {
     struct child *child;
     struct link_set *links;
@@ -267,7 +270,20 @@ static void drain(void *state, bool is_replaced)
         edge_drain(front->edge, child_workers(front->child), is_replaced);
     front->gateway_leaves = front->gateway && !is_replaced;
     if (front->gateway_leaves)
-        gateway_leave(front->gateway, child_workers(front->child));
+        gateway_leave(front->gateway, child_workers(front->child), UINT64_MAX);
+}
+
+static void leave(void *state)
+{
+    struct front *front = state;
+    if (front->gateway)
+        gateway_leave(front->gateway, child_workers(front->child), clock_now_ns() + SUCCESSOR_NS);
+}
+
+static bool has_left(const void *state)
+{
+    const struct front *front = state;
+    return !front->gateway || gateway_is_alone(front->gateway) || gateway_has_left(front->gateway);
 }
 
 static bool is_drained(const void *state)
@@ -440,6 +456,8 @@ const struct role front_role = {
     .reload = reload,
     .drain = drain,
     .is_drained = is_drained,
+    .leave = leave,
+    .has_left = has_left,
     .is_ready = is_ready,
     .status = status,
     .command = command,

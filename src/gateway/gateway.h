@@ -44,10 +44,12 @@ struct gateway_counts {
     uint32_t requests_open;
     uint64_t requests; /* since the start */
 };
-/* Edges are told that it ends soon: they send what comes elsewhere, those that can. On the main thread. */
-void gateway_leave(struct gateway *gateway, struct worker_set *workers);
+/* Edges are told until then that it ends soon: they send what comes elsewhere, those that can. On the main thread. */
+void gateway_leave(struct gateway *gateway, struct worker_set *workers, uint64_t until_ns);
 /* They have heard of it, and what was under way has ended. Any thread. */
 bool gateway_has_left(const struct gateway *gateway);
+/* There is no other node's edge that would have been told. */
+bool gateway_is_alone(const struct gateway *gateway);
 /* Another process of this node serves: it writes the log of purges, too. */
 void gateway_set_replaced(struct gateway *gateway);
 /* Answers {"verb": "purge", ...} (docs/operation.md); a new reference. On the main thread. NULL: this node is no gateway. */

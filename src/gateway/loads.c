@@ -190,7 +190,7 @@ static void write_loads(struct load_session *session, struct text *out)
 
 static bool is_leaving(const struct gateway_loads *loads)
 {
-    return atomic_load(&loads->worker->gateway->leave.since_ns) != 0;
+    return clock_now_ns() < atomic_load(&loads->worker->gateway->leave.until_ns);
 }
 
 /* Nothing is added to what the link does not carry. */
@@ -239,17 +239,21 @@ static void leave(struct worker *worker, void *argument)
     struct gateway *gateway = argument;
     struct gateway_loads *loads = gateway->workers[worker_id(worker)].loads;
     LIST_EACH (item, after, &loads->sessions) {
-        session_of(item)->leave_number = session_of(item)->number + 1;
-        atomic_fetch_add(&gateway->leave.unheard, 1);
+        struct load_session *session = session_of(item);
+        atomic_fetch_add(&gateway->leave.unheard, !session->leave_number);
+        session->leave_number = session->number + 1;
+        atomic_fetch_add(&gateway->leave.others, !link_is_self(session->standing.link));
     }
     on_beat(loads->worker->loop, &loads->beat);
     count_heard(&gateway->leave);
 }
 
-void gateway_leave(struct gateway *gateway, struct worker_set *workers)
+void gateway_leave(struct gateway *gateway, struct worker_set *workers, uint64_t until_ns)
 {
-    atomic_store(&gateway->leave.unheard, gateway->options.workers);
+    atomic_store(&gateway->leave.others, 0);
+    atomic_fetch_add(&gateway->leave.unheard, gateway->options.workers);
     atomic_store(&gateway->leave.since_ns, clock_now_ns());
+    atomic_store(&gateway->leave.until_ns, until_ns);
     workers_run_on_all(workers, leave, gateway);
 }
 
@@ -260,6 +264,11 @@ bool gateway_has_left(const struct gateway *gateway)
     bool is_heard = !atomic_load(&told->unheard) && now_ns - atomic_load(&told->heard_ns) > HEED_NS;
     return since_ns && (is_heard || now_ns - since_ns > HEAR_MOST_NS) &&
            !metric_read(&gateway_open_requests);
+}
+
+bool gateway_is_alone(const struct gateway *gateway)
+{
+    return !atomic_load(&gateway->leave.others);
 }
 
 /* ---- from edges */

@@ -114,7 +114,8 @@ struct gateway_orders;
 
 /* From the order to end on. */
 struct gateway_leave {
-    _Atomic uint64_t since_ns; /* 0: it goes on */
+    _Atomic uint64_t since_ns, until_ns; /* 0: it goes on */
+    _Atomic uint32_t others;             /* sessions of other nodes' edges, at the beginning */
     _Atomic uint32_t
         unheard; /* sessions of edges that have not confirmed it, and workers that have not told theirs */
     _Atomic uint64_t heard_ns; /* when that became fewer last */

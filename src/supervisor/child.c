@@ -49,9 +49,9 @@ struct child {
     size_t role_count;
     struct loop *loop;
     struct channel channel;
-    struct loop_timer heartbeat, drain, settle;
+    struct loop_timer heartbeat, drain, leave, settle;
     uint64_t settle_until_ns;
-    uint64_t drain_until_ns;
+    uint64_t drain_until_ns, leave_until_ns;
     struct worker_set *workers;
     uint32_t worker_count;
     uint8_t generation;
@@ -646,6 +646,34 @@ static void on_stop(struct child *child, const json_t *message)
     loop_timer_start(child->loop, &child->drain, 0);
 }
 
+static bool have_left(const struct child *child)
+{
+    for (size_t i = 0; i < child->role_count; i++) {
+        const struct running_role *running = &child->roles[i];
+        if (running->role->has_left && !running->role->has_left(running->state))
+            return false;
+    }
+    return true;
+}
+
+static void on_leave_timer(struct loop *loop, struct loop_timer *timer)
+{
+    struct child *child = CONTAINER_OF(timer, struct child, leave);
+    if (!have_left(child) && loop_now_ns(loop) < child->leave_until_ns)
+        loop_timer_start(loop, timer, loop_now_ns(loop) + DRAIN_POLL_MS * ms);
+    else
+        channel_send(&child->channel, json_pack("{s:s}", "type", "left"), NULL, 0);
+}
+
+static void on_leave(struct child *child)
+{
+    for (size_t i = 0; i < child->role_count; i++)
+        if (child->roles[i].role->leave)
+            child->roles[i].role->leave(child->roles[i].state);
+    child->leave_until_ns = clock_now_ns() + DRAIN_S * 1000 * ms;
+    loop_timer_start(child->loop, &child->leave, 0);
+}
+
 static void on_message(struct channel *channel, const json_t *message, int *fds, size_t fd_count)
 {
     struct child *child = CONTAINER_OF(channel, struct child, channel);
@@ -666,6 +694,8 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
         on_part(child, message, fds, fd_count);
     else if (strcmp(type, "end") == 0)
         on_end(child, message);
+    else if (strcmp(type, "leave") == 0)
+        on_leave(child);
     else if (strcmp(type, "stop") == 0)
         on_stop(child, message);
 }
@@ -688,6 +718,7 @@ int child_run(const char *name, const struct role *const *roles)
         .channel = {.on_message = on_message, .on_closed = on_closed},
         .heartbeat.fire = on_heartbeat,
         .drain.fire = on_drain,
+        .leave.fire = on_leave_timer,
         .settle.fire = on_settle,
         .reload.aside = {.work = prepare_roles, .done = on_prepared},
     };

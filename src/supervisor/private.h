@@ -71,9 +71,10 @@ struct elder {
 
 /* Replacing this program by another file of it. */
 struct upgrade {
-    char *program;  /* path of the file to execute */
-    pid_t check;    /* the process that tries it; 0: none */
-    json_t *handed; /* by the program before; NULL: there was none */
+    char *program;              /* path of the file to execute */
+    pid_t check;                /* the process that tries it; 0: none */
+    struct loop_timer patience; /* with children that leave; runs meanwhile */
+    json_t *handed;             /* by the program before; NULL: there was none */
     int state, former, bundle,
         memory;        /* what it left: the same as bytes, its file, its configuration; -1: none */
     bool is_back;      /* the one after failed */
@@ -134,6 +135,8 @@ bool processes_took(const struct supervisor *supervisor);
 void processes_reopen_logs(struct supervisor *supervisor);
 void processes_reap(struct supervisor *supervisor);
 void processes_check(struct supervisor *supervisor); /* signs of life */
+/* A gateway's process tells its edges that another one takes over; upgrade_go_on() follows. False: nobody has to know. */
+bool processes_leave(struct supervisor *supervisor);
 void processes_stop(struct supervisor *supervisor, bool at_once);
 bool processes_are_gone(const struct supervisor *supervisor);
 bool processes_are_ready(const struct supervisor *supervisor,

@@ -6,6 +6,7 @@
 
 #include "observe/observe.h"
 #include "supervisor/counts.h"
+#include "supervisor/upgrade.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -238,6 +239,8 @@ static void on_message(struct channel *channel, const json_t *message, int *fds,
         supervisor_refresh_soon(process->supervisor);
     } else if (strcmp(type, "tell") == 0 && is_acme(process)) {
         pass_word(process, message);
+    } else if (strcmp(type, "left") == 0) {
+        upgrade_go_on(process->supervisor);
     } else {
         log_warning("supervisor", "%s sent a message of an unknown type", process->name);
     }
@@ -420,6 +423,16 @@ static void stop(struct process *process)
     loop_timer_start(supervisor->loop, &process->kill, clock_now_ns() + STOP_S * second);
     if (!channel_send(&process->channel, json_pack("{s:s}", "type", "stop"), NULL, 0))
         kill(process->pid, SIGTERM);
+}
+
+bool processes_leave(struct supervisor *supervisor)
+{
+    for (int i = 0; supervisor->conf->self->gateway && i < CHILDREN; i++) {
+        struct process *process = &supervisor->processes[i];
+        if (strcmp(process->name, "front") == 0 && process->state == PROCESS_READY)
+            return channel_send(&process->channel, json_pack("{s:s}", "type", "leave"), NULL, 0);
+    }
+    return false;
 }
 
 void processes_stop(struct supervisor *supervisor, bool at_once)

@@ -55,6 +55,11 @@ struct role {
         const void
             *state); /* nothing is left to finish; asked every 50 ms, for 5 s or `upgrade_drain` */
 
+    /* Another program is about to take over, and what others reach this process by will be its: they are told, so that nothing of theirs is
+     * under way then. It comes to nothing where nobody takes over soon. NULL: nobody needs to know. */
+    void (*leave)(void *state);
+    bool (*has_left)(const void *state); /* asked every 50 ms, for 5 s */
+
     uint64_t (*age_ns)(
         const void *state); /* how long ago the slowest thread of its own came round */
     bool (*is_ready)(const void *state, struct text *why); /* for /readyz; why not */

@@ -19,7 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HANDOVER_VERSION = 1 };
+enum {
+    HANDOVER_VERSION = 1,
+    LEAVE_S = 6, /* children take 5 at most */
+};
 static const char variable[] = "CAUSEWAY_HANDOVER"; /* "FD", "FD back" */
 
 /* ---- this program's path */
@@ -250,8 +253,9 @@ static _Noreturn void become_check(const struct supervisor *supervisor)
 void upgrade_begin(struct supervisor *supervisor)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
-    if (upgrade->check || supervisor->phase != PHASE_RUNNING) {
-        fail(supervisor, upgrade->check ? "one is under way" : "the node starts or ends");
+    bool is_under_way = upgrade->check || loop_timer_is_running(&upgrade->patience);
+    if (is_under_way || supervisor->phase != PHASE_RUNNING) {
+        fail(supervisor, is_under_way ? "one is under way" : "the node starts or ends");
         return;
     }
     if (elders_are_many(supervisor)) {
@@ -268,6 +272,38 @@ void upgrade_begin(struct supervisor *supervisor)
         upgrade->check = pid;
 }
 
+/* ---- whoever would notice */
+
+void upgrade_go_on(struct supervisor *supervisor)
+{
+    struct loop_timer *patience = &supervisor->upgrade.patience;
+    if (!loop_timer_is_running(patience))
+        return;
+    loop_timer_stop(supervisor->loop, patience);
+    if (supervisor->phase == PHASE_RUNNING)
+        execute_other(supervisor);
+}
+
+static void on_patience(struct loop *loop, struct loop_timer *timer)
+{
+    struct upgrade *upgrade = CONTAINER_OF(timer, struct upgrade, patience);
+    struct supervisor *supervisor = CONTAINER_OF(upgrade, struct supervisor, upgrade);
+    (void)loop;
+    if (supervisor->phase == PHASE_RUNNING)
+        execute_other(supervisor);
+}
+
+/* The links of a gateway are made anew: its edges are told, and what is under way ends first. */
+static void take_leave(struct supervisor *supervisor)
+{
+    struct loop_timer *patience = &supervisor->upgrade.patience;
+    patience->fire = on_patience;
+    if (processes_leave(supervisor))
+        loop_timer_start(supervisor->loop, patience, clock_now_ns() + LEAVE_S * 1000000000ull);
+    else
+        execute_other(supervisor);
+}
+
 bool upgrade_reap(struct supervisor *supervisor, pid_t pid, int status)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
@@ -277,7 +313,7 @@ bool upgrade_reap(struct supervisor *supervisor, pid_t pid, int status)
     if (supervisor->phase != PHASE_RUNNING)
         return true;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        execute_other(supervisor);
+        take_leave(supervisor);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
         fail(supervisor, "%s cannot be executed", upgrade->program);
     else

@@ -4,7 +4,7 @@
  * its descriptors stay. What it knew goes along in a memfd. The children of before, now elders, serve until their successors
  * are ready, and then finish what is under way.
  *
- *   USR2 --> `PROGRAM run --check` --> execve(PROGRAM run) --> descriptors and elders taken --> children started
+ *   USR2 --> `PROGRAM run --check` --> a gateway leaves --> execve(PROGRAM run) --> descriptors and elders taken --> children started
  *                    |                        |                       | cannot start
  *                    v                        v                       v
  *              the old one goes on      the old one goes on     the old file is executed again
@@ -29,6 +29,9 @@ void upgrade_clear(struct supervisor *supervisor);
 void upgrade_begin(struct supervisor *supervisor); /* USR2: starts the check */
 /* A process has ended: whether it was the check. Executes the other program when it went well, and does not come back. */
 bool upgrade_reap(struct supervisor *supervisor, pid_t pid, int status);
+
+/* The children have told whoever must know. */
+void upgrade_go_on(struct supervisor *supervisor);
 
 /* Looks whether there was a program before; an error where it was, and left nothing that can be understood. */
 MUST_USE int upgrade_open(struct supervisor *supervisor, struct text *why);

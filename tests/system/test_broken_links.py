@@ -66,7 +66,8 @@ def test_L2_a_link_that_comes_back_in_time_answers_what_waited(lab, causeway_pro
     assert json.loads(ask_origin(two, "/count"))["most"] <= 13, "each was asked once"
 
 
-def test_L2_a_gateway_that_is_stopped_finishes_what_it_has_and_gets_nothing_more(lab, causeway_program, version, start_origin):
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGUSR2], ids=["stopped", "upgraded"])
+def test_L2_a_gateway_that_leaves_finishes_what_it_has_and_gets_nothing_more(lab, causeway_program, version, start_origin, order):
     two = TwoChannels(lab, causeway_program, version)
     start_origin(lab, two.origin, (two.origin_at, two.origin_ports[0]))
     two.start()
@@ -74,15 +75,18 @@ def test_L2_a_gateway_that_is_stopped_finishes_what_it_has_and_gets_nothing_more
     wait_at_the_gate(two, 12)
     visitors = two.start_visitors(8, 100)
     wait_for_both(two)
-    stopped = two.nodes["second"]
-    stopped.process.signal(signal.SIGTERM)
+    leaving = two.nodes["second"]
+    leaving.process.signal(order)
     wait_until(lambda: (two.channels()["second"]["state"], two.channels()["second"]["share_permille"]) == ("leaving", 0), 20,
                "the edge has heard of it", every=0.02)
     ask_origin(two, "/open")
     assert set(statuses(two, posts, "POST")) == {200}
-    assert stopped.process.wait(20) == 0
-    assert "not everything ended in time" not in stopped.process.output()
     check_all_were_answered(two, visitors)
+    if order == signal.SIGTERM:
+        assert leaving.process.wait(20) == 0
+    else:
+        wait_until(lambda: leaving.status()["upgrades"] == 1, 20, "it was replaced", every=0.1)
+    assert "not everything ended in time" not in leaving.process.output()
 
 
 def test_L2_what_never_left_a_broken_link_goes_over_another(lab, causeway_program, version):

@@ -19,6 +19,7 @@ static int check(const char *file, const char *node)
         cli_fail("%s: %s", file, why.data);
     } else {
         struct conf_reader reader = conf_file_reader();
+        reader.takes_expired = true;
         conf = conf_load(file, text_span(&content), node, &reader, &findings);
     }
     if (findings.length)

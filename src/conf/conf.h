@@ -80,6 +80,8 @@ struct conf_reader {
     int (*read_order_key)(void *argument, const char *path, bool is_secret, struct text *content,
                           struct text *why);
     uint64_t now_s; /* since 1970, for dates of certificates; 0: they are not looked at */
+    /* One that has ended is a warning: where there is no state before that could be kept, every other site is worth more than its error. */
+    bool takes_expired;
 };
 
 /* For readers: appends the file's content to a memfd; and maps a part of a memfd. 0, or a negative error with a sentence in `why`. */

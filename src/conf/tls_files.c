@@ -51,7 +51,10 @@ static void check_dates(struct loader *loader, const char *const *path,
     char date[sizeof "0000-00-00"];
     if (!now_s)
         return;
-    if (now_s >= ends_s)
+    if (now_s >= ends_s && loader->reader->takes_expired)
+        report_warning(&loader->report, place, "certificate: %s: it expired on %s", *path,
+                       date_of(ends_s, date));
+    else if (now_s >= ends_s)
         report_error(&loader->report, place, "certificate: %s: it expired on %s", *path,
                      date_of(ends_s, date));
     else if (now_s < begins_s)

@@ -23,7 +23,7 @@ static const uint64_t tick_ns = 250000000, ns_per_second = 1000000000;
 /* ---- configuration */
 
 /* NULL: every error is in `errors`. */
-static struct conf *load(const char *file, const char *node, struct bundle *bundle,
+static struct conf *load(const char *file, const char *node, bool is_start, struct bundle *bundle,
                          struct text *errors)
 {
     struct text content = {.limit = CONF_FILE_BYTES}, why = {0};
@@ -33,6 +33,7 @@ static struct conf *load(const char *file, const char *node, struct bundle *bund
     } else {
         bundle_add(bundle, file, false, text_span(&content));
         struct conf_reader reader = bundle_recorder(bundle);
+        reader.takes_expired = is_start;
         conf = conf_load(file, text_span(&content), node, &reader, errors);
         bundle_seal(bundle);
     }
@@ -111,7 +112,7 @@ static void reload(struct supervisor *supervisor)
     notify_send(state);
     struct text errors = {0};
     struct bundle bundle = {0};
-    struct conf *conf = load(supervisor->options->file, supervisor->node, &bundle, &errors);
+    struct conf *conf = load(supervisor->options->file, supervisor->node, false, &bundle, &errors);
     if (conf && !has_roles(supervisor->options, conf->self)) {
         text_add_format(&errors, "%s: node %s has no role any more\n", supervisor->options->file,
                         supervisor->node);
@@ -166,6 +167,7 @@ static void on_refresh(struct loop *loop, struct loop_timer *timer)
     struct bundle bundle = {0};
     bundle_copy_without(&supervisor->bundle, supervisor->conf->self->acme_folder, &bundle);
     struct conf_reader reader = bundle_recorder(&bundle);
+    reader.takes_expired = true; /* what expired meanwhile is no reason against what came */
     struct conf *conf = conf_load(bundle.files[0].path, text_span(&bundle.files[0].content),
                                   supervisor->node, &reader, &errors);
     if (conf) {
@@ -338,7 +340,7 @@ static int prepare(struct supervisor *supervisor, struct text *errors)
         return result;
     struct conf *conf = supervisor->upgrade.is_back
                             ? upgrade_conf(supervisor, &bundle, errors)
-                            : load(options->file, options->node, &bundle, errors);
+                            : load(options->file, options->node, true, &bundle, errors);
     if (!conf)
         return ERROR_CONFIG;
     use(supervisor, conf, &bundle);

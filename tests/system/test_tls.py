@@ -222,6 +222,18 @@ def test_R13_bad_files_are_told_with_their_line_and_change_nothing(three, causew
         assert three.code(API, authority=three.authority) == 200, "the old state is kept"
 
 
+def test_R13_a_node_starts_beside_a_certificate_that_has_expired(local_lab, causeway_program, start_origin, authority):
+    """One site's error must not keep all others down when a machine comes back at night."""
+    expired = authority.make("old", SHOP, begins=("20200101000000Z", "20200201000000Z"))
+    machine = TlsMachine(local_lab, causeway_program, start_origin,
+                         {"shop": site(SHOP, row(expired)), "blog": site(BLOG, row(authority.make("blog", BLOG)))})
+    machine.node.wait_for_log(f"warning: certificate: {expired[0]}: it expired on 2020-02-01")
+    assert machine.code(SHOP, authority=authority) == -60 and machine.code(BLOG, authority=authority) == 200
+    assert "expired" in machine.node.run("status").stdout
+    said = machine.node.run("run", "--check")
+    assert said.returncode == 0 and "it expired on 2020-02-01" in said.stderr, "an upgrade would start, too"
+
+
 def test_R13_self_signed_for_trying_out(local_lab, causeway_program, start_origin):
     machine = TlsMachine(local_lab, causeway_program, start_origin, {"shop": (SHOP, "{self_signed: true}")})
     assert machine.code(SHOP) == 200

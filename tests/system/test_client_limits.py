@@ -102,7 +102,7 @@ def test_a_network_has_its_share_of_connections(road):
 
 
 def test_a_network_has_its_share_of_new_connections(road):
-    change(road, "clients: {ipv6_prefix: 128, connection_rate: 10, burst: 1s}")
+    change(road, "clients: {ipv6_prefix: 128, connection_rate: 1, burst: 10s}")
     statuses = [road.client.run("curl", "-s", "-o", "/dev/null", "-H", f"Host: {SITE}", road.url("/bytes/10"), check=False).returncode
                 for _ in range(60)]
     assert 10 <= statuses.count(0) < 60

@@ -136,7 +136,8 @@ void link_stream_reset(struct link_stream *stream,
  * link_stream_take_back() has what was written. False: something may have arrived; or the answer comes from another worker, as a reset if
  * it is yes. Until then what is written waits here. */
 bool link_stream_withdraw(struct link_stream *stream);
-/* Of a stream opened here that was withdrawn, or reset: whether it is sure that the peer got nothing of it. Then what was written is appended. */
+/* Of a stream opened here that was withdrawn, or reset: whether it is sure that the peer got nothing of what was written, if perhaps its opening.
+ * Then that is appended. */
 bool link_stream_take_back(struct link_stream *stream, struct slice_queue *bytes);
 void link_stream_release(
     struct link_stream *

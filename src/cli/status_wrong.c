@@ -231,39 +231,43 @@ size_t status_add_wrong(struct text *text, json_t *status)
 
 /* ---- since the start */
 
-static void add_count(struct text *text, const json_t *object, const char *name,
-                      const char *sentence, const char *where)
-{
-    double count = node_number(object, name);
-    if (count > 0)
-        text_add_format(text, "  %8.0f %s%s%s%s\n", count, sentence, where ? " (" : "",
-                        where ? where : "", where ? ")" : "");
-}
+enum source { OF_EDGE, OF_CLIENTS, OF_CACHE, OF_GATEWAY, SOURCES };
+
+/* `where`: the setting, the command or the page to look at next. */
+static const struct {
+    enum source source;
+    const char *name, *sentence, *where;
+} counts[] = {
+    {OF_EDGE, "no_gateway", "requests were answered for want of a gateway", "causeway link"},
+    {OF_EDGE, "evicted", "connections gave way to newer ones", "limits.connections"},
+    {OF_CLIENTS, "connections", "connections of busy networks were closed", "clients.connections"},
+    {OF_CLIENTS, "connection_rate", "connections of busy networks were closed",
+     "clients.connection_rate"},
+    {OF_CLIENTS, "requests", "requests of busy networks were refused", "clients.requests"},
+    {OF_CLIENTS, "request_rate", "requests of busy networks were refused", "clients.request_rate"},
+    {OF_CLIENTS, "unread", "requests of networks that do not take their answers were refused",
+     "limits.unread"},
+    {OF_CACHE, "disk_errors", "answers could not be written to disk", "causeway doctor"},
+    {OF_CACHE, "disk_dropped", "answers stayed in memory only, for want of a disk",
+     "causeway doctor"},
+    {OF_EDGE, "access_log_lost", "lines of the access log were lost", "a full disk, or a slow one"},
+    {OF_GATEWAY, "timeouts", "requests got no answer from an origin in time",
+     "timeouts.read of the site"},
+    {OF_GATEWAY, "unreachable", "requests reached no origin", "causeway origin show"},
+    {OF_GATEWAY, "full", "requests found no slot in time", "causeway queue"},
+    {OF_GATEWAY, "bad_answers", "answers of origins were none", "docs/origins.md"},
+};
 
 void status_add_counts(struct text *text, json_t *status)
 {
-    json_t *edge = part(status, "front", "edge"), *gateway = part(status, "front", "gateway");
-    json_t *refused = json_object_get(edge, "clients_refused"),
-           *cache = json_object_get(edge, "cache");
-    add_count(text, edge, "no_gateway", "requests were answered for want of a gateway", NULL);
-    add_count(text, edge, "evicted", "connections gave way to newer ones", "limits.connections");
-    add_count(text, refused, "connections", "connections of busy networks were closed",
-              "clients.connections");
-    add_count(text, refused, "connection_rate", "connections of busy networks were closed",
-              "clients.connection_rate");
-    add_count(text, refused, "requests", "requests of busy networks were refused",
-              "clients.requests");
-    add_count(text, refused, "request_rate", "requests of busy networks were refused",
-              "clients.request_rate");
-    add_count(text, cache, "disk_errors", "answers could not be written to disk",
-              "causeway doctor");
-    add_count(text, cache, "disk_dropped", "answers stayed in memory only, for want of a disk",
-              "causeway doctor");
-    add_count(text, edge, "access_log_lost", "lines of the access log were lost",
-              "a full disk, or a slow one");
-    add_count(text, gateway, "timeouts", "requests got no answer from an origin in time",
-              "timeouts.read of the site");
-    add_count(text, gateway, "unreachable", "requests reached no origin", "causeway origin show");
-    add_count(text, gateway, "full", "requests found no slot in time", "causeway queue");
-    add_count(text, gateway, "bad_answers", "answers of origins were none", "docs/origins.md");
+    json_t *edge = part(status, "front", "edge");
+    const json_t *sources[SOURCES] = {[OF_EDGE] = edge,
+                                      [OF_CLIENTS] = json_object_get(edge, "clients_refused"),
+                                      [OF_CACHE] = json_object_get(edge, "cache"),
+                                      [OF_GATEWAY] = part(status, "front", "gateway")};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        double count = node_number(sources[counts[i].source], counts[i].name);
+        if (count > 0)
+            text_add_format(text, "  %8.0f %s (%s)\n", count, counts[i].sentence, counts[i].where);
+    }
 }

@@ -73,6 +73,7 @@ __attribute__((format(printf, 2, 3))) static void fail(struct supervisor *superv
     struct upgrade *upgrade = &supervisor->upgrade;
     va_list args;
     va_start(args, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started above
     vsnprintf(upgrade->error, sizeof upgrade->error, format, args);
     va_end(args);
     upgrade->failures++;
@@ -274,23 +275,19 @@ void upgrade_begin(struct supervisor *supervisor)
 
 /* ---- whoever would notice */
 
-void upgrade_go_on(struct supervisor *supervisor)
-{
-    struct loop_timer *patience = &supervisor->upgrade.patience;
-    if (!loop_timer_is_running(patience))
-        return;
-    loop_timer_stop(supervisor->loop, patience);
-    if (supervisor->phase == PHASE_RUNNING)
-        execute_other(supervisor);
-}
-
 static void on_patience(struct loop *loop, struct loop_timer *timer)
 {
     struct upgrade *upgrade = CONTAINER_OF(timer, struct upgrade, patience);
     struct supervisor *supervisor = CONTAINER_OF(upgrade, struct supervisor, upgrade);
-    (void)loop;
+    loop_timer_stop(loop, timer);
     if (supervisor->phase == PHASE_RUNNING)
         execute_other(supervisor);
+}
+
+void upgrade_go_on(struct supervisor *supervisor)
+{
+    if (loop_timer_is_running(&supervisor->upgrade.patience))
+        on_patience(supervisor->loop, &supervisor->upgrade.patience);
 }
 
 /* The links of a gateway are made anew: its edges are told, and what is under way ends first. */
